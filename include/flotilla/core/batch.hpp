@@ -1,0 +1,147 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace flotilla {
+
+using Index = Eigen::Index;
+
+/// Columns are stored in blocks of this many, so that every row starts on a SIMD boundary of any
+/// instruction set and no loop over chains ever has a scalar head or tail.
+inline constexpr Index kColumnBlock = 32;
+
+/// A matrix [dim x chains] whose chain index is contiguous: one coordinate of all chains is a row.
+///
+/// Rows are padded with further columns up to `stride()`. Arithmetic runs over the padding too,
+/// which keeps it free of special cases; what it leaves there belongs to no chain.
+/// Copies are deep, moves are cheap, and nothing but construction and copying allocates.
+template <typename T>
+class Batch {
+ public:
+  using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  using Stride = Eigen::OuterStride<>;
+
+  Batch() = default;
+
+  /// Zero-filled. @pre dim >= 0 and chains >= 0
+  Batch(Index dim, Index chains)
+      : dim_(dim),
+        chains_(chains),
+        stride_((chains + kColumnBlock - 1) / kColumnBlock * kColumnBlock),
+        data_(allocate(dim * stride_)) {}
+
+  Batch(const Batch& other) : Batch(other.dim_, other.chains_) { copy_from(other); }
+  Batch(Batch&& other) noexcept = default;
+  Batch& operator=(Batch&& other) noexcept = default;
+  ~Batch() = default;
+
+  /// Copies in place where the shapes agree (no allocation), into new memory where they do not.
+  Batch& operator=(const Batch& other) {
+    if (this == &other) return *this;
+    if (dim_ != other.dim_ || chains_ != other.chains_) *this = Batch(other.dim_, other.chains_);
+    copy_from(other);
+    return *this;
+  }
+
+  Index dim() const { return dim_; }
+  Index chains() const { return chains_; }
+  /// Columns from one row to the next: chains() rounded up to a multiple of kColumnBlock.
+  Index stride() const { return stride_; }
+
+  /// One coordinate of all chains: stride() values, aligned to 64 bytes.
+  T* row(Index i) {
+    assert(i >= 0 && i < dim_);
+    return data_.get() + i * stride_;
+  }
+  const T* row(Index i) const {
+    assert(i >= 0 && i < dim_);
+    return data_.get() + i * stride_;
+  }
+
+  T& operator()(Index i, Index chain) { return row(i)[chain]; }
+  T operator()(Index i, Index chain) const { return row(i)[chain]; }
+
+  /// The batch as an Eigen matrix [dim x chains], without its padding; no copy.
+  Eigen::Map<Matrix, Eigen::Unaligned, Stride> matrix() {
+    return {data_.get(), dim_, chains_, Stride(stride_)};
+  }
+  Eigen::Map<const Matrix, Eigen::Unaligned, Stride> matrix() const {
+    return {data_.get(), dim_, chains_, Stride(stride_)};
+  }
+
+  void fill(T value) { std::fill_n(data_.get(), dim_ * stride_, value); }
+
+ private:
+  static constexpr std::align_val_t kAlignment{64};
+
+  struct Release {
+    void operator()(T* data) const { ::operator delete[](data, kAlignment); }
+  };
+
+  static std::unique_ptr<T[], Release> allocate(Index count) {
+    auto* data =
+        static_cast<T*>(::operator new[](static_cast<std::size_t>(count) * sizeof(T), kAlignment));
+    std::uninitialized_fill_n(data, count, T{});
+    return std::unique_ptr<T[], Release>(data);
+  }
+
+  void copy_from(const Batch& other) {
+    std::copy_n(other.data_.get(), dim_ * stride_, data_.get());
+  }
+
+  Index dim_ = 0;
+  Index chains_ = 0;
+  Index stride_ = 0;
+  std::unique_ptr<T[], Release> data_;
+};
+
+/// One double for each chain [1 x chains]: log densities, log dets and acceptance are always
+/// double.
+using PerChain = Batch<double>;
+
+/// The columns that a select takes, held once in each scalar's width so that a blend vectorises.
+class ColumnMask {
+ public:
+  ColumnMask() = default;
+  explicit ColumnMask(Index chains) : single_(1, chains), double_(1, chains) {}
+
+  void set(Index chain, bool take) {
+    single_(0, chain) = take ? 1.0F : 0.0F;
+    double_(0, chain) = take ? 1.0 : 0.0;
+  }
+  bool operator[](Index chain) const { return double_(0, chain) != 0.0; }
+
+  /// stride() values of T, non-zero where the column is taken.
+  template <typename T>
+  const T* row() const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return single_.row(0);
+    } else {
+      return double_.row(0);
+    }
+  }
+
+ private:
+  Batch<float> single_;
+  Batch<double> double_;
+};
+
+/// Overwrites the masked columns of `into` with those of `from`. @pre equal shapes
+template <typename T>
+void select_columns(const ColumnMask& mask, const Batch<T>& from, Batch<T>& into) {
+  assert(from.dim() == into.dim() && from.stride() == into.stride());
+  const T* take = mask.row<T>();
+  for (Index i = 0; i < into.dim(); ++i) {
+    const T* source = from.row(i);
+    T* target = into.row(i);
+    for (Index c = 0; c < into.stride(); ++c) target[c] = take[c] != T{} ? source[c] : target[c];
+  }
+}
+
+}  // namespace flotilla

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+
+#include "flotilla/core/batch.hpp"
+
+namespace flotilla {
+
+/// What a variate is for. Two purposes never share a number of the stream.
+enum class Purpose : std::uint32_t {
+  kStart = 0,        ///< initial points
+  kLocalNoise = 1,   ///< xi of a local move
+  kGlobalNoise = 2,  ///< the base draw of a global move
+  kChoice = 3,       ///< local or global
+  kAcceptance = 4,   ///< Metropolis-Hastings
+  kCalibration = 5,  ///< base draws that set the clip level
+  kNaive = 6,        ///< base draws for benchmarks and comparisons
+};
+
+/// Variates that are a function of (seed, chain, step, purpose) and of nothing else.
+///
+/// Counter-based (Philox4x32-10, Salmon et al. 2011), so there is no state to carry, split or save.
+/// The transformations use no function of the standard library.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : seed_(seed) {}
+
+  /// Standard normals by Box and Muller from 53-bit uniforms.
+  ///
+  /// @param step         [0, 2^56)
+  /// @param first_chain  column j of `out` is chain first_chain + j; chains are below 2^32
+  /// @param out          [dim x chains], overwritten, padding too
+  template <typename T>
+  void normals(Purpose purpose, std::uint64_t step, std::uint64_t first_chain, Batch<T>& out) const;
+
+  /// The same numbers as normals(), but only in the masked columns; the others are left alone.
+  template <typename T>
+  void normals(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
+               const ColumnMask& mask, Batch<T>& out) const;
+
+  /// Uniforms on (0, 1], multiples of 2^-53. `out` is [1 x chains].
+  void uniforms(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
+                PerChain& out) const;
+
+ private:
+  std::uint64_t seed_;
+};
+
+}  // namespace flotilla
