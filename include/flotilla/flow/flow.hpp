@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "flotilla/flow/layer.hpp"
+#include "flotilla/flow/record.hpp"
+#include "flotilla/flow/standard_normal.hpp"
+
+namespace flotilla {
+
+/// A normalizing flow: a base density and a composition of layers, itself a layer.
+///
+/// x = f(z) = f_K(... f_1(z)); immutable once built, safe to share between threads.
+template <typename T>
+class Flow final : public Layer<T> {
+ public:
+  /// Builds the layers that a record describes.
+  /// @throws InputError naming the first layer that is unknown or does not fit
+  explicit Flow(const FlowRecord& record);
+
+  std::string_view type() const override { return "flow"; }
+  TapeShape tape_shape() const override;
+  Index multiply_adds() const override;
+
+  const StandardNormal<T>& base() const { return base_; }
+  std::size_t depth() const { return layers_.size(); }
+  const Layer<T>& layer(std::size_t position) const { return *layers_[position]; }
+
+  void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
+  void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
+  void jvp(const Tape<T>& tape, Batch<T>& v) const override;
+  void vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
+  void inverse_jvp(const Tape<T>& tape, Batch<T>& v) const override;
+  void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
+
+ private:
+  std::vector<std::unique_ptr<Layer<T>>> layers_;
+  StandardNormal<T> base_;
+};
+
+/// Builds the layer of one record.
+///
+/// @param position  where it stands in the flow, for messages
+/// @throws InputError where the type is unknown or the record does not fit it
+template <typename T>
+std::unique_ptr<Layer<T>> make_layer(const LayerRecord& record, std::size_t position, Index dim);
+
+/// The names of all layer types that flow files may hold.
+std::vector<std::string_view> layer_types();
+
+}  // namespace flotilla

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <string_view>
+
+#include "flotilla/core/batch.hpp"
+#include "flotilla/flow/tape.hpp"
+
+namespace flotilla {
+
+/// An invertible map x = f(z) of R^dim and its Jacobian J = dx/dz, at a point and on a batch.
+///
+/// Const and stateless: what a point needs is recorded on a Tape that the caller owns. All six
+/// operations work in place, column by column (one chain never sees another), allocate nothing, and
+/// treat a non-finite value as a value. The Jacobian is always that of forward(), whichever way the
+/// point was reached. T is float or double.
+/// Source: the contract in the README, section "Layer"; held by tests/flow/layer_contract.
+template <typename T>
+class Layer {
+ public:
+  explicit Layer(Index dim) : dim_(dim) {}
+  virtual ~Layer() = default;
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  Index dim() const { return dim_; }
+
+  /// The name under which flow files know it.
+  virtual std::string_view type() const = 0;
+  /// The tape that the operations below expect.
+  virtual TapeShape tape_shape() const = 0;
+  /// Multiply-adds of one forward pass, per chain; element-wise work is not counted.
+  virtual Index multiply_adds() const = 0;
+
+  /// point <- f(point), log_det += log|det J|; records the point.
+  ///
+  /// @param point    [dim x chains], z on entry, x on return
+  /// @param log_det  [1 x chains], added to
+  virtual void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const = 0;
+
+  /// point <- f^-1(point), log_det += log|det J| of forward at the result; records the point.
+  ///
+  /// @param point    [dim x chains], x on entry, z on return
+  virtual void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const = 0;
+
+  /// v <- J v at the recorded point; v is [dim x chains].
+  virtual void jvp(const Tape<T>& tape, Batch<T>& v) const = 0;
+
+  /// w <- J^T w + log_det_bar * grad_z log|det J| at the recorded point: the reverse pass of
+  /// forward(), whose results have the cotangents w [dim x chains] and log_det_bar [1 x chains].
+  virtual void vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const = 0;
+
+  /// v <- J^-1 v at the recorded point; v is [dim x chains].
+  virtual void inverse_jvp(const Tape<T>& tape, Batch<T>& v) const = 0;
+
+  /// w <- J^-T (w + log_det_bar * grad_z log|det J|) at the recorded point; w is [dim x chains].
+  ///
+  /// With w = grad_z log q_Z and log_det_bar = -1 this is the score grad_x log q_X in one pass,
+  /// because a composition can be walked in sampling order (METHOD.md, metric MALA, s(z)).
+  virtual void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const = 0;
+
+ private:
+  Index dim_;
+};
+
+}  // namespace flotilla

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "flotilla/core/batch.hpp"
+
+namespace flotilla {
+
+/// An array of a flow file in double precision, C order.
+struct Tensor {
+  std::vector<Index> shape;
+  std::vector<double> values;
+
+  bool operator==(const Tensor&) const = default;
+};
+
+/// A layer as the file has it: its type, its attributes and its arrays, not yet checked.
+struct LayerRecord {
+  std::string type;
+  std::map<std::string, std::string> texts;
+  std::map<std::string, double> numbers;
+  std::map<std::string, Tensor> arrays;
+
+  bool operator==(const LayerRecord&) const = default;
+};
+
+/// Values that the exporter computed in double precision, for any reader to prove itself against.
+/// All arrays are [points x dim] but log_det, which is [points].
+struct GoldenValues {
+  Tensor z;
+  Tensor x;
+  Tensor log_det;
+  Tensor log_det_gradient;  ///< grad_z log|det J|
+  Tensor tangent;           ///< an arbitrary v
+  Tensor jvp;               ///< J v
+
+  bool operator==(const GoldenValues&) const = default;
+};
+
+/// A flow as data: what a file holds, what travels between ranks, what layers are built from.
+struct FlowRecord {
+  Index dim = 0;
+  std::string base = "standard_normal";
+  std::vector<LayerRecord> layers;  ///< in sampling order: the first acts on z
+  GoldenValues golden;
+  std::map<std::string, std::string> provenance;
+  std::string checksum;  ///< "sha256:<hex>" over dim, base and layers
+
+  bool operator==(const FlowRecord&) const = default;
+};
+
+/// Reads a layer's attributes and arrays, each checked, with errors that name the layer.
+///
+/// Every getter throws InputError when the entry is missing, of another shape, or not finite.
+class LayerReader {
+ public:
+  LayerReader(const LayerRecord& record, std::size_t position, Index dim);
+
+  Index dim() const { return dim_; }
+  const std::string& type() const { return record_->type; }
+
+  std::string text(const std::string& name) const;
+  double number_or(const std::string& name, double fallback) const;
+  bool has_array(const std::string& name) const;
+  /// The shape of an array that must exist.
+  const std::vector<Index>& shape(const std::string& name) const;
+  /// The values of an array that must have this shape and be finite.
+  const std::vector<double>& array(const std::string& name, const std::vector<Index>& shape) const;
+  /// An array of distinct indices in [0, dim), or of zeros and ones: whole numbers all the same.
+  std::vector<Index> whole_numbers(const std::string& name, Index count) const;
+
+  /// Throws InputError when the record holds an entry that is not among these.
+  void expect_only(const std::vector<std::string>& names) const;
+
+  /// InputError("layer 3 (affine_coupling): " + message)
+  [[noreturn]] void fail(const std::string& message) const;
+
+ private:
+  const LayerRecord* record_;
+  std::size_t position_;
+  Index dim_;
+};
+
+}  // namespace flotilla

@@ -1,0 +1,106 @@
+#include "flotilla/flow/golden.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "flotilla/core/error.hpp"
+#include "flotilla/flow/flow.hpp"
+
+namespace flotilla {
+namespace {
+
+void expect_shape(const Tensor& tensor, const std::string& name, const std::vector<Index>& shape) {
+  if (tensor.shape == shape) return;
+  throw InputError(fmt::format("golden array '{}' should have shape [{}] but has [{}]", name,
+                               fmt::join(shape, " x "), fmt::join(tensor.shape, " x ")));
+}
+
+/// [points x dim] as a batch [dim x points].
+template <typename T>
+Batch<T> to_batch(const Tensor& tensor) {
+  Batch<T> batch(tensor.shape[1], tensor.shape[0]);
+  for (Index j = 0; j < batch.chains(); ++j) {
+    for (Index i = 0; i < batch.dim(); ++i) {
+      batch(i, j) = static_cast<T>(tensor.values[static_cast<std::size_t>(j * batch.dim() + i)]);
+    }
+  }
+  return batch;
+}
+
+double deviation(double found, double expected) {
+  const double distance = std::abs(found - expected) / std::max(1.0, std::abs(expected));
+  return std::isfinite(distance) ? distance : std::numeric_limits<double>::infinity();
+}
+
+template <typename T>
+double largest_deviation(const Batch<T>& found, const Tensor& expected) {
+  double largest = 0.0;
+  for (Index j = 0; j < found.chains(); ++j) {
+    for (Index i = 0; i < found.dim(); ++i) {
+      const double value = expected.values[static_cast<std::size_t>(j * found.dim() + i)];
+      largest = std::max(largest, deviation(static_cast<double>(found(i, j)), value));
+    }
+  }
+  return largest;
+}
+
+}  // namespace
+
+double GoldenDeviations::largest() const {
+  return std::max({x, log_det, log_det_gradient, jvp, z_from_x, tangent_from_jvp});
+}
+
+template <typename T>
+GoldenDeviations verify_golden(const FlowRecord& record) {
+  const GoldenValues& golden = record.golden;
+  if (golden.z.shape.size() != 2 || golden.z.shape[0] < 1) {
+    throw InputError("the flow file holds no golden values, so it cannot be verified");
+  }
+  const std::vector<Index> points = {golden.z.shape[0], record.dim};
+  expect_shape(golden.z, "z", points);
+  expect_shape(golden.x, "x", points);
+  expect_shape(golden.log_det, "log_det", {points[0]});
+  expect_shape(golden.log_det_gradient, "log_det_gradient", points);
+  expect_shape(golden.tangent, "tangent", points);
+  expect_shape(golden.jvp, "jvp", points);
+
+  const Flow<T> flow(record);
+  Tape<T> tape(flow.tape_shape(), points[0]);
+  PerChain log_det(1, points[0]);
+  GoldenDeviations result;
+
+  Batch<T> point = to_batch<T>(golden.z);
+  flow.forward(point, log_det, tape);
+  result.x = largest_deviation(point, golden.x);
+  result.log_det = largest_deviation(log_det, golden.log_det);
+
+  Batch<T> gradient(record.dim, points[0]);
+  Batch<T> one(1, points[0]);
+  one.fill(T{1});
+  flow.vjp(tape, gradient, one);
+  result.log_det_gradient = largest_deviation(gradient, golden.log_det_gradient);
+
+  Batch<T> tangent = to_batch<T>(golden.tangent);
+  flow.jvp(tape, tangent);
+  result.jvp = largest_deviation(tangent, golden.jvp);
+
+  log_det.fill(0.0);
+  point = to_batch<T>(golden.x);
+  flow.inverse(point, log_det, tape);
+  result.z_from_x = largest_deviation(point, golden.z);
+  result.log_det = std::max(result.log_det, largest_deviation(log_det, golden.log_det));
+
+  tangent = to_batch<T>(golden.jvp);
+  flow.inverse_jvp(tape, tangent);
+  result.tangent_from_jvp = largest_deviation(tangent, golden.tangent);
+  return result;
+}
+
+template GoldenDeviations verify_golden<float>(const FlowRecord&);
+template GoldenDeviations verify_golden<double>(const FlowRecord&);
+
+}  // namespace flotilla

@@ -1,0 +1,85 @@
+#include "flotilla/flow/record.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "flotilla/core/error.hpp"
+
+namespace flotilla {
+
+LayerReader::LayerReader(const LayerRecord& record, std::size_t position, Index dim)
+    : record_(&record), position_(position), dim_(dim) {}
+
+void LayerReader::fail(const std::string& message) const {
+  throw InputError(fmt::format("layer {} ({}): {}", position_, record_->type, message));
+}
+
+std::string LayerReader::text(const std::string& name) const {
+  const auto found = record_->texts.find(name);
+  if (found == record_->texts.end()) fail(fmt::format("text attribute '{}' is missing", name));
+  return found->second;
+}
+
+double LayerReader::number_or(const std::string& name, double fallback) const {
+  const auto found = record_->numbers.find(name);
+  if (found == record_->numbers.end()) return fallback;
+  if (!std::isfinite(found->second)) fail(fmt::format("number '{}' is not finite", name));
+  return found->second;
+}
+
+bool LayerReader::has_array(const std::string& name) const {
+  return record_->arrays.contains(name);
+}
+
+const std::vector<Index>& LayerReader::shape(const std::string& name) const {
+  const auto found = record_->arrays.find(name);
+  if (found == record_->arrays.end()) fail(fmt::format("array '{}' is missing", name));
+  return found->second.shape;
+}
+
+const std::vector<double>& LayerReader::array(const std::string& name,
+                                              const std::vector<Index>& expected) const {
+  const std::vector<Index>& found = shape(name);
+  if (found != expected) {
+    fail(fmt::format("array '{}' should have shape [{}] but has [{}]", name,
+                     fmt::join(expected, " x "), fmt::join(found, " x ")));
+  }
+  const std::vector<double>& values = record_->arrays.at(name).values;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) {
+      fail(fmt::format("array '{}' holds a non-finite value ({}) at element {}", name, values[i],
+                       i));
+    }
+  }
+  return values;
+}
+
+std::vector<Index> LayerReader::whole_numbers(const std::string& name, Index count) const {
+  const std::vector<double>& values = array(name, {count});
+  std::vector<Index> whole;
+  whole.reserve(values.size());
+  for (const double value : values) {
+    if (value != std::floor(value) || value < 0.0 || value >= static_cast<double>(count) + 2.0) {
+      fail(fmt::format("array '{}' should hold small whole numbers but holds {}", name, value));
+    }
+    whole.push_back(static_cast<Index>(value));
+  }
+  return whole;
+}
+
+void LayerReader::expect_only(const std::vector<std::string>& names) const {
+  const auto check = [&](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      fail(fmt::format("'{}' is not an entry of this layer type (it has: {})", name,
+                       fmt::join(names, ", ")));
+    }
+  };
+  for (const auto& [name, value] : record_->texts) check(name);
+  for (const auto& [name, value] : record_->numbers) check(name);
+  for (const auto& [name, value] : record_->arrays) check(name);
+}
+
+}  // namespace flotilla

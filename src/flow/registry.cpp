@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+
+#include "flotilla/core/error.hpp"
+#include "flotilla/flow/affine_coupling.hpp"
+#include "flotilla/flow/diagonal_affine.hpp"
+#include "flotilla/flow/elementwise.hpp"
+#include "flotilla/flow/flow.hpp"
+#include "flotilla/flow/permutation.hpp"
+
+namespace flotilla {
+namespace {
+
+template <typename T>
+struct Entry {
+  std::string_view type;
+  std::unique_ptr<Layer<T>> (*make)(const LayerReader& reader);
+};
+
+template <typename T, template <typename> class Type>
+constexpr Entry<T> entry() {
+  return {Type<T>::kType, [](const LayerReader& reader) -> std::unique_ptr<Layer<T>> {
+            return std::make_unique<Type<T>>(reader);
+          }};
+}
+
+/// Every layer type that a flow file may name, one line each.
+template <typename T>
+constexpr std::array kRegistry = {
+    entry<T, AffineCoupling>(), entry<T, DiagonalAffine>(), entry<T, Logit>(),
+    entry<T, Permutation>(),    entry<T, Sigmoid>(),
+};
+
+}  // namespace
+
+template <typename T>
+std::unique_ptr<Layer<T>> make_layer(const LayerRecord& record, std::size_t position, Index dim) {
+  const LayerReader reader(record, position, dim);
+  for (const Entry<T>& entry : kRegistry<T>) {
+    if (entry.type == record.type) return entry.make(reader);
+  }
+  reader.fail(fmt::format("layer type '{}' is unknown (this version has: {})", record.type,
+                          fmt::join(layer_types(), ", ")));
+}
+
+std::vector<std::string_view> layer_types() {
+  std::vector<std::string_view> types;
+  for (const Entry<double>& entry : kRegistry<double>) types.push_back(entry.type);
+  return types;
+}
+
+template std::unique_ptr<Layer<float>> make_layer(const LayerRecord&, std::size_t, Index);
+template std::unique_ptr<Layer<double>> make_layer(const LayerRecord&, std::size_t, Index);
+
+}  // namespace flotilla
