@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "flotilla/core/random.hpp"
+#include "flotilla/sampler/local_move.hpp"
+#include "flotilla/sampler/statistics.hpp"
+
+namespace flotilla {
+
+/// The buffers of one tile in motion: two points and what lies between them.
+template <typename T>
+struct Workspace {
+  Workspace() = default;
+  Workspace(const Flow<T>& flow, Index chains);
+
+  Point<T> current;
+  Point<T> proposed;
+  StepOutcome outcome;  ///< of the last step
+
+  Cotangents<T> cotangents;
+  Batch<T> noise;
+  Batch<T> finiteness;  ///< [1 x chains], zero where everything is finite, else NaN
+  PerChain uniform;
+  PerChain local_ratio;
+  PerChain global_ratio;
+};
+
+/// The Markov kernel: each chain makes a local move, or with probability global_fraction a global
+/// one, the choice independent of the state; then Metropolis-Hastings. Leaves pi invariant.
+///
+/// The global move is the paper's independence move z' ~ q_Z. Both kinds share one evaluation of
+/// the flow, so a mixture costs no more than its local move. Source: arXiv:2305.12149; METHOD.md,
+/// kernels.
+template <typename T>
+class Kernel {
+ public:
+  /// @param flow, target     outlive the kernel
+  /// @param global_fraction  in [0, 1]; at 1 the local move is never computed
+  /// @throws InputError where global_fraction is not in [0, 1]
+  Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<LocalMove<T>> local,
+         double global_fraction);
+
+  const Flow<T>& flow() const { return *flow_; }
+
+  /// Completes a point from its z: image, log det, log density, drift, tape.
+  void evaluate(Workspace<T>& workspace, Point<T>& point) const;
+
+  /// Moves every chain of workspace.current by one step and says how in workspace.outcome.
+  ///
+  /// @param step         number of the step since the run began: keys the variates
+  /// @param first_chain  global index of column 0
+  /// Allocates nothing. Cost: passes() passes through the flow's conditioners.
+  void step(const Random& random, std::uint64_t step, std::uint64_t first_chain, StepSize step_size,
+            Workspace<T>& workspace) const;
+
+  /// Conditioner passes of a step, each of Flow::multiply_adds() per chain.
+  double passes() const;
+
+ private:
+  bool moves_locally() const { return global_fraction_ < 1.0; }
+  bool moves_globally() const { return global_fraction_ > 0.0; }
+
+  void choose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+              Workspace<T>& workspace) const;
+  void propose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+               StepSize step_size, Workspace<T>& workspace) const;
+  void weigh(StepSize step_size, Workspace<T>& workspace) const;
+  void decide(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+              Workspace<T>& workspace) const;
+
+  const Flow<T>* flow_;
+  const Target<T>* target_;
+  std::unique_ptr<LocalMove<T>> local_;
+  double global_fraction_;
+};
+
+}  // namespace flotilla

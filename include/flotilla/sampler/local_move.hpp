@@ -1,0 +1,71 @@
+#pragma once
+
+#include "flotilla/sampler/point.hpp"
+#include "flotilla/sampler/step_size.hpp"
+#include "flotilla/target/target.hpp"
+
+namespace flotilla {
+
+/// A proposal z' in the neighbourhood of z, and the density ratio that makes it reversible.
+///
+/// Works on whole batches, matrix-free, without allocating. Const and stateless.
+template <typename T>
+class LocalMove {
+ public:
+  LocalMove() = default;
+  virtual ~LocalMove() = default;
+  LocalMove(const LocalMove&) = delete;
+  LocalMove& operator=(const LocalMove&) = delete;
+
+  /// Fills point.drift with what propose() and log_ratio() need of a newly evaluated point.
+  ///
+  /// @param cotangents  of log pi at the point
+  /// @param depends_on_x  whether cotangents.x_bar counts
+  virtual void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
+                       Point<T>& point) const = 0;
+
+  /// to_z <- the proposal from `from` with this noise; both [dim x chains].
+  virtual void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size,
+                       const Batch<T>& noise, Batch<T>& to_z) const = 0;
+
+  /// out <- log q(from | to) - log q(to | from), where propose() led from `from` to `to`.
+  ///
+  /// @param noise  the noise that led there, overwritten
+  /// @param out    [1 x chains]
+  virtual void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to,
+                         StepSize step_size, Batch<T>& noise, PerChain& out) const = 0;
+
+  /// Flow passes of one step, in units of Flow::multiply_adds(): what the move costs.
+  virtual double passes() const = 0;
+};
+
+/// Metric MALA, the paper's local move: Langevin dynamics under the metric J^T J,
+/// z' = z + J(z)^-1 [(eps^2/2) s(z) + eps xi], s = J^-T grad log pi.
+/// Source: arXiv:2305.12149 (local move); METHOD.md, kernels.
+template <typename T>
+class MetricMala final : public LocalMove<T> {
+ public:
+  void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
+               Point<T>& point) const override;
+  void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size, const Batch<T>& noise,
+               Batch<T>& to_z) const override;
+  void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
+                 Batch<T>& noise, PerChain& out) const override;
+  double passes() const override { return 4.0; }
+};
+
+/// MALA in the latent space with the identity metric: z' = z + (eps^2/2) grad log pi(z) + eps xi.
+/// Source: Roberts & Tweedie 1996; METHOD.md, kernels.
+template <typename T>
+class EuclideanMala final : public LocalMove<T> {
+ public:
+  void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
+               Point<T>& point) const override;
+  void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size, const Batch<T>& noise,
+               Batch<T>& to_z) const override;
+  void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
+                 Batch<T>& noise, PerChain& out) const override;
+  double passes() const override { return 2.0; }
+};
+
+}  // namespace flotilla

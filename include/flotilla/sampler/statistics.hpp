@@ -1,0 +1,72 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "flotilla/core/batch.hpp"
+
+namespace flotilla {
+
+/// What became of one step of every chain of a tile; all rows [1 x chains].
+struct StepOutcome {
+  StepOutcome() = default;
+  explicit StepOutcome(Index chains)
+      : acceptance(1, chains),
+        squared_jump(1, chains),
+        accepted(chains),
+        global(chains),
+        diverging(chains) {}
+
+  PerChain acceptance;    ///< acceptance probability, min(1, alpha)
+  PerChain squared_jump;  ///< |z_new - z_old|^2, zero where rejected
+  ColumnMask accepted;
+  ColumnMask global;     ///< a global move was proposed, else a local one
+  ColumnMask diverging;  ///< the proposal had a non-finite value somewhere
+};
+
+/// Sufficient statistics of moves, as integers: their sum does not depend on the order of adding,
+/// so neither does anything that is derived from the sum over ranks.
+///
+/// Acceptance probabilities are counted in units of 2^-30, squared jumps in units of 2^-20 with one
+/// jump capped at 2^20; 2^23 chain-steps of the largest fit into one object.
+class MoveStatistics {
+ public:
+  static constexpr std::size_t kSize = 8;
+  using Sums = std::array<std::int64_t, kSize>;
+
+  MoveStatistics() = default;
+  explicit MoveStatistics(const Sums& sums) : sums_(sums) {}
+
+  /// Adds the first `chains` columns; padding is left out.
+  void observe(const StepOutcome& outcome, Index chains);
+  void merge(const MoveStatistics& other);
+
+  const Sums& sums() const { return sums_; }
+
+  std::int64_t local_moves() const { return sums_[kLocalMoves]; }
+  std::int64_t global_moves() const { return sums_[kGlobalMoves]; }
+  std::int64_t moves() const { return local_moves() + global_moves(); }
+  /// Proposals with a non-finite value.
+  std::int64_t non_finite() const { return sums_[kNonFinite]; }
+  /// Mean acceptance probability; NaN where there was no such move.
+  double local_acceptance_rate() const;
+  double global_acceptance_rate() const;
+  /// Mean squared jump in latent space over all moves, rejected ones counting zero; NaN where none.
+  double mean_squared_jump() const;
+
+ private:
+  enum Slot : std::size_t {
+    kLocalMoves,
+    kLocalAcceptance,
+    kLocalAccepted,
+    kGlobalMoves,
+    kGlobalAcceptance,
+    kGlobalAccepted,
+    kSquaredJump,
+    kNonFinite,
+  };
+
+  Sums sums_{};
+};
+
+}  // namespace flotilla

@@ -1,0 +1,83 @@
+#pragma once
+
+#include "flotilla/core/batch.hpp"
+#include "flotilla/flow/standard_normal.hpp"
+
+namespace flotilla {
+
+/// The gradient of a log density by what it depends on: grad_z log pi = z_bar + J^T x_bar +
+/// log_det_bar * grad_z l. Kept apart, because every kernel multiplies it by another matrix.
+template <typename T>
+struct Cotangents {
+  Cotangents() = default;
+  Cotangents(Index dim, Index chains)
+      : z_bar(dim, chains), x_bar(dim, chains), log_det_bar(1, chains) {}
+
+  Batch<T> z_bar;        ///< [dim x chains]
+  Batch<T> x_bar;        ///< [dim x chains]; meaningful where Target::depends_on_x()
+  Batch<T> log_det_bar;  ///< [1 x chains]
+};
+
+/// A density pi(z) with respect to dz, in terms of a latent point z, its image x and l = log|det
+/// J|.
+template <typename T>
+class Target {
+ public:
+  Target() = default;
+  virtual ~Target() = default;
+  Target(const Target&) = delete;
+  Target& operator=(const Target&) = delete;
+
+  /// Whether x_bar is ever non-zero: kernels skip it where it is not.
+  virtual bool depends_on_x() const { return false; }
+
+  /// Log density up to a constant, and its cotangents; a non-finite value is a value.
+  ///
+  /// @param z, x         [dim x chains]
+  /// @param log_det      [1 x chains], l(z)
+  /// @param log_density  [1 x chains], overwritten
+  virtual void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
+                        PerChain& log_density, Cotangents<T>& cotangents) const = 0;
+};
+
+/// log pi(z) = log q_Z(z) - beta l(z): the density the flow learnt, seen from the latent space.
+///
+/// beta = 0 is naive sampling, beta = 1 the paper's target.
+/// Source: arXiv:2305.12149; METHOD.md, targets.
+template <typename T>
+class TemperedTarget final : public Target<T> {
+ public:
+  /// @throws InputError where beta is not finite
+  TemperedTarget(const StandardNormal<T>& base, double beta);
+
+  void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
+                PerChain& log_density, Cotangents<T>& cotangents) const override;
+
+ private:
+  StandardNormal<T> base_;
+  double beta_;
+};
+
+/// log pi(z) = log q_Z(z) - beta softplus_k(l(z) - c), softplus_k(u) = log(1 + exp(k u)) / k.
+///
+/// Charges only where l exceeds the level c: the bridges go, the weights of the modes stay.
+/// Source: METHOD.md, targets.
+template <typename T>
+class ClippedTarget final : public Target<T> {
+ public:
+  /// @param level      c, in nats
+  /// @param sharpness  k > 0, per nat
+  /// @throws InputError where a parameter is not finite or k <= 0
+  ClippedTarget(const StandardNormal<T>& base, double beta, double level, double sharpness);
+
+  void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
+                PerChain& log_density, Cotangents<T>& cotangents) const override;
+
+ private:
+  StandardNormal<T> base_;
+  double beta_;
+  double level_;
+  double sharpness_;
+};
+
+}  // namespace flotilla

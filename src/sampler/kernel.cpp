@@ -1,0 +1,159 @@
+#include "flotilla/sampler/kernel.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/elementary.hpp"
+#include "flotilla/core/error.hpp"
+
+namespace flotilla {
+namespace {
+
+/// finiteness += 0 * rows: stays zero where every value is finite, turns NaN where one is not.
+template <typename T>
+void probe(const Batch<T>& rows, Batch<T>& finiteness) {
+  T* probe = finiteness.row(0);
+  for (Index i = 0; i < rows.dim(); ++i) {
+    const T* row = rows.row(i);
+    for (Index c = 0; c < rows.stride(); ++c) probe[c] += T{0} * row[c];
+  }
+}
+
+template <typename T>
+double squared_distance(const Batch<T>& a, const Batch<T>& b, Index chain) {
+  double sum = 0.0;
+  for (Index i = 0; i < a.dim(); ++i) {
+    const double gap = static_cast<double>(a(i, chain)) - static_cast<double>(b(i, chain));
+    sum += gap * gap;
+  }
+  return sum;
+}
+
+}  // namespace
+
+template <typename T>
+Workspace<T>::Workspace(const Flow<T>& flow, Index chains)
+    : current(flow, chains),
+      proposed(flow, chains),
+      outcome(chains),
+      cotangents(flow.dim(), chains),
+      noise(flow.dim(), chains),
+      finiteness(1, chains),
+      uniform(1, chains),
+      local_ratio(1, chains),
+      global_ratio(1, chains) {}
+
+template <typename T>
+Kernel<T>::Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<LocalMove<T>> local,
+                  double global_fraction)
+    : flow_(&flow), target_(&target), local_(std::move(local)), global_fraction_(global_fraction) {
+  if (!(global_fraction >= 0.0 && global_fraction <= 1.0)) {
+    throw InputError(fmt::format("global fraction should be in [0, 1] but is {}", global_fraction));
+  }
+}
+
+template <typename T>
+double Kernel<T>::passes() const {
+  return moves_locally() ? local_->passes() : 1.0;
+}
+
+template <typename T>
+void Kernel<T>::evaluate(Workspace<T>& workspace, Point<T>& point) const {
+  std::copy_n(point.z.row(0), point.z.dim() * point.z.stride(), point.x.row(0));
+  point.log_det.fill(0.0);
+  flow_->forward(point.x, point.log_det, point.tape);
+  target_->evaluate(point.z, point.x, point.log_det, point.log_density, workspace.cotangents);
+  if (moves_locally()) {
+    local_->prepare(*flow_, workspace.cotangents, target_->depends_on_x(), point);
+  }
+  workspace.finiteness.fill(T{0});
+  probe(point.x, workspace.finiteness);
+  probe(point.z, workspace.finiteness);
+  probe(point.drift, workspace.finiteness);
+  double* log_density = point.log_density.row(0);
+  for (Index c = 0; c < point.z.stride(); ++c) {
+    const bool finite = std::isfinite(workspace.finiteness(0, c)) &&
+                        std::isfinite(point.log_det(0, c)) && std::isfinite(log_density[c]);
+    if (!finite) log_density[c] = -std::numeric_limits<double>::infinity();
+  }
+}
+
+template <typename T>
+void Kernel<T>::step(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+                     StepSize step_size, Workspace<T>& workspace) const {
+  choose(random, step, first_chain, workspace);
+  propose(random, step, first_chain, step_size, workspace);
+  evaluate(workspace, workspace.proposed);
+  weigh(step_size, workspace);
+  decide(random, step, first_chain, workspace);
+  workspace.current.select(workspace.outcome.accepted, workspace.proposed);
+}
+
+template <typename T>
+void Kernel<T>::choose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+                       Workspace<T>& workspace) const {
+  const bool mixed = moves_locally() && moves_globally();
+  if (mixed) random.uniforms(Purpose::kChoice, step, first_chain, workspace.uniform);
+  for (Index c = 0; c < workspace.current.z.chains(); ++c) {
+    const bool global = mixed ? workspace.uniform(0, c) <= global_fraction_ : moves_globally();
+    workspace.outcome.global.set(c, global);
+  }
+}
+
+template <typename T>
+void Kernel<T>::propose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+                        StepSize step_size, Workspace<T>& workspace) const {
+  Batch<T>& to_z = workspace.proposed.z;
+  if (moves_locally()) {
+    random.normals(Purpose::kLocalNoise, step, first_chain, workspace.noise);
+    local_->propose(*flow_, workspace.current, step_size, workspace.noise, to_z);
+  }
+  if (moves_globally()) {
+    flow_->base().sample(random, Purpose::kGlobalNoise, step, first_chain, workspace.outcome.global,
+                         to_z);
+  }
+}
+
+template <typename T>
+void Kernel<T>::weigh(StepSize step_size, Workspace<T>& workspace) const {
+  if (moves_locally()) {
+    local_->log_ratio(*flow_, workspace.current, workspace.proposed, step_size, workspace.noise,
+                      workspace.local_ratio);
+  }
+  if (moves_globally()) {
+    workspace.global_ratio.fill(0.0);
+    flow_->base().add_log_density(workspace.current.z, 1.0, workspace.global_ratio);
+    flow_->base().add_log_density(workspace.proposed.z, -1.0, workspace.global_ratio);
+  }
+}
+
+template <typename T>
+void Kernel<T>::decide(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+                       Workspace<T>& workspace) const {
+  random.uniforms(Purpose::kAcceptance, step, first_chain, workspace.uniform);
+  const Point<T>& from = workspace.current;
+  const Point<T>& to = workspace.proposed;
+  StepOutcome& outcome = workspace.outcome;
+  for (Index c = 0; c < from.z.chains(); ++c) {
+    const double ratio =
+        outcome.global[c] ? workspace.global_ratio(0, c) : workspace.local_ratio(0, c);
+    const double log_alpha = to.log_density(0, c) - from.log_density(0, c) + ratio;
+    const bool diverging = !std::isfinite(to.log_density(0, c)) || !std::isfinite(ratio);
+    const double acceptance = diverging ? 0.0 : elementary::exp(std::min(log_alpha, 0.0));
+    const bool accepted = workspace.uniform(0, c) <= acceptance;
+    outcome.acceptance(0, c) = acceptance;
+    outcome.accepted.set(c, accepted);
+    outcome.diverging.set(c, diverging);
+    outcome.squared_jump(0, c) = accepted ? squared_distance(from.z, to.z, c) : 0.0;
+  }
+}
+
+template struct Workspace<float>;
+template struct Workspace<double>;
+template class Kernel<float>;
+template class Kernel<double>;
+
+}  // namespace flotilla

@@ -1,0 +1,138 @@
+#include "flotilla/sampler/pool.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "flotilla/core/error.hpp"
+
+namespace flotilla {
+namespace {
+
+constexpr std::uint64_t kStartAttempts = 100;
+
+}  // namespace
+
+Tiling Tiling::share(Index chains, Index tile_width, Index rank, Index ranks) {
+  const Index all = (chains + tile_width - 1) / tile_width;
+  const Index first = all * rank / ranks;
+  return {chains, tile_width, first, all * (rank + 1) / ranks - first};
+}
+
+Index Block::draws() const {
+  if (thin == 0) return 0;
+  const auto begin = static_cast<Index>(first_step - phase_start);
+  return (begin + steps) / thin - begin / thin;
+}
+
+template <typename T>
+Pool<T>::Pool(const Kernel<T>& kernel, const Random& random, const Tiling& tiling)
+    : kernel_(&kernel), random_(random), tiling_(tiling) {
+  tiles_.reserve(static_cast<std::size_t>(tiling.tiles));
+  for (Index t = 0; t < tiling.tiles; ++t) {
+    tiles_.emplace_back(kernel.flow().dim(), tiling.tile_width);
+  }
+  if (tiling.tiles > 0) workspace_ = Workspace<T>(kernel.flow(), tiling.tile_width);
+}
+
+template <typename T>
+std::uint64_t Pool<T>::first_chain_of(Index tile) const {
+  return static_cast<std::uint64_t>((tiling_.first_tile + tile) * tiling_.tile_width);
+}
+
+template <typename T>
+Index Pool<T>::columns_of(Index tile) const {
+  const auto first = static_cast<Index>(first_chain_of(tile));
+  return std::min(tiling_.tile_width, tiling_.chains - first);
+}
+
+template <typename T>
+Index Pool<T>::first_without_density() const {
+  const PerChain& log_density = workspace_.current.log_density;
+  for (Index c = 0; c < log_density.chains(); ++c) {
+    if (!std::isfinite(log_density(0, c))) return c;
+  }
+  return -1;
+}
+
+template <typename T>
+void Pool<T>::start_from_base() {
+  const StandardNormal<T>& base = kernel_->flow().base();
+  ColumnMask missing(tiling_.tile_width);
+  for (Index t = 0; t < tiling_.tiles; ++t) {
+    Point<T>& point = workspace_.current;
+    for (Index c = 0; c < tiling_.tile_width; ++c) missing.set(c, true);
+    for (std::uint64_t attempt = 0;; ++attempt) {
+      base.sample(random_, Purpose::kStart, attempt, first_chain_of(t), missing, point.z);
+      kernel_->evaluate(workspace_, point);
+      if (first_without_density() < 0) break;
+      if (attempt + 1 == kStartAttempts) {
+        throw InputError(fmt::format(
+            "chain {} found no starting point: {} draws of the base density all have a non-finite "
+            "log density; verify the flow, or start from points",
+            first_chain_of(t) + static_cast<std::uint64_t>(first_without_density()),
+            kStartAttempts));
+      }
+      for (Index c = 0; c < tiling_.tile_width; ++c) {
+        missing.set(c, !std::isfinite(point.log_density(0, c)));
+      }
+    }
+    tiles_[static_cast<std::size_t>(t)] = point.z;
+  }
+}
+
+template <typename T>
+void Pool<T>::start_from(const Tensor& points) {
+  const Index dim = kernel_->flow().dim();
+  if (points.shape.size() != 2 || points.shape[1] != dim || points.shape[0] < 1) {
+    throw InputError(fmt::format("starting points should have shape [n x {}] but have [{}]", dim,
+                                 fmt::join(points.shape, " x ")));
+  }
+  for (Index t = 0; t < tiling_.tiles; ++t) {
+    Point<T>& point = workspace_.current;
+    const auto first = static_cast<Index>(first_chain_of(t));
+    for (Index c = 0; c < tiling_.tile_width; ++c) {
+      const Index source = (first + c) % points.shape[0];
+      for (Index i = 0; i < dim; ++i) {
+        point.z(i, c) = static_cast<T>(points.values[static_cast<std::size_t>(source * dim + i)]);
+      }
+    }
+    kernel_->flow().inverse(point.z, point.log_det, point.tape);
+    kernel_->evaluate(workspace_, point);
+    const Index lost = first_without_density();
+    if (lost >= 0) {
+      throw InputError(fmt::format(
+          "starting point {} has a non-finite log density: choose one inside the flow's support",
+          (first + lost) % points.shape[0]));
+    }
+    tiles_[static_cast<std::size_t>(t)] = point.z;
+  }
+}
+
+template <typename T>
+MoveStatistics Pool<T>::advance(const Block& block, StepSize step_size, DrawBlock<T>& draws) {
+  MoveStatistics statistics;
+  draws.restart(block.draws());
+  for (Index t = 0; t < tiling_.tiles; ++t) {
+    Batch<T>& position = tiles_[static_cast<std::size_t>(t)];
+    const std::uint64_t first_chain = first_chain_of(t);
+    workspace_.current.z = position;
+    kernel_->evaluate(workspace_, workspace_.current);
+    Index draw = 0;
+    for (std::uint64_t step = block.first_step;
+         step < block.first_step + static_cast<std::uint64_t>(block.steps); ++step) {
+      kernel_->step(random_, step, first_chain, step_size, workspace_);
+      statistics.observe(workspace_.outcome, columns_of(t));
+      if (block.keeps(step)) draws.store(workspace_, t * tiling_.tile_width, columns_of(t), draw++);
+    }
+    position = workspace_.current.z;
+  }
+  return statistics;
+}
+
+template class Pool<float>;
+template class Pool<double>;
+
+}  // namespace flotilla
