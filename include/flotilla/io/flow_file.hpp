@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "flotilla/flow/record.hpp"
+
+namespace flotilla {
+
+/// The version of the flow file format that this library reads and writes.
+inline constexpr int kFlowFileVersion = 1;
+
+/// Reads a flow file: structure, sizes and checksum are verified here, the layers' own rules when
+/// the Flow is built.
+///
+/// @throws InputError where the file is missing, is no flow file, is of another version, damaged,
+/// or
+///         would need more memory than any flow does
+FlowRecord read_flow_file(const std::string& path);
+
+/// Writes a flow file under a temporary name and renames it; the checksum is computed anew.
+///
+/// @throws Hdf5Error, EnvironmentError
+void write_flow_file(const std::string& path, const FlowRecord& record);
+
+/// "sha256:<hex>" over dim, base and layers: the identity of the map, whatever its provenance.
+/// The bytes are laid down in the README, section "Flow files".
+std::string checksum(const FlowRecord& record);
+
+/// Reads an array of points [n x dim] from HDF5: "FILE.h5" with one dataset, or "FILE.h5:dataset".
+/// @throws InputError
+Tensor read_points(const std::string& location);
+
+}  // namespace flotilla

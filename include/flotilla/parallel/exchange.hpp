@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+
+#include "flotilla/parallel/communicator.hpp"
+
+namespace flotilla {
+
+/// Sums a window's statistics over all ranks while the next window is computed: what one call
+/// posts, the next one returns. The lag of one window is part of the method, never of the network's
+/// mood.
+class StatisticsExchange {
+ public:
+  /// @param comm  outlives the exchange
+  explicit StatisticsExchange(const Communicator& comm) : comm_(&comm) {}
+
+  /// Posts this window's integers and returns the previous window's sums over all ranks; nothing
+  /// the first time. Collective.
+  std::optional<std::vector<std::int64_t>> post(std::vector<std::int64_t> window) {
+    std::optional<std::vector<std::int64_t>> previous = drain();
+    pending_ = comm_->begin_sum(std::move(window));
+    return previous;
+  }
+
+  /// Waits for what is still under way and returns its sums. Collective.
+  std::optional<std::vector<std::int64_t>> drain() {
+    if (!pending_.active()) return std::nullopt;
+    return pending_.wait();
+  }
+
+ private:
+  const Communicator* comm_;
+  PendingSum pending_;
+};
+
+}  // namespace flotilla

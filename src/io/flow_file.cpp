@@ -1,0 +1,304 @@
+#include "flotilla/io/flow_file.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <openssl/evp.h>
+
+#include <unistd.h>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+
+#include "flotilla/core/error.hpp"
+#include "flotilla/io/hdf5.hpp"
+
+namespace flotilla {
+namespace {
+
+// Larger than any trained flow, small enough to refuse a header that lies before memory is gone.
+constexpr double kLargestArray = 1e9;
+constexpr double kLargestFlow = 4e9;
+constexpr double kLargestDim = 1e8;
+
+static_assert(std::endian::native == std::endian::little, "checksums are over little-endian bytes");
+
+class Sha256 {
+ public:
+  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) fail();
+  }
+  void add(const void* bytes, std::size_t size) {
+    if (EVP_DigestUpdate(context_.get(), bytes, size) != 1) fail();
+  }
+  void add(const std::string& text) { add(text.data(), text.size()); }
+
+  std::string hex() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    if (EVP_DigestFinal_ex(context_.get(), digest.data(), &size) != 1) fail();
+    std::string text;
+    for (unsigned i = 0; i < size; ++i) text += fmt::format("{:02x}", digest[i]);
+    return text;
+  }
+
+ private:
+  [[noreturn]] static void fail() { throw EnvironmentError("SHA-256 is not available"); }
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+std::vector<Index> extent(hid_t dataset) {
+  const hdf5::Handle space(H5Dget_space(dataset), H5Sclose, "H5Dget_space");
+  const int rank = H5Sget_simple_extent_ndims(space.id());
+  std::vector<hsize_t> sizes(static_cast<std::size_t>(std::max(rank, 0)));
+  if (rank > 0) H5Sget_simple_extent_dims(space.id(), sizes.data(), nullptr);
+  return {sizes.begin(), sizes.end()};
+}
+
+/// @param budget  values that may still be read; lowered by what this array holds
+Tensor read_array(hid_t parent, const std::string& name, double& budget) {
+  const hdf5::Handle dataset(H5Dopen2(parent, name.c_str(), H5P_DEFAULT), H5Dclose,
+                             "H5Dopen " + name);
+  const hdf5::Handle type(H5Dget_type(dataset.id()), H5Tclose, "H5Dget_type");
+  const H5T_class_t kind = H5Tget_class(type.id());
+  if (kind != H5T_INTEGER && kind != H5T_FLOAT) {
+    throw InputError(fmt::format("array '{}' should hold numbers", name));
+  }
+  Tensor tensor{extent(dataset.id()), {}};
+  double count = 1.0;
+  for (const Index size : tensor.shape) count *= static_cast<double>(size);
+  budget -= count;
+  if (count > kLargestArray || budget < 0.0) {
+    throw InputError(fmt::format("array '{}' of shape [{}] is larger than any flow needs", name,
+                                 fmt::join(tensor.shape, " x ")));
+  }
+  tensor.values.resize(static_cast<std::size_t>(count));
+  if (!tensor.values.empty()) {
+    hdf5::check(H5Dread(dataset.id(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                        tensor.values.data()),
+                "H5Dread " + name);
+  }
+  return tensor;
+}
+
+LayerRecord read_layer(hid_t parent, const std::string& name, double& budget) {
+  const hdf5::Handle group = hdf5::open_group(parent, name);
+  LayerRecord layer;
+  for (const std::string& entry : hdf5::attribute_names(group.id())) {
+    if (entry == "type") {
+      layer.type = hdf5::read_text(group.id(), entry);
+    } else if (hdf5::attribute_is_text(group.id(), entry)) {
+      layer.texts[entry] = hdf5::read_text(group.id(), entry);
+    } else {
+      layer.numbers[entry] = hdf5::read_number(group.id(), entry);
+    }
+  }
+  if (layer.type.empty()) {
+    throw InputError(fmt::format("layer {} has no attribute 'type'", name));
+  }
+  for (const std::string& entry : hdf5::link_names(group.id())) {
+    layer.arrays[entry] = read_array(group.id(), entry, budget);
+  }
+  return layer;
+}
+
+std::vector<LayerRecord> read_layers(hid_t file, double& budget) {
+  const hdf5::Handle group = hdf5::open_group(file, "layers");
+  std::vector<LayerRecord> layers;
+  for (const std::string& name : hdf5::link_names(group.id())) {
+    if (name != fmt::format("{:04}", layers.size())) {
+      throw InputError(fmt::format("layers should be named 0000, 0001, ... but layer {:04} is '{}'",
+                                   layers.size(), name));
+    }
+    layers.push_back(read_layer(group.id(), name, budget));
+  }
+  if (layers.empty())
+    throw InputError("the group 'layers' is empty: a flow has at least one layer");
+  return layers;
+}
+
+GoldenValues read_golden(hid_t file, double& budget) {
+  if (!hdf5::has_link(file, "golden")) return {};
+  const hdf5::Handle group = hdf5::open_group(file, "golden");
+  const auto read = [&](const char* name) { return read_array(group.id(), name, budget); };
+  return {read("z"),       read("x"),  read("log_det"), read("log_det_gradient"),
+          read("tangent"), read("jvp")};
+}
+
+std::map<std::string, std::string> read_provenance(hid_t file) {
+  std::map<std::string, std::string> provenance;
+  if (!hdf5::has_link(file, "provenance")) return provenance;
+  const hdf5::Handle group = hdf5::open_group(file, "provenance");
+  for (const std::string& name : hdf5::attribute_names(group.id())) {
+    provenance[name] = hdf5::attribute_is_text(group.id(), name)
+                           ? hdf5::read_text(group.id(), name)
+                           : fmt::format("{}", hdf5::read_number(group.id(), name));
+  }
+  return provenance;
+}
+
+void expect_format(hid_t file) {
+  if (!hdf5::has_attribute(file, "format") || hdf5::read_text(file, "format") != "flotilla-flow") {
+    throw InputError("it is HDF5, but its attribute 'format' is not 'flotilla-flow'");
+  }
+  const double version = hdf5::read_number(file, "format_version");
+  if (version != kFlowFileVersion) {
+    throw InputError(
+        fmt::format("its format version is {}, this program reads version {}: export "
+                    "the flow again, or use the program it was made for",
+                    version, kFlowFileVersion));
+  }
+}
+
+FlowRecord read_record(hid_t file) {
+  expect_format(file);
+  double budget = kLargestFlow;
+  FlowRecord record;
+  const double dim = hdf5::read_number(file, "dim");
+  if (!(dim >= 1.0 && dim <= kLargestDim && dim == std::floor(dim))) {
+    throw InputError(fmt::format("attribute 'dim' should be a whole number >= 1 but is {}", dim));
+  }
+  record.dim = static_cast<Index>(dim);
+  record.base = hdf5::read_text(hdf5::open_group(file, "base").id(), "type");
+  record.layers = read_layers(file, budget);
+  record.golden = read_golden(file, budget);
+  record.provenance = read_provenance(file);
+  record.checksum = hdf5::read_text(file, "checksum");
+  const std::string found = checksum(record);
+  if (record.checksum != found) {
+    throw InputError(
+        fmt::format("its checksum is {}, but its contents have {}: the file is damaged",
+                    record.checksum, found));
+  }
+  return record;
+}
+
+void write_array(hid_t parent, const std::string& name, const Tensor& tensor) {
+  const std::vector<hsize_t> sizes(tensor.shape.begin(), tensor.shape.end());
+  const hdf5::Handle space(H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr),
+                           H5Sclose, "H5Screate_simple");
+  const hdf5::Handle dataset(H5Dcreate2(parent, name.c_str(), H5T_IEEE_F64LE, space.id(),
+                                        H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                             H5Dclose, "H5Dcreate " + name);
+  hdf5::check(H5Dwrite(dataset.id(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                       tensor.values.data()),
+              "H5Dwrite " + name);
+}
+
+void write_layers(hid_t file, const FlowRecord& record) {
+  const hdf5::Handle layers = hdf5::make_group(file, "layers");
+  for (std::size_t k = 0; k < record.layers.size(); ++k) {
+    const LayerRecord& layer = record.layers[k];
+    const hdf5::Handle group = hdf5::make_group(layers.id(), fmt::format("{:04}", k));
+    hdf5::write_text(group.id(), "type", layer.type);
+    for (const auto& [name, value] : layer.texts) hdf5::write_text(group.id(), name, value);
+    for (const auto& [name, value] : layer.numbers) hdf5::write_number(group.id(), name, value);
+    for (const auto& [name, value] : layer.arrays) write_array(group.id(), name, value);
+  }
+}
+
+void write_record(hid_t file, const FlowRecord& record) {
+  hdf5::write_text(file, "format", "flotilla-flow");
+  hdf5::write_whole_number(file, "format_version", kFlowFileVersion);
+  hdf5::write_whole_number(file, "dim", record.dim);
+  hdf5::write_text(file, "checksum", checksum(record));
+  hdf5::write_text(hdf5::make_group(file, "base").id(), "type", record.base);
+  write_layers(file, record);
+  if (!record.golden.z.values.empty()) {
+    const hdf5::Handle golden = hdf5::make_group(file, "golden");
+    write_array(golden.id(), "z", record.golden.z);
+    write_array(golden.id(), "x", record.golden.x);
+    write_array(golden.id(), "log_det", record.golden.log_det);
+    write_array(golden.id(), "log_det_gradient", record.golden.log_det_gradient);
+    write_array(golden.id(), "tangent", record.golden.tangent);
+    write_array(golden.id(), "jvp", record.golden.jvp);
+  }
+  const hdf5::Handle provenance = hdf5::make_group(file, "provenance");
+  for (const auto& [name, value] : record.provenance) {
+    hdf5::write_text(provenance.id(), name, value);
+  }
+}
+
+void expect_readable(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
+    throw InputError(fmt::format("{}: there is no such file", path));
+  }
+  if (access(path.c_str(), R_OK) != 0 || std::filesystem::is_directory(path, error)) {
+    throw InputError(fmt::format("{}: it cannot be read as a file", path));
+  }
+  if (H5Fis_hdf5(path.c_str()) <= 0) {
+    throw InputError(fmt::format("{}: it is not an HDF5 file, or not a whole one", path));
+  }
+}
+
+}  // namespace
+
+std::string checksum(const FlowRecord& record) {
+  Sha256 hash;
+  hash.add(fmt::format("flotilla-flow {}\ndim {}\nbase {}\n", kFlowFileVersion, record.dim,
+                       record.base));
+  for (const LayerRecord& layer : record.layers) {
+    hash.add(fmt::format("layer {}\n", layer.type));
+    std::map<std::string, std::string> entries;  // texts and numbers in one order
+    for (const auto& [name, value] : layer.texts)
+      entries[name] = fmt::format("text {}={}\n", name, value);
+    for (const auto& [name, value] : layer.numbers) {
+      const auto bytes = std::bit_cast<std::array<char, sizeof(double)>>(value);
+      entries[name] =
+          fmt::format("number {}=", name) + std::string(bytes.data(), bytes.size()) + "\n";
+    }
+    for (const auto& [name, line] : entries) hash.add(line);
+    for (const auto& [name, tensor] : layer.arrays) {
+      hash.add(fmt::format("array {} {}\n", name, fmt::join(tensor.shape, ",")));
+      hash.add(tensor.values.data(), tensor.values.size() * sizeof(double));
+    }
+  }
+  return "sha256:" + hash.hex();
+}
+
+FlowRecord read_flow_file(const std::string& path) {
+  expect_readable(path);
+  try {
+    return read_record(hdf5::open_file(path).id());
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("{}: not a usable flow file: {}", path, error.what()));
+  } catch (const Hdf5Error& error) {
+    throw InputError(fmt::format("{}: not a whole flow file: {}", path, error.what()));
+  }
+}
+
+void write_flow_file(const std::string& path, const FlowRecord& record) {
+  const std::string unfinished = path + ".unfinished";
+  {
+    const hdf5::Handle file(H5Fcreate(unfinished.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
+                            H5Fclose, "H5Fcreate " + unfinished);
+    write_record(file.id(), record);
+  }
+  std::filesystem::rename(unfinished, path);
+}
+
+Tensor read_points(const std::string& location) {
+  const std::size_t colon = location.rfind(':');
+  const std::string path = location.substr(0, colon);
+  expect_readable(path);
+  try {
+    const hdf5::Handle file = hdf5::open_file(path);
+    std::string name = colon == std::string::npos ? "" : location.substr(colon + 1);
+    if (name.empty()) {
+      const std::vector<std::string> names = hdf5::link_names(file.id());
+      if (names.size() != 1) {
+        throw InputError(fmt::format("it holds {} entries ({}): name one, as in {}:NAME",
+                                     names.size(), fmt::join(names, ", "), path));
+      }
+      name = names.front();
+    }
+    double budget = kLargestArray;
+    return read_array(file.id(), name, budget);
+  } catch (const std::exception& error) {
+    throw InputError(fmt::format("{}: no usable points: {}", path, error.what()));
+  }
+}
+
+}  // namespace flotilla
