@@ -1,0 +1,483 @@
+#!/usr/bin/python3
+"""Normalizing flows as PyTorch modules, and the flow file (format version 1) that holds them.
+
+A flow is a map x = f(z) from the latent space to the data space; z ~ N(0, I).  Arrays are
+[draw x coordinate], log determinants are [draw], in nats, and always those of the *sampling*
+direction: log|det dx/dz|, whichever way a layer was entered.
+
+    flow = load_flow("two_moons.h5", torch.float64)
+    x, log_det = flow(z)
+    z, log_det = flow.inverse(x)
+    save_flow("copy.h5", flow, {"trained_by": "..."})
+
+`exact_derivatives` gives the dense Jacobian by automatic differentiation: slow, and right.
+"""
+
+import copy
+import hashlib
+import math
+import os
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+FORMAT = "flotilla-flow"
+FORMAT_VERSION = 1
+GOLDEN_DRAWS = 32
+
+
+class FlowFileError(ValueError):
+    """A flow file that cannot be used; the message is one sentence for the user."""
+
+
+class LayerRecord(NamedTuple):
+    """A layer as the file holds it: its type, its other attributes, its arrays."""
+
+    type: str
+    attributes: dict
+    arrays: dict
+
+
+# --- Layers -------------------------------------------------------------------------------------
+
+
+ACTIVATIONS = {
+    "tanh": lambda h, net: torch.tanh(h),
+    "relu": lambda h, net: torch.relu(h),
+    "leaky_relu": lambda h, net: F.leaky_relu(h, net.negative_slope),
+    "silu": lambda h, net: F.silu(h),
+    "elu": lambda h, net: F.elu(h, net.alpha),
+}
+
+
+class Conditioner(nn.Module):
+    """The network of a coupling layer: linear maps with an activation after all but the last.
+
+    `widths` lists the sizes [in, hidden ..., out].  The last map starts at zero, so that an
+    untrained coupling layer is the identity.
+    """
+
+    def __init__(self, widths, activation="tanh", negative_slope=0.01, alpha=1.0):
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise FlowFileError(
+                f"expected an activation among {', '.join(ACTIVATIONS)}, found '{activation}'"
+            )
+        self.activation = activation
+        self.negative_slope = negative_slope
+        self.alpha = alpha
+        self.maps = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:]))
+        nn.init.zeros_(self.maps[-1].weight)
+        nn.init.zeros_(self.maps[-1].bias)
+
+    def forward(self, h):
+        activate = ACTIVATIONS[self.activation]
+        for linear in self.maps[:-1]:
+            h = activate(linear(h), self)
+        return self.maps[-1](h)
+
+
+class AffineCoupling(nn.Module):
+    """x_a = z_a, x_b = z_b exp(s(z_a)) + t(z_a); a where `mask` is 1, b where it is 0.
+
+    Dinh, Sohl-Dickstein & Bengio (2017), "Density estimation using Real NVP".
+    """
+
+    type = "affine_coupling"
+
+    def __init__(self, mask, conditioner):
+        super().__init__()
+        mask = torch.as_tensor(mask).bool()
+        kept, moved = torch.where(mask)[0], torch.where(~mask)[0]
+        self.register_buffer("kept", kept)
+        self.register_buffer("moved", moved)
+        self.register_buffer("order", torch.argsort(torch.cat([kept, moved])))
+        self.conditioner = conditioner
+
+    def forward(self, z):
+        kept = z[:, self.kept]
+        log_scale, shift = self.conditioner(kept).chunk(2, dim=1)
+        moved = z[:, self.moved] * torch.exp(log_scale) + shift
+        return torch.cat([kept, moved], dim=1)[:, self.order], log_scale.sum(dim=1)
+
+    def inverse(self, x):
+        kept = x[:, self.kept]
+        log_scale, shift = self.conditioner(kept).chunk(2, dim=1)
+        moved = (x[:, self.moved] - shift) * torch.exp(-log_scale)
+        return torch.cat([kept, moved], dim=1)[:, self.order], log_scale.sum(dim=1)
+
+    def record(self):
+        net = self.conditioner
+        attributes = {"activation": net.activation}
+        if net.activation == "leaky_relu":
+            attributes["negative_slope"] = float(net.negative_slope)
+        if net.activation == "elu":
+            attributes["alpha"] = float(net.alpha)
+        mask = np.zeros(len(self.order), dtype=np.int8)
+        mask[self.kept.numpy()] = 1
+        arrays = {"mask": mask}
+        for i, linear in enumerate(net.maps):
+            arrays[f"weight_{i}"] = linear.weight.detach().numpy()
+            arrays[f"bias_{i}"] = linear.bias.detach().numpy()
+        return LayerRecord(self.type, attributes, arrays)
+
+    @classmethod
+    def from_record(cls, record):
+        weights = [record.arrays[f"weight_{i}"] for i in range(_linear_maps(record))]
+        mask = np.asarray(record.arrays["mask"])
+        kept = int(mask.sum())
+        widths = [kept] + [len(w) for w in weights]
+        _expect(record, widths[-1] == 2 * (len(mask) - kept), "two outputs per moved coordinate")
+        net = Conditioner(widths, **record.attributes)
+        for i, (weight, linear) in enumerate(zip(weights, net.maps)):
+            bias = record.arrays[f"bias_{i}"]
+            shape = tuple(linear.weight.shape)
+            _expect(record, weight.shape == shape, f"weight_{i} of shape {shape}")
+            _expect(record, bias.shape == shape[:1], f"bias_{i} of shape {shape[:1]}")
+            # Keep the file's precision: double weights must not pass through float.
+            linear.weight = nn.Parameter(torch.from_numpy(weight))
+            linear.bias = nn.Parameter(torch.from_numpy(bias))
+        return cls(mask, net)
+
+
+class Permutation(nn.Module):
+    """x[i] = z[indices[i]]."""
+
+    type = "permutation"
+
+    def __init__(self, indices):
+        super().__init__()
+        indices = torch.as_tensor(indices, dtype=torch.int64)
+        self.register_buffer("indices", indices)
+        self.register_buffer("inverse_indices", torch.argsort(indices))
+
+    def forward(self, z):
+        return z[:, self.indices], z.new_zeros(len(z))
+
+    def inverse(self, x):
+        return x[:, self.inverse_indices], x.new_zeros(len(x))
+
+    def record(self):
+        return LayerRecord(self.type, {}, {"indices": self.indices.numpy()})
+
+    @classmethod
+    def from_record(cls, record):
+        indices = record.arrays["indices"]
+        is_permutation = np.array_equal(np.sort(indices), np.arange(len(indices)))
+        _expect(record, is_permutation, "indices to be each of 0 ... dim - 1 once")
+        return cls(indices)
+
+
+class DiagonalAffine(nn.Module):
+    """x = scale * z + shift, coordinate by coordinate; not trained (buffers, not parameters)."""
+
+    type = "diagonal_affine"
+
+    def __init__(self, scale, shift):
+        super().__init__()
+        self.register_buffer("scale", torch.as_tensor(scale))
+        self.register_buffer("shift", torch.as_tensor(shift))
+
+    def _log_det(self, like):
+        return self.scale.abs().log().sum().expand(len(like))
+
+    def forward(self, z):
+        return self.scale * z + self.shift, self._log_det(z)
+
+    def inverse(self, x):
+        return (x - self.shift) / self.scale, self._log_det(x)
+
+    def record(self):
+        return LayerRecord(
+            self.type, {}, {"scale": self.scale.numpy(), "shift": self.shift.numpy()}
+        )
+
+    @classmethod
+    def from_record(cls, record):
+        scale, shift = record.arrays["scale"], record.arrays["shift"]
+        _expect(record, scale.shape == shift.shape, "scale and shift of the same size")
+        _expect(record, np.all(scale != 0), "no scale to be zero")
+        return cls(torch.from_numpy(scale), torch.from_numpy(shift))
+
+
+def _log_sigmoid_slope(z):
+    """log of the derivative of the sigmoid at z, summed over coordinates, without overflow."""
+    return (F.logsigmoid(z) + F.logsigmoid(-z)).sum(dim=1)
+
+
+class Sigmoid(nn.Module):
+    """x = 1 / (1 + exp(-z)): from the line to (0, 1)."""
+
+    type = "sigmoid"
+
+    def forward(self, z):
+        return torch.sigmoid(z), _log_sigmoid_slope(z)
+
+    def inverse(self, x):
+        z = torch.log(x) - torch.log1p(-x)
+        return z, _log_sigmoid_slope(z)
+
+    def record(self):
+        return LayerRecord(self.type, {}, {})
+
+    @classmethod
+    def from_record(cls, record):
+        return cls()
+
+
+class Logit(nn.Module):
+    """x = log(z / (1 - z)): from (0, 1) to the line; the inverse of `Sigmoid`."""
+
+    type = "logit"
+
+    def forward(self, z):
+        x = torch.log(z) - torch.log1p(-z)
+        return x, -_log_sigmoid_slope(x)
+
+    def inverse(self, x):
+        return torch.sigmoid(x), -_log_sigmoid_slope(x)
+
+    def record(self):
+        return LayerRecord(self.type, {}, {})
+
+    @classmethod
+    def from_record(cls, record):
+        return cls()
+
+
+LAYERS = {
+    layer.type: layer for layer in (AffineCoupling, Permutation, DiagonalAffine, Sigmoid, Logit)
+}
+
+
+class Flow(nn.Module):
+    """Layers composed in the sampling direction: the first acts on z, the last yields x."""
+
+    def __init__(self, dim, layers):
+        super().__init__()
+        self.dim = dim
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, z):
+        log_det = z.new_zeros(len(z))
+        for layer in self.layers:
+            z, change = layer(z)
+            log_det = log_det + change
+        return z, log_det
+
+    def inverse(self, x):
+        log_det = x.new_zeros(len(x))
+        for layer in reversed(self.layers):
+            x, change = layer.inverse(x)
+            log_det = log_det + change
+        return x, log_det
+
+    def log_density(self, x):
+        """log q_X(x), the density that the flow learnt, in nats."""
+        z, log_det = self.inverse(x)
+        return base_log_density(z) - log_det
+
+    def records(self):
+        return [layer.record() for layer in self.layers]
+
+
+def base_log_density(z):
+    """log q_Z(z) of the standard normal base, normalised, in nats."""
+    return -0.5 * (z * z).sum(dim=1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
+
+
+def half_masks(dim, layers, rng):
+    """Masks for `layers` couplings, in complementary pairs, so that each pair moves everything.
+
+    In two dimensions the coordinates simply take turns; above, each pair draws a random half.
+    """
+    masks = []
+    while len(masks) < layers:
+        mask = np.zeros(dim, dtype=np.int8)
+        chosen = [0] if dim == 2 else rng.permutation(dim)[: dim // 2]
+        mask[chosen] = 1
+        masks += [mask, 1 - mask]
+    return masks[:layers]
+
+
+# --- Derivatives --------------------------------------------------------------------------------
+
+
+class Derivatives(NamedTuple):
+    """A flow at some points: x [n x dim], log_det [n], jacobian [n x dim x dim] (row: coordinate
+    of x, column: coordinate of z), log_det_gradient [n x dim] (with respect to z)."""
+
+    x: torch.Tensor
+    log_det: torch.Tensor
+    jacobian: torch.Tensor
+    log_det_gradient: torch.Tensor
+
+
+def exact_derivatives(flow, z):
+    """The flow at z with its dense Jacobian, one reverse pass per coordinate of x."""
+    z = z.detach().requires_grad_()
+    x, log_det = flow(z)
+    rows = [
+        torch.autograd.grad(x[:, i].sum(), z, retain_graph=True)[0] for i in range(x.shape[1])
+    ]
+    return Derivatives(
+        x.detach(), log_det.detach(), torch.stack(rows, dim=1), log_det_gradient(flow, z)
+    )
+
+
+def log_det_gradient(flow, z):
+    """Gradient of log|det dx/dz| with respect to z, [n x dim]; zero where it is constant."""
+    z = z.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(
+        flow(z)[1].sum() + 0.0 * z.sum(), z, retain_graph=False
+    )
+    return gradient
+
+
+def golden_values(flow, draws=GOLDEN_DRAWS, seed=20240229):
+    """What any reader of the file must reproduce, computed in double precision."""
+    flow = copy.deepcopy(flow).double()
+    rng = np.random.default_rng(seed)
+    z = torch.from_numpy(rng.standard_normal((draws, flow.dim)))
+    tangent = torch.from_numpy(rng.standard_normal((draws, flow.dim)))
+    (x, log_det), (jvp, _) = torch.autograd.functional.jvp(flow, z, tangent)
+    golden = {
+        "z": z,
+        "x": x,
+        "log_det": log_det,
+        "log_det_gradient": log_det_gradient(flow, z),
+        "tangent": tangent,
+        "jvp": jvp,
+    }
+    golden = {name: value.numpy() for name, value in golden.items()}
+    for name, value in golden.items():
+        if not np.all(np.isfinite(value)):
+            raise FlowFileError(
+                f"expected finite golden values, found NaN or infinity in {name}: "
+                "the flow overflows on standard normal draws and is not worth saving"
+            )
+    return golden
+
+
+# --- The flow file ------------------------------------------------------------------------------
+
+
+def checksum(dim, records):
+    """SHA-256 of what determines the map: layers, their attributes and arrays, all as float64."""
+    digest = hashlib.sha256()
+    digest.update(b"flotilla-flow 1\ndim %d\nbase standard_normal\n" % dim)
+    for record in records:
+        digest.update(b"layer %s\n" % record.type.encode())
+        for name, value in sorted(record.attributes.items()):
+            if isinstance(value, str):
+                digest.update(b"text %s=%s\n" % (name.encode(), value.encode()))
+            else:
+                number = np.asarray(value, dtype="<f8").tobytes()
+                digest.update(b"number %s=%s\n" % (name.encode(), number))
+        for name, array in sorted(record.arrays.items()):
+            shape = ",".join(str(size) for size in array.shape)
+            digest.update(b"array %s %s\n" % (name.encode(), shape.encode()))
+            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return "sha256:" + digest.hexdigest()
+
+
+def save_flow(path, flow, provenance):
+    """Writes the flow, its golden values and its checksum; the file appears whole or not at all."""
+    flow = copy.deepcopy(flow).cpu()
+    records, golden = flow.records(), golden_values(flow)
+    partial = f"{path}.partial"
+    with h5py.File(partial, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["format_version"] = np.int64(FORMAT_VERSION)
+        file.attrs["dim"] = np.int64(flow.dim)
+        file.attrs["checksum"] = checksum(flow.dim, records)
+        file.create_group("base").attrs["type"] = "standard_normal"
+        for i, record in enumerate(records):
+            _write_layer(file.create_group(f"layers/{i:04d}"), record)
+        for name, value in golden.items():
+            file.create_dataset(f"golden/{name}", data=value)
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        stamp = {"torch_version": str(torch.__version__), "created_at": now}
+        file.create_group("provenance").attrs.update({**stamp, **provenance})
+    os.replace(partial, path)
+
+
+def _write_layer(group, record):
+    group.attrs["type"] = record.type
+    group.attrs.update(record.attributes)
+    for name, array in record.arrays.items():
+        group.create_dataset(name, data=array)
+
+
+def load_flow(path, dtype=torch.float32):
+    """The flow in `path`, checksum verified, its parameters in `dtype` and not requiring grad."""
+    dim, records = read_records(path)
+    layers = []
+    for i, record in enumerate(records):
+        if record.type not in LAYERS:
+            raise FlowFileError(
+                f"{path}: expected layer {i} to be one of {', '.join(LAYERS)}, "
+                f"found '{record.type}'; a newer version may know it"
+            )
+        try:
+            layers.append(LAYERS[record.type].from_record(record))
+        except KeyError as missing:
+            raise FlowFileError(
+                f"{path}: expected layer {i} ({record.type}) to have {missing}, found none; "
+                "export the flow again"
+            ) from None
+        except (FlowFileError, TypeError) as problem:
+            raise FlowFileError(f"{path}: layer {i} ({record.type}): {problem}") from None
+    return Flow(dim, layers).to(dtype).requires_grad_(False).eval()
+
+
+def read_records(path):
+    """(dim, layer records) of a flow file whose checksum holds."""
+    try:
+        with h5py.File(path, "r") as file:
+            found = _text(file.attrs.get("format", "nothing")), file.attrs.get("format_version")
+            if found != (FORMAT, FORMAT_VERSION):
+                raise FlowFileError(
+                    f"{path}: expected format {FORMAT} version {FORMAT_VERSION}, "
+                    f"found {found[0]} version {found[1]}; write it with train_flow.py"
+                )
+            dim = int(file.attrs["dim"])
+            names = [f"{i:04d}" for i in range(len(file["layers"]))]
+            records = [_read_layer(file["layers"][name]) for name in names]
+            stored = _text(file.attrs["checksum"])
+    except (OSError, KeyError) as problem:
+        raise FlowFileError(f"{path}: expected a readable flow file, found: {problem}") from None
+    if stored != checksum(dim, records):
+        raise FlowFileError(
+            f"{path}: expected checksum {stored}, found {checksum(dim, records)}; "
+            "the file was changed after it was written: get or train it again"
+        )
+    return dim, records
+
+
+def _read_layer(group):
+    attributes = {
+        name: _text(value) if isinstance(value, (str, bytes)) else float(value)
+        for name, value in group.attrs.items()
+    }
+    arrays = {name: dataset[()] for name, dataset in group.items()}
+    return LayerRecord(attributes.pop("type"), attributes, arrays)
+
+
+def _text(value):
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _linear_maps(record):
+    return sum(name.startswith("weight_") for name in record.arrays)
+
+
+def _expect(record, holds, what):
+    if not holds:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in record.arrays.items())
+        raise FlowFileError(f"expected {what}, found {shapes}; export the flow again")
