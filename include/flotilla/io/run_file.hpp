@@ -1,0 +1,109 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "flotilla/io/hdf5.hpp"
+#include "flotilla/parallel/communicator.hpp"
+#include "flotilla/sampler/draw_block.hpp"
+#include "flotilla/sampler/pool.hpp"
+#include "flotilla/sampler/step_size.hpp"
+
+namespace flotilla {
+
+/// The sizes of a run file. All but the last line are the same on every rank, and none but the last
+/// line depends on the number of ranks.
+struct RunFileLayout {
+  Index dim = 0;
+  Index chains = 0;        ///< of the whole run
+  Index draws = 0;         ///< of each chain
+  Index warmup_draws = 0;  ///< of each chain; 0 leaves the warm-up groups out
+  Index windows = 0;       ///< of adaptation; 0 leaves the group out
+  bool latent = true;      ///< whether z is stored beside x
+  Index chunk_chains = 0;  ///< chunk shape [chunk_chains x chunk_draws x dim]
+  Index chunk_draws = 0;
+  Index first_chain = 0;  ///< of this rank, as is how many chains its DrawBlocks hold
+};
+
+/// What is known of a run beside its draws: attributes of the root group.
+using RunFact = std::variant<std::string, double, std::int64_t>;
+using RunFacts = std::vector<std::pair<std::string, RunFact>>;
+
+/// One window of warm-up, as the adaptation saw it: summed over all ranks.
+struct AdaptationWindow {
+  double step_size = 0.0;  ///< that the window's local moves were made with
+  double acceptance_rate = 0.0;
+  double global_acceptance_rate = 0.0;
+};
+
+/// The HDF5 file of a run, written by all ranks together, readable by ArviZ and xarray.
+///
+/// All space is allocated on creation, with NaN in place of the draws to come, so that sampling
+/// touches no metadata: the file can be opened at every moment, whenever the run is killed, and
+/// `draws_committed` says how many draws of each chain are good. The file is made under the name
+/// "<path>.unfinished" and takes its own once it is whole.
+/// Everything is collective and throws the same on every rank.
+template <typename T>
+class RunFile {
+ public:
+  /// @param facts     written to the root group, in this order
+  /// @param measured  names of numbers that only finish() knows; NaN until then
+  /// @throws InputError where the path cannot be written, or exists and `force` is false; Hdf5Error
+  RunFile(const Communicator& comm, const std::string& path, bool force,
+          const RunFileLayout& layout, const RunFacts& facts,
+          const std::vector<std::string>& measured);
+  ~RunFile();
+  RunFile(const RunFile&) = delete;
+  RunFile& operator=(const RunFile&) = delete;
+
+  /// Writes a block behind the draws already there, then commits it.
+  ///
+  /// @param step_size  with which the block's local moves were made
+  /// @throws Hdf5Error where a write failed on any rank, or was not collective
+  void append(Phase phase, const DrawBlock<T>& block, StepSize step_size);
+
+  void write_adaptation(const std::vector<AdaptationWindow>& windows);
+
+  /// Writes the measured numbers and closes the file.
+  void finish(const std::vector<std::pair<std::string, double>>& measured);
+
+ private:
+  /// The datasets of one phase, and how many draws of each chain they hold.
+  struct DrawSet {
+    hdf5::Handle x;
+    hdf5::Handle z;
+    hdf5::Handle lp;
+    hdf5::Handle acceptance_rate;
+    hdf5::Handle step_size;
+    hdf5::Handle diverging;
+    hdf5::Handle log_det_jacobian;
+    hdf5::Handle is_global;
+    hdf5::Handle accepted;
+    hdf5::Handle committed;
+    Index draws = 0;
+  };
+
+  void create(const RunFacts& facts, const std::vector<std::string>& measured);
+  void create_draw_set(const std::string& prefix, Index draws, const RunFacts& facts, DrawSet& set);
+  void create_adaptation();
+  void write_block(DrawSet& set, const DrawBlock<T>& block, StepSize step_size);
+  void commit(DrawSet& set);
+  void flush_now_and_then();
+
+  const Communicator* comm_;
+  RunFileLayout layout_;
+  hdf5::Handle file_;
+  DrawSet warmup_;
+  DrawSet sampling_;
+  std::array<hdf5::Handle, 3> adaptation_;
+  std::vector<double> step_sizes_;
+  std::string unfinished_;  ///< the name to remove where creation fails; empty afterwards
+  std::chrono::steady_clock::time_point last_flush_;
+};
+
+}  // namespace flotilla

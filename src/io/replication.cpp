@@ -1,0 +1,106 @@
+#include "flotilla/io/replication.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/archive/binary_iarchive.hpp>
+#include <boost/archive/binary_oarchive.hpp>
+#include <boost/serialization/map.hpp>
+#include <boost/serialization/string.hpp>
+#include <boost/serialization/vector.hpp>
+#include <sstream>
+
+#include "flotilla/core/error.hpp"
+#include "flotilla/io/flow_file.hpp"
+
+namespace boost::serialization {
+
+template <typename Archive>
+void serialize(Archive& archive, flotilla::Tensor& tensor, unsigned /*version*/) {
+  archive& tensor.shape& tensor.values;
+}
+
+template <typename Archive>
+void serialize(Archive& archive, flotilla::LayerRecord& layer, unsigned /*version*/) {
+  archive& layer.type& layer.texts& layer.numbers& layer.arrays;
+}
+
+template <typename Archive>
+void serialize(Archive& archive, flotilla::GoldenValues& golden, unsigned /*version*/) {
+  archive& golden.z& golden.x& golden.log_det& golden.log_det_gradient& golden.tangent& golden.jvp;
+}
+
+template <typename Archive>
+void serialize(Archive& archive, flotilla::FlowRecord& record, unsigned /*version*/) {
+  archive& record.dim& record.base& record.layers& record.golden& record.provenance& record
+      .checksum;
+}
+
+}  // namespace boost::serialization
+
+namespace flotilla {
+namespace {
+
+template <typename Record>
+std::string pack(const Record& record) {
+  std::ostringstream stream;
+  {
+    boost::archive::binary_oarchive archive(stream);
+    archive << record;
+  }
+  return std::move(stream).str();
+}
+
+template <typename Record>
+Record unpack(const std::string& bytes) {
+  std::istringstream stream(bytes);
+  boost::archive::binary_iarchive archive(stream);
+  Record record;
+  archive >> record;
+  return record;
+}
+
+/// What `read` returns on rank 0, on every rank; `accept` looks at what arrived.
+template <typename Record, typename Read, typename Accept>
+Record replicate(const Communicator& comm, Read read, Accept accept) {
+  std::string bytes;
+  comm.together([&] {
+    if (comm.is_root()) bytes = pack(read());
+  });
+  comm.broadcast(bytes);
+  Record record;
+  comm.together([&] {
+    record = unpack<Record>(bytes);
+    accept(record);
+  });
+  return record;
+}
+
+}  // namespace
+
+std::string to_bytes(const FlowRecord& record) {
+  return pack(record);
+}
+
+FlowRecord flow_from_bytes(const std::string& bytes) {
+  return unpack<FlowRecord>(bytes);
+}
+
+FlowRecord replicate_flow(const Communicator& comm, const std::string& path) {
+  return replicate<FlowRecord>(
+      comm, [&] { return read_flow_file(path); },
+      [&](const FlowRecord& record) {
+        const std::string found = checksum(record);
+        if (found == record.checksum) return;
+        throw EnvironmentError(fmt::format(
+            "the flow that reached rank {} has checksum {}, but rank 0 sent {}: the network or the "
+            "memory of a node is damaged",
+            comm.rank(), found, record.checksum));
+      });
+}
+
+Tensor replicate_points(const Communicator& comm, const std::string& location) {
+  return replicate<Tensor>(
+      comm, [&] { return read_points(location); }, [](const Tensor& /*points*/) {});
+}
+
+}  // namespace flotilla

@@ -1,0 +1,377 @@
+#include "flotilla/io/run_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <hdf5_hl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <numeric>
+
+#include "flotilla/core/error.hpp"
+
+namespace flotilla {
+namespace {
+
+using hdf5::check;
+using hdf5::Handle;
+
+// Data handed to the operating system survive the death of the program, not that of the machine:
+// from time to time they go to the disk itself.
+constexpr std::chrono::seconds kFlushInterval{10};
+
+// ArviZ expects these on every group.
+constexpr std::array kGroupFacts = {
+    "created_at",       "inference_library",        "inference_library_version",
+    "creation_library", "creation_library_version", "creation_library_language"};
+
+struct WriteFact {
+  hid_t object;
+  const std::string& name;
+  void operator()(const std::string& value) const { hdf5::write_text(object, name, value); }
+  void operator()(double value) const { hdf5::write_number(object, name, value); }
+  void operator()(std::int64_t value) const { hdf5::write_whole_number(object, name, value); }
+};
+
+/// What every rank can say of a dataset: its dimensions, each with its scale, and its chunks.
+struct Shape {
+  std::vector<hsize_t> sizes;
+  std::vector<hsize_t> chunks;  ///< none: contiguous
+  std::vector<hid_t> scales;
+};
+
+/// No time stamps in the file: two equal runs are to write equal bytes.
+Handle creation_properties(const Shape& shape) {
+  Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "H5Pcreate");
+  check(H5Pset_obj_track_times(properties.id(), false), "H5Pset_obj_track_times");
+  check(H5Pset_alloc_time(properties.id(), H5D_ALLOC_TIME_EARLY), "H5Pset_alloc_time");
+  check(H5Pset_fill_time(properties.id(), H5D_FILL_TIME_ALLOC), "H5Pset_fill_time");
+  if (!shape.chunks.empty()) {
+    check(H5Pset_chunk(properties.id(), static_cast<int>(shape.chunks.size()), shape.chunks.data()),
+          "H5Pset_chunk");
+  }
+  return properties;
+}
+
+/// A dataset filled with NaN, or with zero where the type has none.
+template <typename V>
+Handle make_dataset(hid_t group, const std::string& name, const Shape& shape) {
+  const Handle properties = creation_properties(shape);
+  const V fill = std::numeric_limits<V>::has_quiet_NaN ? std::numeric_limits<V>::quiet_NaN() : V{};
+  check(H5Pset_fill_value(properties.id(), hdf5::native_type<V>(), &fill), "H5Pset_fill_value");
+  const Handle space(shape.sizes.empty() ? H5Screate(H5S_SCALAR)
+                                         : H5Screate_simple(static_cast<int>(shape.sizes.size()),
+                                                            shape.sizes.data(), nullptr),
+                     H5Sclose, "H5Screate");
+  Handle dataset(H5Dcreate2(group, name.c_str(), hdf5::native_type<V>(), space.id(), H5P_DEFAULT,
+                            properties.id(), H5P_DEFAULT),
+                 H5Dclose, "H5Dcreate " + name);
+  for (std::size_t i = 0; i < shape.scales.size(); ++i) {
+    check(H5DSattach_scale(dataset.id(), shape.scales[i], static_cast<unsigned>(i)),
+          "H5DSattach_scale " + name);
+  }
+  return dataset;
+}
+
+Handle transfer_properties() {
+  Handle properties(H5Pcreate(H5P_DATASET_XFER), H5Pclose, "H5Pcreate");
+  check(H5Pset_dxpl_mpio(properties.id(), H5FD_MPIO_COLLECTIVE), "H5Pset_dxpl_mpio");
+  return properties;
+}
+
+/// Writes a whole, small dataset from rank 0; the others join with an empty selection.
+template <typename V>
+void write_from_root(const Communicator& comm, const Handle& dataset, const V* values) {
+  const Handle space(H5Dget_space(dataset.id()), H5Sclose, "H5Dget_space");
+  if (!comm.is_root()) check(H5Sselect_none(space.id()), "H5Sselect_none");
+  check(H5Dwrite(dataset.id(), hdf5::native_type<V>(), space.id(), space.id(),
+                 transfer_properties().id(), values),
+        "H5Dwrite");
+}
+
+/// A coordinate variable 0, 1, 2, ... that serves as the scale of its dimension.
+Handle make_coordinate(const Communicator& comm, hid_t group, const std::string& name, Index size) {
+  Handle scale = make_dataset<std::int64_t>(group, name, {{static_cast<hsize_t>(size)}, {}, {}});
+  check(H5DSset_scale(scale.id(), name.c_str()), "H5DSset_scale " + name);
+  std::vector<std::int64_t> values(static_cast<std::size_t>(size));
+  std::iota(values.begin(), values.end(), 0);
+  write_from_root(comm, scale, values.data());
+  return scale;
+}
+
+/// Refuses what can be refused before any rank calls HDF5, with the system's own reason.
+void expect_writable(const std::string& path, const std::string& unfinished, bool force) {
+  std::error_code unknown;
+  if (std::filesystem::is_directory(path, unknown)) {
+    throw InputError(fmt::format("{} is a directory: give the output a file name", path));
+  }
+  if (std::filesystem::exists(path, unknown) && !force) {
+    throw InputError(
+        fmt::format("{} exists already: choose another output, or replace it with --force", path));
+  }
+  const int file = open(unfinished.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0666);
+  if (file < 0) {
+    throw InputError(
+        fmt::format("cannot write {}: {}: choose an output in a directory that exists "
+                    "and may be written to",
+                    path, std::strerror(errno)));
+  }
+  close(file);
+}
+
+Handle create_parallel_file(const Communicator& comm, const std::string& path) {
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "H5Pcreate");
+  check(H5Pset_fapl_mpio(access.id(), comm.handle(), MPI_INFO_NULL), "H5Pset_fapl_mpio");
+  check(H5Pset_all_coll_metadata_ops(access.id(), true), "H5Pset_all_coll_metadata_ops");
+  check(H5Pset_coll_metadata_write(access.id(), true), "H5Pset_coll_metadata_write");
+  const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "H5Pcreate");
+  check(H5Pset_link_creation_order(creation.id(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
+        "H5Pset_link_creation_order");
+  return Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose,
+                "H5Fcreate " + path);
+}
+
+/// Where one rank's part of a block goes: [chains x draws] or [chains x draws x dim] at an offset.
+struct Slab {
+  std::array<hsize_t, 3> start;
+  std::array<hsize_t, 3> count;
+};
+
+/// Writes this rank's slab of a dataset and makes sure that all ranks wrote together.
+template <typename V>
+void write_slab(const Handle& dataset, const Slab& slab, const V* values) {
+  const Handle file_space(H5Dget_space(dataset.id()), H5Sclose, "H5Dget_space");
+  const int rank = H5Sget_simple_extent_ndims(file_space.id());
+  const Handle memory_space(H5Screate_simple(rank, slab.count.data(), nullptr), H5Sclose,
+                            "H5Screate_simple");
+  if (slab.count[0] == 0) {
+    check(H5Sselect_none(file_space.id()), "H5Sselect_none");
+    check(H5Sselect_none(memory_space.id()), "H5Sselect_none");
+  } else {
+    check(H5Sselect_hyperslab(file_space.id(), H5S_SELECT_SET, slab.start.data(), nullptr,
+                              slab.count.data(), nullptr),
+          "H5Sselect_hyperslab");
+  }
+  const Handle transfer = transfer_properties();
+  check(H5Dwrite(dataset.id(), hdf5::native_type<V>(), memory_space.id(), file_space.id(),
+                 transfer.id(), values),
+        "H5Dwrite");
+  std::uint32_t local = 0;
+  std::uint32_t global = 0;
+  check(H5Pget_mpio_no_collective_cause(transfer.id(), &local, &global),
+        "H5Pget_mpio_no_collective_cause");
+  if (global != H5D_MPIO_COLLECTIVE) {
+    throw Hdf5Error(fmt::format("a write was not collective (cause {:#x})", global));
+  }
+}
+
+}  // namespace
+
+template <typename T>
+RunFile<T>::RunFile(const Communicator& comm, const std::string& path, bool force,
+                    const RunFileLayout& layout, const RunFacts& facts,
+                    const std::vector<std::string>& measured)
+    : comm_(&comm), layout_(layout), unfinished_(path + ".unfinished") {
+  comm.together([&] {
+    if (comm.is_root()) expect_writable(path, unfinished_, force);
+  });
+  try {
+    comm.together([&] { create(facts, measured); });
+  } catch (const std::exception&) {
+    // Everything that keeps the file open goes first, then its name.
+    warmup_ = {};
+    sampling_ = {};
+    for (Handle& dataset : adaptation_) dataset.close();
+    file_.close();
+    if (comm.is_root()) unlink(unfinished_.c_str());
+    throw;
+  }
+  comm.together([&] {
+    if (comm.is_root()) std::filesystem::rename(unfinished_, path);
+  });
+  unfinished_.clear();
+  last_flush_ = std::chrono::steady_clock::now();
+}
+
+template <typename T>
+RunFile<T>::~RunFile() = default;
+
+template <typename T>
+void RunFile<T>::create(const RunFacts& facts, const std::vector<std::string>& measured) {
+  file_ = create_parallel_file(*comm_, unfinished_);
+  for (const auto& [name, fact] : facts) std::visit(WriteFact{file_.id(), name}, fact);
+  for (const std::string& name : measured) {
+    hdf5::write_number(file_.id(), name, std::numeric_limits<double>::quiet_NaN());
+  }
+  create_draw_set("", layout_.draws, facts, sampling_);
+  if (layout_.warmup_draws > 0) create_draw_set("warmup_", layout_.warmup_draws, facts, warmup_);
+  if (layout_.windows > 0) create_adaptation();
+  check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "H5Fflush");
+}
+
+template <typename T>
+void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const RunFacts& facts,
+                                 DrawSet& set) {
+  const auto size = [](Index value) { return static_cast<hsize_t>(value); };
+  const auto open_group = [&](const std::string& name) {
+    Handle group = hdf5::make_group(file_.id(), prefix + name);
+    for (const auto& [fact_name, fact] : facts) {
+      const bool expected =
+          std::find(kGroupFacts.begin(), kGroupFacts.end(), fact_name) != kGroupFacts.end();
+      if (expected) std::visit(WriteFact{group.id(), fact_name}, fact);
+    }
+    return group;
+  };
+  const hsize_t chunk_chains = size(std::min(layout_.chunk_chains, layout_.chains));
+  const hsize_t chunk_draws = size(std::min(layout_.chunk_draws, draws));
+
+  const auto make_points = [&](const std::string& group_name, const std::string& name,
+                               const std::string& meaning) {
+    const Handle group = open_group(group_name);
+    const Handle chain = make_coordinate(*comm_, group.id(), "chain", layout_.chains);
+    const Handle draw = make_coordinate(*comm_, group.id(), "draw", draws);
+    const Handle coordinate = make_coordinate(*comm_, group.id(), name + "_dim_0", layout_.dim);
+    Handle points = make_dataset<T>(group.id(), name,
+                                    {{size(layout_.chains), size(draws), size(layout_.dim)},
+                                     {chunk_chains, chunk_draws, size(layout_.dim)},
+                                     {chain.id(), draw.id(), coordinate.id()}});
+    hdf5::write_text(points.id(), "long_name", meaning);
+    return points;
+  };
+  set.x = make_points("posterior", "x", "draws in data space, x = f(z)");
+  if (layout_.latent) {
+    set.z = make_points("unconstrained_posterior", "z", "draws in latent space");
+  }
+
+  const Handle group = open_group("sample_stats");
+  const Handle chain = make_coordinate(*comm_, group.id(), "chain", layout_.chains);
+  const Handle draw = make_coordinate(*comm_, group.id(), "draw", draws);
+  const Shape shape = {
+      {size(layout_.chains), size(draws)}, {chunk_chains, chunk_draws}, {chain.id(), draw.id()}};
+  const auto make_number = [&](const char* name, const char* meaning) {
+    Handle dataset = make_dataset<double>(group.id(), name, shape);
+    hdf5::write_text(dataset.id(), "long_name", meaning);
+    return dataset;
+  };
+  const auto make_flag = [&](const char* name, const char* meaning) {
+    Handle dataset = make_dataset<std::int8_t>(group.id(), name, shape);
+    hdf5::write_text(dataset.id(), "dtype", "bool");  // as xarray marks booleans in netCDF
+    hdf5::write_text(dataset.id(), "long_name", meaning);
+    return dataset;
+  };
+  set.lp = make_number("lp", "log density of the target in latent space, up to a constant");
+  set.acceptance_rate = make_number("acceptance_rate", "acceptance probability of the last step");
+  set.step_size = make_number("step_size", "step size of local moves");
+  set.diverging = make_flag("diverging", "the last proposal had a non-finite value");
+  set.log_det_jacobian = make_number("log_det_jacobian", "log |det dx/dz|");
+  set.is_global = make_flag("is_global", "the last step proposed a global move");
+  set.accepted = make_flag("accepted", "the last step's proposal was accepted");
+  set.committed = make_dataset<std::int64_t>(file_.id(), prefix + "draws_committed", {});
+  hdf5::write_text(set.committed.id(), "long_name",
+                   "draws of each chain that are complete; later ones read as NaN");
+}
+
+template <typename T>
+void RunFile<T>::create_adaptation() {
+  const Handle group = hdf5::make_group(file_.id(), "adaptation");
+  const Handle window = make_coordinate(*comm_, group.id(), "window", layout_.windows);
+  const Shape shape = {{static_cast<hsize_t>(layout_.windows)}, {}, {window.id()}};
+  adaptation_[0] = make_dataset<double>(group.id(), "step_size", shape);
+  adaptation_[1] = make_dataset<double>(group.id(), "acceptance_rate", shape);
+  adaptation_[2] = make_dataset<double>(group.id(), "global_acceptance_rate", shape);
+}
+
+template <typename T>
+void RunFile<T>::append(Phase phase, const DrawBlock<T>& block, StepSize step_size) {
+  if (block.draws() == 0) return;
+  DrawSet& set = phase == Phase::kWarmUp ? warmup_ : sampling_;
+  // Returns on every rank once all have written: only then may the block be called good.
+  comm_->together([&] { write_block(set, block, step_size); });
+  set.draws += block.draws();
+  comm_->together([&] { commit(set); });
+  flush_now_and_then();
+}
+
+// Every rank makes every one of these collective calls, whatever became of the one before: a rank
+// that left early would let the others wait for it. The first failure is thrown at the end.
+template <typename T>
+void RunFile<T>::write_block(DrawSet& set, const DrawBlock<T>& block, StepSize step_size) {
+  const auto size = [](Index value) { return static_cast<hsize_t>(value); };
+  const Slab slab = {{size(layout_.first_chain), size(set.draws), 0},
+                     {size(block.chains()), size(block.draws()), size(layout_.dim)}};
+  std::exception_ptr failure;
+  const auto write = [&](const Handle& dataset, const auto* values) {
+    try {
+      write_slab(dataset, slab, values);
+    } catch (const Hdf5Error&) {
+      if (!failure) failure = std::current_exception();
+    }
+  };
+  step_sizes_.assign(static_cast<std::size_t>(block.chains() * block.draws()), step_size.value());
+  write(set.x, block.x.data());
+  if (layout_.latent) write(set.z, block.z.data());
+  write(set.lp, block.log_density.data());
+  write(set.acceptance_rate, block.acceptance.data());
+  write(set.step_size, step_sizes_.data());
+  write(set.diverging, block.diverging.data());
+  write(set.log_det_jacobian, block.log_det.data());
+  write(set.is_global, block.global.data());
+  write(set.accepted, block.accepted.data());
+  if (failure) std::rethrow_exception(failure);
+}
+
+template <typename T>
+void RunFile<T>::commit(DrawSet& set) {
+  const auto draws = static_cast<std::int64_t>(set.draws);
+  write_from_root(*comm_, set.committed, &draws);
+}
+
+template <typename T>
+void RunFile<T>::flush_now_and_then() {
+  const auto now = std::chrono::steady_clock::now();
+  const bool due = comm_->is_root() && now - last_flush_ >= kFlushInterval;
+  if (comm_->largest(due ? 1.0 : 0.0) == 0.0) return;
+  comm_->together([&] { check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "H5Fflush"); });
+  last_flush_ = std::chrono::steady_clock::now();
+}
+
+template <typename T>
+void RunFile<T>::write_adaptation(const std::vector<AdaptationWindow>& windows) {
+  if (layout_.windows == 0) return;
+  std::array<std::vector<double>, 3> columns;
+  for (std::vector<double>& column : columns) {
+    column.assign(static_cast<std::size_t>(layout_.windows),
+                  std::numeric_limits<double>::quiet_NaN());
+  }
+  for (std::size_t i = 0; i < std::min(windows.size(), columns[0].size()); ++i) {
+    columns[0][i] = windows[i].step_size;
+    columns[1][i] = windows[i].acceptance_rate;
+    columns[2][i] = windows[i].global_acceptance_rate;
+  }
+  comm_->together([&] {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      write_from_root(*comm_, adaptation_[i], columns[i].data());
+    }
+  });
+}
+
+template <typename T>
+void RunFile<T>::finish(const std::vector<std::pair<std::string, double>>& measured) {
+  comm_->together([&] {
+    for (const auto& [name, value] : measured) hdf5::overwrite_number(file_.id(), name, value);
+    warmup_ = {};
+    sampling_ = {};
+    for (Handle& dataset : adaptation_) dataset.close();
+    check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "H5Fflush");
+    file_.close();
+  });
+}
+
+template class RunFile<float>;
+template class RunFile<double>;
+
+}  // namespace flotilla
