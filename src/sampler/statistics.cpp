@@ -15,9 +15,8 @@ std::int64_t to_fixed(double value, double unit) {
   return std::llround(value / unit);
 }
 
-double mean(std::int64_t sum, double unit, std::int64_t count) {
-  if (count == 0) return std::numeric_limits<double>::quiet_NaN();
-  return static_cast<double>(sum) * unit / static_cast<double>(count);
+double mean(double sum, double unit, double count) {
+  return count > 0.0 ? sum * unit / count : std::numeric_limits<double>::quiet_NaN();
 }
 
 }  // namespace
@@ -39,16 +38,20 @@ void MoveStatistics::merge(const MoveStatistics& other) {
   for (std::size_t i = 0; i < kSize; ++i) sums_[i] += other.sums_[i];
 }
 
-double MoveStatistics::local_acceptance_rate() const {
-  return mean(sums_[kLocalAcceptance], kAcceptanceUnit, local_moves());
+void MoveTotals::add(const MoveStatistics& window) {
+  for (std::size_t i = 0; i < sums_.size(); ++i) sums_[i] += static_cast<double>(window.sums_[i]);
 }
 
-double MoveStatistics::global_acceptance_rate() const {
-  return mean(sums_[kGlobalAcceptance], kAcceptanceUnit, global_moves());
+double MoveTotals::local_acceptance_rate() const {
+  return mean(sums_[MoveStatistics::kLocalAcceptance], kAcceptanceUnit, local_moves());
 }
 
-double MoveStatistics::mean_squared_jump() const {
-  return mean(sums_[kSquaredJump], kJumpUnit, moves());
+double MoveTotals::global_acceptance_rate() const {
+  return mean(sums_[MoveStatistics::kGlobalAcceptance], kAcceptanceUnit, global_moves());
+}
+
+double MoveTotals::mean_squared_jump() const {
+  return mean(sums_[MoveStatistics::kSquaredJump], kJumpUnit, moves());
 }
 
 }  // namespace flotilla

@@ -40,11 +40,12 @@ StepSize StepSizeAdaptation::current() const {
 }
 
 void StepSizeAdaptation::update(const MoveStatistics& window) {
-  if (window.local_moves() == 0) return;
+  const MoveTotals totals(window);
+  if (totals.local_moves() == 0.0) return;
   updates_ += 1;
   const auto m = static_cast<double>(updates_);
   const double weight = 1.0 / (m + kT0);
-  gap_ = (1.0 - weight) * gap_ + weight * (target_ - window.local_acceptance_rate());
+  gap_ = (1.0 - weight) * gap_ + weight * (target_ - totals.local_acceptance_rate());
   log_step_ = shrink_to_ - std::sqrt(m) / kGamma * gap_;
   log_step_ = std::clamp(log_step_, -kLargestLogStep, kLargestLogStep);
   const double forget = std::pow(m, -kKappa);

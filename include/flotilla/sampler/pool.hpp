@@ -25,6 +25,9 @@ struct Tiling {
   Index local_chains() const { return end_chain() - first_chain(); }
 };
 
+/// The two parts of a run: first the step size is found, then it stands.
+enum class Phase { kWarmUp, kSampling };
+
 /// A run of steps between two meetings of the ranks.
 struct Block {
   std::uint64_t first_step = 0;  ///< counted from the start of the run, warm-up included

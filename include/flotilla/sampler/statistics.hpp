@@ -43,18 +43,8 @@ class MoveStatistics {
 
   const Sums& sums() const { return sums_; }
 
-  std::int64_t local_moves() const { return sums_[kLocalMoves]; }
-  std::int64_t global_moves() const { return sums_[kGlobalMoves]; }
-  std::int64_t moves() const { return local_moves() + global_moves(); }
-  /// Proposals with a non-finite value.
-  std::int64_t non_finite() const { return sums_[kNonFinite]; }
-  /// Mean acceptance probability; NaN where there was no such move.
-  double local_acceptance_rate() const;
-  double global_acceptance_rate() const;
-  /// Mean squared jump in latent space over all moves, rejected ones counting zero; NaN where none.
-  double mean_squared_jump() const;
-
  private:
+  friend class MoveTotals;
   enum Slot : std::size_t {
     kLocalMoves,
     kLocalAcceptance,
@@ -67,6 +57,32 @@ class MoveStatistics {
   };
 
   Sums sums_{};
+};
+
+/// Statistics of any number of windows added up, and the rates that follow from them.
+///
+/// Sums are doubles here: a long run overflows 64-bit fixed point, and once the windows are summed
+/// over ranks every rank adds them in the same order.
+class MoveTotals {
+ public:
+  MoveTotals() = default;
+  explicit MoveTotals(const MoveStatistics& window) { add(window); }
+
+  void add(const MoveStatistics& window);
+
+  double local_moves() const { return sums_[MoveStatistics::kLocalMoves]; }
+  double global_moves() const { return sums_[MoveStatistics::kGlobalMoves]; }
+  double moves() const { return local_moves() + global_moves(); }
+  /// Proposals with a non-finite value.
+  double non_finite() const { return sums_[MoveStatistics::kNonFinite]; }
+  /// Mean acceptance probability in [0, 1]; NaN where there was no such move.
+  double local_acceptance_rate() const;
+  double global_acceptance_rate() const;
+  /// Mean squared jump in latent space over all moves, rejected ones counting zero; NaN where none.
+  double mean_squared_jump() const;
+
+ private:
+  std::array<double, MoveStatistics::kSize> sums_{};
 };
 
 }  // namespace flotilla

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "flotilla/core/batch.hpp"
+
+namespace flotilla {
+
+/// Everything that decides what a run draws, and where its draws go. The defaults are the
+/// program's.
+struct RunConfig {
+  std::string flow;  ///< flow file
+  std::string output = "run.h5";
+  bool force = false;  ///< replace an existing output
+  std::string start;   ///< "FILE.h5[:dataset]" of points in data space; empty: draws of q_Z
+
+  Index chains = 1024;  ///< of the whole run, [1, 2^32)
+  Index warmup = 1000;  ///< steps
+  Index draws = 1000;   ///< kept of each chain
+  Index thin = 1;       ///< steps from one kept draw to the next
+  std::uint64_t seed = 1;
+  Index tile_width = 64;  ///< chains in a tile, a multiple of 32
+
+  std::string target = "tempered";  ///< or "clipped"
+  double beta = 1.0;
+  double clip_quantile = 0.7;        ///< of l under q_Z: where clip_level is not given
+  std::optional<double> clip_level;  ///< c, nats
+  double clip_sharpness = 5.0;       ///< k, per nat
+
+  std::string kernel = "metric-mala";  ///< or "mala"
+  double global_fraction = 0.1;        ///< probability of a global move, [0, 1]
+  std::optional<double> step_size;     ///< to begin warm-up with; dim^(-1/6) where not given
+  double target_accept = 0.574;
+  Index exchange_every = 10;  ///< steps of a window of warm-up
+  bool adapt = true;          ///< whether warm-up changes the step size
+
+  std::string precision = "float";  ///< or "double"
+  bool save_warmup = false;
+  bool latent = true;  ///< whether z is stored beside x
+
+  std::string text;  ///< the whole configuration as TOML, as the run file records it
+
+  /// @throws InputError naming the first option that is out of range, and its range
+  void validate() const;
+};
+
+}  // namespace flotilla

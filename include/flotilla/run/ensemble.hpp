@@ -1,0 +1,31 @@
+#pragma once
+
+#include "flotilla/flow/record.hpp"
+#include "flotilla/parallel/communicator.hpp"
+#include "flotilla/run/config.hpp"
+#include "flotilla/run/progress.hpp"
+#include "flotilla/sampler/statistics.hpp"
+
+namespace flotilla {
+
+/// What a finished run has to say, the same on every rank.
+struct RunSummary {
+  MoveTotals moves;  ///< of the sampling phase, all ranks
+  double step_size = 0.0;
+  double warmup_seconds = 0.0;  ///< wall time of the slowest rank, as is the next
+  double sampling_seconds = 0.0;
+  double chain_steps_per_second = 0.0;  ///< all ranks, sampling phase
+  double flow_share = 0.0;              ///< of sampling time, mean over ranks: steps of the chains
+  double exchange_share = 0.0;          ///< waiting for statistics
+  double output_share = 0.0;  ///< writing draws, waiting for the other ranks to write theirs
+};
+
+/// Runs the whole ensemble: replicated flow, start, warm-up, sampling, run file.
+///
+/// The draws are a function of (flow, configuration, seed) and of nothing else.
+/// Collective. @param observer  told on rank 0; may be null
+/// @throws InputError, MpiError, Hdf5Error, the same on every rank
+RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
+                        ProgressObserver* observer);
+
+}  // namespace flotilla

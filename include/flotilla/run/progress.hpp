@@ -1,0 +1,30 @@
+#pragma once
+
+#include "flotilla/sampler/pool.hpp"
+
+namespace flotilla {
+
+/// Where a run stands, told after every block.
+struct Progress {
+  Phase phase = Phase::kWarmUp;
+  Index steps = 0;                      ///< of each chain, done in this phase
+  Index steps_total = 0;                ///< of each chain, in this phase
+  double seconds = 0.0;                 ///< since the phase began
+  double chain_steps_per_second = 0.0;  ///< all ranks, since the phase began
+  double step_size = 0.0;
+  double acceptance_rate = 0.0;  ///< of local moves, in the last window summed over ranks; or NaN
+};
+
+/// Somebody who wants to know how the run goes. Told on rank 0 only; what it does cannot change the
+/// draws.
+class ProgressObserver {
+ public:
+  ProgressObserver() = default;
+  virtual ~ProgressObserver() = default;
+  ProgressObserver(const ProgressObserver&) = delete;
+  ProgressObserver& operator=(const ProgressObserver&) = delete;
+
+  virtual void advanced(const Progress& progress) = 0;
+};
+
+}  // namespace flotilla

@@ -1,0 +1,71 @@
+#include "flotilla/run/config.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <initializer_list>
+#include <limits>
+
+#include "flotilla/core/error.hpp"
+
+namespace flotilla {
+namespace {
+
+constexpr Index kMostChains = Index{1} << 32U;  // a chain's index is one word of Philox's counter
+constexpr Index kMostSteps = Index{1} << 48U;   // its step is less than two
+constexpr Index kWidestTile = 65536;
+
+void expect_within(const char* option, Index value, Index low, Index high) {
+  if (value >= low && value <= high) return;
+  throw InputError(fmt::format("--{} should be a whole number from {} to {} but is {}", option, low,
+                               high, value));
+}
+
+void expect(bool holds, const char* option, const char* range, double value) {
+  if (!holds) throw InputError(fmt::format("--{} should be {} but is {}", option, range, value));
+}
+
+void expect_one_of(const char* option, const std::string& value,
+                   std::initializer_list<const char*> names) {
+  if (std::find(names.begin(), names.end(), value) != names.end()) return;
+  throw InputError(
+      fmt::format("--{} should be one of {} but is '{}'", option, fmt::join(names, ", "), value));
+}
+
+}  // namespace
+
+void RunConfig::validate() const {
+  if (output.empty()) throw InputError("--output should name a file but is empty");
+  expect_within("chains", chains, 1, kMostChains - 1);
+  expect_within("warmup", warmup, 0, kMostSteps);
+  expect_within("draws", draws, 1, kMostSteps);
+  expect_within("thin", thin, 1, kMostSteps / draws);
+  expect_within("exchange-every", exchange_every, 1, kMostSteps);
+  expect_within("tile-width", tile_width, kColumnBlock, kWidestTile);
+  expect(tile_width % kColumnBlock == 0, "tile-width", "a multiple of 32",
+         static_cast<double>(tile_width));
+  if (seed > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+    throw InputError(fmt::format("--seed should be below 2^63 but is {}", seed));
+  }
+  expect_one_of("target", target, {"tempered", "clipped"});
+  expect_one_of("kernel", kernel, {"metric-mala", "mala"});
+  expect_one_of("precision", precision, {"float", "double"});
+  expect(std::isfinite(beta), "beta", "a finite number", beta);
+  expect(clip_quantile > 0.0 && clip_quantile < 1.0, "clip-quantile", "between 0 and 1",
+         clip_quantile);
+  expect(clip_sharpness > 0.0 && std::isfinite(clip_sharpness), "clip-sharpness",
+         "positive and finite", clip_sharpness);
+  expect(!clip_level || std::isfinite(*clip_level), "clip-level", "a finite number",
+         clip_level.value_or(0.0));
+  expect(global_fraction >= 0.0 && global_fraction <= 1.0, "global-fraction", "from 0 to 1",
+         global_fraction);
+  expect(target_accept > 0.0 && target_accept < 1.0, "target-accept", "between 0 and 1",
+         target_accept);
+  const double step = step_size.value_or(1.0);
+  expect(step > 0.0 && step <= std::numeric_limits<float>::max(), "step-size",
+         "positive and finite", step);
+}
+
+}  // namespace flotilla

@@ -1,0 +1,249 @@
+#include "flotilla/run/ensemble.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "flotilla/io/replication.hpp"
+#include "flotilla/io/run_file.hpp"
+#include "flotilla/parallel/exchange.hpp"
+#include "flotilla/run/calibration.hpp"
+#include "flotilla/run/schedule.hpp"
+#include "run/facts.hpp"
+#include "run/stopwatch.hpp"
+
+namespace flotilla {
+namespace {
+
+template <typename T>
+std::unique_ptr<Target<T>> make_target(const RunConfig& config, const Flow<T>& flow,
+                                       std::optional<double> level) {
+  if (!level) return std::make_unique<TemperedTarget<T>>(flow.base(), config.beta);
+  return std::make_unique<ClippedTarget<T>>(flow.base(), config.beta, *level,
+                                            config.clip_sharpness);
+}
+
+template <typename T>
+std::unique_ptr<LocalMove<T>> make_local_move(const RunConfig& config) {
+  if (config.kernel == "mala") return std::make_unique<EuclideanMala<T>>();
+  return std::make_unique<MetricMala<T>>();
+}
+
+StepSize initial_step_size(const RunConfig& config, Index dim) {
+  return StepSize(config.step_size.value_or(std::pow(static_cast<double>(dim), -1.0 / 6.0)));
+}
+
+/// Chains of the rank that has most of them.
+Index largest_share(const RunConfig& config, const Communicator& comm) {
+  const Index tiles = (config.chains + config.tile_width - 1) / config.tile_width;
+  return (tiles + comm.size() - 1) / comm.size() * config.tile_width;
+}
+
+template <typename T>
+class Ensemble {
+ public:
+  Ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
+           ProgressObserver* observer)
+      : config_(config),
+        comm_(comm),
+        observer_(comm.is_root() ? observer : nullptr),
+        exchange_(comm) {
+    comm.together([&] { flow_ = std::make_unique<Flow<T>>(record); });
+    level_ = find_level();
+    comm.together([&] { prepare(); });
+    start();
+    file_ = std::make_unique<RunFile<T>>(comm, config.output, config.force, layout(),
+                                         run_facts(config, record, level_, comm), measured_names());
+  }
+
+  RunSummary run() {
+    const StepSize step_size = warm_up();
+    return sample(step_size);
+  }
+
+ private:
+  /// Everything that this rank makes for itself.
+  void prepare() {
+    target_ = make_target(config_, *flow_, level_);
+    kernel_ = std::make_unique<Kernel<T>>(*flow_, *target_, make_local_move<T>(config_),
+                                          config_.global_fraction);
+    schedule_ = make_schedule(config_, flow_->dim() * static_cast<Index>(sizeof(T)),
+                              largest_share(config_, comm_));
+    const Tiling tiling =
+        Tiling::share(config_.chains, config_.tile_width, comm_.rank(), comm_.size());
+    pool_ = std::make_unique<Pool<T>>(*kernel_, Random(config_.seed), tiling);
+    draws_ = DrawBlock<T>(flow_->dim(), tiling.local_chains(), schedule_.largest_draws());
+  }
+
+  StepSize warm_up() {
+    Stopwatch clock;
+    StepSizeAdaptation adaptation(initial_step_size(config_, flow_->dim()), config_.target_accept);
+    for (const Block& block : schedule_.warmup) {
+      const StepSize step_size = adaptation.current();
+      const MoveStatistics window = advance(block, step_size, clock);
+      windows_.push_back({step_size.value(), kUnknown, kUnknown});
+      learn(post(window, clock), adaptation);
+      if (config_.save_warmup) write(Phase::kWarmUp, step_size, clock);
+      report(Phase::kWarmUp, block, step_size, clock);
+    }
+    learn(drain(clock), adaptation);
+    file_->write_adaptation(windows_);
+    warmup_seconds_ = clock.seconds();
+    return std::move(adaptation).freeze();
+  }
+
+  RunSummary sample(StepSize step_size) {
+    Stopwatch clock;
+    for (const Block& block : schedule_.sampling) {
+      const MoveStatistics window = advance(block, step_size, clock);
+      count(post(window, clock));
+      write(Phase::kSampling, step_size, clock);
+      report(Phase::kSampling, block, step_size, clock);
+    }
+    count(drain(clock));
+    const RunSummary summary = summarise(step_size, clock);
+    file_->finish(measured_facts(summary));
+    return summary;
+  }
+
+  MoveStatistics advance(const Block& block, StepSize step_size, Stopwatch& clock) {
+    return clock.measure(Activity::kFlow, [&] { return pool_->advance(block, step_size, draws_); });
+  }
+
+  /// Hands this window's statistics to the exchange; what comes back is the window before.
+  std::optional<MoveStatistics> post(const MoveStatistics& window, Stopwatch& clock) {
+    return clock.measure(Activity::kExchange, [&] {
+      return to_statistics(exchange_.post({window.sums().begin(), window.sums().end()}));
+    });
+  }
+
+  std::optional<MoveStatistics> drain(Stopwatch& clock) {
+    return clock.measure(Activity::kExchange, [&] { return to_statistics(exchange_.drain()); });
+  }
+
+  static std::optional<MoveStatistics> to_statistics(
+      const std::optional<std::vector<std::int64_t>>& summed) {
+    if (!summed) return std::nullopt;
+    MoveStatistics::Sums sums{};
+    std::copy_n(summed->begin(), sums.size(), sums.begin());
+    return MoveStatistics(sums);
+  }
+
+  void learn(const std::optional<MoveStatistics>& window, StepSizeAdaptation& adaptation) {
+    if (!window) return;
+    const MoveTotals totals(*window);
+    acceptance_rate_ = totals.local_acceptance_rate();
+    AdaptationWindow& entry = windows_[learnt_++];
+    entry.acceptance_rate = acceptance_rate_;
+    entry.global_acceptance_rate = totals.global_acceptance_rate();
+    if (config_.adapt) adaptation.update(*window);
+  }
+
+  void count(const std::optional<MoveStatistics>& window) {
+    if (!window) return;
+    moves_.add(*window);
+    acceptance_rate_ = MoveTotals(*window).local_acceptance_rate();
+  }
+
+  void write(Phase phase, StepSize step_size, Stopwatch& clock) {
+    clock.measure(Activity::kOutput, [&] { file_->append(phase, draws_, step_size); });
+  }
+
+  void report(Phase phase, const Block& block, StepSize step_size, const Stopwatch& clock) {
+    if (observer_ == nullptr) return;
+    const auto before = static_cast<Index>(block.first_step - block.phase_start);
+    Progress progress;
+    progress.phase = phase;
+    progress.steps = before + block.steps;
+    progress.steps_total = phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
+    progress.seconds = clock.seconds();
+    progress.chain_steps_per_second =
+        static_cast<double>(progress.steps * config_.chains) / progress.seconds;
+    progress.step_size = step_size.value();
+    progress.acceptance_rate = acceptance_rate_;
+    observer_->advanced(progress);
+  }
+
+  std::optional<double> find_level() const {
+    if (config_.target != "clipped") return std::nullopt;
+    if (config_.clip_level) return config_.clip_level;
+    return clip_level(*flow_, Random(config_.seed), config_.tile_width, config_.clip_quantile,
+                      comm_);
+  }
+
+  void start() {
+    if (config_.start.empty()) {
+      comm_.together([&] { pool_->start_from_base(); });
+      return;
+    }
+    const Tensor points = replicate_points(comm_, config_.start);
+    comm_.together([&] { pool_->start_from(points); });
+  }
+
+  RunFileLayout layout() const {
+    return {.dim = flow_->dim(),
+            .chains = config_.chains,
+            .draws = config_.draws,
+            .warmup_draws = config_.save_warmup ? config_.warmup / config_.thin : 0,
+            .windows = static_cast<Index>(schedule_.warmup.size()),
+            .latent = config_.latent,
+            .chunk_chains = config_.tile_width,
+            .chunk_draws = schedule_.chunk_draws,
+            .first_chain = pool_->tiling().first_chain()};
+  }
+
+  RunSummary summarise(StepSize step_size, const Stopwatch& clock) const {
+    const double seconds = clock.seconds();
+    const auto mean_share = [&](Activity activity) {
+      const std::vector<double> shares = comm_.gather({clock.seconds(activity) / seconds});
+      return std::accumulate(shares.begin(), shares.end(), 0.0) / comm_.size();
+    };
+    RunSummary summary;
+    summary.moves = moves_;
+    summary.step_size = step_size.value();
+    summary.warmup_seconds = comm_.largest(warmup_seconds_);
+    summary.sampling_seconds = comm_.largest(seconds);
+    summary.chain_steps_per_second = moves_.moves() / summary.sampling_seconds;
+    summary.flow_share = mean_share(Activity::kFlow);
+    summary.exchange_share = mean_share(Activity::kExchange);
+    summary.output_share = mean_share(Activity::kOutput);
+    return summary;
+  }
+
+  static constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+  const RunConfig& config_;
+  const Communicator& comm_;
+  ProgressObserver* observer_;
+  std::unique_ptr<Flow<T>> flow_;
+  std::optional<double> level_;
+  std::unique_ptr<Target<T>> target_;
+  std::unique_ptr<Kernel<T>> kernel_;
+  Schedule schedule_;
+  std::unique_ptr<Pool<T>> pool_;
+  DrawBlock<T> draws_;
+  StatisticsExchange exchange_;
+  std::unique_ptr<RunFile<T>> file_;
+
+  std::vector<AdaptationWindow> windows_;
+  std::size_t learnt_ = 0;
+  MoveTotals moves_;
+  double acceptance_rate_ = kUnknown;
+  double warmup_seconds_ = 0.0;
+};
+
+}  // namespace
+
+RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
+                        ProgressObserver* observer) {
+  config.validate();
+  if (config.precision == "double") return Ensemble<double>(config, record, comm, observer).run();
+  return Ensemble<float>(config, record, comm, observer).run();
+}
+
+}  // namespace flotilla

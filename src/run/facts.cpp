@@ -1,0 +1,90 @@
+#include "run/facts.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "flotilla/core/version.hpp"
+
+namespace flotilla {
+namespace {
+
+std::string from_root(const Communicator& comm, std::string text) {
+  comm.broadcast(text);
+  return text;
+}
+
+std::string now() {
+  const std::time_t time = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S+00:00}", fmt::gmtime(time));
+}
+
+std::string absolute(const std::string& path) {
+  std::error_code unknown;
+  const std::filesystem::path whole = std::filesystem::absolute(path, unknown);
+  return unknown ? path : whole.string();
+}
+
+}  // namespace
+
+RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optional<double> level,
+                   const Communicator& comm) {
+  const BuildFacts build = build_facts();
+  const std::string version(build.version);
+  RunFacts facts = {
+      {"created_at", from_root(comm, now())},
+      {"inference_library", "flotilla"},
+      {"inference_library_version", version},
+      {"creation_library", "flotilla"},
+      {"creation_library_version", version},
+      {"creation_library_language", "C++"},
+      {"config", config.text},
+      {"flow_file", from_root(comm, absolute(config.flow))},
+      {"flow_checksum", record.checksum},
+      {"git_commit", std::string(build.git_commit)},
+      {"compiler", std::string(build.compiler)},
+      {"compiler_flags", std::string(build.flags)},
+      {"random", "Philox4x32-10"},
+      {"target", config.target},
+      {"kernel", config.kernel},
+      {"precision", config.precision},
+      {"seed", static_cast<std::int64_t>(config.seed)},
+      {"ranks", std::int64_t{comm.size()}},
+      {"tile_width", std::int64_t{config.tile_width}},
+      {"warmup", std::int64_t{config.warmup}},
+      {"thin", std::int64_t{config.thin}},
+      {"beta", config.beta},
+      {"global_fraction", config.global_fraction},
+  };
+  if (level) {
+    facts.emplace_back("clip_level", *level);
+    facts.emplace_back("clip_sharpness", config.clip_sharpness);
+  }
+  return facts;
+}
+
+std::vector<std::pair<std::string, double>> measured_facts(const RunSummary& summary) {
+  return {
+      {"step_size", summary.step_size},
+      {"acceptance_rate", summary.moves.local_acceptance_rate()},
+      {"global_acceptance_rate", summary.moves.global_acceptance_rate()},
+      {"mean_squared_jump", summary.moves.mean_squared_jump()},
+      {"non_finite_proposals", summary.moves.non_finite()},
+      {"warmup_seconds", summary.warmup_seconds},
+      {"sampling_seconds", summary.sampling_seconds},
+      {"chain_steps_per_second", summary.chain_steps_per_second},
+      {"flow_share", summary.flow_share},
+      {"exchange_share", summary.exchange_share},
+      {"output_share", summary.output_share},
+  };
+}
+
+std::vector<std::string> measured_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : measured_facts({})) names.push_back(name);
+  return names;
+}
+
+}  // namespace flotilla
