@@ -1,0 +1,64 @@
+#include "command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <sstream>
+#include <utility>
+
+#include "flotilla/core/error.hpp"
+
+namespace flotilla::app {
+
+CommandLine::CommandLine(const std::string& name, const std::string& description,
+                         std::function<void(CLI::App&)> define)
+    : name_("flotilla " + name), description_(description), define_(std::move(define)) {}
+
+void CommandLine::prepare(CLI::App& app) const {
+  app.name(name_);
+  app.description(description_);
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.option_defaults()->always_capture_default();
+  app.get_formatter()->column_width(36);
+  define_(app);
+}
+
+/// The resolved configuration; empty where help was asked for and printed.
+std::string CommandLine::resolve(int argc, char** argv) const {
+  CLI::App app;
+  prepare(app);
+  app.set_config("--config", "", "TOML file of any of these options; the command line wins")
+      ->check(CLI::ExistingFile);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return "";
+  } catch (const CLI::ParseError& error) {
+    throw InputError(fmt::format("{}: see '{} --help' for all options", error.what(), name_));
+  }
+  return app.config_to_str(true, false);
+}
+
+std::optional<std::string> CommandLine::parse(const Communicator& comm, int argc,
+                                              char** argv) const {
+  std::string text;
+  comm.together([&] {
+    if (comm.is_root()) text = resolve(argc, argv);
+  });
+  comm.broadcast(text);
+  if (text.empty()) return std::nullopt;
+  comm.together([&] {
+    CLI::App app;
+    prepare(app);
+    std::istringstream stream(text);
+    try {
+      app.parse_from_stream(stream);
+    } catch (const CLI::ParseError& error) {
+      throw InputError(
+          fmt::format("the resolved configuration does not read back: {}", error.what()));
+    }
+  });
+  return text;
+}
+
+}  // namespace flotilla::app

@@ -1,0 +1,103 @@
+// flotilla flow show|verify FLOW.h5: what a flow file holds, and whether we understand it.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <string_view>
+#include <vector>
+
+#include "command_line.hpp"
+#include "commands.hpp"
+#include "flotilla/flow/flow.hpp"
+#include "flotilla/flow/golden.hpp"
+#include "flotilla/io/replication.hpp"
+
+namespace flotilla::app {
+namespace {
+
+// Golden values were computed in double by other code in another order; a float pass loses what
+// float loses, amplified by the flow's own condition.
+constexpr double kDoubleTolerance = 1e-9;
+constexpr double kFloatTolerance = 1e-2;
+
+std::size_t parameters(const LayerRecord& layer) {
+  std::size_t count = 0;
+  for (const auto& [name, tensor] : layer.arrays) count += tensor.values.size();
+  return count;
+}
+
+std::string describe(const LayerRecord& layer) {
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : layer.texts) parts.push_back(fmt::format("{}={}", name, value));
+  for (const auto& [name, value] : layer.numbers) {
+    parts.push_back(fmt::format("{}={}", name, value));
+  }
+  for (const auto& [name, tensor] : layer.arrays) {
+    parts.push_back(fmt::format("{}[{}]", name, fmt::join(tensor.shape, "x")));
+  }
+  return fmt::format("{}", fmt::join(parts, " "));
+}
+
+int show(const std::string& path, const FlowRecord& record) {
+  const Flow<double> flow(record);  // a file that cannot be built is not worth showing
+  fmt::print("{}\n  dim          {}\n  base         {}\n  checksum     {}\n", path, record.dim,
+             record.base, record.checksum);
+  fmt::print("  multiply-adds {} of one forward pass, per chain\n\n", flow.multiply_adds());
+  fmt::print("{:>5}  {:<16} {:>10}  {}\n", "layer", "type", "parameters", "entries");
+  std::size_t total = 0;
+  for (std::size_t k = 0; k < record.layers.size(); ++k) {
+    const LayerRecord& layer = record.layers[k];
+    total += parameters(layer);
+    fmt::print("{:>5}  {:<16} {:>10}  {}\n", k, layer.type, parameters(layer), describe(layer));
+  }
+  fmt::print("{:>5}  {:<16} {:>10}\n\nprovenance\n", "", "all", total);
+  for (const auto& [name, value] : record.provenance) fmt::print("  {:<24} {}\n", name, value);
+  return 0;
+}
+
+bool report(const char* precision, const GoldenDeviations& found, double tolerance) {
+  const bool good = found.largest() <= tolerance;
+  fmt::print("{:<10} {:>9.2e} {:>9.2e} {:>9.2e} {:>9.2e} {:>9.2e} {:>9.2e} {:>10.0e}  {}\n",
+             precision, found.x, found.log_det, found.log_det_gradient, found.jvp, found.z_from_x,
+             found.tangent_from_jvp, tolerance, good ? "ok" : "FAILED");
+  return good;
+}
+
+int verify(const std::string& path, const FlowRecord& record) {
+  const GoldenDeviations in_double = verify_golden<double>(record);
+  const GoldenDeviations in_float = verify_golden<float>(record);
+  fmt::print("{}: checksum ok; largest deviations from {} golden values\n", path,
+             record.golden.z.shape[0]);
+  fmt::print("{:<10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10}\n", "precision", "x", "log_det",
+             "gradient", "J v", "f^-1(x)", "J^-1 J v", "tolerance");
+  const bool double_good = report("double", in_double, kDoubleTolerance);
+  const bool float_good = report("float", in_float, kFloatTolerance);
+  if (double_good && float_good) return 0;
+  throw InputError(fmt::format(
+      "{}: the golden values of the file are not what this program computes: do not sample from "
+      "it; export it again, and report it if that does not help",
+      path));
+}
+
+}  // namespace
+
+int flow(const Communicator& comm, int argc, char** argv) {
+  const std::string_view verb = argc > 1 ? argv[1] : "";
+  if (verb != "show" && verb != "verify") {
+    throw InputError("flow wants a verb: 'flotilla flow show FLOW.h5' or 'flow verify FLOW.h5'");
+  }
+  std::string path;
+  const CommandLine command_line(
+      fmt::format("flow {}", verb),
+      verb == "show" ? "Shows the layers, parameters and provenance of a flow file."
+                     : "Recomputes the golden values of a flow file.",
+      [&](CLI::App& app) { app.add_option("flow,--flow", path, "flow file")->required(); });
+  if (!command_line.parse(comm, argc - 1, argv + 1)) return 0;
+  const FlowRecord record = replicate_flow(comm, path);
+  comm.together([&] {
+    if (comm.is_root()) verb == "show" ? show(path, record) : verify(path, record);
+  });
+  return 0;
+}
+
+}  // namespace flotilla::app

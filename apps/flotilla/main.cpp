@@ -1,0 +1,74 @@
+// The program flotilla: hands over to a subcommand, and turns what it throws into a sentence and an
+// exit code: 2 for input that cannot be used, 1 for a machine that failed.
+
+#include <fmt/format.h>
+#include <mpi.h>
+
+#include <cstdio>
+#include <exception>
+#include <string_view>
+
+#include "commands.hpp"
+#include "flotilla/core/version.hpp"
+#include "flotilla/io/hdf5.hpp"
+
+namespace {
+
+constexpr std::string_view kUsage =
+    R"(flotilla samples normalizing flows with ensembles of latent MALA chains.
+
+  flotilla sample FLOW.h5 -o RUN.h5    draw from a flow; with mpirun, on all ranks
+  flotilla flow show FLOW.h5           what a flow file holds
+  flotilla flow verify FLOW.h5         whether this program computes the flow that the file means
+  flotilla --version
+
+'flotilla COMMAND --help' lists a command's options.
+)";
+
+int dispatch(const flotilla::Communicator& comm, int argc, char** argv) {
+  const std::string_view command = argc > 1 ? argv[1] : "--help";
+  if (command == "sample") return flotilla::app::sample(comm, argc - 1, argv + 1);
+  if (command == "flow") return flotilla::app::flow(comm, argc - 1, argv + 1);
+  if (command == "--version") {
+    const flotilla::BuildFacts build = flotilla::build_facts();
+    if (comm.is_root()) fmt::print("flotilla {} ({})\n", build.version, build.git_commit);
+    return 0;
+  }
+  if (command == "--help" || command == "-h") {
+    if (comm.is_root()) fmt::print("{}", kUsage);
+    return 0;
+  }
+  throw flotilla::InputError(
+      fmt::format("'{}' is not a command: choose sample or flow, see 'flotilla --help'", command));
+}
+
+int run(const flotilla::Communicator& comm, int argc, char** argv) {
+  try {
+    return dispatch(comm, argc, argv);
+  } catch (const flotilla::InputError& error) {
+    if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
+    return 2;
+  } catch (const flotilla::EnvironmentError& error) {
+    if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
+    return 1;
+  } catch (const std::exception& error) {
+    // Nobody else knows of this one: end all ranks rather than leave them waiting.
+    fmt::print(stderr, "flotilla: rank {}: unexpected: {}\n", comm.rank(), error.what());
+    MPI_Abort(comm.handle(), 1);
+    return 1;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const flotilla::MpiSession session(argc, argv);
+    flotilla::hdf5::silence_error_printing();
+    const flotilla::Communicator comm(MPI_COMM_WORLD);
+    return run(comm, argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "flotilla: {}\n", error.what());
+    return 1;
+  }
+}
