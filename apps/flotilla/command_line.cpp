@@ -9,6 +9,25 @@
 
 namespace flotilla::app {
 
+namespace {
+
+/// CLI11's message, in our words where its own do not say what is wrong.
+std::string explain(const CLI::ParseError& error) {
+  const std::string message = error.what();
+  const std::string unknown_key = "INI was not able to parse ";
+  const std::string no_number = "Could not convert: ";
+  if (message.rfind(unknown_key, 0) == 0) {
+    return fmt::format("the configuration file sets '{}', which is not an option",
+                       message.substr(unknown_key.size()));
+  }
+  if (message.rfind(no_number, 0) == 0) {
+    return fmt::format("a number is expected, but found {}", message.substr(no_number.size()));
+  }
+  return message;
+}
+
+}  // namespace
+
 CommandLine::CommandLine(const std::string& name, const std::string& description,
                          std::function<void(CLI::App&)> define)
     : name_("flotilla " + name), description_(description), define_(std::move(define)) {}

@@ -29,6 +29,13 @@ void define_run(CLI::App& app, RunConfig& run) {
   app.add_option("--precision", run.precision, "of the flow: float or double");
 }
 
+/// Options that say the opposite of what the configuration holds, or concern the screen alone.
+struct Switches {
+  bool no_adapt = false;
+  bool no_latent = false;
+  bool quiet = false;
+};
+
 void define_method(CLI::App& app, RunConfig& run) {
   app.add_option("--target", run.target, "tempered or clipped");
   app.add_option("--beta", run.beta,
@@ -45,35 +52,37 @@ void define_method(CLI::App& app, RunConfig& run) {
   app.add_option("--target-accept", run.target_accept, "acceptance rate that warm-up aims at");
   app.add_option("--exchange-every", run.exchange_every,
                  "warm-up steps between two exchanges of statistics");
-  app.add_flag("!--no-adapt", run.adapt, "keep the step size through warm-up");
 }
 
-void define_output(CLI::App& app, RunConfig& run, bool& quiet) {
+void define_switches(CLI::App& app, RunConfig& run, Switches& switches) {
+  app.add_flag("--no-adapt", switches.no_adapt, "keep the step size through warm-up");
   app.add_flag("--save-warmup", run.save_warmup, "store the draws of warm-up too");
-  app.add_flag("!--no-latent", run.latent, "do not store the latent points z");
-  app.add_flag("--quiet", quiet, "print nothing but errors");
+  app.add_flag("--no-latent", switches.no_latent, "do not store the latent points z");
+  app.add_flag("--quiet", switches.quiet, "print nothing but errors");
 }
 
 }  // namespace
 
 int sample(const Communicator& comm, int argc, char** argv) {
   RunConfig run;
-  bool quiet = false;
+  Switches switches;
   const CommandLine command_line(
       "sample", "Draws from a flow with an ensemble of latent MALA chains.", [&](CLI::App& app) {
         define_run(app, run);
         define_method(app, run);
-        define_output(app, run, quiet);
+        define_switches(app, run, switches);
       });
   const std::optional<std::string> text = command_line.parse(comm, argc, argv);
   if (!text) return 0;
   run.text = *text;
+  run.adapt = !switches.no_adapt;
+  run.latent = !switches.no_latent;
   run.validate();
 
   const FlowRecord record = replicate_flow(comm, run.flow);
   Reporter reporter(isatty(STDOUT_FILENO) != 0);
-  const RunSummary summary = run_ensemble(run, record, comm, quiet ? nullptr : &reporter);
-  if (comm.is_root() && !quiet) fmt::print("{}", summary_table(run, summary, comm.size()));
+  const RunSummary summary = run_ensemble(run, record, comm, switches.quiet ? nullptr : &reporter);
+  if (comm.is_root() && !switches.quiet) fmt::print("{}", summary_table(run, summary, comm.size()));
   return 0;
 }
 
