@@ -53,7 +53,7 @@ std::string CommandLine::resolve(int argc, char** argv) const {
     fmt::print("{}", app.help());
     return "";
   } catch (const CLI::ParseError& error) {
-    throw InputError(fmt::format("{}: see '{} --help' for all options", error.what(), name_));
+    throw InputError(fmt::format("{}: see '{} --help' for all options", explain(error), name_));
   }
   return app.config_to_str(true, false);
 }
