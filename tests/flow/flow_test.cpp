@@ -1,0 +1,264 @@
+#include "flotilla/flow/flow.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "flotilla/core/error.hpp"
+#include "support/batches.hpp"
+#include "support/dense_jacobian.hpp"
+#include "support/test_flows.hpp"
+
+namespace flotilla {
+namespace {
+
+/// Why a flow cannot be built from the record, in float and in double alike.
+std::string refusal(const FlowRecord& record) {
+  std::string message = "no InputError";
+  try {
+    const Flow<double> flow(record);
+  } catch (const InputError& error) {
+    message = error.what();
+  }
+  try {
+    const Flow<float> flow(record);
+    EXPECT_EQ(message, "no InputError");
+  } catch (const InputError& error) {
+    EXPECT_EQ(message, error.what());
+  }
+  return message;
+}
+
+void expect_phrases(const std::string& message, const std::vector<std::string>& phrases) {
+  std::size_t found = 0;
+  for (const std::string& phrase : phrases) {
+    EXPECT_NE(message.find(phrase), std::string::npos) << phrase << " in: " << message;
+    ++found;
+  }
+  EXPECT_EQ(found, phrases.size());
+  EXPECT_GT(found, 0U);
+}
+
+/// permutation, coupling [1 0 0 1 0] with hidden layers 8 and 7, diagonal_affine, permutation
+FlowRecord sound() {
+  return test::flow_of(
+      5, {test::random_permutation(5, 1), test::random_coupling({1, 0, 0, 1, 0}, {{8, 7}}, 2),
+          test::random_diagonal_affine(5, 3), test::random_permutation(5, 4)});
+}
+
+TEST(Flow, IsBuiltFromASoundRecord) {
+  EXPECT_EQ(refusal(sound()), "no InputError");
+  const Flow<double> flow(sound());
+  EXPECT_EQ(flow.dim(), 5);
+  EXPECT_EQ(flow.depth(), 4U);
+  EXPECT_EQ(flow.type(), "flow");
+  EXPECT_EQ(flow.layer(1).type(), "affine_coupling");
+  EXPECT_EQ(flow.multiply_adds(), 2 * 8 + 8 * 7 + 7 * 6);
+}
+
+TEST(Flow, IsTheCompositionOfItsLayers) {
+  const FlowRecord record = test::rich_flow(5, 2);
+  const Flow<double> flow(record);
+  const Eigen::MatrixXd z = test::NumberStream(5).matrix(5, 33, 1.5);
+  Eigen::MatrixXd point = z;
+  Eigen::RowVectorXd log_det = Eigen::RowVectorXd::Zero(33);
+  std::size_t walked = 0;
+  for (const LayerRecord& layer : record.layers) {
+    const test::Images after = test::images(*make_layer<double>(layer, walked, 5), point);
+    point = after.x;
+    log_det += after.log_det;
+    ++walked;
+  }
+  EXPECT_EQ(walked, flow.depth());
+  const test::Images found = test::images(flow, z);
+  EXPECT_EQ(test::differing_bits(found.x, point), 0);
+  EXPECT_LE(test::largest_deviation(found.log_det, log_det), 1e-14);
+}
+
+TEST(Flow, NamesAnUnknownLayerTypeAndTheKnownOnes) {
+  FlowRecord record = sound();
+  record.layers[2].type = "planar";
+  expect_phrases(refusal(record), {"layer 2 (planar)", "unknown", "affine_coupling",
+                                   "diagonal_affine", "logit", "permutation", "sigmoid"});
+}
+
+TEST(Flow, NamesTheArrayThatDoesNotFitItsShapeAndTheOneItShouldHave) {
+  FlowRecord record = sound();
+  test::array_of(record, 1, "weight_1") = {{7, 9}, std::vector<double>(63, 0.0)};
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "weight_1", "7 x 8", "7 x 9"});
+
+  record = sound();
+  test::array_of(record, 1, "bias_0") = {{9}, std::vector<double>(9, 0.0)};
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "bias_0", "[8]", "[9]"});
+
+  record = sound();
+  test::array_of(record, 1, "weight_0") = {{16}, std::vector<double>(16, 0.0)};
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "weight_0", "[16]"});
+
+  record = sound();
+  test::array_of(record, 1, "weight_2") = {{5, 7}, std::vector<double>(35, 0.0)};
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "weight_2", "6 x 7", "5 x 7"});
+
+  record = sound();
+  test::array_of(record, 1, "mask") = {{4}, {1, 0, 0, 1}};
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "mask", "[5]", "[4]"});
+
+  record = sound();
+  test::array_of(record, 2, "shift") = {{4}, {0, 0, 0, 0}};
+  expect_phrases(refusal(record), {"layer 2 (diagonal_affine)", "shift", "[5]", "[4]"});
+
+  record = sound();
+  test::array_of(record, 0, "indices") = {{5, 1}, {0, 1, 2, 3, 4}};
+  expect_phrases(refusal(record), {"layer 0 (permutation)", "indices", "[5]", "5 x 1"});
+}
+
+TEST(Flow, NamesTheScalarThatShouldBeAnArray) {
+  FlowRecord record = sound();
+  test::array_of(record, 1, "weight_0") = {{}, {1.0}};
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "weight_0"});
+}
+
+TEST(Flow, NamesTheArrayAndElementThatIsNotFinite) {
+  int tested = 0;
+  for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    FlowRecord record = sound();
+    test::array_of(record, 1, "weight_1").values[13] = bad;
+    expect_phrases(refusal(record),
+                   {"layer 1 (affine_coupling)", "weight_1", "non-finite", "element 13"});
+    record = sound();
+    test::array_of(record, 2, "scale").values[3] = bad;
+    expect_phrases(refusal(record),
+                   {"layer 2 (diagonal_affine)", "scale", "non-finite", "element 3"});
+    record = sound();
+    test::array_of(record, 3, "indices").values[0] = bad;
+    expect_phrases(refusal(record), {"layer 3 (permutation)", "indices", "element 0"});
+    ++tested;
+  }
+  EXPECT_EQ(tested, 3);
+}
+
+TEST(Flow, RefusesIndicesThatAreNoPermutation) {
+  FlowRecord record = sound();
+  test::array_of(record, 3, "indices").values = {0, 1, 2, 1, 4};
+  expect_phrases(refusal(record), {"layer 3 (permutation)", "indices", "1 is repeated"});
+  test::array_of(record, 3, "indices").values = {0, 1, 2, 3, 5};
+  expect_phrases(refusal(record), {"layer 3 (permutation)", "indices", "5", "not below 5"});
+  int tested = 0;
+  for (const double bad : {-1.0, 0.5, 1e18, 7.0}) {
+    test::array_of(record, 3, "indices").values = {0, 1, 2, 3, bad};
+    expect_phrases(refusal(record), {"layer 3 (permutation)", "indices"});
+    ++tested;
+  }
+  EXPECT_EQ(tested, 4);
+}
+
+TEST(Flow, RefusesAScaleOfZero) {
+  FlowRecord record = sound();
+  test::array_of(record, 2, "scale").values[4] = 0.0;
+  expect_phrases(refusal(record), {"layer 2 (diagonal_affine)", "scale", "zero", "element 4"});
+}
+
+TEST(Flow, RefusesAMaskThatIsNotOne) {
+  FlowRecord record = sound();
+  test::array_of(record, 1, "mask").values = {1, 1, 1, 1, 1};
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "mask", "no zero"});
+  test::array_of(record, 1, "mask").values = {1, 0, 2, 1, 0};
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "mask", "zeros and ones"});
+  test::array_of(record, 1, "mask").values = {1, 0, 0.5, 1, 0};
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "mask", "0.5"});
+}
+
+TEST(Flow, NamesEveryEntryThatIsMissing) {
+  const FlowRecord complete = sound();
+  int tested = 0;
+  for (std::size_t k = 0; k < complete.layers.size(); ++k) {
+    for (const auto& [name, tensor] : complete.layers[k].arrays) {
+      FlowRecord record = complete;
+      record.layers[k].arrays.erase(name);
+      const std::string layer = "layer " + std::to_string(k) + " (" + record.layers[k].type + ")";
+      // Maps end where a number is missing: the one before is then the last, and does not fit.
+      const std::string named = name == "weight_1"   ? "weight_0"
+                                : name == "weight_2" ? "weight_1"
+                                                     : name;
+      expect_phrases(refusal(record), {layer, named});
+      ++tested;
+    }
+  }
+  EXPECT_EQ(tested, 1 + 7 + 2 + 1);
+  FlowRecord record = complete;
+  record.layers[1].texts.clear();
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "activation", "missing"});
+}
+
+TEST(Flow, RefusesEntriesThatItWouldNotUse) {
+  FlowRecord record = sound();
+  record.layers[1].arrays["weight_4"] = {{1}, {0.0}};
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "weight_4"});
+  record = sound();
+  record.layers[1].numbers["negative_slope"] = 0.1;  // of leaky_relu, and this is tanh
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "negative_slope"});
+  record = sound();
+  record.layers[2].texts["comment"] = "?";
+  expect_phrases(refusal(record), {"layer 2 (diagonal_affine)", "comment"});
+  record = sound();
+  record.layers[0].arrays["scale"] = {{5}, {1, 1, 1, 1, 1}};
+  expect_phrases(refusal(record), {"layer 0 (permutation)", "scale"});
+  record = test::flow_of(3, {test::sigmoid_layer()});
+  record.layers[0].numbers["temperature"] = 2.0;
+  expect_phrases(refusal(record), {"layer 0 (sigmoid)", "temperature"});
+}
+
+TEST(Flow, NamesAnUnknownActivationAndTheKnownOnes) {
+  FlowRecord record = sound();
+  record.layers[1].texts["activation"] = "gelu";
+  expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "gelu", "tanh", "relu",
+                                   "leaky_relu", "silu", "elu"});
+}
+
+TEST(Flow, RefusesAnActivationParameterThatIsNotFinite) {
+  FlowRecord record = test::flow_of(2, {test::random_coupling({1, 0}, {{4}, "leaky_relu"}, 1)});
+  record.layers[0].numbers["negative_slope"] = std::nan("");
+  expect_phrases(refusal(record), {"layer 0 (affine_coupling)", "negative_slope", "finite"});
+}
+
+TEST(Flow, RefusesADimensionOrABaseThatItDoesNotKnow) {
+  FlowRecord record = sound();
+  record.dim = 0;
+  expect_phrases(refusal(record), {"dim", "0"});
+  record.dim = -3;
+  expect_phrases(refusal(record), {"dim", "-3"});
+  record = sound();
+  record.base = "uniform";
+  expect_phrases(refusal(record), {"uniform", "standard_normal"});
+}
+
+TEST(StandardNormal, LogDensityIsTheFormulaAndIsAdded) {
+  const Eigen::MatrixXd z = test::NumberStream(1).matrix(6, 40, 4.0);
+  const StandardNormal<double> base(6);
+  PerChain out(1, 40);
+  out.fill(2.0);
+  base.add_log_density(test::to_batch<double>(z), 0.5, out);
+  Eigen::RowVectorXd expected(40);
+  for (Index c = 0; c < 40; ++c) {
+    long double product = 1.0L;
+    for (const double value : z.col(c)) {
+      product *= std::exp(-0.5L * value * value) / std::sqrt(2.0L * std::acos(-1.0L));
+    }
+    expected(c) = static_cast<double>(2.0L + 0.5L * std::log(product));
+  }
+  EXPECT_LE(test::largest_deviation(test::to_matrix(out), expected), 1e-14);
+}
+
+TEST(StandardNormal, SamplesAreTheVariatesOfRandom) {
+  const Random random(3);
+  const StandardNormal<float> base(4);
+  Batch<float> sampled(4, 50);
+  Batch<float> drawn(4, 50);
+  base.sample(random, Purpose::kNaive, 2, 100, sampled);
+  random.normals(Purpose::kNaive, 2, 100, drawn);
+  EXPECT_EQ(test::differing_bits(test::to_matrix(sampled), test::to_matrix(drawn)), 0);
+}
+
+}  // namespace
+}  // namespace flotilla

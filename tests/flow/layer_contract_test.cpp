@@ -1,0 +1,595 @@
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "flotilla/flow/flow.hpp"
+#include "support/allocation_counter.hpp"
+#include "support/batches.hpp"
+#include "support/dense_jacobian.hpp"
+#include "support/test_flows.hpp"
+
+// What layer.hpp promises, held for every layer type, for edge cases of each, and for composites.
+// The truth is a dense Jacobian from finite differences of forward() in double precision.
+
+namespace flotilla {
+namespace {
+
+/// A layer under test, and where it may be evaluated.
+struct LayerCase {
+  std::string name;
+  FlowRecord record;  ///< of one layer, which then stands for itself, or of several: a composite
+  bool on_unit_interval = false;  ///< z in (0, 1), not on the line
+  bool kinked = false;            ///< only piecewise smooth
+};
+
+std::vector<LayerCase> layer_cases() {
+  using test::flow_of;
+  using test::random_coupling;
+  std::vector<LayerCase> all;
+  const std::vector<int> mixed = {1, 0, 0, 1, 0};
+  for (const char* activation : {"tanh", "relu", "leaky_relu", "silu", "elu"}) {
+    const std::string name = activation;
+    const bool kinked = name.ends_with("elu") || name == "relu";
+    all.push_back({"coupling_" + name, flow_of(5, {random_coupling(mixed, {{8, 7}, name}, 1)}),
+                   false, kinked});
+  }
+  all.push_back({"coupling_linear", flow_of(5, {random_coupling(mixed, {{}}, 2)})});
+  all.push_back({"coupling_moves_one", flow_of(4, {random_coupling({1, 1, 0, 1}, {{6}}, 3)})});
+  all.push_back({"coupling_keeps_one", flow_of(4, {random_coupling({0, 0, 1, 0}, {{6}}, 4)})});
+  all.push_back({"coupling_keeps_none", flow_of(3, {random_coupling({0, 0, 0}, {{4}}, 5)})});
+  all.push_back({"coupling_keeps_none_linear", flow_of(3, {random_coupling({0, 0, 0}, {{}}, 6)})});
+  all.push_back({"coupling_of_one", flow_of(1, {random_coupling({0}, {{}}, 7)})});
+  all.push_back(
+      {"coupling_wide", flow_of(13, {random_coupling({1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},
+                                                     {{64, 19, 33}, "silu"}, 8)})});
+  all.push_back({"diagonal_affine", flow_of(4, {test::random_diagonal_affine(4, 9)})});
+  all.push_back({"diagonal_affine_of_one", flow_of(1, {test::random_diagonal_affine(1, 10)})});
+  all.push_back({"permutation", flow_of(7, {test::random_permutation(7, 11)})});
+  all.push_back({"permutation_of_one", flow_of(1, {test::random_permutation(1, 12)})});
+  all.push_back({"sigmoid", flow_of(3, {test::sigmoid_layer()})});
+  all.push_back({"sigmoid_of_one", flow_of(1, {test::sigmoid_layer()})});
+  all.push_back({"logit", flow_of(3, {test::logit_layer()}), true});
+  all.push_back({"shear", test::shear_flow(0.75)});
+  all.push_back({"real_nvp", test::random_real_nvp(6, 4, {{10, 9}, "tanh", 0.4}, 13)});
+  all.push_back({"rich", test::rich_flow(5, 14)});
+  return all;
+}
+
+template <typename T>
+std::unique_ptr<Layer<T>> build(const FlowRecord& record) {
+  if (record.layers.size() == 1) return make_layer<T>(record.layers.front(), 0, record.dim);
+  return std::make_unique<Flow<T>>(record);
+}
+
+/// A layer in the precision under test, with points, directions and cotangents for one batch.
+template <typename T>
+struct Scene {
+  Scene(const LayerCase& tested, Index width)
+      : layer(build<T>(tested.record)),
+        reference(build<double>(tested.record)),
+        step(tested.kinked ? test::kKinkedStep : test::kSmoothStep),
+        chains(width) {
+    test::NumberStream numbers(static_cast<std::uint64_t>(width));
+    const Index dim = layer->dim();
+    z = numbers.matrix(dim, width, 1.5);
+    if (tested.on_unit_interval) z = (0.5 + z.array() * 0.25).matrix();
+    v = numbers.matrix(dim, width, 1.0);
+    w = numbers.matrix(dim, width, 1.0);
+    log_det_bar = numbers.matrix(1, width, 2.0);
+    // The image, in the precision under test: inverse() has to be given what forward() gave.
+    x = test::images(*reference, z).x.template cast<T>().template cast<double>();
+  }
+
+  Index dim() const { return layer->dim(); }
+
+  /// Rounding errors of the few dozen operations that make a value of a layer.
+  static double rounding() { return 64.0 * static_cast<double>(std::numeric_limits<T>::epsilon()); }
+  /// The same, for values that went through an inverse of the layer: its slopes are at most 32, as
+  /// TheCasesAreWellConditioned asserts.
+  static double amplified_rounding() { return 32.0 * rounding(); }
+  /// What finite differences leave undecided, beside the rounding of the layer under test.
+  static double differencing() { return 1e-8 + amplified_rounding(); }
+
+  std::unique_ptr<Layer<T>> layer;
+  std::unique_ptr<Layer<double>> reference;
+  double step;
+  Index chains;
+  Eigen::MatrixXd z;
+  Eigen::MatrixXd x;
+  Eigen::MatrixXd v;
+  Eigen::MatrixXd w;
+  Eigen::MatrixXd log_det_bar;
+};
+
+/// A point that forward() or inverse() recorded.
+template <typename T>
+struct Recorded {
+  Batch<T> image;
+  PerChain log_det;
+  Tape<T> tape;
+};
+
+template <typename T>
+Recorded<T> forward(const Layer<T>& layer, const Eigen::MatrixXd& z) {
+  Recorded<T> point{test::to_batch<T>(z), PerChain(1, z.cols()),
+                    Tape<T>(layer.tape_shape(), z.cols())};
+  layer.forward(point.image, point.log_det, point.tape);
+  return point;
+}
+
+template <typename T>
+Recorded<T> inverse(const Layer<T>& layer, const Eigen::MatrixXd& x) {
+  Recorded<T> point{test::to_batch<T>(x), PerChain(1, x.cols()),
+                    Tape<T>(layer.tape_shape(), x.cols())};
+  layer.inverse(point.image, point.log_det, point.tape);
+  return point;
+}
+
+template <typename T>
+Eigen::MatrixXd jvp(const Layer<T>& layer, const Tape<T>& tape, const Eigen::MatrixXd& v) {
+  Batch<T> batch = test::to_batch<T>(v);
+  layer.jvp(tape, batch);
+  return test::to_matrix(batch);
+}
+
+template <typename T>
+Eigen::MatrixXd vjp(const Layer<T>& layer, const Tape<T>& tape, const Eigen::MatrixXd& w,
+                    const Eigen::MatrixXd& log_det_bar) {
+  Batch<T> batch = test::to_batch<T>(w);
+  layer.vjp(tape, batch, test::to_batch<T>(log_det_bar));
+  return test::to_matrix(batch);
+}
+
+template <typename T>
+Eigen::MatrixXd inverse_jvp(const Layer<T>& layer, const Tape<T>& tape, const Eigen::MatrixXd& v) {
+  Batch<T> batch = test::to_batch<T>(v);
+  layer.inverse_jvp(tape, batch);
+  return test::to_matrix(batch);
+}
+
+template <typename T>
+Eigen::MatrixXd inverse_vjp(const Layer<T>& layer, const Tape<T>& tape, const Eigen::MatrixXd& w,
+                            const Eigen::MatrixXd& log_det_bar) {
+  Batch<T> batch = test::to_batch<T>(w);
+  layer.inverse_vjp(tape, batch, test::to_batch<T>(log_det_bar));
+  return test::to_matrix(batch);
+}
+
+/// The four products at one recorded point, one above the other: [4 dim x chains].
+template <typename T>
+Eigen::MatrixXd products(const Layer<T>& layer, const Tape<T>& tape, const Eigen::MatrixXd& v,
+                         const Eigen::MatrixXd& w, const Eigen::MatrixXd& log_det_bar) {
+  Eigen::MatrixXd all(4 * layer.dim(), v.cols());
+  all << jvp(layer, tape, v), vjp(layer, tape, w, log_det_bar), inverse_jvp(layer, tape, v),
+      inverse_vjp(layer, tape, w, log_det_bar);
+  return all;
+}
+
+/// The results of all six operations for the chosen columns of a scene: image, log det and
+/// products at a point reached by forward(), then those at one reached by inverse().
+template <typename T>
+Eigen::MatrixXd everything(const Scene<T>& scene, const std::vector<Index>& columns) {
+  const Eigen::MatrixXd v = scene.v(Eigen::all, columns);
+  const Eigen::MatrixXd w = scene.w(Eigen::all, columns);
+  const Eigen::MatrixXd bar = scene.log_det_bar(Eigen::all, columns);
+  const Layer<T>& layer = *scene.layer;
+  const Recorded<T> there = forward(layer, scene.z(Eigen::all, columns));
+  const Recorded<T> back = inverse(layer, scene.x(Eigen::all, columns));
+  Eigen::MatrixXd all(2 * (5 * layer.dim() + 1), v.cols());
+  all << test::to_matrix(there.image), test::to_matrix(there.log_det),
+      products(layer, there.tape, v, w, bar), test::to_matrix(back.image),
+      test::to_matrix(back.log_det), products(layer, back.tape, v, w, bar);
+  return all;
+}
+
+std::vector<Index> all_columns(Index chains) {
+  std::vector<Index> columns;
+  for (Index c = 0; c < chains; ++c) columns.push_back(c);
+  return columns;
+}
+
+/// The dense derivatives at every point of a scene.
+template <typename T>
+std::vector<test::Differences> differences(const Scene<T>& scene) {
+  std::vector<test::Differences> all;
+  for (Index c = 0; c < scene.chains; ++c) {
+    all.push_back(test::differentiate(*scene.reference, scene.z.col(c), scene.step));
+  }
+  return all;
+}
+
+constexpr std::array<Index, 4> kWidths = {1, 3, 17, 64};
+
+struct ContractParameter {
+  LayerCase tested;
+  bool single = false;
+};
+
+class LayerContract : public testing::TestWithParam<ContractParameter> {
+ protected:
+  /// Runs a property on a scene of each batch width, in the precision that the parameter asks for.
+  template <typename Property>
+  void holds(Property property) const {
+    int scenes = 0;
+    for (const Index width : kWidths) {
+      SCOPED_TRACE(testing::Message() << "batch width " << width);
+      if (GetParam().single) {
+        property(Scene<float>(GetParam().tested, width));
+      } else {
+        property(Scene<double>(GetParam().tested, width));
+      }
+      ++scenes;
+    }
+    ASSERT_EQ(scenes, 4);
+  }
+};
+
+std::vector<ContractParameter> contract_parameters() {
+  std::vector<ContractParameter> all;
+  for (const LayerCase& tested : layer_cases()) {
+    all.push_back({tested, false});
+    all.push_back({tested, true});
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(, LayerContract, testing::ValuesIn(contract_parameters()),
+                         [](const auto& tested) {
+                           return tested.param.tested.name +
+                                  (tested.param.single ? "_float" : "_double");
+                         });
+
+// The premise of the tolerances.
+TEST_P(LayerContract, TheCasesAreWellConditioned) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    double largest = 0.0;
+    for (const test::Differences& at : differences(scene)) {
+      const Eigen::VectorXd stretches =
+          Eigen::JacobiSVD<Eigen::MatrixXd>(at.jacobian).singularValues();
+      largest = std::max({largest, stretches.maxCoeff(), 1.0 / stretches.minCoeff()});
+    }
+    EXPECT_GT(largest, 0.0);
+    EXPECT_LT(largest, 32.0);
+  });
+}
+
+TEST_P(LayerContract, InverseTakesBackWhatForwardDid) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const Recorded<T> there = forward(*scene.layer, scene.z);
+    const Recorded<T> back = inverse(*scene.layer, test::to_matrix(there.image));
+    EXPECT_LE(test::largest_deviation(test::to_matrix(back.image), scene.z),
+              scene.amplified_rounding());
+    const Recorded<T> again = forward(*scene.layer, test::to_matrix(back.image));
+    EXPECT_LE(test::largest_deviation(test::to_matrix(again.image), test::to_matrix(there.image)),
+              scene.amplified_rounding());
+  });
+}
+
+TEST_P(LayerContract, ForwardIsTheReferenceInDouble) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const test::Images expected = test::images(*scene.reference, scene.z);
+    const Recorded<T> there = forward(*scene.layer, scene.z);
+    EXPECT_LE(test::largest_deviation(test::to_matrix(there.image), expected.x),
+              scene.amplified_rounding());
+    EXPECT_LE(test::largest_deviation(test::to_matrix(there.log_det), expected.log_det),
+              scene.amplified_rounding());
+  });
+}
+
+TEST_P(LayerContract, BothWaysGiveTheSameLogDet) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const Recorded<T> there = forward(*scene.layer, scene.z);
+    const Recorded<T> back = inverse(*scene.layer, test::to_matrix(there.image));
+    EXPECT_LE(
+        test::largest_deviation(test::to_matrix(back.log_det), test::to_matrix(there.log_det)),
+        scene.amplified_rounding());
+  });
+}
+
+TEST_P(LayerContract, LogDetIsThatOfTheDenseJacobian) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    Eigen::RowVectorXd expected(scene.chains);
+    Index column = 0;
+    for (const test::Differences& at : differences(scene)) {
+      expected(column++) = test::log_abs_det(at.jacobian);
+    }
+    ASSERT_EQ(column, scene.chains);
+    EXPECT_LE(
+        test::largest_deviation(test::to_matrix(forward(*scene.layer, scene.z).log_det), expected),
+        scene.differencing());
+  });
+}
+
+TEST_P(LayerContract, LogDetIsAddedToWhatIsThere) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    constexpr double kBefore = 1024.0;  // its sum with a log det rounds to 1e-13
+    for (const bool inverse_too : {false, true}) {
+      Recorded<T> fresh =
+          inverse_too ? inverse(*scene.layer, scene.x) : forward(*scene.layer, scene.z);
+      PerChain total(1, scene.chains);
+      total.fill(kBefore);
+      Batch<T> point = test::to_batch<T>(inverse_too ? scene.x : scene.z);
+      if (inverse_too) {
+        scene.layer->inverse(point, total, fresh.tape);
+      } else {
+        scene.layer->forward(point, total, fresh.tape);
+      }
+      const Eigen::MatrixXd added = test::to_matrix(total).array() - kBefore;
+      EXPECT_LE(test::largest_deviation(added, test::to_matrix(fresh.log_det)), 1e-11);
+    }
+  });
+}
+
+TEST_P(LayerContract, JvpIsTheDenseJacobianTimesAVector) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    Eigen::MatrixXd expected(scene.dim(), scene.chains);
+    Index c = 0;
+    for (const test::Differences& at : differences(scene)) {
+      expected.col(c) = at.jacobian * scene.v.col(c);
+      ++c;
+    }
+    const Recorded<T> there = forward(*scene.layer, scene.z);
+    EXPECT_LE(test::largest_deviation(jvp(*scene.layer, there.tape, scene.v), expected),
+              scene.differencing());
+  });
+}
+
+TEST_P(LayerContract, VjpOfALogDetCotangentAloneIsTheGradientOfTheLogDet) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    Eigen::MatrixXd expected(scene.dim(), scene.chains);
+    Index c = 0;
+    for (const test::Differences& at : differences(scene)) {
+      expected.col(c++) = at.log_det_gradient;
+    }
+    const Recorded<T> there = forward(*scene.layer, scene.z);
+    const Eigen::MatrixXd found =
+        vjp(*scene.layer, there.tape, Eigen::MatrixXd::Zero(scene.dim(), scene.chains),
+            Eigen::MatrixXd::Ones(1, scene.chains));
+    EXPECT_LE(test::largest_deviation(found, expected), scene.differencing());
+  });
+}
+
+TEST_P(LayerContract, VjpIsTheTransposedJacobianPlusItsShareOfTheLogDet) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    Eigen::MatrixXd expected(scene.dim(), scene.chains);
+    Index c = 0;
+    for (const test::Differences& at : differences(scene)) {
+      expected.col(c) =
+          at.jacobian.transpose() * scene.w.col(c) + scene.log_det_bar(0, c) * at.log_det_gradient;
+      ++c;
+    }
+    const Recorded<T> there = forward(*scene.layer, scene.z);
+    EXPECT_LE(test::largest_deviation(vjp(*scene.layer, there.tape, scene.w, scene.log_det_bar),
+                                      expected),
+              scene.differencing());
+  });
+}
+
+TEST_P(LayerContract, InverseJvpSolvesWithTheDenseJacobian) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    Eigen::MatrixXd expected(scene.dim(), scene.chains);
+    Index c = 0;
+    for (const test::Differences& at : differences(scene)) {
+      expected.col(c) = at.jacobian.partialPivLu().solve(scene.v.col(c));
+      ++c;
+    }
+    const Recorded<T> there = forward(*scene.layer, scene.z);
+    EXPECT_LE(test::largest_deviation(inverse_jvp(*scene.layer, there.tape, scene.v), expected),
+              32.0 * scene.differencing());  // the solution is as far off as J^-1 is large
+  });
+}
+
+TEST_P(LayerContract, InverseVjpSolvesWithTheTransposedDenseJacobian) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    Eigen::MatrixXd expected(scene.dim(), scene.chains);
+    Index c = 0;
+    for (const test::Differences& at : differences(scene)) {
+      const Eigen::VectorXd right_hand_side =
+          scene.w.col(c) + scene.log_det_bar(0, c) * at.log_det_gradient;
+      const Eigen::MatrixXd transposed = at.jacobian.transpose();
+      expected.col(c) = transposed.partialPivLu().solve(right_hand_side);
+      ++c;
+    }
+    const Recorded<T> there = forward(*scene.layer, scene.z);
+    EXPECT_LE(test::largest_deviation(
+                  inverse_vjp(*scene.layer, there.tape, scene.w, scene.log_det_bar), expected),
+              32.0 * scene.differencing());
+  });
+}
+
+/// <a, b> of each column, over |a| |b|.
+Eigen::RowVectorXd cosines(const Eigen::MatrixXd& a, const Eigen::MatrixXd& b,
+                           const Eigen::RowVectorXd& scale) {
+  return (a.array() * b.array()).colwise().sum() / scale.array();
+}
+
+TEST_P(LayerContract, JvpAndVjpAreAdjoint) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const Layer<T>& layer = *scene.layer;
+    const Recorded<T> there = forward(layer, scene.z);
+    const Eigen::MatrixXd none = Eigen::MatrixXd::Zero(1, scene.chains);
+    const Eigen::MatrixXd forth = jvp(layer, there.tape, scene.v);
+    const Eigen::MatrixXd back = vjp(layer, there.tape, scene.w, none);
+    const Eigen::RowVectorXd scale =
+        scene.w.colwise().norm().array() * forth.colwise().norm().array() + 1e-3;
+    EXPECT_LE(
+        test::largest_deviation(cosines(scene.w, forth, scale), cosines(back, scene.v, scale)),
+        scene.amplified_rounding());
+  });
+}
+
+TEST_P(LayerContract, InverseJvpAndInverseVjpAreAdjoint) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const Layer<T>& layer = *scene.layer;
+    const Recorded<T> there = forward(layer, scene.z);
+    const Eigen::MatrixXd none = Eigen::MatrixXd::Zero(1, scene.chains);
+    const Eigen::MatrixXd forth = inverse_jvp(layer, there.tape, scene.v);
+    const Eigen::MatrixXd back = inverse_vjp(layer, there.tape, scene.w, none);
+    const Eigen::RowVectorXd scale =
+        scene.w.colwise().norm().array() * forth.colwise().norm().array() + 1e-3;
+    EXPECT_LE(
+        test::largest_deviation(cosines(scene.w, forth, scale), cosines(back, scene.v, scale)),
+        scene.amplified_rounding());
+  });
+}
+
+TEST_P(LayerContract, InverseProductsAreInverses) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const Layer<T>& layer = *scene.layer;
+    const Tape<T> tape = forward(layer, scene.z).tape;
+    const Eigen::MatrixXd none = Eigen::MatrixXd::Zero(1, scene.chains);
+    const double tolerance = scene.amplified_rounding();
+    const Eigen::MatrixXd v = scene.v;
+    const Eigen::MatrixXd w = scene.w;
+    EXPECT_LE(test::largest_deviation(jvp(layer, tape, inverse_jvp(layer, tape, v)), v), tolerance);
+    EXPECT_LE(test::largest_deviation(inverse_jvp(layer, tape, jvp(layer, tape, v)), v), tolerance);
+    EXPECT_LE(test::largest_deviation(vjp(layer, tape, inverse_vjp(layer, tape, w, none), none), w),
+              tolerance);
+    EXPECT_LE(test::largest_deviation(inverse_vjp(layer, tape, vjp(layer, tape, w, none), none), w),
+              tolerance);
+  });
+}
+
+TEST_P(LayerContract, PointsReachedByInverseHaveTheProductsOfThoseReachedByForward) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const Layer<T>& layer = *scene.layer;
+    const Recorded<T> there = forward(layer, scene.z);
+    const Recorded<T> back = inverse(layer, test::to_matrix(there.image));
+    const Eigen::MatrixXd expected =
+        products(layer, there.tape, scene.v, scene.w, scene.log_det_bar);
+    const Eigen::MatrixXd found = products(layer, back.tape, scene.v, scene.w, scene.log_det_bar);
+    // The two points differ by an amplified rounding, which curvature amplifies once more.
+    EXPECT_LE(test::largest_deviation(found, expected), 32.0 * scene.amplified_rounding());
+  });
+}
+
+TEST_P(LayerContract, AColumnHasTheSameBitsAloneAndAnywhereInABatch) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const Eigen::MatrixXd together = everything(scene, all_columns(scene.chains));
+    std::vector<Index> reversed = all_columns(scene.chains);
+    std::reverse(reversed.begin(), reversed.end());
+    const Eigen::MatrixXd elsewhere = everything(scene, reversed);
+    EXPECT_EQ(test::differing_bits(elsewhere, together(Eigen::all, reversed)), 0);
+    // Another width, and another lane of another vector.
+    std::vector<Index> shifted(37, 0);
+    shifted.push_back(scene.chains - 1);
+    const Eigen::MatrixXd wider = everything(scene, shifted);
+    EXPECT_EQ(test::differing_bits(wider.col(37), together.col(scene.chains - 1)), 0);
+    Index compared = 0;
+    for (Index c = 0; c < scene.chains; ++c, ++compared) {
+      EXPECT_EQ(test::differing_bits(everything(scene, {c}), together.col(c)), 0) << c;
+    }
+    EXPECT_EQ(compared, scene.chains);
+  });
+}
+
+TEST_P(LayerContract, ANonFiniteColumnDoesNotTouchTheOthers) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const Eigen::MatrixXd clean = everything(scene, all_columns(scene.chains));
+    const Index lost = scene.chains / 2;
+    int tested = 0;
+    for (const double poison : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+      Scene<T> poisoned(GetParam().tested, scene.chains);
+      poisoned.z.col(lost).setConstant(poison);
+      poisoned.x.col(lost).setConstant(poison);
+      poisoned.v.col(lost).setConstant(poison);
+      poisoned.w.col(lost).setConstant(poison);
+      poisoned.log_det_bar(0, lost) = poison;
+      const Eigen::MatrixXd found = everything(poisoned, all_columns(scene.chains));
+      Index spared = 0;
+      for (Index c = 0; c < scene.chains; ++c) {
+        if (c == lost) continue;
+        EXPECT_EQ(test::differing_bits(found.col(c), clean.col(c)), 0) << poison << " to " << c;
+        ++spared;
+      }
+      EXPECT_EQ(spared, scene.chains - 1);
+      ++tested;
+    }
+    EXPECT_EQ(tested, 3);
+  });
+}
+
+TEST_P(LayerContract, NaNComesOutWhereNaNWentIn) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    Eigen::MatrixXd z = scene.z;
+    z.col(0).setConstant(std::nan(""));
+    const Recorded<T> there = forward(*scene.layer, z);
+    EXPECT_TRUE(test::to_matrix(there.image).col(0).array().isNaN().all());
+    const Recorded<T> back = inverse(*scene.layer, z);
+    EXPECT_TRUE(test::to_matrix(back.image).col(0).array().isNaN().all());
+  });
+}
+
+TEST_P(LayerContract, NoOperationAllocates) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const Layer<T>& layer = *scene.layer;
+    Recorded<T> point = forward(layer, scene.z);
+    Batch<T> image = test::to_batch<T>(scene.z);
+    Batch<T> v = test::to_batch<T>(scene.v);
+    Batch<T> w = test::to_batch<T>(scene.w);
+    const Batch<T> bar = test::to_batch<T>(scene.log_det_bar);
+    const std::uint64_t before = test::allocations();
+    layer.forward(image, point.log_det, point.tape);
+    layer.jvp(point.tape, v);
+    layer.vjp(point.tape, w, bar);
+    layer.inverse_jvp(point.tape, v);
+    layer.inverse_vjp(point.tape, w, bar);
+    layer.inverse(image, point.log_det, point.tape);
+    EXPECT_EQ(test::allocations(), before);
+  });
+}
+
+TEST_P(LayerContract, ASelectedTapeHasTheProductsOfItsColumnsOwnPoints) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const Layer<T>& layer = *scene.layer;
+    const Eigen::MatrixXd other_z = scene.z.rowwise().reverse();
+    Recorded<T> one = forward(layer, scene.z);
+    const Recorded<T> other = forward(layer, other_z);
+    const auto products_at = [&](const Tape<T>& tape) {
+      return products(layer, tape, scene.v, scene.w, scene.log_det_bar);
+    };
+    const Eigen::MatrixXd kept = products_at(one.tape);
+    const Eigen::MatrixXd taken = products_at(other.tape);
+    ColumnMask mask(scene.chains);
+    for (Index c = 0; c < scene.chains; ++c) mask.set(c, c % 3 == 1);
+    one.tape.select(mask, other.tape);
+    const Eigen::MatrixXd found = products_at(one.tape);
+    Index compared = 0;
+    for (Index c = 0; c < scene.chains; ++c, ++compared) {
+      const Eigen::MatrixXd& expected = mask[c] ? taken : kept;
+      EXPECT_EQ(test::differing_bits(found.col(c), expected.col(c)), 0) << c;
+    }
+    EXPECT_EQ(compared, scene.chains);
+  });
+}
+
+TEST_P(LayerContract, ProductsLeaveTheTapeAsItIs) {
+  holds([]<typename T>(const Scene<T>& scene) {
+    const Layer<T>& layer = *scene.layer;
+    const Recorded<T> there = forward(layer, scene.z);
+    const Eigen::MatrixXd first = products(layer, there.tape, scene.v, scene.w, scene.log_det_bar);
+    const Eigen::MatrixXd second = products(layer, there.tape, scene.v, scene.w, scene.log_det_bar);
+    EXPECT_EQ(test::differing_bits(first, second), 0);
+  });
+}
+
+TEST(LayerCases, CoverEveryLayerTypeThatFlowFilesMayHold) {
+  std::vector<std::string> missing;
+  const std::vector<LayerCase> cases = layer_cases();
+  for (const std::string_view type : layer_types()) {
+    const bool alone = std::any_of(cases.begin(), cases.end(), [&](const LayerCase& tested) {
+      return tested.record.layers.size() == 1 && tested.record.layers.front().type == type;
+    });
+    const FlowRecord rich = test::rich_flow(5, 1);
+    const bool composed = std::any_of(rich.layers.begin(), rich.layers.end(),
+                                      [&](const LayerRecord& layer) { return layer.type == type; });
+    if (!alone || !composed) missing.emplace_back(type);
+  }
+  EXPECT_FALSE(layer_types().empty());
+  EXPECT_EQ(missing, std::vector<std::string>{});
+}
+
+}  // namespace
+}  // namespace flotilla

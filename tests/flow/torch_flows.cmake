@@ -1,0 +1,43 @@
+# Flow files fresh from PyTorch, made when the tests run: one for each activation, and one that has
+# every layer type. The suite TorchParity asks for the same names.
+
+set(FLOTILLA_PYTHON /usr/bin/python3 CACHE FILEPATH "Python that has torch, h5py and numpy")
+set(torch_flows_directory ${CMAKE_CURRENT_BINARY_DIR}/torch_flows)
+file(MAKE_DIRECTORY ${torch_flows_directory})
+
+function(flotilla_add_torch_flow name)
+  add_test(NAME torch_flow.${name}
+           COMMAND ${FLOTILLA_PYTHON} ${PROJECT_SOURCE_DIR}/scripts/random_flow.py -o
+                   ${torch_flows_directory}/${name}.h5 ${ARGN})
+  set_tests_properties(torch_flow.${name} PROPERTIES FIXTURES_SETUP torch_flows TIMEOUT 120)
+endfunction()
+
+set(seed 1)
+foreach(activation IN ITEMS tanh relu leaky_relu silu elu)
+  flotilla_add_torch_flow(
+    ${activation}
+    --dim
+    7
+    --layers
+    4
+    --widths
+    32,17
+    --activation
+    ${activation}
+    --seed
+    ${seed})
+  math(EXPR seed "${seed} + 1")
+endforeach()
+flotilla_add_torch_flow(
+  extras
+  --dim
+  5
+  --layers
+  4
+  --widths
+  16
+  --activation
+  silu
+  --seed
+  ${seed}
+  --extras)

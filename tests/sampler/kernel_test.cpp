@@ -1,0 +1,141 @@
+#include "flotilla/sampler/kernel.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <memory>
+
+#include "flotilla/core/error.hpp"
+#include "support/allocation_counter.hpp"
+#include "support/batches.hpp"
+#include "support/test_flows.hpp"
+
+namespace flotilla::test {
+namespace {
+
+constexpr Index kChains = 64;
+
+template <typename T>
+struct Sampler {
+  Sampler(const FlowRecord& record, double global_fraction)
+      : flow(record),
+        target(flow.base(), 1.0),
+        kernel(flow, target, std::make_unique<MetricMala<T>>(), global_fraction),
+        work(flow, kChains) {
+    flow.base().sample(Random(3), Purpose::kStart, 0, 0, work.current.z);
+    kernel.evaluate(work, work.current);
+  }
+  void step(std::uint64_t number) { kernel.step(Random(3), number, 0, StepSize(0.5), work); }
+
+  Flow<T> flow;
+  TemperedTarget<T> target;
+  Kernel<T> kernel;
+  Workspace<T> work;
+};
+
+const FlowRecord& real_nvp() {
+  static const FlowRecord record =
+      random_real_nvp(5, 4, {.widths = {16, 16}, .activation = "tanh"}, 3);
+  return record;
+}
+
+TEST(Kernel, StepsWithoutAllocating) {
+  for (const double global_fraction : {0.0, 0.3, 1.0}) {
+    Sampler<float> sampler(real_nvp(), global_fraction);
+    sampler.step(0);
+    const std::uint64_t before = allocations();
+    for (std::uint64_t step = 1; step <= 10; ++step) sampler.step(step);
+    EXPECT_EQ(allocations(), before) << "global fraction " << global_fraction;
+  }
+}
+
+// What an accepted proposal leaves behind must be what an evaluation of its z would find: position,
+// image, log det, log density, drift and tape.
+TEST(Kernel, KeepsEveryPartOfAPointTogether) {
+  Sampler<double> sampler(real_nvp(), 0.3);
+  for (std::uint64_t step = 0; step < 20; ++step) sampler.step(step);
+  Workspace<double> fresh(sampler.flow, kChains);
+  fresh.current.z = sampler.work.current.z;
+  sampler.kernel.evaluate(fresh, fresh.current);
+  const auto differing = [&](const Batch<double>& one, const Batch<double>& other) {
+    return differing_bits(to_matrix(one), to_matrix(other));
+  };
+  EXPECT_EQ(differing(fresh.current.x, sampler.work.current.x), 0);
+  EXPECT_EQ(differing(fresh.current.drift, sampler.work.current.drift), 0);
+  EXPECT_EQ(differing(fresh.current.log_det, sampler.work.current.log_det), 0);
+  EXPECT_EQ(differing(fresh.current.log_density, sampler.work.current.log_density), 0);
+  Batch<double> one(5, kChains);
+  one.fill(1.0);
+  Batch<double> other = one;
+  sampler.flow.jvp(fresh.current.tape, one);
+  sampler.flow.jvp(sampler.work.current.tape, other);
+  EXPECT_EQ(differing(one, other), 0);
+}
+
+TEST(Kernel, ChoosesGlobalMovesAsOftenAsAsked) {
+  Sampler<float> sampler(real_nvp(), 0.3);
+  int global = 0;
+  constexpr int kSteps = 500;
+  for (int step = 0; step < kSteps; ++step) {
+    sampler.step(static_cast<std::uint64_t>(step));
+    for (Index c = 0; c < kChains; ++c) global += sampler.work.outcome.global[c] ? 1 : 0;
+  }
+  // Binomial with 32,000 trials; four standard deviations, false alarm 6e-5.
+  const double trials = kSteps * kChains;
+  EXPECT_NEAR(global / trials, 0.3, 4.0 * std::sqrt(0.3 * 0.7 / trials));
+}
+
+TEST(Kernel, AcceptsAsOftenAsItSaysItWould) {
+  Sampler<float> sampler(real_nvp(), 0.3);
+  double excess = 0.0;
+  double variance = 0.0;
+  for (std::uint64_t step = 0; step < 500; ++step) {
+    sampler.step(step);
+    for (Index c = 0; c < kChains; ++c) {
+      const double p = sampler.work.outcome.acceptance(0, c);
+      excess += (sampler.work.outcome.accepted[c] ? 1.0 : 0.0) - p;
+      variance += p * (1.0 - p);
+    }
+  }
+  EXPECT_GT(variance, 1000.0);
+  EXPECT_LE(std::abs(excess), 4.0 * std::sqrt(variance));  // false alarm 6e-5
+}
+
+/// exp(s) overflows for large z_1: f(z) is not finite there.
+FlowRecord explosive_flow() {
+  return shear_flow(200.0);
+}
+
+TEST(Kernel, RejectsAndCountsWhatIsNotFinite) {
+  Sampler<float> sampler(explosive_flow(), 1.0);
+  // Chains that stand at a finite point; their proposals overflow where 200 z_1 > 88.
+  sampler.work.current.z.fill(0.0F);
+  sampler.kernel.evaluate(sampler.work, sampler.work.current);
+  sampler.step(0);
+  MoveStatistics statistics;
+  statistics.observe(sampler.work.outcome, kChains);
+  std::int64_t overflowing = 0;
+  for (Index c = 0; c < kChains; ++c) {
+    const bool finite = std::isfinite(sampler.work.proposed.x(1, c));
+    overflowing += finite ? 0 : 1;
+    EXPECT_EQ(sampler.work.outcome.diverging[c], !finite) << c;
+    if (!finite) EXPECT_EQ(sampler.work.outcome.acceptance(0, c), 0.0) << c;
+    EXPECT_TRUE(std::isfinite(sampler.work.current.x(1, c))) << c;
+  }
+  EXPECT_GT(overflowing, 5);
+  EXPECT_LT(overflowing, kChains - 5);
+  EXPECT_EQ(MoveTotals(statistics).non_finite(), static_cast<double>(overflowing));
+}
+
+TEST(Kernel, RefusesAGlobalFractionOutsideOfZeroToOne) {
+  const Flow<double> flow(shear_flow(1.0));
+  const TemperedTarget<double> target(flow.base(), 1.0);
+  for (const double fraction : {-0.1, 1.1, std::numeric_limits<double>::quiet_NaN()}) {
+    EXPECT_THROW(Kernel<double>(flow, target, std::make_unique<MetricMala<double>>(), fraction),
+                 InputError);
+  }
+}
+
+}  // namespace
+}  // namespace flotilla::test

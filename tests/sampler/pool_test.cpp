@@ -1,0 +1,161 @@
+#include "flotilla/sampler/pool.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "flotilla/core/error.hpp"
+#include "support/allocation_counter.hpp"
+#include "support/test_flows.hpp"
+
+namespace flotilla::test {
+namespace {
+
+constexpr Index kChains = 150;  // no multiple of a tile
+constexpr Index kSteps = 24;
+
+struct Scene {
+  Scene()
+      : flow(random_real_nvp(3, 4, {.widths = {16}, .activation = "silu"}, 8)),
+        target(flow.base(), 1.0),
+        kernel(flow, target, std::make_unique<MetricMala<float>>(), 0.2) {}
+  Flow<float> flow;
+  TemperedTarget<float> target;
+  Kernel<float> kernel;
+};
+
+/// The latent draws of all chains, chain by chain, by a pool for each of `ranks` shares.
+std::vector<float> sample(const Scene& scene, Index tile_width, Index ranks, Index block_steps) {
+  std::vector<float> all;
+  for (Index rank = 0; rank < ranks; ++rank) {
+    const Tiling tiling = Tiling::share(kChains, tile_width, rank, ranks);
+    Pool<float> pool(scene.kernel, Random(17), tiling);
+    pool.start_from_base();
+    DrawBlock<float> draws(3, tiling.local_chains(), block_steps);
+    std::vector<float> own(static_cast<std::size_t>(tiling.local_chains() * kSteps * 3));
+    for (Index first = 0; first < kSteps; first += block_steps) {
+      pool.advance({static_cast<std::uint64_t>(first), block_steps, 0, 1}, StepSize(0.4), draws);
+      for (Index chain = 0; chain < tiling.local_chains(); ++chain) {
+        std::copy_n(draws.z.begin() + chain * block_steps * 3, block_steps * 3,
+                    own.begin() + (chain * kSteps + first) * 3);
+      }
+    }
+    all.insert(all.end(), own.begin(), own.end());
+  }
+  return all;
+}
+
+bool same_bits(const std::vector<float>& one, const std::vector<float>& other) {
+  return one.size() == other.size() &&
+         std::memcmp(one.data(), other.data(), one.size() * sizeof(float)) == 0;
+}
+
+TEST(Tiling, CoversEveryChainOnceWhateverTheRanks) {
+  int tried = 0;
+  for (const Index chains : {1, 63, 64, 65, 1000}) {
+    for (const Index ranks : {1, 2, 3, 5, 64}) {
+      Index next = 0;
+      for (Index rank = 0; rank < ranks; ++rank) {
+        const Tiling tiling = Tiling::share(chains, 64, rank, ranks);
+        EXPECT_EQ(tiling.first_chain(), next);
+        next = tiling.end_chain();
+        EXPECT_LE(tiling.tiles, (chains + 63) / 64 / ranks + 1);
+      }
+      EXPECT_EQ(next, chains);
+      ++tried;
+    }
+  }
+  EXPECT_EQ(tried, 25);
+}
+
+TEST(Block, CountsTheDrawsThatItKeeps) {
+  int tried = 0;
+  for (const Index thin : {0, 1, 3, 7}) {
+    for (std::uint64_t first = 100; first < 121; ++first) {
+      const Block block{first, 10, 100, thin};
+      Index kept = 0;
+      for (std::uint64_t step = first; step < first + 10; ++step) kept += block.keeps(step) ? 1 : 0;
+      EXPECT_EQ(block.draws(), kept) << thin << " " << first;
+      ++tried;
+    }
+  }
+  EXPECT_EQ(tried, 84);
+}
+
+TEST(Pool, DrawsTheSameBitsHoweverTilesAreShared) {
+  const Scene scene;
+  const std::vector<float> alone = sample(scene, 64, 1, kSteps);
+  ASSERT_EQ(alone.size(), static_cast<std::size_t>(kChains * kSteps * 3));
+  for (const Index ranks : {2, 3, 5}) {
+    EXPECT_TRUE(same_bits(alone, sample(scene, 64, ranks, kSteps))) << ranks;
+  }
+}
+
+TEST(Pool, DrawsTheSameBitsWhereverBlocksEnd) {
+  const Scene scene;
+  const std::vector<float> whole = sample(scene, 64, 1, kSteps);
+  for (const Index block_steps : {1, 4, 12}) {
+    EXPECT_TRUE(same_bits(whole, sample(scene, 64, 1, block_steps))) << block_steps;
+  }
+}
+
+// More than is promised, but a sharp test of the padding: no column knows its neighbours.
+TEST(Pool, DrawsTheSameBitsWhateverTheTileWidth) {
+  const Scene scene;
+  EXPECT_TRUE(same_bits(sample(scene, 64, 1, kSteps), sample(scene, 32, 1, kSteps)));
+  EXPECT_TRUE(same_bits(sample(scene, 64, 1, kSteps), sample(scene, 256, 1, kSteps)));
+}
+
+TEST(Pool, AdvancesWithoutAllocating) {
+  const Scene scene;
+  const Tiling tiling = Tiling::share(kChains, 64, 0, 1);
+  Pool<float> pool(scene.kernel, Random(17), tiling);
+  pool.start_from_base();
+  DrawBlock<float> draws(3, kChains, kSteps);
+  const std::uint64_t before = allocations();
+  pool.advance({0, kSteps, 0, 1}, StepSize(0.4), draws);
+  EXPECT_EQ(allocations(), before);
+}
+
+TEST(Pool, CountsTheMovesOfItsChainsAndNotOfThePadding) {
+  const Scene scene;
+  Pool<float> pool(scene.kernel, Random(17), Tiling::share(kChains, 64, 0, 1));
+  pool.start_from_base();
+  DrawBlock<float> draws(3, kChains, kSteps);
+  const MoveTotals moved(pool.advance({0, kSteps, 0, 0}, StepSize(0.4), draws));
+  EXPECT_EQ(moved.moves(), static_cast<double>(kChains * kSteps));
+}
+
+TEST(Pool, StartsChainsFromPointsOfTheDataSpace) {
+  const Scene scene;
+  const Tensor points{{4, 3}, {0.1, 0.2, 0.3, -0.1, 0.5, 0.2, 0.7, -0.3, 0.1, 0.0, 0.0, 0.4}};
+  DrawBlock<float> draws(3, kChains, 1);
+  // A step so small that nobody goes anywhere: the draws are the starting points. Global moves
+  // would, so there are none of them.
+  const Kernel<float> local(scene.flow, scene.target, std::make_unique<MetricMala<float>>(), 0.0);
+  Pool<float> still(local, Random(17), Tiling::share(kChains, 64, 0, 1));
+  still.start_from(points);
+  still.advance({0, 1, 0, 1}, StepSize(1e-12), draws);
+  int compared = 0;
+  for (std::size_t chain = 0; chain < kChains; ++chain) {
+    for (std::size_t i = 0; i < 3; ++i, ++compared) {
+      EXPECT_NEAR(draws.x[chain * 3 + i], points.values[chain % 4 * 3 + i], 1e-5) << chain;
+    }
+  }
+  EXPECT_EQ(compared, kChains * 3);
+}
+
+TEST(Pool, RefusesPointsThatDoNotFit) {
+  const Scene scene;
+  Pool<float> pool(scene.kernel, Random(17), Tiling::share(kChains, 64, 0, 1));
+  EXPECT_THROW(pool.start_from({{2, 2}, {1, 2, 3, 4}}), InputError);
+  EXPECT_THROW(pool.start_from({{3}, {1, 2, 3}}), InputError);
+  EXPECT_THROW(pool.start_from({{0, 3}, {}}), InputError);
+  EXPECT_THROW(pool.start_from({{1, 3}, {1, 2, std::nan("")}}), InputError);
+}
+
+}  // namespace
+}  // namespace flotilla::test

@@ -1,0 +1,151 @@
+// The shear flow x1 = z1, x2 = z2 exp(a z1), whose latent moments are known exactly under every
+// tempered target: z1 ~ N(-beta a, 1) and z2 ~ N(0, 1), independent; Var x2 = exp(2 a^2 (1 -
+// beta)). Source: METHOD.md, truths to test against.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "support/chain_study.hpp"
+#include "support/negative_controls.hpp"
+#include "support/test_flows.hpp"
+
+namespace flotilla::test {
+namespace {
+
+// Large enough that a forgotten log det moves z1 by dozens of standard errors, small enough that
+// x2^2 = z2^2 exp(2 a z1) still has a variance that its sample shows.
+constexpr double kA = 0.5;
+constexpr Index kChains = 512;
+constexpr Index kDraws = 400;
+
+// Six moments in each of 24 settings: 144 comparisons, which at four standard errors raise a false
+// alarm once in a hundred changes of the seed.
+constexpr double kThreshold = 4.0;
+
+struct Moment {
+  const char* name;
+  Functional value;
+  double truth;
+};
+
+std::vector<Moment> moments(double beta) {
+  const double mean = -beta * kA;
+  return {
+      {"mean z1", [](const double* z, const double*) { return z[0]; }, mean},
+      {"mean z2", [](const double* z, const double*) { return z[1]; }, 0.0},
+      {"variance z1", [=](const double* z, const double*) { return (z[0] - mean) * (z[0] - mean); },
+       1.0},
+      {"variance z2", [](const double* z, const double*) { return z[1] * z[1]; }, 1.0},
+      {"covariance", [=](const double* z, const double*) { return (z[0] - mean) * z[1]; }, 0.0},
+      {"variance x2", [](const double*, const double* x) { return x[1] * x[1]; },
+       std::exp(2.0 * kA * kA * (1.0 - beta))},
+  };
+}
+
+/// The largest distance of any moment from its truth, in standard errors.
+template <typename T>
+double largest_distance(ChainStudy<T>& study, double beta, bool report) {
+  const std::vector<Moment> expected = moments(beta);
+  std::vector<Functional> functionals;
+  for (const Moment& moment : expected) functionals.push_back(moment.value);
+  const std::vector<Estimate> found = study.estimate(kDraws, 1, functionals);
+  double largest = 0.0;
+  for (std::size_t k = 0; k < expected.size(); ++k) {
+    const double away = distance(found[k], expected[k].truth);
+    if (report) {
+      EXPECT_LE(away, kThreshold) << expected[k].name << ": " << found[k].mean << " +- "
+                                  << found[k].error << ", truth " << expected[k].truth;
+    }
+    largest = std::max(largest, away);
+  }
+  return largest;
+}
+
+template <typename T>
+void expect_exact_moments(std::unique_ptr<LocalMove<T>> move, double beta, double global_fraction) {
+  const Flow<T> flow(shear_flow(kA));
+  const TemperedTarget<T> target(flow.base(), beta);
+  const Kernel<T> kernel(flow, target, std::move(move), global_fraction);
+  ChainStudy<T> study(kernel, kChains, 2024);
+  study.warm_up(2000, 0.5);
+  largest_distance(study, beta, true);
+  if (global_fraction < 1.0) {
+    // Dual averaging still swings around its goal after 200 windows, and the acceptance rate of the
+    // mean log step size is not the mean acceptance rate: this only says that it went there.
+    EXPECT_NEAR(study.moves().local_acceptance_rate(), 0.574, 0.1);
+  }
+}
+
+class ShearFlow : public testing::TestWithParam<std::tuple<double, double>> {};
+
+TEST_P(ShearFlow, MetricMalaFindsTheExactMomentsInDouble) {
+  expect_exact_moments<double>(std::make_unique<MetricMala<double>>(), std::get<0>(GetParam()),
+                               std::get<1>(GetParam()));
+}
+TEST_P(ShearFlow, MetricMalaFindsTheExactMomentsInFloat) {
+  expect_exact_moments<float>(std::make_unique<MetricMala<float>>(), std::get<0>(GetParam()),
+                              std::get<1>(GetParam()));
+}
+TEST_P(ShearFlow, EuclideanMalaFindsTheExactMomentsInDouble) {
+  expect_exact_moments<double>(std::make_unique<EuclideanMala<double>>(), std::get<0>(GetParam()),
+                               std::get<1>(GetParam()));
+}
+TEST_P(ShearFlow, EuclideanMalaFindsTheExactMomentsInFloat) {
+  expect_exact_moments<float>(std::make_unique<EuclideanMala<float>>(), std::get<0>(GetParam()),
+                              std::get<1>(GetParam()));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    BetaAndGlobalFraction, ShearFlow,
+    testing::Combine(testing::Values(0.0, 0.5, 1.0), testing::Values(0.0, 0.3)),
+    [](const testing::TestParamInfo<std::tuple<double, double>>& tested) {
+      return "beta" + std::to_string(static_cast<int>(10.0 * std::get<0>(tested.param))) +
+             "global" + std::to_string(static_cast<int>(10.0 * std::get<1>(tested.param)));
+    });
+
+TEST(ShearFlowIndependence, FindsTheExactMoments) {
+  expect_exact_moments<double>(std::make_unique<MetricMala<double>>(), 1.0, 1.0);
+  expect_exact_moments<float>(std::make_unique<MetricMala<float>>(), 0.5, 1.0);
+}
+
+// The same study with METHOD.md's mistakes built in: it has to notice each.
+class NegativeControl : public testing::Test {
+ protected:
+  double distance_with(const Target<double>& target, std::unique_ptr<LocalMove<double>> move) {
+    const Kernel<double> kernel(flow_, target, std::move(move), 0.0);
+    ChainStudy<double> study(kernel, kChains, 2024);
+    study.burn_in(200, 0.8);
+    return largest_distance(study, 1.0, false);
+  }
+
+  Flow<double> flow_{shear_flow(kA)};
+  TemperedTarget<double> target_{flow_.base(), 1.0};
+};
+
+TEST_F(NegativeControl, NothingWrongPasses) {
+  EXPECT_LE(distance_with(target_, std::make_unique<MetricMala<double>>()), kThreshold);
+}
+TEST_F(NegativeControl, ATargetWithoutItsLogDetFails) {
+  const TargetWithoutLogDet<double> faulty(flow_.base());
+  EXPECT_GT(distance_with(faulty, std::make_unique<MetricMala<double>>()), 3.0 * kThreshold);
+}
+TEST_F(NegativeControl, AProposalDensityWithoutItsLogDetFails) {
+  EXPECT_GT(distance_with(target_, std::make_unique<OneSidedLogDet<double>>()), 3.0 * kThreshold);
+}
+TEST_F(NegativeControl, AReverseDensityWithTheForwardNoiseFails) {
+  EXPECT_GT(distance_with(target_, std::make_unique<ReusedReverseNoise<double>>()),
+            3.0 * kThreshold);
+}
+TEST_F(NegativeControl, OneNoiseForAllStepsFails) {
+  Batch<double> noise(2, 64);
+  flow_.base().sample(Random(2024), Purpose::kLocalNoise, 0, 0, noise);
+  EXPECT_GT(distance_with(target_, std::make_unique<ReusedNoise<double>>(noise)), 3.0 * kThreshold);
+}
+
+}  // namespace
+}  // namespace flotilla::test

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <Eigen/Dense>
+#include <cstdint>
+#include <random>
+
+#include "flotilla/core/batch.hpp"
+
+namespace flotilla::test {
+
+/// Numbers for parameters and points, the same with every compiler and standard library.
+///
+/// All of them are exact in float, so that a layer in float and one in double are the same map.
+class NumberStream {
+ public:
+  explicit NumberStream(std::uint64_t seed) : engine_(seed) {}
+
+  /// Uniform on [-scale, scale].
+  double symmetric(double scale);
+  /// Uniform on 0 .. bound-1.
+  Index below(Index bound);
+  /// [rows x cols] of symmetric(scale).
+  Eigen::MatrixXd matrix(Index rows, Index cols, double scale);
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+template <typename T>
+Batch<T> to_batch(const Eigen::MatrixXd& matrix);
+
+template <typename T>
+Eigen::MatrixXd to_matrix(const Batch<T>& batch);
+
+/// The largest |found - expected| / max(1, |expected|) over all entries.
+///
+/// Infinite where an entry is not finite, where the shapes differ, and where there is nothing to
+/// compare: a comparison that did not happen must not pass for one that succeeded.
+double largest_deviation(const Eigen::MatrixXd& found, const Eigen::MatrixXd& expected);
+
+/// How many entries differ in any bit, the sign of zero and the payload of NaN included.
+/// @pre equal shapes, at least one entry
+Index differing_bits(const Eigen::MatrixXd& one, const Eigen::MatrixXd& other);
+
+}  // namespace flotilla::test

@@ -1,0 +1,71 @@
+#include "support/dense_jacobian.hpp"
+
+#include <array>
+
+#include "support/batches.hpp"
+
+namespace flotilla::test {
+namespace {
+
+/// Central differences in every coordinate: [dim + 1 x dim], the last row those of log det.
+Eigen::MatrixXd central_differences(const Layer<double>& layer, const Eigen::VectorXd& z,
+                                    double step) {
+  const Index dim = layer.dim();
+  Eigen::MatrixXd points(dim, 2 * dim);
+  for (Index j = 0; j < dim; ++j) {
+    points.col(2 * j) = z;
+    points.col(2 * j + 1) = z;
+    points(j, 2 * j) += step;
+    points(j, 2 * j + 1) -= step;
+  }
+  const Images found = images(layer, points);
+  Eigen::MatrixXd slopes(dim + 1, dim);
+  for (Index j = 0; j < dim; ++j) {
+    const double width = points(j, 2 * j) - points(j, 2 * j + 1);  // what the step really was
+    slopes.col(j).head(dim) = (found.x.col(2 * j) - found.x.col(2 * j + 1)) / width;
+    slopes(dim, j) = (found.log_det(2 * j) - found.log_det(2 * j + 1)) / width;
+  }
+  return slopes;
+}
+
+}  // namespace
+
+Images images(const Layer<double>& layer, const Eigen::MatrixXd& z) {
+  Batch<double> point = to_batch<double>(z);
+  PerChain log_det(1, z.cols());
+  Tape<double> tape(layer.tape_shape(), z.cols());
+  layer.forward(point, log_det, tape);
+  return {to_matrix(point), to_matrix(log_det).row(0)};
+}
+
+Differences differentiate(const Layer<double>& layer, const Eigen::VectorXd& z, double step) {
+  const std::array<Eigen::MatrixXd, 3> slopes = {central_differences(layer, z, step),
+                                                 central_differences(layer, z, step / 2),
+                                                 central_differences(layer, z, step / 4)};
+  const Eigen::MatrixXd once_coarse = (4.0 * slopes[1] - slopes[0]) / 3.0;
+  const Eigen::MatrixXd once_fine = (4.0 * slopes[2] - slopes[1]) / 3.0;
+  const Eigen::MatrixXd twice = (16.0 * once_fine - once_coarse) / 15.0;
+  return {twice.topRows(layer.dim()), twice.row(layer.dim()).transpose()};
+}
+
+Eigen::MatrixXd dense_jacobian(const Layer<double>& layer, const Eigen::VectorXd& z, double step) {
+  return differentiate(layer, z, step).jacobian;
+}
+
+Eigen::MatrixXd jacobian_by_products(const Layer<double>& layer, const Eigen::VectorXd& z) {
+  const Index dim = layer.dim();
+  Batch<double> point = to_batch<double>(z.replicate(1, dim));
+  PerChain log_det(1, dim);
+  Tape<double> tape(layer.tape_shape(), dim);
+  layer.forward(point, log_det, tape);
+  Batch<double> columns = to_batch<double>(Eigen::MatrixXd::Identity(dim, dim));
+  layer.jvp(tape, columns);
+  return to_matrix(columns);
+}
+
+double log_abs_det(const Eigen::MatrixXd& matrix) {
+  const Eigen::PartialPivLU<Eigen::MatrixXd> factors(matrix);
+  return factors.matrixLU().diagonal().array().abs().log().sum();
+}
+
+}  // namespace flotilla::test

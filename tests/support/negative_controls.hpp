@@ -1,0 +1,85 @@
+#pragma once
+
+#include "flotilla/sampler/local_move.hpp"
+
+namespace flotilla::test {
+
+// The mistakes that METHOD.md names, on purpose: a test that does not notice them is no test.
+
+/// log pi(z) = log q_Z(z): the log det is left out of a tempered target.
+template <typename T>
+class TargetWithoutLogDet final : public Target<T> {
+ public:
+  explicit TargetWithoutLogDet(const StandardNormal<T>& base) : naive_(base, 0.0) {}
+  void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
+                PerChain& log_density, Cotangents<T>& cotangents) const override {
+    naive_.evaluate(z, x, log_det, log_density, cotangents);
+  }
+
+ private:
+  TemperedTarget<T> naive_;
+};
+
+/// Metric MALA whose parts can be replaced one by one.
+template <typename T>
+class ForwardingMove : public LocalMove<T> {
+ public:
+  void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
+               Point<T>& point) const override {
+    right_.prepare(flow, cotangents, depends_on_x, point);
+  }
+  void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size, const Batch<T>& noise,
+               Batch<T>& to_z) const override {
+    right_.propose(flow, from, step_size, noise, to_z);
+  }
+  void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
+                 Batch<T>& noise, PerChain& out) const override {
+    right_.log_ratio(flow, from, to, step_size, noise, out);
+  }
+  double passes() const override { return right_.passes(); }
+
+ private:
+  MetricMala<T> right_;
+};
+
+/// log q(z'|z) without its own log det l(z).
+template <typename T>
+class OneSidedLogDet final : public ForwardingMove<T> {
+ public:
+  void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
+                 Batch<T>& noise, PerChain& out) const override {
+    ForwardingMove<T>::log_ratio(flow, from, to, step_size, noise, out);
+    for (Index c = 0; c < out.stride(); ++c) out(0, c) += from.log_det(0, c);
+  }
+};
+
+/// log q(z|z') with the noise xi that led forward, in place of the noise that would lead back.
+template <typename T>
+class ReusedReverseNoise final : public ForwardingMove<T> {
+ public:
+  void log_ratio(const Flow<T>& /*flow*/, const Point<T>& from, const Point<T>& to,
+                 StepSize /*step_size*/, Batch<T>& /*noise*/, PerChain& out) const override {
+    for (Index c = 0; c < out.stride(); ++c) out(0, c) = to.log_det(0, c) - from.log_det(0, c);
+  }
+};
+
+/// Proposes with one and the same xi at every step.
+template <typename T>
+class ReusedNoise final : public ForwardingMove<T> {
+ public:
+  explicit ReusedNoise(Batch<T> noise) : noise_(std::move(noise)) {}
+  void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size,
+               const Batch<T>& /*noise*/, Batch<T>& to_z) const override {
+    ForwardingMove<T>::propose(flow, from, step_size, noise_, to_z);
+  }
+  void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
+                 Batch<T>& noise, PerChain& out) const override {
+    noise = noise_;
+    ForwardingMove<T>::log_ratio(flow, from, to, step_size, noise, out);
+  }
+
+ private:
+  Batch<T> noise_;
+};
+
+}  // namespace flotilla::test

@@ -1,0 +1,146 @@
+#include "support/test_flows.hpp"
+
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "support/batches.hpp"
+
+namespace flotilla::test {
+namespace {
+
+Tensor random_tensor(NumberStream& numbers, std::vector<Index> shape, double scale) {
+  Tensor tensor{std::move(shape), {}};
+  Index count = 1;
+  for (const Index size : tensor.shape) count *= size;
+  for (Index i = 0; i < count; ++i) tensor.values.push_back(numbers.symmetric(scale));
+  return tensor;
+}
+
+Tensor constant_tensor(Index count, double value) {
+  return {{count}, std::vector<double>(static_cast<std::size_t>(count), value)};
+}
+
+std::vector<int> alternating_mask(Index dim, Index parity) {
+  std::vector<int> mask;
+  for (Index i = 0; i < dim; ++i) mask.push_back(i % 2 == parity ? 1 : 0);
+  return mask;
+}
+
+}  // namespace
+
+LayerRecord random_coupling(const std::vector<int>& mask, const ConditionerShape& shape,
+                            std::uint64_t seed) {
+  NumberStream numbers(seed);
+  LayerRecord layer{"affine_coupling", {{"activation", shape.activation}}, {}, {}};
+  if (shape.activation == "leaky_relu") layer.numbers["negative_slope"] = 0.125;
+  if (shape.activation == "elu") layer.numbers["alpha"] = 0.75;
+
+  const auto dim = static_cast<Index>(mask.size());
+  const Index kept = std::accumulate(mask.begin(), mask.end(), Index{0});
+  layer.arrays["mask"] = {{dim}, std::vector<double>(mask.begin(), mask.end())};
+  std::vector<Index> sizes = {kept};
+  sizes.insert(sizes.end(), shape.widths.begin(), shape.widths.end());
+  sizes.push_back(2 * (dim - kept));
+  for (std::size_t k = 0; k + 1 < sizes.size(); ++k) {
+    const bool last = k + 2 == sizes.size();
+    // Uniform weights of this width keep the spread of a hidden unit at that of its inputs.
+    const double fan_in = sizes[k] > 0 ? static_cast<double>(sizes[k]) : 1.0;
+    const double scale = (last ? shape.gain : 1.0) * std::sqrt(3.0 / fan_in);
+    const std::string number = std::to_string(k);
+    layer.arrays["weight_" + number] = random_tensor(numbers, {sizes[k + 1], sizes[k]}, scale);
+    layer.arrays["bias_" + number] = random_tensor(numbers, {sizes[k + 1]}, 0.5);
+  }
+  return layer;
+}
+
+LayerRecord random_diagonal_affine(Index dim, std::uint64_t seed) {
+  NumberStream numbers(seed);
+  Tensor scale = constant_tensor(dim, 1.0);
+  for (double& value : scale.values) {
+    value += static_cast<double>(static_cast<float>(numbers.symmetric(0.5)));
+    value = static_cast<double>(static_cast<float>(numbers.below(2) == 0 ? value : -value));
+  }
+  return {
+      "diagonal_affine", {}, {}, {{"scale", scale}, {"shift", random_tensor(numbers, {dim}, 1.0)}}};
+}
+
+LayerRecord constant_diagonal_affine(Index dim, double scale, double shift) {
+  return {"diagonal_affine",
+          {},
+          {},
+          {{"scale", constant_tensor(dim, scale)}, {"shift", constant_tensor(dim, shift)}}};
+}
+
+LayerRecord random_permutation(Index dim, std::uint64_t seed) {
+  NumberStream numbers(seed);
+  Tensor indices = constant_tensor(dim, 0.0);
+  std::iota(indices.values.begin(), indices.values.end(), 0.0);
+  for (Index i = dim - 1; i > 0; --i) {
+    std::swap(indices.values[static_cast<std::size_t>(i)],
+              indices.values[static_cast<std::size_t>(numbers.below(i + 1))]);
+  }
+  return {"permutation", {}, {}, {{"indices", indices}}};
+}
+
+LayerRecord sigmoid_layer() {
+  return {"sigmoid", {}, {}, {}};
+}
+
+LayerRecord logit_layer() {
+  return {"logit", {}, {}, {}};
+}
+
+FlowRecord flow_of(Index dim, std::vector<LayerRecord> layers) {
+  FlowRecord record;
+  record.dim = dim;
+  record.layers = std::move(layers);
+  return record;
+}
+
+FlowRecord shear_flow(double a) {
+  LayerRecord layer{"affine_coupling", {{"activation", "tanh"}}, {}, {}};
+  layer.arrays["mask"] = {{2}, {1.0, 0.0}};
+  layer.arrays["weight_0"] = {{2, 1}, {a, 0.0}};  // log-scale a z1, shift 0
+  layer.arrays["bias_0"] = {{2}, {0.0, 0.0}};
+  return flow_of(2, {layer});
+}
+
+FlowRecord diagonal_flow(Index dim, double scale, double shift) {
+  return flow_of(dim, {constant_diagonal_affine(dim, scale, shift)});
+}
+
+FlowRecord random_real_nvp(Index dim, Index layers, const ConditionerShape& shape,
+                           std::uint64_t seed) {
+  std::vector<LayerRecord> couplings;
+  for (Index k = 0; k < layers; ++k) {
+    couplings.push_back(random_coupling(alternating_mask(dim, k % 2), shape,
+                                        1000 * seed + static_cast<std::uint64_t>(k)));
+  }
+  return flow_of(dim, std::move(couplings));
+}
+
+FlowRecord rich_flow(Index dim, std::uint64_t seed) {
+  const ConditionerShape smooth{{12, 9}, "silu", 0.4};
+  const ConditionerShape saturating{{11}, "tanh", 0.4};
+  const std::uint64_t base = 1000 * seed;
+  return flow_of(dim, {
+                          random_coupling(alternating_mask(dim, 0), smooth, base + 1),
+                          random_permutation(dim, base + 2),
+                          random_coupling(alternating_mask(dim, 1), saturating, base + 3),
+                          random_diagonal_affine(dim, base + 4),
+                          // Into the unit interval, away from its ends, and out again.
+                          constant_diagonal_affine(dim, 0.5, 0.0),
+                          sigmoid_layer(),
+                          constant_diagonal_affine(dim, 0.75, 0.125),
+                          logit_layer(),
+                          random_permutation(dim, base + 5),
+                          random_coupling(alternating_mask(dim, 0), saturating, base + 6),
+                      });
+}
+
+Tensor& array_of(FlowRecord& record, std::size_t layer, const std::string& name) {
+  return record.layers.at(layer).arrays.at(name);
+}
+
+}  // namespace flotilla::test

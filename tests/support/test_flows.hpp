@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "flotilla/flow/record.hpp"
+
+namespace flotilla::test {
+
+// Layers and flows in memory, without files and without training. Every parameter is exact in
+// float. The same seed gives the same record.
+
+/// The network of a coupling layer, hidden layers only.
+struct ConditionerShape {
+  std::vector<Index> widths;  ///< of the hidden layers; empty makes a linear map
+  std::string activation = "tanh";
+  double gain = 0.5;  ///< how strongly log-scales and shifts depend on the input
+};
+
+/// An affine coupling with random parameters. A leaky_relu has negative_slope 1/8, an elu alpha
+/// 3/4: not their defaults, so that a reader that ignores them is found out.
+///
+/// @param mask  one entry a coordinate, 1 where it passes unchanged and feeds the conditioner
+LayerRecord random_coupling(const std::vector<int>& mask, const ConditionerShape& shape,
+                            std::uint64_t seed);
+
+/// Scales in [1/2, 3/2] with random signs, shifts in [-1, 1].
+LayerRecord random_diagonal_affine(Index dim, std::uint64_t seed);
+/// The same scale and shift for every coordinate.
+LayerRecord constant_diagonal_affine(Index dim, double scale, double shift);
+LayerRecord random_permutation(Index dim, std::uint64_t seed);
+LayerRecord sigmoid_layer();
+LayerRecord logit_layer();
+
+FlowRecord flow_of(Index dim, std::vector<LayerRecord> layers);
+
+/// x1 = z1, x2 = z2 exp(a z1), hence l(z) = a z1: tempered at beta, z1 ~ N(-beta a, 1) and
+/// z2 ~ N(0, 1) are independent. METHOD.md, truths to test against.
+FlowRecord shear_flow(double a);
+
+/// x = scale * z + shift in every coordinate: a flow whose log det is constant.
+FlowRecord diagonal_flow(Index dim, double scale, double shift);
+
+/// `layers` couplings under alternating masks (even coordinates, odd coordinates, ...).
+/// @pre dim >= 2
+FlowRecord random_real_nvp(Index dim, Index layers, const ConditionerShape& shape,
+                           std::uint64_t seed);
+
+/// Every layer type at least once, defined on all of R^dim. @pre dim >= 2
+FlowRecord rich_flow(Index dim, std::uint64_t seed);
+
+/// An array of a record that is expected to be there, for tests that damage it.
+Tensor& array_of(FlowRecord& record, std::size_t layer, const std::string& name);
+
+}  // namespace flotilla::test
