@@ -1,0 +1,40 @@
+// One test program on many ranks: rank 0 reports, every rank's failures count.
+
+#include <gtest/gtest.h>
+#include <mpi.h>
+
+#include <iostream>
+
+#include "flotilla/io/hdf5.hpp"
+#include "flotilla/parallel/communicator.hpp"
+
+namespace {
+
+/// Says which rank failed where; rank 0's own printer is silent about the others.
+class RankReporter final : public testing::EmptyTestEventListener {
+ public:
+  explicit RankReporter(int rank) : rank_(rank) {}
+
+ private:
+  void OnTestPartResult(const testing::TestPartResult& result) override {
+    if (!result.failed()) return;
+    std::cerr << "rank " << rank_ << ": " << result.file_name() << ":" << result.line_number()
+              << ": " << result.summary() << "\n";
+  }
+  int rank_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  const flotilla::MpiSession session(argc, argv);
+  flotilla::hdf5::silence_error_printing();
+  const flotilla::Communicator world(MPI_COMM_WORLD);
+  testing::TestEventListeners& listeners = testing::UnitTest::GetInstance()->listeners();
+  if (!world.is_root()) delete listeners.Release(listeners.default_result_printer());
+  listeners.Append(new RankReporter(world.rank()));
+  const int failed = RUN_ALL_TESTS();
+  const bool ran = testing::UnitTest::GetInstance()->test_to_run_count() > 0;
+  return world.all_agree(failed == 0 && ran) ? 0 : 1;
+}

@@ -1,0 +1,156 @@
+#include "flotilla/io/run_file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "support/scratch_directory.hpp"
+
+namespace flotilla::test {
+namespace {
+
+constexpr Index kDim = 3;
+constexpr Index kWidth = 32;
+constexpr Index kChains = 3 * kWidth + 5;  // four tiles: ranks beyond the fourth are idle
+
+/// Values that say where they belong: chain, draw, coordinate.
+float value_at(Index chain, Index draw, Index i) {
+  return static_cast<float>(1000 * chain + 10 * draw + i);
+}
+
+class RunFileTest : public testing::Test {
+ protected:
+  RunFileTest() {
+    std::string path = directory_.file("run.h5");
+    comm_.broadcast(path);
+    path_ = path;
+  }
+
+  RunFileLayout layout() const {
+    return {.dim = kDim,
+            .chains = kChains,
+            .draws = 7,
+            .warmup_draws = 2,
+            .windows = 2,
+            .latent = true,
+            .chunk_chains = kWidth,
+            .chunk_draws = 4,
+            .first_chain = tiling_.first_chain()};
+  }
+
+  std::unique_ptr<RunFile<float>> make(bool force = false) const {
+    return std::make_unique<RunFile<float>>(
+        comm_, path_, force, layout(), RunFacts{{"created_at", "today"}, {"seed", std::int64_t{4}}},
+        std::vector<std::string>{"measured"});
+  }
+
+  DrawBlock<float> block_of(Index first_draw, Index draws) const {
+    DrawBlock<float> block(kDim, tiling_.local_chains(), draws);
+    block.restart(draws);
+    std::size_t place = 0;
+    for (Index chain = tiling_.first_chain(); chain < tiling_.end_chain(); ++chain) {
+      for (Index draw = first_draw; draw < first_draw + draws; ++draw) {
+        for (Index i = 0; i < kDim; ++i, ++place) {
+          block.x[place] = value_at(chain, draw, i);
+          block.z[place] = -value_at(chain, draw, i);
+        }
+      }
+    }
+    return block;
+  }
+
+  /// One dataset as rank 0 reads it back, without MPI.
+  template <typename V>
+  std::vector<V> read(const std::string& name, std::size_t count) const {
+    const hdf5::Handle file = hdf5::open_file(path_);
+    const hdf5::Handle dataset(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), H5Dclose, name);
+    const hdf5::Handle space(H5Dget_space(dataset.id()), H5Sclose, name);
+    std::vector<V> values(count);
+    EXPECT_EQ(H5Sget_simple_extent_npoints(space.id()), static_cast<hssize_t>(count)) << name;
+    hdf5::check(
+        H5Dread(dataset.id(), hdf5::native_type<V>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+        name);
+    return values;
+  }
+
+  void expect_draws(const std::string& name, Index draws, Index written, float sign) const {
+    const std::vector<float> found =
+        read<float>(name, static_cast<std::size_t>(kChains * draws * kDim));
+    std::size_t place = 0;
+    for (Index chain = 0; chain < kChains; ++chain) {
+      for (Index draw = 0; draw < draws; ++draw) {
+        for (Index i = 0; i < kDim; ++i, ++place) {
+          if (draw < written) {
+            ASSERT_EQ(found[place], sign * value_at(chain, draw, i)) << name << " " << place;
+          } else {
+            ASSERT_TRUE(std::isnan(found[place])) << name << " " << place;
+          }
+        }
+      }
+    }
+    EXPECT_EQ(place, found.size());
+  }
+
+  Communicator comm_{MPI_COMM_WORLD};
+  ScratchDirectory directory_;
+  std::string path_;
+  Tiling tiling_ = Tiling::share(kChains, kWidth, comm_.rank(), comm_.size());
+};
+
+TEST_F(RunFileTest, HoldsWhatEveryRankWroteAndNaNWhereNobodyDid) {
+  auto file = make();
+  file->append(Phase::kWarmUp, block_of(0, 2), StepSize(0.5));
+  file->write_adaptation({{0.5, 0.6, 0.7}, {0.25, 0.61, 0.71}});
+  file->append(Phase::kSampling, block_of(0, 4), StepSize(0.25));
+  file->append(Phase::kSampling, block_of(4, 1), StepSize(0.25));
+  file->finish({{"measured", 42.0}});
+  comm_.barrier();
+  if (comm_.is_root()) {
+    expect_draws("warmup_posterior/x", 2, 2, 1.0F);
+    expect_draws("posterior/x", 7, 5, 1.0F);
+    expect_draws("unconstrained_posterior/z", 7, 5, -1.0F);
+    EXPECT_EQ(read<std::int64_t>("draws_committed", 1).front(), 5);
+    EXPECT_EQ(read<std::int64_t>("warmup_draws_committed", 1).front(), 2);
+    EXPECT_EQ(read<double>("adaptation/step_size", 2), (std::vector<double>{0.5, 0.25}));
+    EXPECT_EQ(read<double>("warmup_sample_stats/step_size", kChains * 2).back(), 0.5);
+    EXPECT_EQ(hdf5::read_number(hdf5::open_file(path_).id(), "measured"), 42.0);
+    EXPECT_EQ(hdf5::read_text(hdf5::open_file(path_).id(), "created_at"), "today");
+  }
+  comm_.barrier();
+}
+
+TEST_F(RunFileTest, CanBeOpenedBeforeItIsFinished) {
+  auto file = make();
+  file->append(Phase::kSampling, block_of(0, 3), StepSize(0.25));
+  comm_.barrier();
+  if (comm_.is_root()) {
+    const std::string copy = directory_.file("copy.h5");  // what a kill would leave
+    std::filesystem::copy_file(path_, copy);
+    path_ = copy;
+    expect_draws("posterior/x", 7, 3, 1.0F);
+    EXPECT_EQ(read<std::int64_t>("draws_committed", 1).front(), 3);
+    EXPECT_TRUE(std::isnan(hdf5::read_number(hdf5::open_file(copy).id(), "measured")));
+  }
+  comm_.barrier();
+  file->finish({});
+}
+
+TEST_F(RunFileTest, RefusesToReplaceAFileUnlessForced) {
+  make()->finish({});
+  EXPECT_THROW(make(), InputError);
+  EXPECT_NO_THROW(make(true)->finish({}));
+}
+
+TEST_F(RunFileTest, RefusesAPathThatCannotBeWrittenAndLeavesNothing) {
+  path_ += "/below/a/file.h5";
+  EXPECT_THROW(make(), InputError);
+  comm_.barrier();
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".unfinished"));
+}
+
+}  // namespace
+}  // namespace flotilla::test
