@@ -36,7 +36,8 @@ void CommandLine::prepare(CLI::App& app) const {
   app.name(name_);
   app.description(description_);
   app.allow_config_extras(CLI::config_extras_mode::error);
-  app.option_defaults()->always_capture_default();
+  app.option_defaults()->always_capture_default()->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeLast);
   app.get_formatter()->column_width(36);
   define_(app);
 }

@@ -1,9 +1,12 @@
 #include "reporter.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 
 namespace flotilla::app {
 namespace {
@@ -42,6 +45,15 @@ std::string describe(const Progress& progress) {
 }
 
 }  // namespace
+
+bool prints_on_terminal() {
+  if (isatty(STDOUT_FILENO) == 0) return false;
+  if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr) return true;
+  std::error_code unknown;
+  const std::string output =
+      std::filesystem::read_symlink(fmt::format("/proc/{}/fd/1", getppid()), unknown).string();
+  return output.rfind("/dev/pts/", 0) == 0 || output.rfind("/dev/tty", 0) == 0;
+}
 
 bool Reporter::due(const Progress& progress) {
   const Clock::time_point now = Clock::now();

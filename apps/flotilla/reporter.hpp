@@ -7,6 +7,12 @@
 
 namespace flotilla::app {
 
+/// Whether what this process prints on standard output appears on a terminal.
+///
+/// Open MPI's mpirun gives rank 0 a terminal of its own and copies from it to wherever its own
+/// output goes: there, that is what counts.
+bool prints_on_terminal();
+
 /// Tells people how a run goes: a live line on a terminal, a plain line now and then in a log.
 class Reporter final : public ProgressObserver {
  public:

@@ -1,7 +1,6 @@
 // flotilla sample FLOW.h5: parse, run, report.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "command_line.hpp"
 #include "commands.hpp"
@@ -80,7 +79,7 @@ int sample(const Communicator& comm, int argc, char** argv) {
   run.validate();
 
   const FlowRecord record = replicate_flow(comm, run.flow);
-  Reporter reporter(isatty(STDOUT_FILENO) != 0);
+  Reporter reporter(prints_on_terminal());
   const RunSummary summary = run_ensemble(run, record, comm, switches.quiet ? nullptr : &reporter);
   if (comm.is_root() && !switches.quiet) fmt::print("{}", summary_table(run, summary, comm.size()));
   return 0;

@@ -223,13 +223,17 @@ void write_record(hid_t file, const FlowRecord& record) {
 void expect_readable(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
-    throw InputError(fmt::format("{}: there is no such file", path));
+    throw InputError(fmt::format("{}: there is no such file: check the path", path));
   }
-  if (access(path.c_str(), R_OK) != 0 || std::filesystem::is_directory(path, error)) {
-    throw InputError(fmt::format("{}: it cannot be read as a file", path));
+  if (std::filesystem::is_directory(path, error)) {
+    throw InputError(fmt::format("{}: it is a directory: name a file in it", path));
+  }
+  if (access(path.c_str(), R_OK) != 0) {
+    throw InputError(fmt::format("{}: it may not be read: check its permissions", path));
   }
   if (H5Fis_hdf5(path.c_str()) <= 0) {
-    throw InputError(fmt::format("{}: it is not an HDF5 file, or not a whole one", path));
+    throw InputError(
+        fmt::format("{}: it is no HDF5 file, or not a whole one: export or copy it again", path));
   }
 }
 

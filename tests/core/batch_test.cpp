@@ -161,13 +161,29 @@ TYPED_TEST(BatchOf, DoesNotLetNaNOfARejectedColumnThrough) {
 }
 
 TEST(AllocationCounter, SeesEveryFormOfNew) {
-  std::uint64_t before = test::allocations();
-  const Batch<float> aligned(2, 3);
-  EXPECT_EQ(aligned.dim(), 2);
-  EXPECT_EQ(test::allocations(), before + 1);
-  before = test::allocations();
-  const std::vector<double> plain(static_cast<std::size_t>(aligned.dim()), 1.0);
-  EXPECT_EQ(plain.size(), 2U);
+  // Called as functions, for a compiler may leave out a new-expression whose memory is not used.
+  constexpr std::align_val_t kAlignment{128};
+  const std::uint64_t before = test::allocations();
+  void* const plain = ::operator new(10);
+  void* const array = ::operator new[](10);
+  void* const aligned = ::operator new(10, kAlignment);
+  void* const aligned_array = ::operator new[](10, kAlignment);
+  void* const quiet = ::operator new(10, std::nothrow);
+  EXPECT_EQ(test::allocations(), before + 5);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(aligned) % 128, 0U);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(aligned_array) % 128, 0U);
+  ::operator delete(plain);
+  ::operator delete[](array);
+  ::operator delete(aligned, kAlignment);
+  ::operator delete[](aligned_array, kAlignment);
+  ::operator delete(quiet, std::nothrow);
+  EXPECT_EQ(test::allocations(), before + 5);
+}
+
+TEST(AllocationCounter, SeesABatch) {
+  const std::uint64_t before = test::allocations();
+  const Batch<float> batch(2, 3);
+  EXPECT_EQ(batch(1, 2), 0.0F);
   EXPECT_EQ(test::allocations(), before + 1);
 }
 

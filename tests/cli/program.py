@@ -1,0 +1,90 @@
+"""Runs the built program as a user would, alone or under mpirun, with a time limit."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+
+PROGRAM = os.environ["FLOTILLA_PROGRAM"]
+SOURCE = pathlib.Path(os.environ["FLOTILLA_SOURCE"])
+FLOWS = SOURCE / "apps" / "flows"
+MOONS = str(FLOWS / "two_moons.h5")
+
+# More ranks than cores, as root, in a container: see scripts/mpi_environment.sh.
+ENVIRONMENT = {
+    **os.environ,
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_mpi_yield_when_idle": "1",
+    "OMPI_MCA_hwloc_base_binding_policy": "none",
+    "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
+}
+TIME_LIMIT = 60  # seconds: what takes longer hangs
+
+
+def command(*arguments, ranks=None):
+    """The words of a command line; under mpirun where a number of ranks is given."""
+    prefix = [] if ranks is None else ["mpirun", "-n", str(ranks)]
+    return [*prefix, PROGRAM, *map(str, arguments)]
+
+
+def run(*arguments, ranks=None, directory=None):
+    """Runs the program to its end; a CompletedProcess with text in stdout and stderr."""
+    return subprocess.run(
+        command(*arguments, ranks=ranks),
+        env=ENVIRONMENT,
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def datasets(path):
+    """Every dataset of a file, by name."""
+    found = {}
+    with h5py.File(path, "r") as file:
+        file.visititems(
+            lambda name, item: found.update({name: item[()]})
+            if isinstance(item, h5py.Dataset)
+            else None
+        )
+    return found
+
+
+def same_bits(one, other):
+    """Whether two arrays have the same shape, type and bytes."""
+    one, other = np.asarray(one), np.asarray(other)
+    return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
+
+
+class ProgramTest(unittest.TestCase):
+    """A test with a directory of its own."""
+
+    def setUp(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="flotilla_"))
+        self.addCleanup(shutil.rmtree, self.directory)
+
+    def path(self, name):
+        return str(self.directory / name)
+
+    def sample(self, *arguments, flow=MOONS, output="run.h5", ranks=None):
+        """A run that has to succeed; the path of its file."""
+        path = self.path(output)
+        done = run("sample", flow, "-o", path, "--quiet", *arguments, ranks=ranks)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return path
+
+    def assert_same_datasets(self, one, other):
+        one, other = datasets(one), datasets(other)
+        self.assertEqual(one.keys(), other.keys())
+        self.assertGreater(len(one), 5)
+        for name in one:
+            self.assertTrue(same_bits(one[name], other[name]), name)

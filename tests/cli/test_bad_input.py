@@ -1,0 +1,179 @@
+"""Bad input gets one clear sentence on rank 0, a non-zero exit, no hang, and no file."""
+
+import os
+import pathlib
+import shutil
+import unittest
+
+import h5py
+import numpy as np
+
+import flow_torch
+from program import MOONS, ProgramTest, run
+
+SIZE = ["--chains", 10, "--warmup", 5, "--draws", 5]
+
+
+class BadInput(ProgramTest):
+    def refused(self, *arguments, flow=MOONS, output=None, words=(), rank_counts=(None, 3)):
+        """Runs alone and on 3 ranks; both are to refuse with the same sentence."""
+        output = output or self.path("run.h5")
+        existed = os.path.exists(output)
+        sentences = []
+        for ranks in rank_counts:
+            done = run("sample", flow, "-o", output, *SIZE, *arguments, ranks=ranks)
+            self.assertNotEqual(done.returncode, 0)
+            ours = [line for line in done.stderr.splitlines() if line.startswith("flotilla: ")]
+            self.assertEqual(len(ours), 1, done.stderr)
+            self.assertEqual(done.stdout, "")
+            sentences.append(ours[0])
+            self.assertEqual(os.path.exists(output), existed)
+            self.assertFalse(os.path.exists(output + ".unfinished"))
+        self.assertEqual(len(set(sentences)), 1)
+        for word in words:
+            self.assertIn(word, sentences[0])
+        return sentences[0]
+
+    def changed(self, change, seal=True):
+        """A copy of the two-moons flow with something changed, its checksum made right again."""
+        path = self.path("flow.h5")
+        shutil.copy(MOONS, path)
+        with h5py.File(path, "r+") as file:
+            change(file)
+            if seal:
+                groups = [file["layers"][name] for name in sorted(file["layers"])]
+                records = [flow_torch._read_layer(group) for group in groups]
+                dim = int(file.attrs["dim"])
+                file.attrs["checksum"] = flow_torch.checksum(dim, records)
+        return path
+
+    def replaced(self, name, value):
+        def change(file):
+            del file[name]
+            file[name] = value
+
+        return self.changed(change)
+
+    def test_flow_files_that_are_none(self):
+        self.refused(flow=self.path("missing.h5"), words=["missing.h5", "no such file"])
+        self.refused(flow=str(self.directory), words=["directory"])
+        for name, content in (("empty.h5", b""), ("text.h5", b"not HDF5 at all\n" * 100)):
+            pathlib.Path(self.path(name)).write_bytes(content)
+            self.refused(flow=self.path(name), words=[name])
+
+    def test_truncated_flow_files(self):
+        whole = pathlib.Path(MOONS).read_bytes()
+        for size in (100, 1000, len(whole) // 2, len(whole) - 1):
+            pathlib.Path(self.path("cut.h5")).write_bytes(whole[:size])
+            self.refused(flow=self.path("cut.h5"), words=["cut.h5"])
+
+    def test_flow_files_of_another_format(self):
+        def version(file):
+            file.attrs["format_version"] = 2
+
+        def kind(file):
+            file.attrs["format"] = "something-else"
+
+        self.refused(flow=self.changed(version), words=["version is 2", "reads version 1"])
+        self.refused(flow=self.changed(kind), words=["flotilla-flow"])
+        with h5py.File(self.path("other.h5"), "w") as file:
+            file["data"] = np.zeros(3)
+        self.refused(flow=self.path("other.h5"), words=["other.h5", "flotilla-flow"])
+
+    def test_flow_files_that_were_changed(self):
+        def damage(file):
+            file["layers/0003/weight_1"][5, 7] += 1e-3
+
+        self.refused(flow=self.changed(damage, seal=False), words=["checksum", "damaged"])
+
+    def test_shapes_that_do_not_fit(self):
+        self.refused(
+            flow=self.replaced("layers/0002/weight_1", np.zeros((64, 63))),
+            words=["layer 2", "weight_1", "64 x 64", "64 x 63"],
+        )
+        self.refused(
+            flow=self.replaced("layers/0002/mask", np.array([1, 0, 1])), words=["layer 2", "mask"]
+        )
+        self.refused(
+            flow=self.replaced("layers/0008/scale", np.ones(3)), words=["layer 8", "scale"]
+        )
+
+    def test_weights_that_are_not_finite(self):
+        def poison(file):
+            file["layers/0004/weight_0"][3] = np.nan
+
+        self.refused(flow=self.changed(poison), words=["layer 4", "weight_0", "nan"])
+
+    def test_layers_and_activations_that_nobody_knows(self):
+        def layer(file):
+            file["layers/0001"].attrs["type"] = "hyper_coupling"
+
+        def activation(file):
+            file["layers/0001"].attrs["activation"] = "gelu"
+
+        self.refused(flow=self.changed(layer), words=["layer 1", "hyper_coupling"])
+        self.refused(flow=self.changed(activation), words=["layer 1", "gelu", "tanh"])
+
+    def test_options_out_of_range(self):
+        for option, value in (
+            ("--chains", 0),
+            ("--chains", -3),
+            ("--draws", 0),
+            ("--thin", 0),
+            ("--tile-width", 33),
+            ("--beta", "nan"),
+            ("--clip-quantile", 2),
+            ("--global-fraction", -0.5),
+            ("--kernel", "hmc"),
+            ("--target", "flat"),
+            ("--precision", "half"),
+            ("--step-size", 0),
+            ("--exchange-every", 0),
+            ("--target-accept", 1),
+        ):
+            with self.subTest(option=option, value=value):
+                # All of them go one way: two of them prove it for many ranks.
+                rank_counts = (None, 3) if option in ("--chains", "--kernel") else (None,)
+                self.refused(option, value, words=[option, str(value)], rank_counts=rank_counts)
+
+    def test_options_that_cannot_be_read(self):
+        self.refused("--chains", "many", words=["chains", "many"])
+        self.refused("--chans", 5, words=["--chans"])
+        self.refused("--config", self.path("none.toml"), words=["none.toml"])
+        pathlib.Path(self.path("bad.toml")).write_text("chainz = 4\n", encoding="utf-8")
+        self.refused("--config", self.path("bad.toml"), words=["chainz"])
+
+    def test_outputs_that_cannot_be_written(self):
+        self.refused(output=self.path("none/run.h5"), words=["none/run.h5", "No such file"])
+        self.refused(output=str(self.directory), words=["directory"])
+        existing = self.path("existing.h5")
+        pathlib.Path(existing).write_text("precious", encoding="utf-8")
+        self.refused(output=existing, words=["existing.h5", "--force"])
+        self.assertEqual(pathlib.Path(existing).read_text(encoding="utf-8"), "precious")
+
+    @unittest.skipUnless(os.geteuid() != 0 or os.path.isdir("/proc/self"), "needs /proc")
+    def test_outputs_where_even_root_may_not_write(self):
+        self.refused(output="/proc/run.h5", words=["/proc/run.h5"])
+
+    def test_starting_points_that_do_not_fit(self):
+        with h5py.File(self.path("points.h5"), "w") as file:
+            file["flat"] = np.zeros(4)
+            file["wide"] = np.zeros((4, 3))
+            file["nan"] = np.full((4, 2), np.nan)
+        name = self.path("points.h5")
+        self.refused("--start", f"{name}:flat", words=["[n x 2]"])
+        self.refused("--start", f"{name}:wide", words=["[n x 2]", "4 x 3"])
+        self.refused("--start", f"{name}:nan", words=["non-finite"])
+        self.refused("--start", f"{name}:none", words=["none"])
+        self.refused("--start", name, words=["flat, nan, wide"])
+
+    def test_commands_that_do_not_exist(self):
+        for words in (["smaple"], ["flow"], ["flow", "check"], ["sample"]):
+            with self.subTest(words=words):
+                done = run(*words, ranks=2)
+                self.assertEqual(done.returncode, 2)
+                self.assertEqual(done.stderr.count("flotilla: "), 1, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

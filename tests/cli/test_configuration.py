@@ -1,0 +1,65 @@
+"""Options on the command line, in a TOML file, and as the run file records them."""
+
+import unittest
+
+import h5py
+
+from program import MOONS, ProgramTest, run
+
+
+class Configuration(ProgramTest):
+    def write(self, text, name="run.toml"):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def recorded(self, path):
+        with h5py.File(path, "r") as file:
+            return file.attrs["config"]
+
+    def test_the_recorded_configuration_makes_the_same_run(self):
+        options = ["--chains", 33, "--warmup", 20, "--draws", 9, "--target", "clipped"]
+        options += ["--beta", 0.123456789012345, "--step-size", 0.0312345, "--no-adapt"]
+        first = self.sample(*options, "--no-latent", "--save-warmup", "--thin", 2)
+        text = self.recorded(first)
+        self.assertIn("beta=0.123456789012345", text)
+        config = self.write(text)
+        again = run("sample", "--config", config, "-o", self.path("again.h5"), ranks=2)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assert_same_datasets(first, self.path("again.h5"))
+
+    def test_every_option_can_come_from_a_file(self):
+        help_text = run("sample", "--help").stdout
+        names = {word.split(",")[-1][2:] for word in help_text.split() if word.startswith("--")}
+        names = {name.split("=")[0] for name in names} | {"output"}
+        names -= {"help", "config", ""}
+        text = self.recorded(self.sample("--chains", 2, "--warmup", 1, "--draws", 1))
+        keys = {line.split("=")[0] for line in text.splitlines()}
+        self.assertGreater(len(keys), 20)
+        self.assertEqual({n for n in names if n.isidentifier() or "-" in n} - keys, set())
+
+    def test_the_command_line_wins(self):
+        config = self.write('chains = 5\ndraws = 3 # a comment\n\nkernel = "mala"\n')
+        path = self.sample("--config", config, "--warmup", 1, "--draws", 4)
+        text = self.recorded(path)
+        self.assertIn("chains=5", text)
+        self.assertIn("draws=4", text)
+        self.assertIn('kernel="mala"', text)
+
+    def test_an_unknown_key_is_named(self):
+        config = self.write("chainz = 5\n")
+        done = run("sample", MOONS, "--config", config, "-o", self.path("run.h5"), ranks=2)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("chainz", done.stderr)
+
+    def test_help_and_version_end_well(self):
+        for words in (["--help"], ["--version"], ["sample", "--help"], ["flow", "show", "--help"]):
+            with self.subTest(words=words):
+                done = run(*words, ranks=2)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(done.stdout.count("flotilla"), run(*words).stdout.count("flotilla"))
+                self.assertGreater(done.stdout.count("flotilla"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,69 @@
+"""A run that is killed in mid-write leaves a file that opens, with no committed draw wrong."""
+
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+import numpy as np
+
+from program import ENVIRONMENT, MOONS, ProgramTest, command, datasets, same_bits
+
+SIZE = ["--chains", 128, "--warmup", 20, "--draws", 4000, "--tile-width", 32]
+KILLS = 6
+
+
+class Kill(ProgramTest):
+    def test_every_committed_draw_is_good(self):
+        whole = datasets(self.sample(*SIZE, output="whole.h5"))
+        partial = 0
+        for attempt in range(KILLS):
+            path = self.path(f"killed_{attempt}.h5")
+            self.kill_in_mid_run(path, 0.02 + 0.11 * attempt)
+            found = datasets(path)
+            committed = int(found["draws_committed"])
+            partial += 0 < committed < 4000
+            self.assertLessEqual(committed, 4000)
+            for name, values in found.items():
+                if values.ndim < 2:
+                    continue
+                self.assertTrue(
+                    same_bits(values[:, :committed], whole[name][:, :committed]), name
+                )
+        # The machine decides when a kill arrives, but some of them have to come in mid-run.
+        self.assertGreater(partial, 0)
+
+    def kill_in_mid_run(self, path, seconds):
+        """Kills both ranks `seconds` after the file has appeared."""
+        words = command("sample", MOONS, "-o", path, *SIZE, "--quiet", ranks=2)
+        with subprocess.Popen(
+            words, env=ENVIRONMENT, start_new_session=True, stderr=subprocess.DEVNULL
+        ) as process:
+            while not os.path.exists(path) and process.poll() is None:
+                time.sleep(0.005)
+            time.sleep(seconds)
+            for rank in children(process.pid):
+                os.kill(rank, signal.SIGKILL)
+            process.wait(timeout=60)
+
+    def test_draws_that_were_never_made_read_as_nan(self):
+        path = self.path("killed.h5")
+        self.kill_in_mid_run(path, 0.05)
+        found = datasets(path)
+        x, committed = found["posterior/x"], int(found["draws_committed"])
+        self.assertEqual(x.shape, (128, 4000, 2))
+        self.assertLess(committed, 4000)
+        # The block under way when the kill came may be there in part; what follows it is not.
+        self.assertTrue(np.isnan(x[:, committed + 100 :]).all())
+        self.assertFalse(np.isnan(x[:, :committed]).any())
+
+
+def children(parent):
+    """The processes that a process has started."""
+    found = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True)
+    return [int(word) for word in found.stdout.split()]
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,46 @@
+"""1, 2, 3 and 5 ranks write the same bits; block sizes and repetition do not matter either."""
+
+import unittest
+
+from program import ProgramTest, datasets, same_bits
+
+# 157 chains: no number of ranks divides them, no tile either.
+SIZE = ["--chains", 157, "--warmup", 60, "--draws", 40, "--tile-width", 32, "--save-warmup"]
+
+KERNELS = {
+    "metric MALA": ["--kernel", "metric-mala", "--global-fraction", 0],
+    "Euclidean MALA": ["--kernel", "mala", "--global-fraction", 0],
+    "independence": ["--global-fraction", 1],
+    "mixture, metric": ["--kernel", "metric-mala", "--global-fraction", 0.3],
+    "mixture, Euclidean": ["--kernel", "mala", "--global-fraction", 0.3],
+    "clipped": ["--target", "clipped"],
+    "double": ["--precision", "double"],
+}
+
+
+class Reproducibility(ProgramTest):
+    def test_any_number_of_ranks_writes_the_same_bits_with_every_kernel(self):
+        for name, options in KERNELS.items():
+            one = self.sample(*SIZE, *options, "--force", output="1.h5", ranks=1)
+            for ranks in (2, 3, 5):
+                with self.subTest(kernel=name, ranks=ranks):
+                    many = self.sample(*SIZE, *options, "--force", output="n.h5", ranks=ranks)
+                    self.assert_same_datasets(one, many)
+            self.sample(*SIZE, *options, "--force", output="1.h5")  # and without mpirun
+            self.assert_same_datasets(one, many)
+
+    def test_another_seed_draws_something_else(self):
+        one = self.sample(*SIZE, output="1.h5")
+        other = self.sample(*SIZE, "--seed", 2, output="2.h5")
+        with self.assertRaises(AssertionError):
+            self.assert_same_datasets(one, other)
+
+    def test_more_chains_leave_the_first_ones_alone_where_nothing_adapts(self):
+        fixed = ["--warmup", 20, "--draws", 10, "--no-adapt", "--step-size", 0.03]
+        few = datasets(self.sample("--chains", 40, *fixed, output="few.h5"))["posterior/x"]
+        many = datasets(self.sample("--chains", 300, *fixed, output="many.h5"))["posterior/x"]
+        self.assertTrue(same_bits(few, many[:40]))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,70 @@
+#include "flotilla/run/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "flotilla/core/error.hpp"
+
+namespace flotilla::test {
+namespace {
+
+struct Mistake {
+  const char* option;
+  std::function<void(RunConfig&)> make;
+};
+
+std::vector<Mistake> mistakes() {
+  return {
+      {"--output", [](RunConfig& c) { c.output = ""; }},
+      {"--chains", [](RunConfig& c) { c.chains = 0; }},
+      {"--chains", [](RunConfig& c) { c.chains = -4; }},
+      {"--chains", [](RunConfig& c) { c.chains = Index{1} << 32U; }},
+      {"--warmup", [](RunConfig& c) { c.warmup = -1; }},
+      {"--draws", [](RunConfig& c) { c.draws = 0; }},
+      {"--thin", [](RunConfig& c) { c.thin = 0; }},
+      {"--thin", [](RunConfig& c) { c.thin = Index{1} << 40U; }},
+      {"--seed", [](RunConfig& c) { c.seed = ~std::uint64_t{0}; }},
+      {"--tile-width", [](RunConfig& c) { c.tile_width = 33; }},
+      {"--tile-width", [](RunConfig& c) { c.tile_width = 0; }},
+      {"--target", [](RunConfig& c) { c.target = "flat"; }},
+      {"--beta", [](RunConfig& c) { c.beta = std::nan(""); }},
+      {"--clip-quantile", [](RunConfig& c) { c.clip_quantile = 1.0; }},
+      {"--clip-level", [](RunConfig& c) { c.clip_level = std::nan(""); }},
+      {"--clip-sharpness", [](RunConfig& c) { c.clip_sharpness = 0.0; }},
+      {"--kernel", [](RunConfig& c) { c.kernel = "hmc"; }},
+      {"--global-fraction", [](RunConfig& c) { c.global_fraction = 1.5; }},
+      {"--step-size", [](RunConfig& c) { c.step_size = 0.0; }},
+      {"--step-size", [](RunConfig& c) { c.step_size = std::nan(""); }},
+      {"--target-accept", [](RunConfig& c) { c.target_accept = 1.0; }},
+      {"--exchange-every", [](RunConfig& c) { c.exchange_every = 0; }},
+      {"--precision", [](RunConfig& c) { c.precision = "half"; }},
+  };
+}
+
+TEST(RunConfig, IsValidAsItComes) {
+  EXPECT_NO_THROW(RunConfig().validate());
+}
+
+TEST(RunConfig, NamesTheOptionThatIsWrong) {
+  int tried = 0;
+  for (const Mistake& mistake : mistakes()) {
+    RunConfig config;
+    mistake.make(config);
+    try {
+      config.validate();
+      ADD_FAILURE() << mistake.option << " was accepted";
+    } catch (const InputError& error) {
+      EXPECT_EQ(std::string(error.what()).rfind(std::string(mistake.option) + " should ", 0), 0U)
+          << error.what();
+    }
+    ++tried;
+  }
+  EXPECT_EQ(tried, 23);
+}
+
+}  // namespace
+}  // namespace flotilla::test

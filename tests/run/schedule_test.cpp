@@ -1,0 +1,79 @@
+#include "flotilla/run/schedule.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace flotilla::test {
+namespace {
+
+struct Covered {
+  std::uint64_t end = 0;
+  Index draws = 0;
+};
+
+/// Where blocks that follow one another without a gap end, and the draws that they keep.
+Covered walk(const std::vector<Block>& blocks, std::uint64_t begin) {
+  Covered covered{begin, 0};
+  for (const Block& block : blocks) {
+    EXPECT_EQ(block.first_step, covered.end);
+    EXPECT_GT(block.steps, 0);
+    covered.end += static_cast<std::uint64_t>(block.steps);
+    covered.draws += block.draws();
+  }
+  return covered;
+}
+
+TEST(Schedule, CoversEveryStepAndEveryDrawOnce) {
+  int tried = 0;
+  for (const Index warmup : {0, 1, 10, 45}) {
+    for (const Index thin : {1, 3, 1000}) {
+      for (const Index share : {64, 1000000}) {
+        RunConfig config;
+        config.warmup = warmup;
+        config.thin = thin;
+        config.draws = 257;
+        config.save_warmup = true;
+        const Schedule schedule = make_schedule(config, 8, share);
+        const Covered before = walk(schedule.warmup, 0);
+        EXPECT_EQ(before.end, static_cast<std::uint64_t>(warmup));
+        EXPECT_EQ(before.draws, warmup / thin);
+        const Covered after = walk(schedule.sampling, before.end);
+        EXPECT_EQ(after.end, static_cast<std::uint64_t>(warmup + 257 * thin));
+        EXPECT_EQ(after.draws, 257);
+        ++tried;
+      }
+    }
+  }
+  EXPECT_EQ(tried, 24);
+}
+
+TEST(Schedule, EndsWarmUpBlocksWhereStatisticsAreExchanged) {
+  RunConfig config;
+  config.warmup = 45;
+  config.exchange_every = 10;
+  const Schedule schedule = make_schedule(config, 8, 64);
+  ASSERT_EQ(schedule.warmup.size(), 5U);
+  EXPECT_EQ(schedule.warmup[3].steps, 10);
+  EXPECT_EQ(schedule.warmup[4].steps, 5);
+  EXPECT_EQ(schedule.largest_draws(), 100);
+}
+
+TEST(Schedule, MakesChunksOfAboutAMebibyteWhateverTheRanks) {
+  RunConfig config;
+  EXPECT_EQ(make_schedule(config, 8, 64).chunk_draws, 100);
+  EXPECT_EQ(make_schedule(config, 784 * 4, 64).chunk_draws, 5);
+  EXPECT_EQ(make_schedule(config, 784 * 4, 6400000).chunk_draws, 5);
+  EXPECT_EQ(make_schedule(config, 1 << 24, 64).chunk_draws, 1);
+}
+
+TEST(Schedule, BoundsTheMemoryOfABlock) {
+  RunConfig config;
+  config.draws = 100000;
+  const Index share = 65536;
+  const Schedule schedule = make_schedule(config, 784 * 4, share);
+  EXPECT_LE(schedule.largest_draws() * share * 784 * 4, Index{1} << 28U);
+}
+
+}  // namespace
+}  // namespace flotilla::test
