@@ -2,6 +2,7 @@
 
 #include <Random123/philox.h>
 
+#include <array>
 #include <cmath>
 
 #include "core/elementary.hpp"
@@ -11,11 +12,11 @@ namespace {
 
 using Philox = r123::Philox4x32;
 
-/// Two 53-bit uniforms on (0, 1] from the counter (pair, chain, step, purpose) under the seed's
-/// key.
-struct UniformPair {
-  double first;
-  double second;
+/// What the numbers of one call have in common.
+struct Stream {
+  std::uint64_t seed;
+  Purpose purpose;
+  std::uint64_t step;
 };
 
 double to_uniform(std::uint32_t high, std::uint32_t low) {
@@ -23,24 +24,62 @@ double to_uniform(std::uint32_t high, std::uint32_t low) {
   return static_cast<double>(static_cast<std::int64_t>(bits) + 1) * 0x1p-53;
 }
 
-UniformPair draw(std::uint64_t seed, Purpose purpose, std::uint64_t step, std::uint64_t chain,
-                 std::uint32_t pair) {
+/// Two 53-bit uniforms on (0, 1] from the counter (pair, chain, step, purpose) under the seed's
+/// key.
+struct UniformPair {
+  double first;
+  double second;
+};
+
+UniformPair draw(const Stream& stream, std::uint64_t chain, std::uint32_t pair) {
   const Philox::key_type key = {
-      {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32U)}};
-  const Philox::ctr_type counter = {
-      {pair, static_cast<std::uint32_t>(chain), static_cast<std::uint32_t>(step),
-       static_cast<std::uint32_t>(purpose) << 24U | static_cast<std::uint32_t>(step >> 32U)}};
+      {static_cast<std::uint32_t>(stream.seed), static_cast<std::uint32_t>(stream.seed >> 32U)}};
+  const Philox::ctr_type counter = {{pair, static_cast<std::uint32_t>(chain),
+                                     static_cast<std::uint32_t>(stream.step),
+                                     static_cast<std::uint32_t>(stream.purpose) << 24U |
+                                         static_cast<std::uint32_t>(stream.step >> 32U)}};
   const Philox::ctr_type word = Philox()(counter, key);
   return {to_uniform(word[0], word[1]), to_uniform(word[2], word[3])};
 }
 
-/// Rows 2*pair and 2*pair + 1 of one column.
-template <typename T>
-void fill_pair(const UniformPair& u, Index pair, Index column, Batch<T>& out) {
-  const double radius = std::sqrt(-2.0 * elementary::log(u.first));
-  const elementary::SinCos angle = elementary::sincos_turn(u.second);
-  out(2 * pair, column) = static_cast<T>(radius * angle.cos);
-  if (2 * pair + 1 < out.dim()) out(2 * pair + 1, column) = static_cast<T>(radius * angle.sin);
+/// Two normals for each column of a block, by Box and Muller: loops over columns, which vectorise.
+struct NormalPairs {
+  std::array<double, kColumnBlock> first;
+  std::array<double, kColumnBlock> second;
+
+  void fill(const Stream& stream, std::uint64_t first_chain, std::uint32_t pair) {
+    for (std::size_t c = 0; c < kColumnBlock; ++c) {
+      const UniformPair u = draw(stream, first_chain + c, pair);
+      first[c] = u.first;
+      second[c] = u.second;
+    }
+    for (std::size_t c = 0; c < kColumnBlock; ++c) {
+      const double radius = std::sqrt(-2.0 * elementary::log(first[c]));
+      const elementary::SinCos angle = elementary::sincos_turn(second[c]);
+      first[c] = radius * angle.cos;
+      second[c] = radius * angle.sin;
+    }
+  }
+};
+
+/// Calls store(row, column, value) for every normal of a batch.
+template <typename T, typename Store>
+void for_each_normal(const Stream& stream, std::uint64_t first_chain, const Batch<T>& shape,
+                     Store store) {
+  NormalPairs normals;
+  for (Index pair = 0; 2 * pair < shape.dim(); ++pair) {
+    for (Index begin = 0; begin < shape.stride(); begin += kColumnBlock) {
+      normals.fill(stream, first_chain + static_cast<std::uint64_t>(begin),
+                   static_cast<std::uint32_t>(pair));
+      for (Index c = 0; c < kColumnBlock; ++c) {
+        store(2 * pair, begin + c, static_cast<T>(normals.first[static_cast<std::size_t>(c)]));
+      }
+      if (2 * pair + 1 == shape.dim()) continue;
+      for (Index c = 0; c < kColumnBlock; ++c) {
+        store(2 * pair + 1, begin + c, static_cast<T>(normals.second[static_cast<std::size_t>(c)]));
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -48,30 +87,24 @@ void fill_pair(const UniformPair& u, Index pair, Index column, Batch<T>& out) {
 template <typename T>
 void Random::normals(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
                      Batch<T>& out) const {
-  for (Index pair = 0; 2 * pair < out.dim(); ++pair) {
-    for (Index c = 0; c < out.stride(); ++c) {
-      const std::uint64_t chain = first_chain + static_cast<std::uint64_t>(c);
-      fill_pair(draw(seed_, purpose, step, chain, static_cast<std::uint32_t>(pair)), pair, c, out);
-    }
-  }
+  for_each_normal({seed_, purpose, step}, first_chain, out,
+                  [&](Index row, Index column, T value) { out.row(row)[column] = value; });
 }
 
 template <typename T>
 void Random::normals(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
                      const ColumnMask& mask, Batch<T>& out) const {
-  for (Index c = 0; c < out.chains(); ++c) {
-    if (!mask[c]) continue;
-    const std::uint64_t chain = first_chain + static_cast<std::uint64_t>(c);
-    for (Index pair = 0; 2 * pair < out.dim(); ++pair) {
-      fill_pair(draw(seed_, purpose, step, chain, static_cast<std::uint32_t>(pair)), pair, c, out);
-    }
-  }
+  const T* take = mask.row<T>();
+  for_each_normal({seed_, purpose, step}, first_chain, out, [&](Index row, Index column, T value) {
+    T& place = out.row(row)[column];
+    place = take[column] != T{} ? value : place;
+  });
 }
 
 void Random::uniforms(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
                       PerChain& out) const {
   for (Index c = 0; c < out.stride(); ++c) {
-    out(0, c) = draw(seed_, purpose, step, first_chain + static_cast<std::uint64_t>(c), 0).first;
+    out(0, c) = draw({seed_, purpose, step}, first_chain + static_cast<std::uint64_t>(c), 0).first;
   }
 }
 

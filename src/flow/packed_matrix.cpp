@@ -1,15 +1,24 @@
 #include "flotilla/flow/packed_matrix.hpp"
 
+#include <algorithm>
+
+#include "flow/register_tile.hpp"
+
 namespace flotilla {
 
 template <typename T>
 PackedMatrix<T>::PackedMatrix(Index rows, Index cols, const std::vector<double>& values)
-    : rows_(rows), cols_(cols), panels_((rows + kPanelRows - 1) / kPanelRows, cols * kPanelRows) {
-  for (Index i = 0; i < rows; ++i) {
-    T* panel = panels_.row(i / kPanelRows);
-    for (Index k = 0; k < cols; ++k) {
-      panel[k * kPanelRows + i % kPanelRows] =
-          static_cast<T>(values[static_cast<std::size_t>(i * cols + k)]);
+    : rows_(rows), cols_(cols), values_(1, rows * cols) {
+  T* next = values_.row(0);
+  for (Index first_col = 0; first_col < cols; first_col += kDepth) {
+    const Index end_col = std::min(first_col + kDepth, cols);
+    for (Index first_row = 0; first_row < rows; first_row += kPanelRows) {
+      const Index end_row = std::min(first_row + kPanelRows, rows);
+      for (Index k = first_col; k < end_col; ++k) {
+        for (Index i = first_row; i < end_row; ++i) {
+          *next++ = static_cast<T>(values[static_cast<std::size_t>(i * cols + k)]);
+        }
+      }
     }
   }
 }

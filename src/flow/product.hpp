@@ -6,56 +6,40 @@
 // order, wherever it stands in the batch.
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
-#include "flotilla/core/batch.hpp"
 #include "flotilla/flow/packed_matrix.hpp"
+#include "flow/register_tile.hpp"
 
 namespace flotilla {
 
-#if defined(__AVX512F__)
-inline constexpr Index kVectorBytes = 64;
-#elif defined(__AVX__)
-inline constexpr Index kVectorBytes = 32;
-#else
-inline constexpr Index kVectorBytes = 16;
-#endif
-
-template <typename T>
-struct VectorOf;
-template <>
-struct VectorOf<float> {
-  using type = float __attribute__((vector_size(kVectorBytes), may_alias));
-};
-template <>
-struct VectorOf<double> {
-  using type = double __attribute__((vector_size(kVectorBytes), may_alias));
-};
-
-// The register tile: kPanelRows x two vectors fill 12 of AVX2's 16 registers, and leave two for the
-// row of B and one for the broadcast element of A.
-template <typename T>
-struct Register {
-  using Vector = typename VectorOf<T>::type;
-  static constexpr Index kLanes = kVectorBytes / static_cast<Index>(sizeof(T));
-  static constexpr Index kColumns = 2 * kLanes;
-  static_assert(kColumnBlock % kColumns == 0);
-};
-
+/// Adds A's segment [kRows x depth] times B [depth x two vectors] to C, or overwrites C with it.
 template <std::size_t kRows, typename T>
 [[gnu::always_inline]] inline void multiply_tile(const T* a, Index depth, const T* b, Index stride,
-                                                 T* c) {
+                                                 T* c, bool overwrite) {
   using Vector = typename Register<T>::Vector;
   constexpr Index kLanes = Register<T>::kLanes;
   Vector sum[kRows][2] = {};
+  if (!overwrite) {
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const T* row = c + static_cast<Index>(r) * stride;
+      sum[r][0] = *reinterpret_cast<const Vector*>(row);
+      sum[r][1] = *reinterpret_cast<const Vector*>(row + kLanes);
+    }
+  }
   for (Index k = 0; k < depth; ++k) {
     const Vector left = *reinterpret_cast<const Vector*>(b);
     const Vector right = *reinterpret_cast<const Vector*>(b + kLanes);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (std::size_t r = 0; r < kRows; ++r) {
       sum[r][0] += a[r] * left;
       sum[r][1] += a[r] * right;
     }
-    a += PackedMatrix<T>::kPanelRows;
+    // The next panel, while this one is used: a flow's weights are larger than the second cache,
+    // and without this the product waits for them a third of its time.
+    __builtin_prefetch(a + static_cast<Index>(kRows) * depth);
+    a += kRows;
     b += stride;
   }
   for (std::size_t r = 0; r < kRows; ++r) {
@@ -65,11 +49,18 @@ template <std::size_t kRows, typename T>
   }
 }
 
+/// The same for a whole panel of C, all columns of it.
 template <std::size_t kRows, typename T>
-void multiply_panel(const T* a, Index depth, const Batch<T>& in, T* out) {
-  for (Index column = 0; column < in.stride(); column += Register<T>::kColumns) {
-    multiply_tile<kRows>(a, depth, in.row(0) + column, in.stride(), out + column);
+void multiply_panel(const T* a, Index depth, const T* b, Index stride, T* c, bool overwrite) {
+  for (Index column = 0; column < stride; column += Register<T>::kColumns) {
+    multiply_tile<kRows>(a, depth, b + column, stride, c + column, overwrite);
   }
+}
+
+/// multiply_panel for every height of a panel, [0] of one row.
+template <typename T, std::size_t... kHeights>
+constexpr auto multiply_panels(std::index_sequence<kHeights...>) {
+  return std::array{&multiply_panel<kHeights + 1, T>...};
 }
 
 /// out <- A in, then finish(row) for each row of out, panel by panel.
@@ -77,31 +68,24 @@ void multiply_panel(const T* a, Index depth, const Batch<T>& in, T* out) {
 /// @pre in has A.cols() rows or more, out A.rows() or more, both the same stride; no overlap
 template <typename T, typename Finish>
 void multiply(const PackedMatrix<T>& matrix, const Batch<T>& in, Batch<T>& out, Finish finish) {
-  constexpr Index kPanelRows = PackedMatrix<T>::kPanelRows;
-  for (Index first = 0; first < matrix.rows(); first += kPanelRows) {
-    const Index rows = std::min(kPanelRows, matrix.rows() - first);
-    const T* panel = matrix.panel(first / kPanelRows);
-    switch (rows) {
-      case 6:
-        multiply_panel<6>(panel, matrix.cols(), in, out.row(first));
-        break;
-      case 5:
-        multiply_panel<5>(panel, matrix.cols(), in, out.row(first));
-        break;
-      case 4:
-        multiply_panel<4>(panel, matrix.cols(), in, out.row(first));
-        break;
-      case 3:
-        multiply_panel<3>(panel, matrix.cols(), in, out.row(first));
-        break;
-      case 2:
-        multiply_panel<2>(panel, matrix.cols(), in, out.row(first));
-        break;
-      default:
-        multiply_panel<1>(panel, matrix.cols(), in, out.row(first));
-        break;
+  static constexpr auto kMultiply = multiply_panels<T>(std::make_index_sequence<kPanelRows>());
+  const Index stride = in.stride();
+  for (Index first_col = 0; first_col < matrix.cols(); first_col += kDepth) {
+    const Index depth = std::min(kDepth, matrix.cols() - first_col);
+    const bool last = first_col + depth == matrix.cols();
+    for (Index first_row = 0; first_row < matrix.rows(); first_row += kPanelRows) {
+      const Index rows = std::min(kPanelRows, matrix.rows() - first_row);
+      const T* a = matrix.segment(first_row, first_col, depth);
+      kMultiply[static_cast<std::size_t>(rows - 1)](a, depth, in.row(first_col), stride,
+                                                    out.row(first_row), first_col == 0);
+      if (!last) continue;
+      for (Index row = first_row; row < first_row + rows; ++row) finish(row);
     }
-    for (Index row = first; row < first + rows; ++row) finish(row);
+  }
+  if (matrix.cols() > 0) return;
+  for (Index row = 0; row < matrix.rows(); ++row) {  // an empty sum
+    std::fill_n(out.row(row), stride, T{0});
+    finish(row);
   }
 }
 

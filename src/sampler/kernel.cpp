@@ -22,14 +22,19 @@ void probe(const Batch<T>& rows, Batch<T>& finiteness) {
   }
 }
 
+/// out <- |a - b|^2 of each chain, [1 x chains].
 template <typename T>
-double squared_distance(const Batch<T>& a, const Batch<T>& b, Index chain) {
-  double sum = 0.0;
+void squared_distance(const Batch<T>& a, const Batch<T>& b, PerChain& out) {
+  out.fill(0.0);
+  double* sum = out.row(0);
   for (Index i = 0; i < a.dim(); ++i) {
-    const double gap = static_cast<double>(a(i, chain)) - static_cast<double>(b(i, chain));
-    sum += gap * gap;
+    const T* one = a.row(i);
+    const T* other = b.row(i);
+    for (Index c = 0; c < a.stride(); ++c) {
+      const double gap = static_cast<double>(one[c]) - static_cast<double>(other[c]);
+      sum[c] += gap * gap;
+    }
   }
-  return sum;
 }
 
 }  // namespace
@@ -137,6 +142,7 @@ void Kernel<T>::decide(const Random& random, std::uint64_t step, std::uint64_t f
   const Point<T>& from = workspace.current;
   const Point<T>& to = workspace.proposed;
   StepOutcome& outcome = workspace.outcome;
+  squared_distance(from.z, to.z, outcome.squared_jump);
   for (Index c = 0; c < from.z.chains(); ++c) {
     const double ratio =
         outcome.global[c] ? workspace.global_ratio(0, c) : workspace.local_ratio(0, c);
@@ -147,7 +153,7 @@ void Kernel<T>::decide(const Random& random, std::uint64_t step, std::uint64_t f
     outcome.acceptance(0, c) = acceptance;
     outcome.accepted.set(c, accepted);
     outcome.diverging.set(c, diverging);
-    outcome.squared_jump(0, c) = accepted ? squared_distance(from.z, to.z, c) : 0.0;
+    if (!accepted) outcome.squared_jump(0, c) = 0.0;
   }
 }
 

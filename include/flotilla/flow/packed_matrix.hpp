@@ -6,13 +6,13 @@
 
 namespace flotilla {
 
-/// A constant matrix in the order in which the matrix product reads it: panels of kPanelRows rows,
-/// each panel column by column. Packed once, when the flow is built, never per product.
+/// A constant matrix in the order in which the matrix product reads it, from front to back.
+///
+/// Columns are cut into blocks, rows into panels as high as the processor's registers hold; a
+/// segment is where the two meet. Packed once, when the flow is built, never per product.
 template <typename T>
 class PackedMatrix {
  public:
-  static constexpr Index kPanelRows = 6;
-
   PackedMatrix() = default;
 
   /// @param values  [rows x cols] in C order
@@ -20,13 +20,18 @@ class PackedMatrix {
 
   Index rows() const { return rows_; }
   Index cols() const { return cols_; }
-  /// Panel p holds rows p * kPanelRows ...: cols() groups of kPanelRows values, zeros past the end.
-  const T* panel(Index p) const { return panels_.row(p); }
+
+  /// The rows from first_row on of the columns from first_col on, column by column.
+  ///
+  /// @pre first_row begins a panel, first_col a block of `depth` columns
+  const T* segment(Index first_row, Index first_col, Index depth) const {
+    return values_.row(0) + rows_ * first_col + first_row * depth;
+  }
 
  private:
   Index rows_ = 0;
   Index cols_ = 0;
-  Batch<T> panels_;
+  Batch<T> values_;
 };
 
 /// [rows x cols] in C order, transposed.

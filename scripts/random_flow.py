@@ -1,0 +1,197 @@
+#!/usr/bin/python3
+"""Writes an untrained flow of a given shape as a flow file, for tests and benchmarks.
+
+    random_flow.py -o random.h5 --dim 784 --layers 8 --widths 512,512 --seed 1
+    random_flow.py -o every_type.h5 --dim 6 --layers 4 --widths 32 --activation silu --extras
+    random_flow.py -o shear.h5 --shear 0.7
+
+The couplings have random weights, scaled layer by layer until their outputs, log scale and shift,
+spread by 0.3 over standard normal draws (less where the tails are heavy): nonlinear, far from the
+identity, and invertible in single precision.  A flow that is not is refused.
+
+--extras puts the other types of layers first: a diagonal affine, a permutation, and a logit that
+undoes a sigmoid after the unit interval was shrunk between the two.  So every type adds to the log
+determinant; but the image of such a flow is not the whole space: invert only f(z).
+
+--shear writes x1 = z1, x2 = z2 exp(A z1): log|det dx/dz| = A z1, and every moment is a formula.
+"""
+
+import argparse
+import copy
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from flow_torch import (
+    ACTIVATIONS,
+    AffineCoupling,
+    Conditioner,
+    DiagonalAffine,
+    Flow,
+    FlowFileError,
+    Logit,
+    Permutation,
+    Sigmoid,
+    half_masks,
+    save_flow,
+)
+from threads import set_threads
+from train_flow import positive
+
+OUTPUT_SPREAD = 0.3
+"""Standard deviation of a coupling's log scale (nats) and shift over standard normal draws."""
+
+LARGEST_OUTPUT = 1.0
+"""Largest magnitude of either among the calibration draws."""
+
+HIDDEN_GAIN = 1.5
+"""Standard deviation of what enters a hidden unit, for inputs of unit variance."""
+
+CALIBRATION_DRAWS = 2048
+LARGEST_IMAGE = 1e3
+"""Largest |x| of a flow worth writing, which only activations without a bound can exceed."""
+
+LARGEST_ROUND_TRIP = 1e-3
+"""Largest |f^-1(f(z)) - z| in single precision, in latent units, of a flow worth writing."""
+
+PRECISIONS = {"float": torch.float32, "double": torch.float64}
+
+
+# --- Random flows -------------------------------------------------------------------------------
+
+
+def random_flow(options):
+    """The flow that the options describe, in double precision; a function of them alone."""
+    rng = np.random.default_rng(options.seed)
+    z = normals((CALIBRATION_DRAWS, options.dim), rng)
+    layers = extra_layers(options.dim, rng) if options.extras else []
+    z, _ = Flow(options.dim, layers)(z)
+    for mask in half_masks(options.dim, options.layers, rng):
+        layers.append(random_coupling(mask, z, options, rng))
+        z, _ = layers[-1](z)
+    return Flow(options.dim, layers).requires_grad_(False)
+
+
+def random_coupling(mask, z, options, rng):
+    """A coupling whose outputs spread by OUTPUT_SPREAD at most, over the draws z [n x dim]."""
+    kept = int(mask.sum())
+    widths = [kept, *options.widths, 2 * (len(mask) - kept)]
+    net = Conditioner(widths, options.activation).double().requires_grad_(False)
+    for linear in net.maps:
+        fan_in = linear.weight.shape[1]
+        linear.weight.copy_(HIDDEN_GAIN / fan_in**0.5 * normals(linear.weight.shape, rng))
+        linear.bias.copy_(OUTPUT_SPREAD * normals(linear.bias.shape, rng))
+    coupling = AffineCoupling(mask, net)
+    outputs = net(z[:, coupling.kept])
+    spread, largest = outputs.std(dim=0).mean(), outputs.abs().max()
+    net.maps[-1].weight.mul_(torch.minimum(OUTPUT_SPREAD / spread, LARGEST_OUTPUT / largest))
+    net.maps[-1].bias.zero_()
+    return coupling
+
+
+def extra_layers(dim, rng):
+    """The other types, for standard normal draws; so that the sigmoid does not saturate."""
+    signs = rng.choice([-1.0, 1.0], dim)
+    return [
+        DiagonalAffine(signs * rng.uniform(0.4, 0.8, dim), rng.uniform(-0.5, 0.5, dim)),
+        Permutation(rng.permutation(dim)),
+        Sigmoid(),
+        Permutation(rng.permutation(dim)),
+        DiagonalAffine(np.full(dim, 0.9), np.full(dim, 0.05)),
+        Logit(),
+    ]
+
+
+def shear_flow(strength):
+    """x1 = z1, x2 = z2 exp(strength z1): a coupling whose conditioner is one linear map."""
+    net = Conditioner([1, 2]).double().requires_grad_(False)
+    net.maps[0].weight[0, 0] = strength
+    return Flow(2, [AffineCoupling([1, 0], net)]).requires_grad_(False)
+
+
+def normals(shape, rng):
+    return torch.from_numpy(rng.standard_normal(tuple(shape)))
+
+
+def check(flow, seed):
+    """Refuses a flow that explodes, or loses its latent points in single precision."""
+    z = normals((CALIBRATION_DRAWS, flow.dim), np.random.default_rng([seed, 1])).float()
+    single = copy.deepcopy(flow).float()
+    x, _ = single(z)
+    largest = float(x.abs().max())
+    error = float((single.inverse(x)[0] - z).abs().max())
+    if not (largest <= LARGEST_IMAGE and error <= LARGEST_ROUND_TRIP):
+        raise FlowFileError(
+            f"expected |f(z)| up to {LARGEST_IMAGE:g} and f^-1(f(z)) within {LARGEST_ROUND_TRIP:g} "
+            f"of z in single precision, found {largest:.1e} and {error:.1e}: use fewer layers, or "
+            "another seed or activation"
+        )
+
+
+# --- Command line -------------------------------------------------------------------------------
+
+
+def widths(text):
+    """The sizes of hidden layers from "64,64"; none from an empty text."""
+    sizes = [int(word) for word in text.split(",") if word]
+    if any(size < 1 for size in sizes):
+        raise argparse.ArgumentTypeError(f"expected sizes of at least 1, found {text}")
+    return sizes
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("-o", "--output", type=Path, required=True, help="flow file to write")
+    add("--dim", type=positive(int), default=2, help="coordinates (default %(default)s)")
+    add("--layers", type=positive(int), default=8, help="affine couplings (default %(default)s)")
+    add("--widths", type=widths, default="64,64", help="of hidden layers (default %(default)s)")
+    add("--activation", choices=ACTIVATIONS, default="tanh", help="(default %(default)s)")
+    add("--seed", type=int, default=1, help="(default %(default)s)")
+    add("--extras", action="store_true", help="put layers of all other types first")
+    add("--shear", type=float, metavar="A", help="write the shear flow instead, of dimension 2")
+    add("--precision", choices=PRECISIONS, help="of the weights (default float; --shear: double)")
+    options = parser.parse_args(arguments)
+    if options.dim < 2:
+        parser.error("expected --dim of at least 2, found 1: a coupling has to keep a coordinate")
+    if options.seed < 0:
+        parser.error(f"expected --seed of at least 0, found {options.seed}")
+    return options
+
+
+def provenance(options):
+    """What a reader of the file should know of where it came from."""
+    facts = {"made_by": "random_flow.py", "trained_by": "nobody: a flow for tests and benchmarks"}
+    if options.shear is not None:
+        return {**facts, "shear": options.shear}
+    return {**facts, "seed": options.seed, "output_spread": OUTPUT_SPREAD}
+
+
+def write(options):
+    if not options.output.absolute().parent.is_dir():
+        raise FlowFileError(
+            f"expected a directory {options.output.parent} for the flow file, found none: make it"
+        )
+    shear = options.shear is not None
+    flow = shear_flow(options.shear) if shear else random_flow(options)
+    flow = flow.to(PRECISIONS[options.precision or ("double" if shear else "float")])
+    check(flow, options.seed)
+    save_flow(options.output, flow, provenance(options))
+    print(f"{options.output}: dim {flow.dim}, {len(flow.layers)} layers")
+
+
+def main():
+    options = parse()
+    set_threads(1)
+    try:
+        write(options)
+    except (ValueError, OSError) as problem:
+        sys.exit(f"random_flow.py: {problem}")
+
+
+if __name__ == "__main__":
+    main()
