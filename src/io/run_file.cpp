@@ -37,11 +37,10 @@ struct WriteFact {
   void operator()(std::int64_t value) const { hdf5::write_whole_number(object, name, value); }
 };
 
-/// What every rank can say of a dataset: its dimensions, each with its scale, and its chunks.
+/// The extent of a dataset; no chunks make it contiguous.
 struct Shape {
   std::vector<hsize_t> sizes;
-  std::vector<hsize_t> chunks;  ///< none: contiguous
-  std::vector<hid_t> scales;
+  std::vector<hsize_t> chunks;
 };
 
 /// No time stamps in the file: two equal runs are to write equal bytes.
@@ -67,14 +66,9 @@ Handle make_dataset(hid_t group, const std::string& name, const Shape& shape) {
                                          : H5Screate_simple(static_cast<int>(shape.sizes.size()),
                                                             shape.sizes.data(), nullptr),
                      H5Sclose, "H5Screate");
-  Handle dataset(H5Dcreate2(group, name.c_str(), hdf5::native_type<V>(), space.id(), H5P_DEFAULT,
-                            properties.id(), H5P_DEFAULT),
-                 H5Dclose, "H5Dcreate " + name);
-  for (std::size_t i = 0; i < shape.scales.size(); ++i) {
-    check(H5DSattach_scale(dataset.id(), shape.scales[i], static_cast<unsigned>(i)),
-          "H5DSattach_scale " + name);
-  }
-  return dataset;
+  return Handle(H5Dcreate2(group, name.c_str(), hdf5::native_type<V>(), space.id(), H5P_DEFAULT,
+                           properties.id(), H5P_DEFAULT),
+                H5Dclose, "H5Dcreate " + name);
 }
 
 Handle transfer_properties() {
@@ -93,15 +87,55 @@ void write_from_root(const Communicator& comm, const Handle& dataset, const V* v
         "H5Dwrite");
 }
 
-/// A coordinate variable 0, 1, 2, ... that serves as the scale of its dimension.
-Handle make_coordinate(const Communicator& comm, hid_t group, const std::string& name, Index size) {
-  Handle scale = make_dataset<std::int64_t>(group, name, {{static_cast<hsize_t>(size)}, {}, {}});
-  check(H5DSset_scale(scale.id(), name.c_str()), "H5DSset_scale " + name);
-  std::vector<std::int64_t> values(static_cast<std::size_t>(size));
-  std::iota(values.begin(), values.end(), 0);
-  write_from_root(comm, scale, values.data());
-  return scale;
-}
+/// A group under construction: dimensions, each with its coordinate variable, and variables that
+/// have them all.
+class GroupBuilder {
+ public:
+  GroupBuilder(const Communicator& comm, hid_t file, const std::string& name, const RunFacts& facts)
+      : comm_(&comm), group_(hdf5::make_group(file, name)) {
+    for (const auto& [fact_name, fact] : facts) {
+      const bool expected =
+          std::find(kGroupFacts.begin(), kGroupFacts.end(), fact_name) != kGroupFacts.end();
+      if (expected) std::visit(WriteFact{group_.id(), fact_name}, fact);
+    }
+  }
+
+  /// The next dimension of all variables, with coordinates 0, 1, 2, ... @param chunk  0 for none
+  GroupBuilder& dimension(const std::string& name, Index size, Index chunk) {
+    shape_.sizes.push_back(static_cast<hsize_t>(size));
+    if (chunk > 0) shape_.chunks.push_back(static_cast<hsize_t>(std::min(chunk, size)));
+    scales_.push_back(make_dataset<std::int64_t>(group_.id(), name, {{shape_.sizes.back()}, {}}));
+    check(H5DSset_scale(scales_.back().id(), name.c_str()), "H5DSset_scale " + name);
+    std::vector<std::int64_t> values(static_cast<std::size_t>(size));
+    std::iota(values.begin(), values.end(), 0);
+    write_from_root(*comm_, scales_.back(), values.data());
+    return *this;
+  }
+
+  template <typename V>
+  Handle variable(const std::string& name, const std::string& meaning) const {
+    Handle dataset = make_dataset<V>(group_.id(), name, shape_);
+    for (std::size_t i = 0; i < scales_.size(); ++i) {
+      check(H5DSattach_scale(dataset.id(), scales_[i].id(), static_cast<unsigned>(i)),
+            "H5DSattach_scale " + name);
+    }
+    hdf5::write_text(dataset.id(), "long_name", meaning);
+    return dataset;
+  }
+
+  /// A variable of truth values, marked as xarray marks them in netCDF.
+  Handle flag(const std::string& name, const std::string& meaning) const {
+    Handle dataset = variable<std::int8_t>(name, meaning);
+    hdf5::write_text(dataset.id(), "dtype", "bool");
+    return dataset;
+  }
+
+ private:
+  const Communicator* comm_;
+  Handle group_;
+  Shape shape_;
+  std::vector<Handle> scales_;
+};
 
 /// Refuses what can be refused before any rank calls HDF5, with the system's own reason.
 void expect_writable(const std::string& path, const std::string& unfinished, bool force) {
@@ -209,80 +243,51 @@ void RunFile<T>::create(const RunFacts& facts, const std::vector<std::string>& m
   }
   create_draw_set("", layout_.draws, facts, sampling_);
   if (layout_.warmup_draws > 0) create_draw_set("warmup_", layout_.warmup_draws, facts, warmup_);
-  if (layout_.windows > 0) create_adaptation();
+  if (layout_.windows > 0) create_adaptation(facts);
   check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "H5Fflush");
 }
 
 template <typename T>
 void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const RunFacts& facts,
                                  DrawSet& set) {
-  const auto size = [](Index value) { return static_cast<hsize_t>(value); };
-  const auto open_group = [&](const std::string& name) {
-    Handle group = hdf5::make_group(file_.id(), prefix + name);
-    for (const auto& [fact_name, fact] : facts) {
-      const bool expected =
-          std::find(kGroupFacts.begin(), kGroupFacts.end(), fact_name) != kGroupFacts.end();
-      if (expected) std::visit(WriteFact{group.id(), fact_name}, fact);
-    }
+  const auto make_group = [&](const char* name) {
+    GroupBuilder group(*comm_, file_.id(), prefix + name, facts);
+    group.dimension("chain", layout_.chains, layout_.chunk_chains);
+    group.dimension("draw", draws, layout_.chunk_draws);
     return group;
   };
-  const hsize_t chunk_chains = size(std::min(layout_.chunk_chains, layout_.chains));
-  const hsize_t chunk_draws = size(std::min(layout_.chunk_draws, draws));
-
-  const auto make_points = [&](const std::string& group_name, const std::string& name,
-                               const std::string& meaning) {
-    const Handle group = open_group(group_name);
-    const Handle chain = make_coordinate(*comm_, group.id(), "chain", layout_.chains);
-    const Handle draw = make_coordinate(*comm_, group.id(), "draw", draws);
-    const Handle coordinate = make_coordinate(*comm_, group.id(), name + "_dim_0", layout_.dim);
-    Handle points = make_dataset<T>(group.id(), name,
-                                    {{size(layout_.chains), size(draws), size(layout_.dim)},
-                                     {chunk_chains, chunk_draws, size(layout_.dim)},
-                                     {chain.id(), draw.id(), coordinate.id()}});
-    hdf5::write_text(points.id(), "long_name", meaning);
-    return points;
-  };
-  set.x = make_points("posterior", "x", "draws in data space, x = f(z)");
+  GroupBuilder data = make_group("posterior");
+  data.dimension("x_dim_0", layout_.dim, layout_.dim);
+  set.x = data.variable<T>("x", "draws in data space, x = f(z)");
   if (layout_.latent) {
-    set.z = make_points("unconstrained_posterior", "z", "draws in latent space");
+    GroupBuilder latent = make_group("unconstrained_posterior");
+    latent.dimension("z_dim_0", layout_.dim, layout_.dim);
+    set.z = latent.variable<T>("z", "draws in latent space");
   }
+  const GroupBuilder stats = make_group("sample_stats");
+  set.lp = stats.variable<double>("lp", "log density of the target in latent space, unnormalised");
+  set.acceptance_rate =
+      stats.variable<double>("acceptance_rate", "acceptance probability of the last step");
+  set.step_size = stats.variable<double>("step_size", "step size of local moves");
+  set.diverging = stats.flag("diverging", "the last proposal had a non-finite value");
+  set.log_det_jacobian = stats.variable<double>("log_det_jacobian", "log |det dx/dz|");
+  set.is_global = stats.flag("is_global", "the last step proposed a global move");
+  set.accepted = stats.flag("accepted", "the last step's proposal was accepted");
 
-  const Handle group = open_group("sample_stats");
-  const Handle chain = make_coordinate(*comm_, group.id(), "chain", layout_.chains);
-  const Handle draw = make_coordinate(*comm_, group.id(), "draw", draws);
-  const Shape shape = {
-      {size(layout_.chains), size(draws)}, {chunk_chains, chunk_draws}, {chain.id(), draw.id()}};
-  const auto make_number = [&](const char* name, const char* meaning) {
-    Handle dataset = make_dataset<double>(group.id(), name, shape);
-    hdf5::write_text(dataset.id(), "long_name", meaning);
-    return dataset;
-  };
-  const auto make_flag = [&](const char* name, const char* meaning) {
-    Handle dataset = make_dataset<std::int8_t>(group.id(), name, shape);
-    hdf5::write_text(dataset.id(), "dtype", "bool");  // as xarray marks booleans in netCDF
-    hdf5::write_text(dataset.id(), "long_name", meaning);
-    return dataset;
-  };
-  set.lp = make_number("lp", "log density of the target in latent space, up to a constant");
-  set.acceptance_rate = make_number("acceptance_rate", "acceptance probability of the last step");
-  set.step_size = make_number("step_size", "step size of local moves");
-  set.diverging = make_flag("diverging", "the last proposal had a non-finite value");
-  set.log_det_jacobian = make_number("log_det_jacobian", "log |det dx/dz|");
-  set.is_global = make_flag("is_global", "the last step proposed a global move");
-  set.accepted = make_flag("accepted", "the last step's proposal was accepted");
   set.committed = make_dataset<std::int64_t>(file_.id(), prefix + "draws_committed", {});
   hdf5::write_text(set.committed.id(), "long_name",
                    "draws of each chain that are complete; later ones read as NaN");
 }
 
 template <typename T>
-void RunFile<T>::create_adaptation() {
-  const Handle group = hdf5::make_group(file_.id(), "adaptation");
-  const Handle window = make_coordinate(*comm_, group.id(), "window", layout_.windows);
-  const Shape shape = {{static_cast<hsize_t>(layout_.windows)}, {}, {window.id()}};
-  adaptation_[0] = make_dataset<double>(group.id(), "step_size", shape);
-  adaptation_[1] = make_dataset<double>(group.id(), "acceptance_rate", shape);
-  adaptation_[2] = make_dataset<double>(group.id(), "global_acceptance_rate", shape);
+void RunFile<T>::create_adaptation(const RunFacts& facts) {
+  GroupBuilder group(*comm_, file_.id(), "adaptation", facts);
+  group.dimension("window", layout_.windows, 0);
+  adaptation_ = {
+      group.variable<double>("step_size", "step size of the window's local moves"),
+      group.variable<double>("acceptance_rate", "mean acceptance probability of local moves"),
+      group.variable<double>("global_acceptance_rate", "the same of global moves"),
+  };
 }
 
 template <typename T>

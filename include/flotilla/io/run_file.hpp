@@ -90,7 +90,7 @@ class RunFile {
 
   void create(const RunFacts& facts, const std::vector<std::string>& measured);
   void create_draw_set(const std::string& prefix, Index draws, const RunFacts& facts, DrawSet& set);
-  void create_adaptation();
+  void create_adaptation(const RunFacts& facts);
   void write_block(DrawSet& set, const DrawBlock<T>& block, StepSize step_size);
   void commit(DrawSet& set);
   void flush_now_and_then();
