@@ -13,7 +13,7 @@ namespace {
 
 /// CLI11's message, in our words where its own do not say what is wrong.
 std::string explain(const CLI::ParseError& error) {
-  const std::string message = error.what();
+  std::string message = error.what();
   const std::string unknown_key = "INI was not able to parse ";
   const std::string no_number = "Could not convert: ";
   if (message.rfind(unknown_key, 0) == 0) {

@@ -2,7 +2,6 @@
 // exit code: 2 for input that cannot be used, 1 for a machine that failed.
 
 #include <fmt/format.h>
-#include <mpi.h>
 
 #include <cstdio>
 #include <exception>
@@ -11,6 +10,7 @@
 #include "commands.hpp"
 #include "flotilla/core/version.hpp"
 #include "flotilla/io/hdf5.hpp"
+#include "flotilla/parallel/communicator.hpp"
 
 namespace {
 
@@ -54,8 +54,7 @@ int run(const flotilla::Communicator& comm, int argc, char** argv) {
   } catch (const std::exception& error) {
     // Nobody else knows of this one: end all ranks rather than leave them waiting.
     fmt::print(stderr, "flotilla: rank {}: unexpected: {}\n", comm.rank(), error.what());
-    MPI_Abort(comm.handle(), 1);
-    return 1;
+    comm.abort(1);
   }
 }
 
@@ -63,9 +62,9 @@ int run(const flotilla::Communicator& comm, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    const flotilla::MpiSession session(argc, argv);
+    const flotilla::MpiEnvironment environment(argc, argv);
     flotilla::hdf5::silence_error_printing();
-    const flotilla::Communicator comm(MPI_COMM_WORLD);
+    const flotilla::Communicator comm = flotilla::Communicator::world();
     return run(comm, argc, argv);
   } catch (const std::exception& error) {
     fmt::print(stderr, "flotilla: {}\n", error.what());

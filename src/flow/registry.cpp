@@ -47,6 +47,7 @@ std::unique_ptr<Layer<T>> make_layer(const LayerRecord& record, std::size_t posi
 
 std::vector<std::string_view> layer_types() {
   std::vector<std::string_view> types;
+  types.reserve(kRegistry<double>.size());
   for (const Entry<double>& entry : kRegistry<double>) types.push_back(entry.type);
   return types;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <limits>
 #include <new>
 #include <utility>
@@ -71,11 +72,11 @@ void broadcast_from(std::string& bytes, int root, int rank, MPI_Comm comm) {
 
 }  // namespace
 
-MpiSession::MpiSession(int& argc, char**& argv) {
+MpiEnvironment::MpiEnvironment(int& argc, char**& argv) {
   check(MPI_Init(&argc, &argv), "MPI_Init");
 }
 
-MpiSession::~MpiSession() {
+MpiEnvironment::~MpiEnvironment() {
   MPI_Finalize();
 }
 
@@ -120,6 +121,11 @@ Communicator::Communicator(MPI_Comm comm) {
 
 Communicator::~Communicator() {
   if (comm_ != MPI_COMM_NULL) MPI_Comm_free(&comm_);
+}
+
+void Communicator::abort(int exit_code) const {
+  MPI_Abort(comm_, exit_code);
+  std::abort();
 }
 
 void Communicator::barrier() const {

@@ -34,18 +34,18 @@ TEST(Golden, BundledFlowsReproducePyTorchInDouble) {
   EXPECT_GE(paths.size(), 3U);
 }
 
-// Float has 1.2e-7, and these flows stretch by a factor of some thousand between their modes: J v
-// and the way back through f^-1 lose that much.
+// Float has 6e-8, and these flows stretch by some thousand between their modes: what passes through
+// J loses a part of that, and J^-1 (J v) all of it, in the directions that J shrinks.
 TEST(Golden, BundledFlowsReproducePyTorchInFloat) {
   const std::vector<std::string> paths = bundled_flows();
   for (const std::string& path : paths) {
     const GoldenDeviations found = verify_golden<float>(read_flow_file(path));
-    EXPECT_LT(found.x, 1e-3) << path;
-    EXPECT_LT(found.log_det, 1e-3) << path;
-    EXPECT_LT(found.log_det_gradient, 1e-3) << path;
-    EXPECT_LT(found.jvp, 1e-3) << path;
-    EXPECT_LT(found.z_from_x, 1e-3) << path;
-    EXPECT_LT(found.tangent_from_jvp, 1e-3) << path;
+    EXPECT_LT(found.x, 2e-4) << path;
+    EXPECT_LT(found.log_det, 2e-4) << path;
+    EXPECT_LT(found.log_det_gradient, 2e-4) << path;
+    EXPECT_LT(found.jvp, 2e-4) << path;
+    EXPECT_LT(found.z_from_x, 2e-4) << path;
+    EXPECT_LT(found.tangent_from_jvp, 4e-3) << path;
   }
   EXPECT_GE(paths.size(), 3U);
 }
@@ -96,6 +96,7 @@ TEST(Golden, NamesTheKindOfValueThatDeviates) {
   EXPECT_GT(std::min(tangent.jvp, tangent.tangent_from_jvp), 1e-6);
   const GoldenDeviations x = deviations(&GoldenValues::x);
   EXPECT_GT(std::min(x.x, x.z_from_x), 1e-6);
+  EXPECT_GT(x.log_det, 1e-6);  // on the way back from x, that is
   const GoldenDeviations z = deviations(&GoldenValues::z);
   EXPECT_GT(std::min(z.x, z.z_from_x), 1e-6);
 }
@@ -159,15 +160,15 @@ FlowRecord torch_flow(const std::string& name) {
 
 class TorchParity : public testing::TestWithParam<std::string> {};
 
-// Both sides compute in double, with other orders of summation and other elementary functions.
+// Both sides compute in double, with other orders of summation and other elementary functions: a
+// few hundred roundings of 1e-16, some of them amplified by slopes of order ten.
 TEST_P(TorchParity, InDouble) {
-  EXPECT_LT(verify_golden<double>(torch_flow(GetParam())).largest(), 1e-11);
+  EXPECT_LT(verify_golden<double>(torch_flow(GetParam())).largest(), 1e-13);
 }
 
-// Parameters and every operation are rounded to 6e-8; a few hundred of them add up, and the slopes
-// of these flows are of order ten.
+// The same roundings, of 6e-8.
 TEST_P(TorchParity, InFloat) {
-  EXPECT_LT(verify_golden<float>(torch_flow(GetParam())).largest(), 1e-4);
+  EXPECT_LT(verify_golden<float>(torch_flow(GetParam())).largest(), 2e-5);
 }
 
 INSTANTIATE_TEST_SUITE_P(, TorchParity,

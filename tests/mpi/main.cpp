@@ -28,7 +28,7 @@ class RankReporter final : public testing::EmptyTestEventListener {
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  const flotilla::MpiSession session(argc, argv);
+  const flotilla::MpiEnvironment environment(argc, argv);
   flotilla::hdf5::silence_error_printing();
   const flotilla::Communicator world(MPI_COMM_WORLD);
   testing::TestEventListeners& listeners = testing::UnitTest::GetInstance()->listeners();

@@ -13,13 +13,13 @@
 namespace flotilla {
 
 /// MPI's life: initialises on construction, finalises on destruction. One per process, in main().
-class MpiSession {
+class MpiEnvironment {
  public:
   /// @throws MpiError
-  MpiSession(int& argc, char**& argv);
-  ~MpiSession();
-  MpiSession(const MpiSession&) = delete;
-  MpiSession& operator=(const MpiSession&) = delete;
+  MpiEnvironment(int& argc, char**& argv);
+  ~MpiEnvironment();
+  MpiEnvironment(const MpiEnvironment&) = delete;
+  MpiEnvironment& operator=(const MpiEnvironment&) = delete;
 };
 
 /// A sum over ranks that is under way; waits for it when asked, or at the latest when destroyed.
@@ -50,6 +50,8 @@ class PendingSum {
 class Communicator {
  public:
   explicit Communicator(MPI_Comm comm);
+  /// All ranks that were started together.
+  static Communicator world() { return Communicator(MPI_COMM_WORLD); }
   ~Communicator();
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
@@ -58,6 +60,9 @@ class Communicator {
   int size() const { return size_; }
   bool is_root() const { return rank_ == 0; }
   MPI_Comm handle() const { return comm_; }
+
+  /// Ends the program on all ranks, whatever they are doing. Not collective.
+  [[noreturn]] void abort(int exit_code) const;
 
   void barrier() const;
   /// Whether `vote` is true on every rank.
