@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "command_line.hpp"
 #include "commands.hpp"
+#include "flotilla/core/error.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/run/ensemble.hpp"
 #include "reporter.hpp"
@@ -60,6 +63,14 @@ void define_switches(CLI::App& app, RunConfig& run, Switches& switches) {
   app.add_flag("--quiet", switches.quiet, "print nothing but errors");
 }
 
+/// --force is for run files: a flow is never replaced by its own draws.
+void expect_apart(const RunConfig& run) {
+  std::error_code unknown;
+  if (!std::filesystem::equivalent(run.flow, run.output, unknown)) return;
+  throw InputError(
+      fmt::format("--output is the flow file itself, {}: give the draws another name", run.flow));
+}
+
 }  // namespace
 
 int sample(const Communicator& comm, int argc, char** argv) {
@@ -78,6 +89,9 @@ int sample(const Communicator& comm, int argc, char** argv) {
   run.latent = !switches.no_latent;
   run.validate();
 
+  comm.together([&] {
+    if (comm.is_root()) expect_apart(run);
+  });
   const FlowRecord record = replicate_flow(comm, run.flow);
   Reporter reporter(prints_on_terminal());
   const RunSummary summary = run_ensemble(run, record, comm, switches.quiet ? nullptr : &reporter);

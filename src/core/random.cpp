@@ -66,7 +66,7 @@ struct NormalPairs {
 template <typename T, typename Store>
 void for_each_normal(const Stream& stream, std::uint64_t first_chain, const Batch<T>& shape,
                      Store store) {
-  NormalPairs normals;
+  NormalPairs normals{};
   for (Index pair = 0; 2 * pair < shape.dim(); ++pair) {
     for (Index begin = 0; begin < shape.stride(); begin += kColumnBlock) {
       normals.fill(stream, first_chain + static_cast<std::uint64_t>(begin),

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 PROGRAM = os.environ["FLOTILLA_PROGRAM"]
+PYTHON = os.environ["FLOTILLA_PYTHON"]
 SOURCE = pathlib.Path(os.environ["FLOTILLA_SOURCE"])
 FLOWS = SOURCE / "apps" / "flows"
 MOONS = str(FLOWS / "two_moons.h5")

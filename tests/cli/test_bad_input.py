@@ -150,6 +150,10 @@ class BadInput(ProgramTest):
         pathlib.Path(existing).write_text("precious", encoding="utf-8")
         self.refused(output=existing, words=["existing.h5", "--force"])
         self.assertEqual(pathlib.Path(existing).read_text(encoding="utf-8"), "precious")
+        flow = self.path("flow.h5")
+        shutil.copy(MOONS, flow)
+        self.refused("--force", flow=flow, output=flow, words=["flow file itself"])
+        self.assertEqual(pathlib.Path(flow).read_bytes(), pathlib.Path(MOONS).read_bytes())
 
     @unittest.skipUnless(os.geteuid() != 0 or os.path.isdir("/proc/self"), "needs /proc")
     def test_outputs_where_even_root_may_not_write(self):

@@ -1,0 +1,104 @@
+"""The Python scripts beside the program: training, reference, pictures."""
+
+import subprocess
+import unittest
+
+import h5py
+import numpy as np
+
+from program import ENVIRONMENT, MOONS, PYTHON, SOURCE, ProgramTest, datasets, run
+
+
+def script(name, *arguments):
+    return subprocess.run(
+        [PYTHON, str(SOURCE / "scripts" / name), *map(str, arguments)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+class Scripts(ProgramTest):
+    def succeed(self, name, *arguments):
+        done = script(name, *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_a_flow_trained_on_a_users_draws_verifies_and_samples(self):
+        draws = np.random.default_rng(3).normal(size=(600, 3)) * [1.0, 2.0, 0.5] + [0.0, 5.0, 1.0]
+        np.save(self.path("draws.npy"), draws)
+        with h5py.File(self.path("draws.h5"), "w") as file:
+            file["theta"] = draws
+        size = ["--layers", 2, "--width", 8, "--max-epochs", 2, "--batch-size", 128]
+        for source in ("draws.npy", "draws.h5:theta"):
+            flow = self.path("flow.h5")
+            printed = self.succeed("train_flow.py", self.path(source), "-o", flow, *size)
+            self.assertEqual(printed.count("held-out nll"), 3, printed)  # two epochs and the end
+            self.assertEqual(run("flow", "verify", flow).returncode, 0)
+            path = self.sample("--chains", 64, "--draws", 50, "--force", flow=flow)
+            x = datasets(path)["posterior/x"]
+            self.assertEqual(x.shape, (64, 50, 3))
+            np.testing.assert_allclose(x.mean(axis=(0, 1)), [0.0, 5.0, 1.0], atol=1.0)
+
+    def test_training_says_what_is_wrong_with_its_data(self):
+        np.save(self.path("flat.npy"), np.ones(5))
+        for source in (self.path("flat.npy"), self.path("none.npy"), "three_moons"):
+            done = script("train_flow.py", source, "-o", self.path("flow.h5"))
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertIn("expected", done.stderr)
+
+    def test_the_program_and_pytorch_draw_from_the_same_density(self):
+        options = ["--chains", 256, "--warmup", 200, "--draws", 200, "--beta", 0.5]
+        options += ["--global-fraction", 0.3, "--precision", "double"]
+        compared = 0
+        for kernel in ("metric-mala", "mala"):
+            reference = self.path(f"{kernel}.h5")
+            self.succeed("reference_torch.py", MOONS, *options, "--kernel", kernel, "-o", reference)
+            ours = self.sample(*options, "--kernel", kernel, "--force")
+            one = self.moments(ours)
+            other = self.moments(reference)
+            # Five moments, two kernels, four joint standard errors: one false alarm in 1600 seeds.
+            distance = np.abs(one[0] - other[0]) / np.hypot(one[1], other[1])
+            self.assertLess(distance.max(), 4.0, (kernel, one, other))
+            compared += len(distance)
+        self.assertEqual(compared, 10)
+
+    @staticmethod
+    def moments(path):
+        """Means and standard errors, between chains, of x, x^2 and l."""
+        found = datasets(path)
+        x = found["posterior/x"].astype(float)
+        log_det = found["sample_stats/log_det_jacobian"][..., None]
+        means = np.concatenate([x, x**2, log_det], axis=2).mean(axis=1)
+        return means.mean(axis=0), means.std(axis=0, ddof=1) / np.sqrt(len(means))
+
+    def test_pictures_come_out_for_any_dimension_and_for_a_run_cut_short(self):
+        flow = self.path("flow.h5")
+        self.succeed("random_flow.py", "-o", flow, "--dim", 7, "--layers", 2, "--widths", "8")
+        for name, source, options in (
+            ("planar", MOONS, ["--save-warmup"]),
+            ("wide", flow, ["--no-latent"]),
+            ("cold", MOONS, ["--warmup", 0]),
+        ):
+            with self.subTest(name=name):
+                size = ["--chains", 40, "--warmup", 20, "--draws", 30]
+                path = self.sample(*size, *options, flow=source, output=f"{name}.h5")
+                self.check_picture(path)
+        with h5py.File(self.path("planar.h5"), "r+") as file:
+            file["draws_committed"][...] = 11
+            file["posterior/x"][:, 11:] = np.nan
+        self.check_picture(self.path("planar.h5"))
+
+    def check_picture(self, path):
+        picture = self.path("picture.png")
+        self.succeed("plot_run.py", path, "-o", picture)
+        with open(picture, "rb") as file:
+            content = file.read()
+        self.assertTrue(content.startswith(b"\x89PNG"))
+        self.assertGreater(len(content), 20000)
+
+
+if __name__ == "__main__":
+    unittest.main()
