@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <ostream>
 
 #include "flotilla/flow/flow.hpp"
 #include "support/allocation_counter.hpp"
@@ -23,6 +24,10 @@ struct LayerCase {
   bool on_unit_interval = false;  ///< z in (0, 1), not on the line
   bool kinked = false;            ///< only piecewise smooth
 };
+
+void PrintTo(const LayerCase& tested, std::ostream* out) {
+  *out << tested.name;
+}
 
 std::vector<LayerCase> layer_cases() {
   using test::flow_of;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <ostream>
 
 #include "flotilla/core/error.hpp"
 #include "support/batches.hpp"
@@ -94,6 +95,10 @@ struct Shape {
   std::string activation;
 };
 
+void PrintTo(const Shape& shape, std::ostream* out) {
+  *out << shape.name;
+}
+
 /// Every activation, every remainder of rows modulo the product's panel, no hidden layer to three.
 std::vector<Shape> shapes() {
   std::vector<Shape> all;
@@ -104,6 +109,8 @@ std::vector<Shape> shapes() {
   all.push_back({"one_unit", 1, {1}, 2, "silu"});
   all.push_back({"panels_6_7_11", 5, {6, 7, 11}, 10, "tanh"});
   all.push_back({"wide", 9, {64, 33}, 14, "elu"});
+  // Sums longer than the product takes at a time, by one, and several times over.
+  all.push_back({"deep_sums", 3, {128, 129, 300}, 4, "tanh"});
   return all;
 }
 
@@ -159,7 +166,8 @@ class NetworkShapes : public testing::TestWithParam<Shape> {
   }
 };
 
-// Sums of at most 64 terms of order one, four layers deep: some 64 roundings.
+// Sums of up to 300 terms, four layers deep, whose rounding errors are of either sign: some 64 of
+// them count.
 TEST_P(NetworkShapes, IsTheDenseNetworkInDouble) {
   expect_dense<double>(64 * std::numeric_limits<double>::epsilon());
 }
