@@ -14,7 +14,9 @@ namespace flotilla {
 namespace {
 
 void expect_shape(const Tensor& tensor, const std::string& name, const std::vector<Index>& shape) {
-  if (tensor.shape == shape) return;
+  Index count = 1;
+  for (const Index size : shape) count *= size;
+  if (tensor.shape == shape && static_cast<Index>(tensor.values.size()) == count) return;
   throw InputError(fmt::format("golden array '{}' should have shape [{}] but has [{}]", name,
                                fmt::join(shape, " x "), fmt::join(tensor.shape, " x ")));
 }

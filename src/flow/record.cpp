@@ -48,6 +48,11 @@ const std::vector<double>& LayerReader::array(const std::string& name,
                      fmt::join(expected, " x "), fmt::join(found, " x ")));
   }
   const std::vector<double>& values = record_->arrays.at(name).values;
+  Index count = 1;
+  for (const Index size : expected) count *= size;
+  if (static_cast<Index>(values.size()) != count) {
+    fail(fmt::format("array '{}' should hold {} values but holds {}", name, count, values.size()));
+  }
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) {
       fail(fmt::format("array '{}' holds a non-finite value ({}) at element {}", name, values[i],

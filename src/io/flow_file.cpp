@@ -10,6 +10,7 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <new>
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/io/hdf5.hpp"
@@ -184,6 +185,7 @@ void write_array(hid_t parent, const std::string& name, const Tensor& tensor) {
   hdf5::check(H5Dwrite(dataset.id(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT,
                        tensor.values.data()),
               "H5Dwrite " + name);
+  hdf5::check(H5Dflush(dataset.id()), "H5Dflush " + name);
 }
 
 void write_layers(hid_t file, const FlowRecord& record) {
@@ -270,17 +272,31 @@ FlowRecord read_flow_file(const std::string& path) {
     throw InputError(fmt::format("{}: not a usable flow file: {}", path, error.what()));
   } catch (const Hdf5Error& error) {
     throw InputError(fmt::format("{}: not a whole flow file: {}", path, error.what()));
+  } catch (const std::bad_alloc&) {
+    throw InputError(
+        fmt::format("{}: not a usable flow file: it needs more memory than there is", path));
   }
 }
 
 void write_flow_file(const std::string& path, const FlowRecord& record) {
   const std::string unfinished = path + ".unfinished";
-  {
+  std::error_code error;
+  try {
     const hdf5::Handle file(H5Fcreate(unfinished.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
                             H5Fclose, "H5Fcreate " + unfinished);
     write_record(file.id(), record);
+    // Closing a handle cannot report that the disk is full; this does.
+    hdf5::check(H5Fflush(file.id(), H5F_SCOPE_LOCAL), "H5Fflush " + unfinished);
+  } catch (...) {
+    std::filesystem::remove(unfinished, error);
+    throw;
   }
-  std::filesystem::rename(unfinished, path);
+  std::filesystem::rename(unfinished, path, error);
+  if (error) {
+    std::error_code ignored;
+    std::filesystem::remove(unfinished, ignored);
+    throw EnvironmentError(fmt::format("{}: cannot be written: {}", path, error.message()));
+  }
 }
 
 Tensor read_points(const std::string& location) {

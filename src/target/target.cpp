@@ -55,6 +55,9 @@ void ClippedTarget<T>::evaluate(const Batch<T>& z, const Batch<T>& /*x*/, const 
   log_density.fill(0.0);
   base_.add_log_density(z, 1.0, log_density);
   base_.score(z, cotangents.z_bar);
+  cotangents.log_det_bar.fill(T{0});
+  // At beta = 0 an infinite l must not turn into 0 * inf.
+  if (beta_ == 0.0) return;
   const double* l = log_det.row(0);
   double* value = log_density.row(0);
   T* bar = cotangents.log_det_bar.row(0);

@@ -117,6 +117,20 @@ TYPED_TEST(BatchOf, MovesItsMemoryWithoutAllocating) {
   EXPECT_EQ(assigned.matrix(), (counting<TypeParam>(3, 40, 5).matrix()));
 }
 
+TYPED_TEST(BatchOf, IsEmptyAfterAMoveAndMayBeUsedAgain) {
+  Batch<TypeParam> source = counting<TypeParam>(3, 40, 5);
+  Batch<TypeParam> target = std::move(source);
+  EXPECT_EQ(source.dim(), 0);  // NOLINT(bugprone-use-after-move): the subject of this test
+  EXPECT_EQ(source.chains(), 0);
+  const Batch<TypeParam> copy_of_nothing = source;
+  EXPECT_EQ(copy_of_nothing.matrix().size(), 0);
+  source = target;
+  EXPECT_EQ(source.matrix(), target.matrix());
+  Batch<TypeParam>& same = target;
+  target = std::move(same);
+  EXPECT_EQ(target.matrix(), source.matrix());
+}
+
 TYPED_TEST(BatchOf, MayHoldNothing) {
   const Batch<TypeParam> none;
   EXPECT_EQ(none.dim(), 0);

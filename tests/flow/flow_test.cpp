@@ -138,6 +138,25 @@ TEST(Flow, NamesTheArrayAndElementThatIsNotFinite) {
   EXPECT_EQ(tested, 3);
 }
 
+// A record need not come from a file.
+TEST(Flow, NamesTheArrayWhoseValuesAreNotAsManyAsItsShapeSays) {
+  const FlowRecord complete = sound();
+  int tested = 0;
+  for (std::size_t k = 0; k < complete.layers.size(); ++k) {
+    for (const auto& [name, tensor] : complete.layers[k].arrays) {
+      FlowRecord record = complete;
+      test::array_of(record, k, name).values.pop_back();
+      expect_phrases(refusal(record),
+                     {"layer " + std::to_string(k), name, std::to_string(tensor.values.size()),
+                      std::to_string(tensor.values.size() - 1)});
+      test::array_of(record, k, name).values.resize(tensor.values.size() + 1, 0.0);
+      expect_phrases(refusal(record), {"layer " + std::to_string(k), name});
+      ++tested;
+    }
+  }
+  EXPECT_EQ(tested, 1 + 7 + 2 + 1);
+}
+
 TEST(Flow, RefusesIndicesThatAreNoPermutation) {
   FlowRecord record = sound();
   test::array_of(record, 3, "indices").values = {0, 1, 2, 1, 4};

@@ -148,6 +148,12 @@ TEST(Golden, NamesTheArrayOfAnotherShape) {
   EXPECT_NE(refusal(record).find("'z'"), std::string::npos);
 }
 
+TEST(Golden, NamesTheArrayWhoseValuesAreNotAsManyAsItsShapeSays) {
+  FlowRecord record = two_moons();
+  record.golden.jvp.values.pop_back();
+  EXPECT_NE(refusal(record).find("'jvp'"), std::string::npos);
+}
+
 // --- Fresh from PyTorch -------------------------------------------------------------------------
 
 FlowRecord torch_flow(const std::string& name) {

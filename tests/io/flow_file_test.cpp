@@ -1,9 +1,12 @@
 #include "flotilla/io/flow_file.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -192,6 +195,38 @@ TEST_F(FlowFile, WritingWhereThereIsNoDirectoryFails) {
   } catch (const EnvironmentError& error) {
     EXPECT_NE(std::string(error.what()).find(path), std::string::npos) << error.what();
   }
+}
+
+TEST_F(FlowFile, WritingOntoADirectoryFailsAndLeavesNothingBehind) {
+  const std::string path = file("directory");
+  std::filesystem::create_directory(path);
+  try {
+    write_flow_file(path, test::shear_flow(0.5));
+    ADD_FAILURE() << "written";
+  } catch (const EnvironmentError& error) {
+    EXPECT_NE(std::string(error.what()).find(path), std::string::npos) << error.what();
+  }
+  EXPECT_TRUE(std::filesystem::is_directory(path));
+  EXPECT_FALSE(std::filesystem::exists(path + ".unfinished"));
+}
+
+/// Ends the process with 0 if writing to a disk that takes 4 kB fails as it should.
+[[noreturn]] void write_to_a_full_disk(const std::string& path) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit limit{4096, 4096};
+  setrlimit(RLIMIT_FSIZE, &limit);
+  try {
+    write_flow_file(path, full_record());
+    std::_Exit(1);
+  } catch (const EnvironmentError&) {
+    std::_Exit(0);  // not exit(): HDF5 would try to write once more
+  }
+}
+
+TEST_F(FlowFile, WritingToAFullDiskFailsAndKeepsTheOldFile) {
+  const std::string path = sound("flow.h5");
+  EXPECT_EXIT(write_to_a_full_disk(path), testing::ExitedWithCode(0), "");
+  EXPECT_EQ(bytes_of(path), bytes_of(kTwoMoons));
 }
 
 // --- Files that are none ------------------------------------------------------------------------

@@ -120,7 +120,9 @@ TEST(Kernel, RejectsAndCountsWhatIsNotFinite) {
     const bool finite = std::isfinite(sampler.work.proposed.x(1, c));
     overflowing += finite ? 0 : 1;
     EXPECT_EQ(sampler.work.outcome.diverging[c], !finite) << c;
-    if (!finite) EXPECT_EQ(sampler.work.outcome.acceptance(0, c), 0.0) << c;
+    if (!finite) {
+      EXPECT_EQ(sampler.work.outcome.acceptance(0, c), 0.0) << c;
+    }
     EXPECT_TRUE(std::isfinite(sampler.work.current.x(1, c))) << c;
   }
   EXPECT_GT(overflowing, 5);

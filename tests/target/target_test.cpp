@@ -231,6 +231,17 @@ TYPED_TEST(TargetOf, TemperedAtBetaZeroNeverLooksAtTheLogDet) {
             1e-15);
 }
 
+TYPED_TEST(TargetOf, ClippedAtBetaZeroNeverLooksAtTheLogDet) {
+  const Eigen::RowVectorXd log_det{{kInfinity, -kInfinity, kNaN}};
+  const Eigen::MatrixXd z = Eigen::MatrixXd::Zero(this->kDim, 3);
+  const Evaluation found =
+      evaluate(ClippedTarget<TypeParam>(this->base_, 0.0, 2.0, 3.0), z, log_det);
+  const auto constant = static_cast<double>(log_normal(z.col(0)));
+  EXPECT_LE(test::largest_deviation(found.log_density, Eigen::RowVectorXd::Constant(3, constant)),
+            1e-15);
+  EXPECT_EQ(found.log_det_bar, Eigen::RowVectorXd::Zero(3));
+}
+
 TYPED_TEST(TargetOf, ClippedFarBelowTheLevelIsTheBaseDensityAndFarAboveTheTemperedOne) {
   const TemperedTarget<TypeParam> free(this->base_, 0.0);
   const TemperedTarget<TypeParam> tempered(this->base_, 1.0);

@@ -37,8 +37,19 @@ class Batch {
         data_(allocate(dim * stride_)) {}
 
   Batch(const Batch& other) : Batch(other.dim_, other.chains_) { copy_from(other); }
-  Batch(Batch&& other) noexcept = default;
-  Batch& operator=(Batch&& other) noexcept = default;
+  /// Leaves the other one empty, of no rows and no columns.
+  Batch(Batch&& other) noexcept
+      : dim_(std::exchange(other.dim_, 0)),
+        chains_(std::exchange(other.chains_, 0)),
+        stride_(std::exchange(other.stride_, 0)),
+        data_(std::move(other.data_)) {}
+  Batch& operator=(Batch&& other) noexcept {
+    dim_ = std::exchange(other.dim_, 0);
+    chains_ = std::exchange(other.chains_, 0);
+    stride_ = std::exchange(other.stride_, 0);
+    data_ = std::move(other.data_);
+    return *this;
+  }
   ~Batch() = default;
 
   /// Copies in place where the shapes agree (no allocation), into new memory where they do not.
