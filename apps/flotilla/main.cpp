@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string_view>
 
@@ -48,6 +49,12 @@ int run(const flotilla::Communicator& comm, int argc, char** argv) {
   } catch (const flotilla::InputError& error) {
     if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
     return 2;
+  } catch (const flotilla::Hdf5Error& error) {
+    if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
+    // HDF5 1.10 cannot clean up after a failed write, and crashes where it tries to on leaving.
+    std::fflush(nullptr);
+    comm.barrier();
+    std::_Exit(1);
   } catch (const flotilla::EnvironmentError& error) {
     if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
     return 1;

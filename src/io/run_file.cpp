@@ -157,6 +157,17 @@ void expect_writable(const std::string& path, const std::string& unfinished, boo
   close(file);
 }
 
+void expect_space(const std::string& path, double bytes) {
+  std::error_code unknown;
+  const std::filesystem::path directory = std::filesystem::absolute(path, unknown).parent_path();
+  const std::filesystem::space_info space = std::filesystem::space(directory, unknown);
+  if (unknown || static_cast<double>(space.available) >= bytes) return;
+  throw EnvironmentError(fmt::format(
+      "cannot write {}: its draws take {:.3g} MB, but {} has {:.3g} MB left: keep fewer "
+      "(--draws, --no-latent), or write elsewhere",
+      path, bytes * 1e-6, directory.string(), static_cast<double>(space.available) * 1e-6));
+}
+
 Handle create_parallel_file(const Communicator& comm, const std::string& path) {
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "H5Pcreate");
   check(H5Pset_fapl_mpio(access.id(), comm.handle(), MPI_INFO_NULL), "H5Pset_fapl_mpio");
@@ -205,13 +216,22 @@ void write_slab(const Handle& dataset, const Slab& slab, const V* values) {
 
 }  // namespace
 
+double RunFileLayout::bytes(std::size_t scalar) const {
+  constexpr double kStatistics = 4 * sizeof(double) + 3 * sizeof(std::int8_t);
+  const double points = static_cast<double>(dim) * static_cast<double>(scalar) * (latent ? 2 : 1);
+  return static_cast<double>(chains) * static_cast<double>(draws + warmup_draws) *
+         (points + kStatistics);
+}
+
 template <typename T>
 RunFile<T>::RunFile(const Communicator& comm, const std::string& path, bool force,
                     const RunFileLayout& layout, const RunFacts& facts,
                     const std::vector<std::string>& measured)
     : comm_(&comm), layout_(layout), unfinished_(path + ".unfinished") {
   comm.together([&] {
-    if (comm.is_root()) expect_writable(path, unfinished_, force);
+    if (!comm.is_root()) return;
+    expect_space(path, layout.bytes(sizeof(T)));
+    expect_writable(path, unfinished_, force);
   });
   try {
     comm.together([&] { create(facts, measured); });

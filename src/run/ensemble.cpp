@@ -83,7 +83,7 @@ class Ensemble {
   StepSize warm_up() {
     Stopwatch clock;
     StepSizeAdaptation adaptation(initial_step_size(config_, flow_->dim()), config_.target_accept);
-    for (const Block& block : schedule_.warmup) {
+    for (const Block block : schedule_.warmup) {
       const StepSize step_size = adaptation.current();
       const MoveStatistics window = advance(block, step_size, clock);
       windows_.push_back({step_size.value(), kUnknown, kUnknown});
@@ -99,7 +99,7 @@ class Ensemble {
 
   RunSummary sample(StepSize step_size) {
     Stopwatch clock;
-    for (const Block& block : schedule_.sampling) {
+    for (const Block block : schedule_.sampling) {
       const MoveStatistics window = advance(block, step_size, clock);
       count(post(window, clock));
       write(Phase::kSampling, step_size, clock);
@@ -190,7 +190,7 @@ class Ensemble {
             .chains = config_.chains,
             .draws = config_.draws,
             .warmup_draws = config_.save_warmup ? config_.warmup / config_.thin : 0,
-            .windows = static_cast<Index>(schedule_.warmup.size()),
+            .windows = schedule_.warmup.size(),
             .latent = config_.latent,
             .chunk_chains = config_.tile_width,
             .chunk_draws = schedule_.chunk_draws,

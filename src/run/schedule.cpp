@@ -10,22 +10,20 @@ constexpr Index kBlockBytes = Index{1} << 28U;  // of a rank's draws in data spa
 constexpr Index kChunkDraws = 100;
 constexpr Index kBlockSteps = 256;  // between two reports, two exchanges, two commits
 
-std::vector<Block> cut(std::uint64_t first_step, Index steps, Index block_steps, Index thin) {
-  std::vector<Block> blocks;
-  for (Index done = 0; done < steps; done += block_steps) {
-    blocks.push_back({first_step + static_cast<std::uint64_t>(done),
-                      std::min(block_steps, steps - done), first_step, thin});
-  }
-  return blocks;
-}
-
 }  // namespace
 
+Block Blocks::operator[](Index i) const {
+  const Index done = i * block_steps_;
+  return {first_step_ + static_cast<std::uint64_t>(done), std::min(block_steps_, steps_ - done),
+          first_step_, thin_};
+}
+
+Index Blocks::largest_draws() const {
+  return thin_ == 0 ? 0 : (std::min(block_steps_, steps_) + thin_ - 1) / thin_;
+}
+
 Index Schedule::largest_draws() const {
-  Index largest = 0;
-  for (const Block& block : warmup) largest = std::max(largest, block.draws());
-  for (const Block& block : sampling) largest = std::max(largest, block.draws());
-  return largest;
+  return std::max(warmup.largest_draws(), sampling.largest_draws());
 }
 
 Schedule make_schedule(const RunConfig& config, Index bytes_per_point, Index largest_share) {
@@ -36,9 +34,9 @@ Schedule make_schedule(const RunConfig& config, Index bytes_per_point, Index lar
   const Index draws = std::min(
       {schedule.chunk_draws, std::max<Index>(1, kBlockSteps / config.thin), most, config.draws});
   schedule.warmup =
-      cut(0, config.warmup, config.exchange_every, config.save_warmup ? config.thin : 0);
-  schedule.sampling = cut(static_cast<std::uint64_t>(config.warmup), config.draws * config.thin,
-                          draws * config.thin, config.thin);
+      Blocks(0, config.warmup, config.exchange_every, config.save_warmup ? config.thin : 0);
+  schedule.sampling = Blocks(static_cast<std::uint64_t>(config.warmup), config.draws * config.thin,
+                             draws * config.thin, config.thin);
   return schedule;
 }
 

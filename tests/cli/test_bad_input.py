@@ -159,6 +159,9 @@ class BadInput(ProgramTest):
     def test_outputs_where_even_root_may_not_write(self):
         self.refused(output="/proc/run.h5", words=["/proc/run.h5"])
 
+    def test_outputs_larger_than_the_disk(self):
+        self.refused("--draws", 10**12, words=["take", "MB left", "--draws"])
+
     def test_starting_points_that_do_not_fit(self):
         with h5py.File(self.path("points.h5"), "w") as file:
             file["flat"] = np.zeros(4)

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <vector>
-
 namespace flotilla::test {
 namespace {
 
@@ -13,9 +11,10 @@ struct Covered {
 };
 
 /// Where blocks that follow one another without a gap end, and the draws that they keep.
-Covered walk(const std::vector<Block>& blocks, std::uint64_t begin) {
+Covered walk(const Blocks& blocks, std::uint64_t begin) {
   Covered covered{begin, 0};
-  for (const Block& block : blocks) {
+  for (const Block block : blocks) {
+    EXPECT_LE(block.draws(), blocks.largest_draws());
     EXPECT_EQ(block.first_step, covered.end);
     EXPECT_GT(block.steps, 0);
     covered.end += static_cast<std::uint64_t>(block.steps);
@@ -53,7 +52,7 @@ TEST(Schedule, EndsWarmUpBlocksWhereStatisticsAreExchanged) {
   config.warmup = 45;
   config.exchange_every = 10;
   const Schedule schedule = make_schedule(config, 8, 64);
-  ASSERT_EQ(schedule.warmup.size(), 5U);
+  ASSERT_EQ(schedule.warmup.size(), 5);
   EXPECT_EQ(schedule.warmup[3].steps, 10);
   EXPECT_EQ(schedule.warmup[4].steps, 5);
   EXPECT_EQ(schedule.largest_draws(), 100);
@@ -65,6 +64,12 @@ TEST(Schedule, MakesChunksOfAboutAMebibyteWhateverTheRanks) {
   EXPECT_EQ(make_schedule(config, 784 * 4, 64).chunk_draws, 5);
   EXPECT_EQ(make_schedule(config, 784 * 4, 6400000).chunk_draws, 5);
   EXPECT_EQ(make_schedule(config, 1 << 24, 64).chunk_draws, 1);
+}
+
+TEST(Schedule, TakesNoMemoryForALongRun) {
+  RunConfig config;
+  config.draws = Index{1} << 40U;
+  EXPECT_EQ(make_schedule(config, 8, 64).sampling.size(), ((Index{1} << 40U) + 99) / 100);
 }
 
 TEST(Schedule, BoundsTheMemoryOfABlock) {

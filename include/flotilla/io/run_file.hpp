@@ -28,6 +28,9 @@ struct RunFileLayout {
   Index chunk_chains = 0;  ///< chunk shape [chunk_chains x chunk_draws x dim]
   Index chunk_draws = 0;
   Index first_chain = 0;  ///< of this rank, as is how many chains its DrawBlocks hold
+
+  /// Bytes of all draws, at so many bytes a scalar; the rest of the file is small beside them.
+  double bytes(std::size_t scalar) const;
 };
 
 /// What is known of a run beside its draws: attributes of the root group.
@@ -53,7 +56,8 @@ class RunFile {
  public:
   /// @param facts     written to the root group, in this order
   /// @param measured  names of numbers that only finish() knows; NaN until then
-  /// @throws InputError where the path cannot be written, or exists and `force` is false; Hdf5Error
+  /// @throws InputError where the path cannot be written, or exists and `force` is false;
+  ///         EnvironmentError where the disk has not the space; Hdf5Error
   RunFile(const Communicator& comm, const std::string& path, bool force,
           const RunFileLayout& layout, const RunFacts& facts,
           const std::vector<std::string>& measured);
