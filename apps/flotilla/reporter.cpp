@@ -46,6 +46,11 @@ std::string describe(const Progress& progress) {
 
 }  // namespace
 
+void show(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
 bool prints_on_terminal() {
   if (isatty(STDOUT_FILENO) == 0) return false;
   if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr) return true;
@@ -67,12 +72,8 @@ bool Reporter::due(const Progress& progress) {
 void Reporter::advanced(const Progress& progress) {
   if (!due(progress)) return;
   const bool ended = progress.steps == progress.steps_total;
-  if (terminal_) {
-    fmt::print("\r\x1b[K{}{}", describe(progress), ended ? "\n" : "");
-  } else {
-    fmt::print("{}\n", describe(progress));
-  }
-  std::fflush(stdout);
+  show(terminal_ ? fmt::format("\r\x1b[K{}{}", describe(progress), ended ? "\n" : "")
+                 : fmt::format("{}\n", describe(progress)));
 }
 
 std::string summary_table(const RunConfig& config, const RunSummary& summary, int ranks) {

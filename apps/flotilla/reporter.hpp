@@ -7,6 +7,10 @@
 
 namespace flotilla::app {
 
+/// Prints on standard output. What cannot be printed, to a full disk or a closed pipe, is lost: no
+/// run ends for that.
+void show(const std::string& text);
+
 /// Whether what this process prints on standard output appears on a terminal.
 ///
 /// Open MPI's mpirun gives rank 0 a terminal of its own and copies from it to wherever its own

@@ -95,7 +95,7 @@ int sample(const Communicator& comm, int argc, char** argv) {
   const FlowRecord record = replicate_flow(comm, run.flow);
   Reporter reporter(prints_on_terminal());
   const RunSummary summary = run_ensemble(run, record, comm, switches.quiet ? nullptr : &reporter);
-  if (comm.is_root() && !switches.quiet) fmt::print("{}", summary_table(run, summary, comm.size()));
+  if (comm.is_root() && !switches.quiet) show(summary_table(run, summary, comm.size()));
   return 0;
 }
 
