@@ -14,6 +14,18 @@ constexpr std::size_t kConditioner = 2;
 constexpr std::size_t kInput = 2;   // what enters the conditioner, or comes back from it
 constexpr std::size_t kOutput = 3;  // (s, t), their tangents or their cotangents
 
+/// Calls work(s, t, exp(s), u, b) with the rows of each transformed coordinate: s and t are rows of
+/// the scratch output, exp(s) and u = z_b exp(s) of the tape, b of the batch.
+template <typename T, typename AnyTape, typename Work>
+void for_each_transformed(const std::vector<Index>& b, AnyTape& tape, Batch<T>& batch, Work work) {
+  Batch<T>& output = tape.scratch(kOutput);
+  const auto count = static_cast<Index>(b.size());
+  for (Index i = 0; i < count; ++i) {
+    work(output.row(i), output.row(count + i), tape.recorded(kScale).row(i),
+         tape.recorded(kStretched).row(i), batch.row(b[static_cast<std::size_t>(i)]));
+  }
+}
+
 }  // namespace
 
 template <typename T>
@@ -66,94 +78,68 @@ Batch<T>& AffineCoupling<T>::gather_a(const Tape<T>& tape, const Batch<T>& point
 
 template <typename T>
 void AffineCoupling<T>::forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
-  Batch<T>& output = tape.scratch(kOutput);
-  conditioner_.forward(gather_a(tape, point), output, tape, kConditioner);
-  const auto count = static_cast<Index>(split_.b.size());
+  conditioner_.forward(gather_a(tape, point), tape.scratch(kOutput), tape, kConditioner);
   double* total = log_det.row(0);
-  for (Index i = 0; i < count; ++i) {
-    const T* s = output.row(i);
-    const T* t = output.row(count + i);
-    T* scale = tape.recorded(kScale).row(i);
-    T* stretched = tape.recorded(kStretched).row(i);
-    T* b = point.row(split_.b[static_cast<std::size_t>(i)]);
-    for (Index c = 0; c < point.stride(); ++c) {
-      scale[c] = elementary::exp(s[c]);
-      stretched[c] = b[c] * scale[c];
-      b[c] = stretched[c] + t[c];
-      total[c] += static_cast<double>(s[c]);
-    }
-  }
+  for_each_transformed(split_.b, tape, point,
+                       [&](const T* s, const T* t, T* scale, T* stretched, T* b) {
+                         for (Index c = 0; c < point.stride(); ++c) {
+                           scale[c] = elementary::exp(s[c]);
+                           stretched[c] = b[c] * scale[c];
+                           b[c] = stretched[c] + t[c];
+                           total[c] += static_cast<double>(s[c]);
+                         }
+                       });
 }
 
 template <typename T>
 void AffineCoupling<T>::inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
-  Batch<T>& output = tape.scratch(kOutput);
-  conditioner_.forward(gather_a(tape, point), output, tape, kConditioner);
-  const auto count = static_cast<Index>(split_.b.size());
+  conditioner_.forward(gather_a(tape, point), tape.scratch(kOutput), tape, kConditioner);
   double* total = log_det.row(0);
-  for (Index i = 0; i < count; ++i) {
-    const T* s = output.row(i);
-    const T* t = output.row(count + i);
-    T* scale = tape.recorded(kScale).row(i);
-    T* stretched = tape.recorded(kStretched).row(i);
-    T* b = point.row(split_.b[static_cast<std::size_t>(i)]);
-    for (Index c = 0; c < point.stride(); ++c) {
-      scale[c] = elementary::exp(s[c]);
-      stretched[c] = b[c] - t[c];
-      b[c] = stretched[c] * elementary::exp(-s[c]);
-      total[c] += static_cast<double>(s[c]);
-    }
-  }
+  for_each_transformed(split_.b, tape, point,
+                       [&](const T* s, const T* t, T* scale, T* stretched, T* b) {
+                         for (Index c = 0; c < point.stride(); ++c) {
+                           scale[c] = elementary::exp(s[c]);
+                           stretched[c] = b[c] - t[c];
+                           b[c] = stretched[c] * elementary::exp(-s[c]);
+                           total[c] += static_cast<double>(s[c]);
+                         }
+                       });
 }
 
 template <typename T>
 void AffineCoupling<T>::jvp(const Tape<T>& tape, Batch<T>& v) const {
-  Batch<T>& output = tape.scratch(kOutput);
-  conditioner_.tangent(tape, kConditioner, gather_a(tape, v), output);
-  const auto count = static_cast<Index>(split_.b.size());
-  for (Index i = 0; i < count; ++i) {
-    const T* ds = output.row(i);
-    const T* dt = output.row(count + i);
-    const T* scale = tape.recorded(kScale).row(i);
-    const T* stretched = tape.recorded(kStretched).row(i);
-    T* b = v.row(split_.b[static_cast<std::size_t>(i)]);
-    for (Index c = 0; c < v.stride(); ++c) b[c] = scale[c] * b[c] + stretched[c] * ds[c] + dt[c];
-  }
+  conditioner_.tangent(tape, kConditioner, gather_a(tape, v), tape.scratch(kOutput));
+  for_each_transformed(split_.b, tape, v,
+                       [&](const T* ds, const T* dt, const T* scale, const T* stretched, T* b) {
+                         for (Index c = 0; c < v.stride(); ++c) {
+                           b[c] = scale[c] * b[c] + stretched[c] * ds[c] + dt[c];
+                         }
+                       });
 }
 
 template <typename T>
 void AffineCoupling<T>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const {
-  Batch<T>& output = tape.scratch(kOutput);
-  conditioner_.tangent(tape, kConditioner, gather_a(tape, v), output);
-  const auto count = static_cast<Index>(split_.b.size());
-  for (Index i = 0; i < count; ++i) {
-    const T* ds = output.row(i);
-    const T* dt = output.row(count + i);
-    const T* scale = tape.recorded(kScale).row(i);
-    const T* stretched = tape.recorded(kStretched).row(i);
-    T* b = v.row(split_.b[static_cast<std::size_t>(i)]);
-    for (Index c = 0; c < v.stride(); ++c) b[c] = (b[c] - stretched[c] * ds[c] - dt[c]) / scale[c];
-  }
+  conditioner_.tangent(tape, kConditioner, gather_a(tape, v), tape.scratch(kOutput));
+  for_each_transformed(split_.b, tape, v,
+                       [&](const T* ds, const T* dt, const T* scale, const T* stretched, T* b) {
+                         for (Index c = 0; c < v.stride(); ++c) {
+                           b[c] = (b[c] - stretched[c] * ds[c] - dt[c]) / scale[c];
+                         }
+                       });
 }
 
 template <typename T>
 void AffineCoupling<T>::vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const {
-  Batch<T>& out_bar = tape.scratch(kOutput);
-  const auto count = static_cast<Index>(split_.b.size());
   const T* bar = log_det_bar.row(0);
-  for (Index i = 0; i < count; ++i) {
-    T* s_bar = out_bar.row(i);
-    T* t_bar = out_bar.row(count + i);
-    const T* scale = tape.recorded(kScale).row(i);
-    const T* stretched = tape.recorded(kStretched).row(i);
-    T* b = w.row(split_.b[static_cast<std::size_t>(i)]);
-    for (Index c = 0; c < w.stride(); ++c) {
-      t_bar[c] = b[c];
-      s_bar[c] = b[c] * stretched[c] + bar[c];
-      b[c] *= scale[c];
-    }
-  }
-  add_reverse_to_a(tape, out_bar, T{1}, w);
+  for_each_transformed(split_.b, tape, w,
+                       [&](T* s_bar, T* t_bar, const T* scale, const T* stretched, T* b) {
+                         for (Index c = 0; c < w.stride(); ++c) {
+                           t_bar[c] = b[c];
+                           s_bar[c] = b[c] * stretched[c] + bar[c];
+                           b[c] *= scale[c];
+                         }
+                       });
+  add_reverse_to_a(tape, tape.scratch(kOutput), T{1}, w);
 }
 
 // With g = grad log|det J| = (C^T [1; 0], 0) and C the conditioner's Jacobian, solving J^T y = w +
@@ -161,22 +147,16 @@ void AffineCoupling<T>::vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& lo
 template <typename T>
 void AffineCoupling<T>::inverse_vjp(const Tape<T>& tape, Batch<T>& w,
                                     const Batch<T>& log_det_bar) const {
-  Batch<T>& out_bar = tape.scratch(kOutput);
-  const auto count = static_cast<Index>(split_.b.size());
   const T* bar = log_det_bar.row(0);
-  for (Index i = 0; i < count; ++i) {
-    T* s_bar = out_bar.row(i);
-    T* t_bar = out_bar.row(count + i);
-    const T* scale = tape.recorded(kScale).row(i);
-    const T* stretched = tape.recorded(kStretched).row(i);
-    T* b = w.row(split_.b[static_cast<std::size_t>(i)]);
-    for (Index c = 0; c < w.stride(); ++c) {
-      b[c] /= scale[c];
-      t_bar[c] = b[c];
-      s_bar[c] = b[c] * stretched[c] - bar[c];
-    }
-  }
-  add_reverse_to_a(tape, out_bar, T{-1}, w);
+  for_each_transformed(split_.b, tape, w,
+                       [&](T* s_bar, T* t_bar, const T* scale, const T* stretched, T* b) {
+                         for (Index c = 0; c < w.stride(); ++c) {
+                           b[c] /= scale[c];
+                           t_bar[c] = b[c];
+                           s_bar[c] = b[c] * stretched[c] - bar[c];
+                         }
+                       });
+  add_reverse_to_a(tape, tape.scratch(kOutput), T{-1}, w);
 }
 
 template <typename T>
