@@ -8,6 +8,7 @@
 #include <cmath>
 #include <memory>
 #include <numbers>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,10 @@ struct Toy {
   int modes;
   int (*mode_of)(const double* x);
 };
+
+void PrintTo(const Toy& toy, std::ostream* out) {
+  *out << toy.file;
+}
 
 double distance_to_arc(double u, double v) {
   return v >= 0.0 ? std::abs(std::hypot(u, v) - 1.0) : std::hypot(std::abs(u) - 1.0, v);
