@@ -27,7 +27,6 @@ from flow_torch import (
     Conditioner,
     DiagonalAffine,
     Flow,
-    FlowFileError,
     half_masks,
     save_flow,
 )
@@ -222,6 +221,11 @@ class Training:
 
     def keep_best(self, held_out_nll):
         """Any better weights are kept; only a real improvement counts against the patience."""
+        if not np.isfinite(held_out_nll):
+            raise TrainingError(
+                f"expected a finite held-out likelihood, found {held_out_nll} in epoch "
+                f"{self.epoch}: lower --learning-rate"
+            )
         if held_out_nll < self.best - SMALLEST_IMPROVEMENT:
             self.best_epoch = self.epoch
         if held_out_nll < self.best or self.best_weights is None:

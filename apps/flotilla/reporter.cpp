@@ -69,7 +69,7 @@ bool Reporter::due(const Progress& progress) {
   return ended || waited;
 }
 
-void Reporter::advanced(const Progress& progress) {
+void Reporter::advanced(const Progress& progress) noexcept {
   if (!due(progress)) return;
   const bool ended = progress.steps == progress.steps_total;
   show(terminal_ ? fmt::format("\r\x1b[K{}{}", describe(progress), ended ? "\n" : "")

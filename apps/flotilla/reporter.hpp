@@ -23,7 +23,7 @@ class Reporter final : public ProgressObserver {
   /// @param terminal  whether standard output is one
   explicit Reporter(bool terminal) : terminal_(terminal) {}
 
-  void advanced(const Progress& progress) override;
+  void advanced(const Progress& progress) noexcept override;
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -137,6 +137,24 @@ inline double log(double x) {
   return exponent * Format<double>::kLn2High + (exponent * Format<double>::kLn2Low + fraction);
 }
 
+/// Natural logarithm of any double: -inf at zero, NaN below.
+inline double log_of_any(double x) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const bool subnormal = x < 0x1p-1022;
+  const double value =
+      log(subnormal ? x * 0x1p54 : x) - (subnormal ? 54.0 * 0.69314718055994530942 : 0.0);
+  const double at_zero = x == 0.0 ? -kInfinity : std::numeric_limits<double>::quiet_NaN();
+  const double checked = x > 0.0 ? value : at_zero;
+  return x == kInfinity ? kInfinity : checked;
+}
+
+/// log(1 + t), accurate near zero; -inf at -1, NaN below.
+inline double log1p(double t) {
+  const double u = 1.0 + t;  // its rounding error is undone by the factor t / (u - 1)
+  return u == 1.0 || u == std::numeric_limits<double>::infinity() ? t
+                                                                  : log_of_any(u) * (t / (u - 1.0));
+}
+
 /// sin and cos of a whole turn's fraction: of 2 pi u.
 struct SinCos {
   double sin;

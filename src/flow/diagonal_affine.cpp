@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "core/elementary.hpp"
+
 namespace flotilla {
 namespace {
 
@@ -26,7 +28,7 @@ DiagonalAffine<T>::DiagonalAffine(const LayerReader& reader)
   reader.expect_only({"scale", "shift"});
   for (std::size_t i = 0; i < scale_.size(); ++i) {
     if (scale_[i] == T{0}) reader.fail(fmt::format("array 'scale' is zero at element {}", i));
-    log_det_ += std::log(std::abs(static_cast<double>(scale_[i])));
+    log_det_ += elementary::log_of_any(std::abs(static_cast<double>(scale_[i])));
   }
 }
 

@@ -12,7 +12,10 @@ template <typename T>
 void apply_logit(Batch<T>& rows) {
   for (Index i = 0; i < rows.dim(); ++i) {
     T* row = rows.row(i);
-    for (Index c = 0; c < rows.stride(); ++c) row[c] = std::log(row[c]) - std::log1p(-row[c]);
+    for (Index c = 0; c < rows.stride(); ++c) {
+      const auto value = static_cast<double>(row[c]);
+      row[c] = static_cast<T>(elementary::log_of_any(value) - elementary::log1p(-value));
+    }
   }
 }
 
@@ -28,7 +31,7 @@ void apply_sigmoid(Batch<T>& rows) {
 template <typename T>
 double log_sigmoid_slope(T y) {
   const double magnitude = std::abs(static_cast<double>(y));
-  return -magnitude - 2.0 * std::log1p(std::exp(-magnitude));
+  return -magnitude - 2.0 * elementary::log1p(elementary::exp(-magnitude));
 }
 
 }  // namespace

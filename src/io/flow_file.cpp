@@ -300,7 +300,9 @@ void write_flow_file(const std::string& path, const FlowRecord& record) {
 }
 
 Tensor read_points(const std::string& location) {
-  const std::size_t colon = location.rfind(':');
+  std::error_code unknown;
+  const bool whole = std::filesystem::exists(location, unknown);  // a path may have a colon itself
+  const std::size_t colon = whole ? std::string::npos : location.rfind(':');
   const std::string path = location.substr(0, colon);
   expect_readable(path);
   try {

@@ -1,7 +1,6 @@
 #include "flotilla/run/ensemble.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -9,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/elementary.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/io/run_file.hpp"
 #include "flotilla/parallel/exchange.hpp"
@@ -35,7 +35,8 @@ std::unique_ptr<LocalMove<T>> make_local_move(const RunConfig& config) {
 }
 
 StepSize initial_step_size(const RunConfig& config, Index dim) {
-  return StepSize(config.step_size.value_or(std::pow(static_cast<double>(dim), -1.0 / 6.0)));
+  return StepSize(
+      config.step_size.value_or(elementary::exp(-elementary::log(static_cast<double>(dim)) / 6.0)));
 }
 
 /// Chains of the rank that has most of them.

@@ -58,6 +58,9 @@ Kernel<T>::Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<
   if (!(global_fraction >= 0.0 && global_fraction <= 1.0)) {
     throw InputError(fmt::format("global fraction should be in [0, 1] but is {}", global_fraction));
   }
+  if (moves_locally() && local_ == nullptr) {
+    throw InputError("a kernel with a global fraction below 1 needs a local move, but has none");
+  }
 }
 
 template <typename T>

@@ -49,9 +49,9 @@ Index Pool<T>::columns_of(Index tile) const {
 }
 
 template <typename T>
-Index Pool<T>::first_without_density() const {
+Index Pool<T>::first_without_density(Index tile) const {
   const PerChain& log_density = workspace_.current.log_density;
-  for (Index c = 0; c < log_density.chains(); ++c) {
+  for (Index c = 0; c < columns_of(tile); ++c) {
     if (!std::isfinite(log_density(0, c))) return c;
   }
   return -1;
@@ -67,12 +67,12 @@ void Pool<T>::start_from_base() {
     for (std::uint64_t attempt = 0;; ++attempt) {
       base.sample(random_, Purpose::kStart, attempt, first_chain_of(t), missing, point.z);
       kernel_->evaluate(workspace_, point);
-      if (first_without_density() < 0) break;
+      if (first_without_density(t) < 0) break;
       if (attempt + 1 == kStartAttempts) {
         throw InputError(fmt::format(
             "chain {} found no starting point: {} draws of the base density all have a non-finite "
             "log density; verify the flow, or start from points",
-            first_chain_of(t) + static_cast<std::uint64_t>(first_without_density()),
+            first_chain_of(t) + static_cast<std::uint64_t>(first_without_density(t)),
             kStartAttempts));
       }
       for (Index c = 0; c < tiling_.tile_width; ++c) {
@@ -94,14 +94,15 @@ void Pool<T>::start_from(const Tensor& points) {
     Point<T>& point = workspace_.current;
     const auto first = static_cast<Index>(first_chain_of(t));
     for (Index c = 0; c < tiling_.tile_width; ++c) {
-      const Index source = (first + c) % points.shape[0];
+      const Index chain = first + std::min(c, columns_of(t) - 1);  // padding repeats the last one
+      const Index source = chain % points.shape[0];
       for (Index i = 0; i < dim; ++i) {
         point.z(i, c) = static_cast<T>(points.values[static_cast<std::size_t>(source * dim + i)]);
       }
     }
     kernel_->flow().inverse(point.z, point.log_det, point.tape);
     kernel_->evaluate(workspace_, point);
-    const Index lost = first_without_density();
+    const Index lost = first_without_density(t);
     if (lost >= 0) {
       throw InputError(fmt::format(
           "starting point {} has a non-finite log density: choose one inside the flow's support",

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/elementary.hpp"
 #include "flotilla/core/error.hpp"
 
 namespace flotilla {
@@ -27,8 +28,8 @@ StepSize::StepSize(double value) : value_(value) {
 
 StepSizeAdaptation::StepSizeAdaptation(StepSize initial, double target)
     : target_(target),
-      shrink_to_(std::log(10.0 * initial.value())),
-      log_step_(std::log(initial.value())),
+      shrink_to_(elementary::log(10.0 * initial.value())),
+      log_step_(elementary::log(initial.value())),
       log_average_(log_step_) {
   if (!(target > 0.0 && target < 1.0)) {
     throw InputError(fmt::format("target acceptance rate should be in (0, 1) but is {}", target));
@@ -36,7 +37,7 @@ StepSizeAdaptation::StepSizeAdaptation(StepSize initial, double target)
 }
 
 StepSize StepSizeAdaptation::current() const {
-  return StepSize(std::exp(log_step_));
+  return StepSize(elementary::exp(log_step_));
 }
 
 void StepSizeAdaptation::update(const MoveStatistics& window) {
@@ -48,12 +49,12 @@ void StepSizeAdaptation::update(const MoveStatistics& window) {
   gap_ = (1.0 - weight) * gap_ + weight * (target_ - totals.local_acceptance_rate());
   log_step_ = shrink_to_ - std::sqrt(m) / kGamma * gap_;
   log_step_ = std::clamp(log_step_, -kLargestLogStep, kLargestLogStep);
-  const double forget = std::pow(m, -kKappa);
+  const double forget = elementary::exp(-kKappa * elementary::log(m));
   log_average_ = forget * log_step_ + (1.0 - forget) * log_average_;
 }
 
 StepSize StepSizeAdaptation::freeze() && {
-  return StepSize(std::exp(log_average_));
+  return StepSize(elementary::exp(log_average_));
 }
 
 }  // namespace flotilla

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/elementary.hpp"
 #include "flotilla/core/error.hpp"
 
 namespace flotilla {
@@ -63,8 +64,8 @@ void ClippedTarget<T>::evaluate(const Batch<T>& z, const Batch<T>& /*x*/, const 
   T* bar = cotangents.log_det_bar.row(0);
   for (Index c = 0; c < z.stride(); ++c) {
     const double u = sharpness_ * (l[c] - level_);
-    const double tail = std::exp(-std::abs(u));  // softplus without overflow on either side
-    const double softplus = std::max(u, 0.0) + std::log1p(tail);
+    const double tail = elementary::exp(-std::abs(u));  // softplus without overflow on either side
+    const double softplus = std::max(u, 0.0) + elementary::log1p(tail);
     const double slope = u > 0.0 ? 1.0 / (1.0 + tail) : tail / (1.0 + tail);
     value[c] -= beta_ * softplus / sharpness_;
     bar[c] = static_cast<T>(-beta_ * slope);

@@ -24,6 +24,12 @@ class Tape {
  public:
   Tape() = default;
   Tape(const TapeShape& shape, Index chains);
+  // A copy would share its scratch with the original.
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+  Tape(Tape&&) noexcept = default;
+  Tape& operator=(Tape&&) noexcept = default;
+  ~Tape() = default;
 
   Index chains() const { return chains_; }
 

@@ -24,7 +24,8 @@ class ProgressObserver {
   ProgressObserver(const ProgressObserver&) = delete;
   ProgressObserver& operator=(const ProgressObserver&) = delete;
 
-  virtual void advanced(const Progress& progress) = 0;
+  /// Must not throw: rank 0 would leave the others waiting.
+  virtual void advanced(const Progress& progress) noexcept = 0;
 };
 
 }  // namespace flotilla

@@ -38,7 +38,8 @@ class Kernel {
  public:
   /// @param flow, target     outlive the kernel
   /// @param global_fraction  in [0, 1]; at 1 the local move is never computed
-  /// @throws InputError where global_fraction is not in [0, 1]
+  /// @param local            may be null where global_fraction is 1
+  /// @throws InputError where global_fraction is not in [0, 1], or a local move is missing
   Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<LocalMove<T>> local,
          double global_fraction);
 

@@ -73,8 +73,9 @@ class Pool {
  private:
   Index columns_of(Index tile) const;
   std::uint64_t first_chain_of(Index tile) const;
-  /// The first column of the workspace's current point that has no finite density, or -1.
-  Index first_without_density() const;
+  /// The first of the tile's chains that has no finite density at the workspace's current point, or
+  /// -1.
+  Index first_without_density(Index tile) const;
 
   const Kernel<T>* kernel_;
   Random random_;
