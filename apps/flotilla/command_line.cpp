@@ -26,6 +26,31 @@ std::string explain(const CLI::ParseError& error) {
   return message;
 }
 
+/// TOML as it is read here ends a text at '#' or at a quote inside it: better no run than another
+/// one.
+void expect_recordable(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& value : option->results()) {
+      if (value.find_first_of("#\"\n") == std::string::npos) continue;
+      throw InputError(
+          fmt::format("{} is {}, but a configuration cannot record '#', quotes or line breaks: "
+                      "rename the file",
+                      option->get_name(), value));
+    }
+  }
+}
+
+/// The configuration without the lines that concern the moment of the call alone, so that a run
+/// file that is used as a configuration overwrites nothing and says what it does.
+std::string without_manners(const std::string& text) {
+  std::istringstream lines(text);
+  std::string kept;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind("force=", 0) != 0 && line.rfind("quiet=", 0) != 0) kept += line + "\n";
+  }
+  return kept;
+}
+
 }  // namespace
 
 CommandLine::CommandLine(const std::string& name, const std::string& description,
@@ -56,6 +81,7 @@ std::string CommandLine::resolve(int argc, char** argv) const {
   } catch (const CLI::ParseError& error) {
     throw InputError(fmt::format("{}: see '{} --help' for all options", explain(error), name_));
   }
+  expect_recordable(app);
   return app.config_to_str(true, false);
 }
 
@@ -78,7 +104,7 @@ std::optional<std::string> CommandLine::parse(const Communicator& comm, int argc
           fmt::format("the resolved configuration does not read back: {}", error.what()));
     }
   });
-  return text;
+  return without_manners(text);
 }
 
 }  // namespace flotilla::app

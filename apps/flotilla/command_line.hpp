@@ -20,8 +20,10 @@ class CommandLine {
   CommandLine(const std::string& name, const std::string& description,
               std::function<void(CLI::App&)> define);
 
-  /// Sets the variables on every rank; returns the resolved TOML, or nothing where the program is
-  /// to end with success because help was asked for. Collective.
+  /// Sets the variables on every rank; returns the resolved TOML to be recorded, without --force
+  /// and
+  /// --quiet, or nothing where the program is to end with success because help was asked for.
+  /// Collective.
   /// @throws InputError naming the option that cannot be used
   std::optional<std::string> parse(const Communicator& comm, int argc, char** argv) const;
 

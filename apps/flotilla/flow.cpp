@@ -20,6 +20,11 @@ namespace {
 constexpr double kDoubleTolerance = 1e-9;
 constexpr double kFloatTolerance = 1e-2;
 
+constexpr std::string_view kUsage =
+    R"(flotilla flow show FLOW.h5      layers, parameters and provenance of a flow file
+flotilla flow verify FLOW.h5    recomputes its golden values; fails where they differ
+)";
+
 std::size_t parameters(const LayerRecord& layer) {
   std::size_t count = 0;
   for (const auto& [name, tensor] : layer.arrays) count += tensor.values.size();
@@ -38,7 +43,7 @@ std::string describe(const LayerRecord& layer) {
   return fmt::format("{}", fmt::join(parts, " "));
 }
 
-int show(const std::string& path, const FlowRecord& record) {
+void show(const std::string& path, const FlowRecord& record) {
   const Flow<double> flow(record);  // a file that cannot be built is not worth showing
   fmt::print("{}\n  dim          {}\n  base         {}\n  checksum     {}\n", path, record.dim,
              record.base, record.checksum);
@@ -52,7 +57,6 @@ int show(const std::string& path, const FlowRecord& record) {
   }
   fmt::print("{:>5}  {:<16} {:>10}\n\nprovenance\n", "", "all", total);
   for (const auto& [name, value] : record.provenance) fmt::print("  {:<24} {}\n", name, value);
-  return 0;
 }
 
 bool report(const char* precision, const GoldenDeviations& found, double tolerance) {
@@ -63,7 +67,7 @@ bool report(const char* precision, const GoldenDeviations& found, double toleran
   return good;
 }
 
-int verify(const std::string& path, const FlowRecord& record) {
+void verify(const std::string& path, const FlowRecord& record) {
   const GoldenDeviations in_double = verify_golden<double>(record);
   const GoldenDeviations in_float = verify_golden<float>(record);
   fmt::print("{}: checksum ok; largest deviations from {} golden values\n", path,
@@ -72,7 +76,7 @@ int verify(const std::string& path, const FlowRecord& record) {
              "gradient", "J v", "f^-1(x)", "J^-1 J v", "tolerance");
   const bool double_good = report("double", in_double, kDoubleTolerance);
   const bool float_good = report("float", in_float, kFloatTolerance);
-  if (double_good && float_good) return 0;
+  if (double_good && float_good) return;
   throw InputError(fmt::format(
       "{}: the golden values of the file are not what this program computes: do not sample from "
       "it; export it again, and report it if that does not help",
@@ -83,8 +87,12 @@ int verify(const std::string& path, const FlowRecord& record) {
 
 int flow(const Communicator& comm, int argc, char** argv) {
   const std::string_view verb = argc > 1 ? argv[1] : "";
+  if (verb == "--help" || verb == "-h") {
+    if (comm.is_root()) fmt::print("{}", kUsage);
+    return 0;
+  }
   if (verb != "show" && verb != "verify") {
-    throw InputError("flow wants a verb: 'flotilla flow show FLOW.h5' or 'flow verify FLOW.h5'");
+    throw InputError("flow wants show or verify: see 'flotilla flow --help'");
   }
   std::string path;
   const CommandLine command_line(
@@ -95,7 +103,12 @@ int flow(const Communicator& comm, int argc, char** argv) {
   if (!command_line.parse(comm, argc - 1, argv + 1)) return 0;
   const FlowRecord record = replicate_flow(comm, path);
   comm.together([&] {
-    if (comm.is_root()) verb == "show" ? show(path, record) : verify(path, record);
+    if (!comm.is_root()) return;
+    if (verb == "show") {
+      show(path, record);
+    } else {
+      verify(path, record);
+    }
   });
   return 0;
 }

@@ -55,13 +55,15 @@ int run(const flotilla::Communicator& comm, int argc, char** argv) {
     std::fflush(nullptr);
     comm.barrier();
     std::_Exit(1);
+  } catch (const flotilla::MpiError& error) {
+    // The other ranks may know nothing of it, and wait.
+    comm.abort(error.what());
   } catch (const flotilla::EnvironmentError& error) {
     if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
     return 1;
   } catch (const std::exception& error) {
     // Nobody else knows of this one: end all ranks rather than leave them waiting.
-    fmt::print(stderr, "flotilla: rank {}: unexpected: {}\n", comm.rank(), error.what());
-    comm.abort(1);
+    comm.abort(fmt::format("unexpected: {}", error.what()));
   }
 }
 

@@ -63,12 +63,14 @@ void define_switches(CLI::App& app, RunConfig& run, Switches& switches) {
   app.add_flag("--quiet", switches.quiet, "print nothing but errors");
 }
 
-/// --force is for run files: a flow is never replaced by its own draws.
+/// --force is for run files: what a run reads is never replaced by its draws.
 void expect_apart(const RunConfig& run) {
-  std::error_code unknown;
-  if (!std::filesystem::equivalent(run.flow, run.output, unknown)) return;
-  throw InputError(
-      fmt::format("--output is the flow file itself, {}: give the draws another name", run.flow));
+  for (const std::string& input : {run.flow, run.start.substr(0, run.start.rfind(':'))}) {
+    std::error_code unknown;
+    if (!std::filesystem::equivalent(input, run.output, unknown)) continue;
+    throw InputError(fmt::format(
+        "--output is a file that the run reads, {}: give the draws another name", input));
+  }
 }
 
 }  // namespace

@@ -4,8 +4,27 @@
 
 namespace flotilla {
 
+namespace {
+
+#if defined(__AVX512F__)
+constexpr std::string_view kInstructionSet = "x86-64 AVX-512F FMA";
+#elif defined(__AVX2__) && defined(__FMA__)
+constexpr std::string_view kInstructionSet = "x86-64 AVX2 FMA";
+#elif defined(__AVX__)
+constexpr std::string_view kInstructionSet = "x86-64 AVX";
+#elif defined(__x86_64__)
+constexpr std::string_view kInstructionSet = "x86-64 SSE2";
+#elif defined(__aarch64__)
+constexpr std::string_view kInstructionSet = "AArch64 NEON";
+#else
+constexpr std::string_view kInstructionSet = "unknown";
+#endif
+
+}  // namespace
+
 BuildFacts build_facts() {
-  return {FLOTILLA_VERSION, FLOTILLA_GIT_COMMIT, FLOTILLA_COMPILER, FLOTILLA_FLAGS};
+  return {FLOTILLA_VERSION, FLOTILLA_GIT_COMMIT, FLOTILLA_COMPILER, FLOTILLA_FLAGS,
+          kInstructionSet};
 }
 
 }  // namespace flotilla

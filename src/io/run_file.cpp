@@ -24,6 +24,9 @@ using hdf5::Handle;
 // from time to time they go to the disk itself.
 constexpr std::chrono::seconds kFlushInterval{10};
 
+// One number a draw: many draws make a chunk, whatever the dimension.
+constexpr Index kStatisticsChunkDraws = 100;
+
 // ArviZ expects these on every group.
 constexpr std::array kGroupFacts = {
     "created_at",       "inference_library",        "inference_library_version",
@@ -77,14 +80,29 @@ Handle transfer_properties() {
   return properties;
 }
 
+/// Writes with all ranks together, and makes sure that they did.
+template <typename V>
+void write_collectively(const Handle& dataset, const Handle& memory_space, const Handle& file_space,
+                        const V* values) {
+  const Handle transfer = transfer_properties();
+  check(H5Dwrite(dataset.id(), hdf5::native_type<V>(), memory_space.id(), file_space.id(),
+                 transfer.id(), values),
+        "H5Dwrite");
+  std::uint32_t local = 0;
+  std::uint32_t global = 0;
+  check(H5Pget_mpio_no_collective_cause(transfer.id(), &local, &global),
+        "H5Pget_mpio_no_collective_cause");
+  if (global != H5D_MPIO_COLLECTIVE) {
+    throw Hdf5Error(fmt::format("a write was not collective (cause {:#x})", global));
+  }
+}
+
 /// Writes a whole, small dataset from rank 0; the others join with an empty selection.
 template <typename V>
 void write_from_root(const Communicator& comm, const Handle& dataset, const V* values) {
   const Handle space(H5Dget_space(dataset.id()), H5Sclose, "H5Dget_space");
   if (!comm.is_root()) check(H5Sselect_none(space.id()), "H5Sselect_none");
-  check(H5Dwrite(dataset.id(), hdf5::native_type<V>(), space.id(), space.id(),
-                 transfer_properties().id(), values),
-        "H5Dwrite");
+  write_collectively(dataset, space, space, values);
 }
 
 /// A group under construction: dimensions, each with its coordinate variable, and variables that
@@ -106,7 +124,7 @@ class GroupBuilder {
     if (chunk > 0) shape_.chunks.push_back(static_cast<hsize_t>(std::min(chunk, size)));
     scales_.push_back(make_dataset<std::int64_t>(group_.id(), name, {{shape_.sizes.back()}, {}}));
     check(H5DSset_scale(scales_.back().id(), name.c_str()), "H5DSset_scale " + name);
-    std::vector<std::int64_t> values(static_cast<std::size_t>(size));
+    std::vector<std::int64_t> values(comm_->is_root() ? static_cast<std::size_t>(size) : 0);
     std::iota(values.begin(), values.end(), 0);
     write_from_root(*comm_, scales_.back(), values.data());
     return *this;
@@ -201,17 +219,7 @@ void write_slab(const Handle& dataset, const Slab& slab, const V* values) {
                               slab.count.data(), nullptr),
           "H5Sselect_hyperslab");
   }
-  const Handle transfer = transfer_properties();
-  check(H5Dwrite(dataset.id(), hdf5::native_type<V>(), memory_space.id(), file_space.id(),
-                 transfer.id(), values),
-        "H5Dwrite");
-  std::uint32_t local = 0;
-  std::uint32_t global = 0;
-  check(H5Pget_mpio_no_collective_cause(transfer.id(), &local, &global),
-        "H5Pget_mpio_no_collective_cause");
-  if (global != H5D_MPIO_COLLECTIVE) {
-    throw Hdf5Error(fmt::format("a write was not collective (cause {:#x})", global));
-  }
+  write_collectively(dataset, memory_space, file_space, values);
 }
 
 }  // namespace
@@ -235,6 +243,9 @@ RunFile<T>::RunFile(const Communicator& comm, const std::string& path, bool forc
   });
   try {
     comm.together([&] { create(facts, measured); });
+    comm.together([&] {
+      if (comm.is_root()) std::filesystem::rename(unfinished_, path);
+    });
   } catch (const std::exception&) {
     // Everything that keeps the file open goes first, then its name.
     warmup_ = {};
@@ -244,9 +255,6 @@ RunFile<T>::RunFile(const Communicator& comm, const std::string& path, bool forc
     if (comm.is_root()) unlink(unfinished_.c_str());
     throw;
   }
-  comm.together([&] {
-    if (comm.is_root()) std::filesystem::rename(unfinished_, path);
-  });
   unfinished_.clear();
   last_flush_ = std::chrono::steady_clock::now();
 }
@@ -270,21 +278,21 @@ void RunFile<T>::create(const RunFacts& facts, const std::vector<std::string>& m
 template <typename T>
 void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const RunFacts& facts,
                                  DrawSet& set) {
-  const auto make_group = [&](const char* name) {
+  const auto make_group = [&](const char* name, Index chunk_draws) {
     GroupBuilder group(*comm_, file_.id(), prefix + name, facts);
     group.dimension("chain", layout_.chains, layout_.chunk_chains);
-    group.dimension("draw", draws, layout_.chunk_draws);
+    group.dimension("draw", draws, chunk_draws);
     return group;
   };
-  GroupBuilder data = make_group("posterior");
+  GroupBuilder data = make_group("posterior", layout_.chunk_draws);
   data.dimension("x_dim_0", layout_.dim, layout_.dim);
   set.x = data.variable<T>("x", "draws in data space, x = f(z)");
   if (layout_.latent) {
-    GroupBuilder latent = make_group("unconstrained_posterior");
+    GroupBuilder latent = make_group("unconstrained_posterior", layout_.chunk_draws);
     latent.dimension("z_dim_0", layout_.dim, layout_.dim);
     set.z = latent.variable<T>("z", "draws in latent space");
   }
-  const GroupBuilder stats = make_group("sample_stats");
+  const GroupBuilder stats = make_group("sample_stats", kStatisticsChunkDraws);
   set.lp = stats.variable<double>("lp", "log density of the target in latent space, unnormalised");
   set.acceptance_rate =
       stats.variable<double>("acceptance_rate", "acceptance probability of the last step");
@@ -314,8 +322,11 @@ template <typename T>
 void RunFile<T>::append(Phase phase, const DrawBlock<T>& block, StepSize step_size) {
   if (block.draws() == 0) return;
   DrawSet& set = phase == Phase::kWarmUp ? warmup_ : sampling_;
+  comm_->together([&] {
+    step_sizes_.assign(static_cast<std::size_t>(block.chains() * block.draws()), step_size.value());
+  });
   // Returns on every rank once all have written: only then may the block be called good.
-  comm_->together([&] { write_block(set, block, step_size); });
+  comm_->together([&] { write_block(set, block); });
   set.draws += block.draws();
   comm_->together([&] { commit(set); });
   flush_now_and_then();
@@ -324,7 +335,7 @@ void RunFile<T>::append(Phase phase, const DrawBlock<T>& block, StepSize step_si
 // Every rank makes every one of these collective calls, whatever became of the one before: a rank
 // that left early would let the others wait for it. The first failure is thrown at the end.
 template <typename T>
-void RunFile<T>::write_block(DrawSet& set, const DrawBlock<T>& block, StepSize step_size) {
+void RunFile<T>::write_block(DrawSet& set, const DrawBlock<T>& block) {
   const auto size = [](Index value) { return static_cast<hsize_t>(value); };
   const Slab slab = {{size(layout_.first_chain), size(set.draws), 0},
                      {size(block.chains()), size(block.draws()), size(layout_.dim)}};
@@ -332,11 +343,10 @@ void RunFile<T>::write_block(DrawSet& set, const DrawBlock<T>& block, StepSize s
   const auto write = [&](const Handle& dataset, const auto* values) {
     try {
       write_slab(dataset, slab, values);
-    } catch (const Hdf5Error&) {
+    } catch (...) {
       if (!failure) failure = std::current_exception();
     }
   };
-  step_sizes_.assign(static_cast<std::size_t>(block.chains() * block.draws()), step_size.value());
   write(set.x, block.x.data());
   if (layout_.latent) write(set.z, block.z.data());
   write(set.lp, block.log_density.data());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <new>
@@ -123,8 +124,9 @@ Communicator::~Communicator() {
   if (comm_ != MPI_COMM_NULL) MPI_Comm_free(&comm_);
 }
 
-void Communicator::abort(int exit_code) const {
-  MPI_Abort(comm_, exit_code);
+void Communicator::abort(const std::string& reason) const {
+  fmt::print(stderr, "flotilla: rank {}: {}\n", rank_, reason);
+  MPI_Abort(comm_, EXIT_FAILURE);
   std::abort();
 }
 

@@ -9,13 +9,14 @@
 #include <limits>
 
 #include "flotilla/core/error.hpp"
+#include "flotilla/sampler/statistics.hpp"
 
 namespace flotilla {
 namespace {
 
-constexpr Index kMostChains = Index{1} << 32U;  // a chain's index is one word of Philox's counter
-constexpr Index kMostSteps = Index{1} << 48U;   // its step is less than two
-constexpr Index kWidestTile = 65536;
+constexpr Index kMostChains = MoveStatistics::kMostMoves;  // of one step; Philox could number 2^32
+constexpr Index kMostSteps = Index{1} << 48U;              // its step is less than two
+constexpr Index kWidestTile = 4096;
 
 void expect_within(const char* option, Index value, Index low, Index high) {
   if (value >= low && value <= high) return;
@@ -38,11 +39,17 @@ void expect_one_of(const char* option, const std::string& value,
 
 void RunConfig::validate() const {
   if (output.empty()) throw InputError("--output should name a file but is empty");
-  expect_within("chains", chains, 1, kMostChains - 1);
+  expect_within("chains", chains, 1, kMostChains);
   expect_within("warmup", warmup, 0, kMostSteps);
   expect_within("draws", draws, 1, kMostSteps);
   expect_within("thin", thin, 1, kMostSteps / draws);
   expect_within("exchange-every", exchange_every, 1, kMostSteps);
+  const Index window = std::min(exchange_every, warmup);
+  if (window > 0 && chains > MoveStatistics::kMostMoves / window) {
+    throw InputError(fmt::format("--exchange-every should be at most {} with {} chains but is {}",
+                                 std::max<Index>(1, MoveStatistics::kMostMoves / chains), chains,
+                                 exchange_every));
+  }
   expect_within("tile-width", tile_width, kColumnBlock, kWidestTile);
   expect(tile_width % kColumnBlock == 0, "tile-width", "a multiple of 32",
          static_cast<double>(tile_width));

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <new>
 #include <numeric>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "core/elementary.hpp"
+#include "flotilla/core/error.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/io/run_file.hpp"
 #include "flotilla/parallel/exchange.hpp"
@@ -63,8 +65,15 @@ class Ensemble {
   }
 
   RunSummary run() {
-    const StepSize step_size = warm_up();
-    return sample(step_size);
+    try {
+      const StepSize step_size = warm_up();
+      return sample(step_size);
+    } catch (const std::bad_alloc&) {
+      // Nothing was voted on: leaving by the exception would wait for the others in a destructor.
+      comm_.abort("out of memory in mid-run");
+    } catch (const MpiError& error) {
+      comm_.abort(error.what());
+    }
   }
 
  private:
@@ -78,7 +87,8 @@ class Ensemble {
     const Tiling tiling =
         Tiling::share(config_.chains, config_.tile_width, comm_.rank(), comm_.size());
     pool_ = std::make_unique<Pool<T>>(*kernel_, Random(config_.seed), tiling);
-    draws_ = DrawBlock<T>(flow_->dim(), tiling.local_chains(), schedule_.largest_draws());
+    draws_ = DrawBlock<T>(flow_->dim(), tiling.local_chains(), schedule_.largest_draws(),
+                          config_.latent);
   }
 
   StepSize warm_up() {

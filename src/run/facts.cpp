@@ -46,6 +46,7 @@ RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optio
       {"git_commit", std::string(build.git_commit)},
       {"compiler", std::string(build.compiler)},
       {"compiler_flags", std::string(build.flags)},
+      {"instruction_set", std::string(build.instruction_set)},
       {"random", "Philox4x32-10"},
       {"target", config.target},
       {"kernel", config.kernel},

@@ -1,12 +1,17 @@
 #include "flotilla/run/schedule.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "flotilla/core/error.hpp"
 
 namespace flotilla {
 namespace {
 
 constexpr Index kChunkBytes = Index{1} << 20U;
 constexpr Index kBlockBytes = Index{1} << 28U;  // of a rank's draws in data space, before a write
+constexpr double kWarmupBytes = 0x1p32;         // the same in warm-up, whose blocks are windows
 constexpr Index kChunkDraws = 100;
 constexpr Index kBlockSteps = 256;  // between two reports, two exchanges, two commits
 
@@ -35,8 +40,18 @@ Schedule make_schedule(const RunConfig& config, Index bytes_per_point, Index lar
       {schedule.chunk_draws, std::max<Index>(1, kBlockSteps / config.thin), most, config.draws});
   schedule.warmup =
       Blocks(0, config.warmup, config.exchange_every, config.save_warmup ? config.thin : 0);
+  const double held = static_cast<double>(schedule.warmup.largest_draws()) *
+                      static_cast<double>(largest_share * bytes_per_point);
+  if (held > kWarmupBytes) {
+    throw InputError(fmt::format(
+        "with --save-warmup a window's draws are held in memory, {:.3g} GB on a rank at "
+        "--exchange-every {}: exchange more often, or thin more",
+        held * 1e-9, config.exchange_every));
+  }
+  const Index steps = std::min(
+      {draws * config.thin, kBlockSteps, Index{MoveStatistics::kMostMoves} / config.chains});
   schedule.sampling = Blocks(static_cast<std::uint64_t>(config.warmup), config.draws * config.thin,
-                             draws * config.thin, config.thin);
+                             steps, config.thin);
   return schedule;
 }
 

@@ -5,11 +5,12 @@
 namespace flotilla {
 
 template <typename T>
-DrawBlock<T>::DrawBlock(Index dim, Index chains, Index capacity) : dim_(dim), chains_(chains) {
+DrawBlock<T>::DrawBlock(Index dim, Index chains, Index capacity, bool latent)
+    : dim_(dim), chains_(chains) {
   const auto scalars = static_cast<std::size_t>(chains * capacity);
   const std::size_t coordinates = scalars * static_cast<std::size_t>(dim);
   x.resize(coordinates);
-  z.resize(coordinates);
+  if (latent) z.resize(coordinates);
   log_density.resize(scalars);
   log_det.resize(scalars);
   acceptance.resize(scalars);
@@ -38,10 +39,9 @@ void DrawBlock<T>::store(const Workspace<T>& workspace, Index first_chain, Index
     global[place] = outcome.global[c] ? 1 : 0;
     diverging[place] = outcome.diverging[c] ? 1 : 0;
     const std::size_t first = place * static_cast<std::size_t>(dim_);
-    for (Index i = 0; i < dim_; ++i) {
-      x[first + static_cast<std::size_t>(i)] = point.x(i, c);
-      z[first + static_cast<std::size_t>(i)] = point.z(i, c);
-    }
+    for (Index i = 0; i < dim_; ++i) x[first + static_cast<std::size_t>(i)] = point.x(i, c);
+    if (z.empty()) continue;
+    for (Index i = 0; i < dim_; ++i) z[first + static_cast<std::size_t>(i)] = point.z(i, c);
   }
 }
 

@@ -152,7 +152,7 @@ class BadInput(ProgramTest):
         self.assertEqual(pathlib.Path(existing).read_text(encoding="utf-8"), "precious")
         flow = self.path("flow.h5")
         shutil.copy(MOONS, flow)
-        self.refused("--force", flow=flow, output=flow, words=["flow file itself"])
+        self.refused("--force", flow=flow, output=flow, words=["a file that the run reads"])
         self.assertEqual(pathlib.Path(flow).read_bytes(), pathlib.Path(MOONS).read_bytes())
 
     @unittest.skipUnless(os.geteuid() != 0 or os.path.isdir("/proc/self"), "needs /proc")
@@ -161,6 +161,10 @@ class BadInput(ProgramTest):
 
     def test_outputs_larger_than_the_disk(self):
         self.refused("--draws", 10**12, words=["take", "MB left", "--draws"])
+
+    def test_names_that_a_configuration_cannot_record(self):
+        for name in ("a#b.h5", 'a"b.h5'):
+            self.refused(output=self.path(name), words=[name, "rename"])
 
     def test_starting_points_that_do_not_fit(self):
         with h5py.File(self.path("points.h5"), "w") as file:

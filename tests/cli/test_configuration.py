@@ -28,6 +28,12 @@ class Configuration(ProgramTest):
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assert_same_datasets(first, self.path("again.h5"))
 
+    def test_the_recorded_configuration_overwrites_nothing(self):
+        size = ["--chains", 33, "--warmup", 2, "--draws", 2, "--quiet", "--force"]
+        first = self.sample(*size)
+        config = self.write(self.recorded(first))
+        self.assertEqual(run("sample", "--config", config).returncode, 2)
+
     def test_every_option_can_come_from_a_file(self):
         help_text = run("sample", "--help").stdout
         names = {word.split(",")[-1][2:] for word in help_text.split() if word.startswith("--")}
@@ -36,7 +42,11 @@ class Configuration(ProgramTest):
         text = self.recorded(self.sample("--chains", 2, "--warmup", 1, "--draws", 1))
         keys = {line.split("=")[0] for line in text.splitlines()}
         self.assertGreater(len(keys), 20)
-        self.assertEqual({n for n in names if n.isidentifier() or "-" in n} - keys, set())
+        names = {name for name in names if name.isidentifier() or "-" in name}
+        self.assertEqual(names - keys, {"force", "quiet"})  # read from a file, but never recorded
+        config = self.write("force = true\nquiet = true\n")
+        done = run("sample", MOONS, "-o", self.path("run.h5"), "--config", config, "--draws", 1)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
 
     def test_the_command_line_wins(self):
         config = self.write('chains = 5\ndraws = 3 # a comment\n\nkernel = "mala"\n')

@@ -89,7 +89,7 @@ class RunFiles(ProgramTest):
         self.assertEqual(facts["ranks"], 2)
         self.assertIn("seed=5", facts["config"])
         self.assertEqual(facts["target"], "clipped")
-        for name in ("git_commit", "compiler", "compiler_flags", "created_at", "config"):
+        for name in ("git_commit", "compiler", "instruction_set", "created_at", "config"):
             self.assertTrue(facts[name], name)
         for name in ("clip_level", "step_size", "acceptance_rate", "chain_steps_per_second"):
             self.assertTrue(np.isfinite(facts[name]), name)

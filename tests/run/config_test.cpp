@@ -22,7 +22,7 @@ std::vector<Mistake> mistakes() {
       {"--output", [](RunConfig& c) { c.output = ""; }},
       {"--chains", [](RunConfig& c) { c.chains = 0; }},
       {"--chains", [](RunConfig& c) { c.chains = -4; }},
-      {"--chains", [](RunConfig& c) { c.chains = Index{1} << 32U; }},
+      {"--chains", [](RunConfig& c) { c.chains = (Index{1} << 27U) + 1; }},
       {"--warmup", [](RunConfig& c) { c.warmup = -1; }},
       {"--draws", [](RunConfig& c) { c.draws = 0; }},
       {"--thin", [](RunConfig& c) { c.thin = 0; }},
@@ -41,6 +41,11 @@ std::vector<Mistake> mistakes() {
       {"--step-size", [](RunConfig& c) { c.step_size = std::nan(""); }},
       {"--target-accept", [](RunConfig& c) { c.target_accept = 1.0; }},
       {"--exchange-every", [](RunConfig& c) { c.exchange_every = 0; }},
+      {"--exchange-every",
+       [](RunConfig& c) {
+         c.chains = 65536;
+         c.warmup = c.exchange_every = 4096;
+       }},
       {"--precision", [](RunConfig& c) { c.precision = "half"; }},
   };
 }
@@ -63,7 +68,7 @@ TEST(RunConfig, NamesTheOptionThatIsWrong) {
     }
     ++tried;
   }
-  EXPECT_EQ(tried, 23);
+  EXPECT_EQ(tried, 24);
 }
 
 }  // namespace

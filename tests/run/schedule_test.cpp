@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "flotilla/core/error.hpp"
+
 namespace flotilla::test {
 namespace {
 
@@ -72,8 +74,20 @@ TEST(Schedule, TakesNoMemoryForALongRun) {
   EXPECT_EQ(make_schedule(config, 8, 64).sampling.size(), ((Index{1} << 40U) + 99) / 100);
 }
 
+TEST(Schedule, ReportsInTimeHoweverMuchItThins) {
+  RunConfig config;
+  config.thin = 100000;
+  EXPECT_EQ(make_schedule(config, 8, 64).sampling[0].steps, 256);
+  config.chains = Index{1} << 24U;
+  EXPECT_EQ(make_schedule(config, 8, 64).sampling[0].steps, 8);
+}
+
 TEST(Schedule, BoundsTheMemoryOfABlock) {
   RunConfig config;
+  config.save_warmup = true;
+  config.exchange_every = 1000;
+  EXPECT_THROW(make_schedule(config, 784 * 4, 65536), InputError);
+  config.save_warmup = false;
   config.draws = 100000;
   const Index share = 65536;
   const Schedule schedule = make_schedule(config, 784 * 4, share);

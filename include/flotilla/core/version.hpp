@@ -10,6 +10,7 @@ struct BuildFacts {
   std::string_view git_commit;  ///< full hash, "-dirty" behind it where the tree had changes
   std::string_view compiler;
   std::string_view flags;
+  std::string_view instruction_set;  ///< that the kernels use: with it and the compiler go the bits
 };
 
 BuildFacts build_facts();

@@ -31,7 +31,6 @@ class Handle {
 
   void close() noexcept;
   hid_t id() const { return id_; }
-  bool valid() const { return id_ >= 0; }
 
  private:
   hid_t id_ = H5I_INVALID_HID;
@@ -47,6 +46,9 @@ void silence_error_printing();
 /// The native HDF5 type of float, double, int8 and int64.
 template <typename T>
 hid_t native_type();
+
+// Everything below throws Hdf5Error where the library refuses, and InputError where an attribute is
+// of another kind. In a file that ranks share, what changes the file is collective.
 
 Handle open_file(const std::string& path);
 Handle open_group(hid_t parent, const std::string& name);

@@ -25,7 +25,7 @@ struct RunFileLayout {
   Index warmup_draws = 0;  ///< of each chain; 0 leaves the warm-up groups out
   Index windows = 0;       ///< of adaptation; 0 leaves the group out
   bool latent = true;      ///< whether z is stored beside x
-  Index chunk_chains = 0;  ///< chunk shape [chunk_chains x chunk_draws x dim]
+  Index chunk_chains = 0;  ///< chunk shape of points [chunk_chains x chunk_draws x dim]
   Index chunk_draws = 0;
   Index first_chain = 0;  ///< of this rank, as is how many chains its DrawBlocks hold
 
@@ -71,6 +71,7 @@ class RunFile {
   /// @throws Hdf5Error where a write failed on any rank, or was not collective
   void append(Phase phase, const DrawBlock<T>& block, StepSize step_size);
 
+  /// Fills in the adaptation group; windows that are missing stay NaN.
   void write_adaptation(const std::vector<AdaptationWindow>& windows);
 
   /// Writes the measured numbers and closes the file.
@@ -95,7 +96,7 @@ class RunFile {
   void create(const RunFacts& facts, const std::vector<std::string>& measured);
   void create_draw_set(const std::string& prefix, Index draws, const RunFacts& facts, DrawSet& set);
   void create_adaptation(const RunFacts& facts);
-  void write_block(DrawSet& set, const DrawBlock<T>& block, StepSize step_size);
+  void write_block(DrawSet& set, const DrawBlock<T>& block);
   void commit(DrawSet& set);
   void flush_now_and_then();
 

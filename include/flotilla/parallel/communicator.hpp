@@ -61,8 +61,9 @@ class Communicator {
   bool is_root() const { return rank_ == 0; }
   MPI_Comm handle() const { return comm_; }
 
-  /// Ends the program on all ranks, whatever they are doing. Not collective.
-  [[noreturn]] void abort(int exit_code) const;
+  /// Ends the program on all ranks, whatever they are doing, and says why on standard error: for
+  /// what one rank knows and the others, who may wait for it, do not. Not collective.
+  [[noreturn]] void abort(const std::string& reason) const;
 
   void barrier() const;
   /// Whether `vote` is true on every rank.

@@ -16,7 +16,7 @@ struct RunConfig {
   bool force = false;  ///< replace an existing output
   std::string start;   ///< "FILE.h5[:dataset]" of points in data space; empty: draws of q_Z
 
-  Index chains = 1024;  ///< of the whole run, [1, 2^32)
+  Index chains = 1024;  ///< of the whole run, [1, 2^27]
   Index warmup = 1000;  ///< steps
   Index draws = 1000;   ///< kept of each chain
   Index thin = 1;       ///< steps from one kept draw to the next

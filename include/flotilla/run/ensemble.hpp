@@ -24,7 +24,9 @@ struct RunSummary {
 ///
 /// The draws are a function of (flow, configuration, seed) and of nothing else.
 /// Collective. @param observer  told on rank 0; may be null
-/// @throws InputError, MpiError, Hdf5Error, the same on every rank
+/// @throws InputError, EnvironmentError, Hdf5Error, the same on every rank; what fails on one rank
+/// alone
+///         (MPI, memory in mid-run) ends the program on all
 RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
                         ProgressObserver* observer);
 

@@ -56,6 +56,7 @@ struct Schedule {
 
 /// @param bytes_per_point  of one point in data space
 /// @param largest_share    chains of the rank that has most of them: bounds a block's memory
+/// @throws InputError where the draws of a warm-up window do not fit into it
 Schedule make_schedule(const RunConfig& config, Index bytes_per_point, Index largest_share);
 
 }  // namespace flotilla

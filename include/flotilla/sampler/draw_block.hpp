@@ -14,7 +14,9 @@ class DrawBlock {
  public:
   DrawBlock() = default;
   /// Room for `capacity` draws of each chain, allocated here and never again.
-  DrawBlock(Index dim, Index chains, Index capacity);
+  ///
+  /// @param latent  whether z is kept beside x
+  DrawBlock(Index dim, Index chains, Index capacity, bool latent = true);
 
   Index dim() const { return dim_; }
   Index chains() const { return chains_; }
@@ -29,7 +31,7 @@ class DrawBlock {
 
   std::vector<T>
       x;  ///< [chains x draws x dim], as are all: the first chains*draws*dim values count
-  std::vector<T> z;
+  std::vector<T> z;                 ///< the same, or empty
   std::vector<double> log_density;  ///< [chains x draws], and those below
   std::vector<double> log_det;
   std::vector<double> acceptance;

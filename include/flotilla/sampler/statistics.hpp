@@ -27,11 +27,12 @@ struct StepOutcome {
 /// Sufficient statistics of moves, as integers: their sum does not depend on the order of adding,
 /// so neither does anything that is derived from the sum over ranks.
 ///
-/// Acceptance probabilities are counted in units of 2^-30, squared jumps in units of 2^-20 with one
-/// jump capped at 2^20; 2^23 chain-steps of the largest fit into one object.
+/// Acceptance probabilities are counted in units of 2^-24, squared jumps in units of 2^-16 with one
+/// jump capped at 2^20; kMostMoves moves fit into one object, whatever their size.
 class MoveStatistics {
  public:
-  static constexpr std::size_t kSize = 8;
+  static constexpr std::size_t kSize = 6;
+  static constexpr std::int64_t kMostMoves = std::int64_t{1} << 27U;
   using Sums = std::array<std::int64_t, kSize>;
 
   MoveStatistics() = default;
@@ -48,10 +49,8 @@ class MoveStatistics {
   enum Slot : std::size_t {
     kLocalMoves,
     kLocalAcceptance,
-    kLocalAccepted,
     kGlobalMoves,
     kGlobalAcceptance,
-    kGlobalAccepted,
     kSquaredJump,
     kNonFinite,
   };
@@ -61,8 +60,8 @@ class MoveStatistics {
 
 /// Statistics of any number of windows added up, and the rates that follow from them.
 ///
-/// Sums are doubles here: a long run overflows 64-bit fixed point, and once the windows are summed
-/// over ranks every rank adds them in the same order.
+/// A long run overflows 64 bits, so sums have more here; they stay integers, and independent of
+/// where windows end.
 class MoveTotals {
  public:
   MoveTotals() = default;
@@ -70,11 +69,11 @@ class MoveTotals {
 
   void add(const MoveStatistics& window);
 
-  double local_moves() const { return sums_[MoveStatistics::kLocalMoves]; }
-  double global_moves() const { return sums_[MoveStatistics::kGlobalMoves]; }
+  double local_moves() const { return sum(MoveStatistics::kLocalMoves); }
+  double global_moves() const { return sum(MoveStatistics::kGlobalMoves); }
   double moves() const { return local_moves() + global_moves(); }
   /// Proposals with a non-finite value.
-  double non_finite() const { return sums_[MoveStatistics::kNonFinite]; }
+  double non_finite() const { return sum(MoveStatistics::kNonFinite); }
   /// Mean acceptance probability in [0, 1]; NaN where there was no such move.
   double local_acceptance_rate() const;
   double global_acceptance_rate() const;
@@ -82,7 +81,11 @@ class MoveTotals {
   double mean_squared_jump() const;
 
  private:
-  std::array<double, MoveStatistics::kSize> sums_{};
+  double sum(std::size_t slot) const;
+
+  // low_ holds the last 32 bits of each sum, high_ all others.
+  std::array<std::int64_t, MoveStatistics::kSize> high_{};
+  std::array<std::int64_t, MoveStatistics::kSize> low_{};
 };
 
 }  // namespace flotilla
