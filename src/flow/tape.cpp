@@ -51,14 +51,6 @@ void Tape<T>::select(const ColumnMask& mask, const Tape& other) {
   for (std::size_t i = 0; i < children_.size(); ++i) children_[i].select(mask, other.children_[i]);
 }
 
-template <typename T>
-std::size_t Tape<T>::bytes_per_chain() const {
-  std::size_t bytes = 0;
-  for (const Batch<T>& slot : recorded_) bytes += static_cast<std::size_t>(slot.dim()) * sizeof(T);
-  for (const Tape& child : children_) bytes += child.bytes_per_chain();
-  return bytes;
-}
-
 template class Tape<float>;
 template class Tape<double>;
 

@@ -27,11 +27,6 @@ TEST(Tape, SharesOneSetOfScratchAsWideAsTheWidestLayerAsks) {
   EXPECT_EQ(&tape.scratch(1), &tape.child(1).child(0).scratch(1));
 }
 
-TEST(Tape, CountsWhatItRecordsPerChain) {
-  EXPECT_EQ(Tape<float>(kTree, 17).bytes_per_chain(), (2 + 1 + 7) * sizeof(float));
-  EXPECT_EQ(Tape<double>(kTree, 17).bytes_per_chain(), (2 + 1 + 7) * sizeof(double));
-}
-
 TEST(Tape, SelectsColumnsInTheWholeTreeWithoutAllocating) {
   Tape<double> into(kTree, 17);
   Tape<double> from(kTree, 17);

@@ -43,9 +43,6 @@ class Tape {
   /// Takes over the masked columns of another tape of the same shape: an accepted move.
   void select(const ColumnMask& mask, const Tape& other);
 
-  /// Bytes recorded per chain, scratch left out.
-  std::size_t bytes_per_chain() const;
-
  private:
   using Scratch = std::vector<Batch<T>>;
   Tape(const TapeShape& shape, Index chains, std::shared_ptr<Scratch> scratch);
