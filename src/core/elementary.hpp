@@ -145,7 +145,7 @@ inline double log_of_any(double x) {
       log(subnormal ? x * 0x1p54 : x) - (subnormal ? 54.0 * 0.69314718055994530942 : 0.0);
   const double at_zero = x == 0.0 ? -kInfinity : std::numeric_limits<double>::quiet_NaN();
   const double checked = x > 0.0 ? value : at_zero;
-  return x == kInfinity ? kInfinity : checked;
+  return x == kInfinity ? x : checked;
 }
 
 /// log(1 + t), accurate near zero; -inf at -1, NaN below.

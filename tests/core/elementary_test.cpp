@@ -257,5 +257,37 @@ TEST(Elementary, SinCosIsExactAtQuarterTurns) {
   EXPECT_EQ(whole.cos, 1.0);
 }
 
+TEST(Elementary, LogOfAnyTakesAnyDouble) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(elementary::log_of_any(0.0), -kInfinity);
+  EXPECT_EQ(elementary::log_of_any(kInfinity), kInfinity);
+  EXPECT_TRUE(std::isnan(elementary::log_of_any(-1.0)));
+  EXPECT_TRUE(std::isnan(elementary::log_of_any(std::nan(""))));
+  int tried = 0;
+  for (double x = 5e-324; x < 1e308; x *= 1.7, ++tried) {
+    const double exact = std::log(x);
+    EXPECT_NEAR(elementary::log_of_any(x), exact, 4e-16 * std::max(1.0, std::abs(exact))) << x;
+  }
+  EXPECT_GT(tried, 2000);
+}
+
+TEST(Elementary, Log1pIsAccurateNearZeroAndAtTheEnds) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(elementary::log1p(-1.0), -kInfinity);
+  EXPECT_EQ(elementary::log1p(kInfinity), kInfinity);
+  EXPECT_EQ(elementary::log1p(0.0), 0.0);
+  EXPECT_TRUE(std::isnan(elementary::log1p(-1.5)));
+  EXPECT_TRUE(std::isnan(elementary::log1p(std::nan(""))));
+  int tried = 0;
+  for (double t = 1e-300; t < 1e300; t *= 3.1, ++tried) {
+    const double exact = std::log1p(t);
+    EXPECT_NEAR(elementary::log1p(t), exact, 1e-15 * std::abs(exact)) << t;
+    if (t >= 1.0) continue;
+    const double below = std::log1p(-t);
+    EXPECT_NEAR(elementary::log1p(-t), below, 1e-15 * std::abs(below)) << -t;
+  }
+  EXPECT_GT(tried, 1000);
+}
+
 }  // namespace
 }  // namespace flotilla
