@@ -16,11 +16,14 @@ KILLS = 6
 
 class Kill(ProgramTest):
     def test_every_committed_draw_is_good(self):
-        whole = datasets(self.sample(*SIZE, output="whole.h5"))
+        # However fast this machine is: the length of a whole run says when to kill the others.
+        seconds = self.run_for(self.path("whole.h5"), None)
+        whole = datasets(self.path("whole.h5"))
+        self.assertEqual(int(whole["draws_committed"]), 4000)
         partial = 0
         for attempt in range(KILLS):
             path = self.path(f"killed_{attempt}.h5")
-            self.kill_in_mid_run(path, 0.02 + 0.11 * attempt)
+            self.run_for(path, seconds * (attempt + 0.5) / KILLS)
             found = datasets(path)
             committed = int(found["draws_committed"])
             partial += 0 < committed < 4000
@@ -34,22 +37,25 @@ class Kill(ProgramTest):
         # The machine decides when a kill arrives, but some of them have to come in mid-run.
         self.assertGreater(partial, 0)
 
-    def kill_in_mid_run(self, path, seconds):
-        """Kills both ranks `seconds` after the file has appeared."""
+    def run_for(self, path, seconds):
+        """Kills both ranks so long after their file has appeared; returns how long they ran."""
         words = command("sample", MOONS, "-o", path, *SIZE, "--quiet", ranks=2)
         with subprocess.Popen(
             words, env=ENVIRONMENT, start_new_session=True, stderr=subprocess.DEVNULL
         ) as process:
             while not os.path.exists(path) and process.poll() is None:
                 time.sleep(0.005)
-            time.sleep(seconds)
-            for rank in children(process.pid):
-                os.kill(rank, signal.SIGKILL)
-            process.wait(timeout=60)
+            begin = time.monotonic()
+            if seconds is not None:
+                time.sleep(seconds)
+                for rank in children(process.pid):
+                    os.kill(rank, signal.SIGKILL)
+            process.wait(timeout=100)
+            return time.monotonic() - begin
 
     def test_draws_that_were_never_made_read_as_nan(self):
         path = self.path("killed.h5")
-        self.kill_in_mid_run(path, 0.05)
+        self.run_for(path, 0.05)
         found = datasets(path)
         x, committed = found["posterior/x"], int(found["draws_committed"])
         self.assertEqual(x.shape, (128, 4000, 2))
