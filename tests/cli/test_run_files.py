@@ -58,8 +58,8 @@ class RunFiles(ProgramTest):
                 self.assertEqual(data[name].dims, dims)
                 values = data[name].values
                 self.assertFalse(np.isnan(values.astype(float)).any(), name)
-                expected = bool if name in FLAGS else float
-                self.assertTrue(np.issubdtype(values.dtype, expected) or expected is float, name)
+                expected = np.bool_ if name in FLAGS else np.floating
+                self.assertTrue(np.issubdtype(values.dtype, expected), name)
                 self.assertIn("long_name", data[name].attrs)
             self.assertEqual(data.sizes["chain"], 70)
             self.assertEqual(data.sizes["draw"], draws)
