@@ -155,6 +155,15 @@ inline double log1p(double t) {
                                                                   : log_of_any(u) * (t / (u - 1.0));
 }
 
+/// log(1 + exp(x)), without overflow on either side.
+template <typename T>
+inline T softplus(T x) {
+  const T magnitude = x < T{0} ? -x : x;
+  const T above = x > T{0} ? x : T{0};
+  const T tail = static_cast<T>(log1p(static_cast<double>(exp(-magnitude))));
+  return x == x ? above + tail : x;
+}
+
 /// sin and cos of a whole turn's fraction: of 2 pi u.
 struct SinCos {
   double sin;

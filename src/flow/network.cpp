@@ -1,95 +1,176 @@
 #include "flotilla/flow/network.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 #include "core/elementary.hpp"
-#include "flotilla/core/error.hpp"
+#include "flow/blueprint.hpp"
 #include "flow/product.hpp"
 
 namespace flotilla {
 namespace {
 
-Activation parse_activation(const LayerReader& reader) {
-  const std::string name = reader.text("activation");
-  if (name == "tanh") return Activation::kTanh;
-  if (name == "relu") return Activation::kRelu;
-  if (name == "leaky_relu") return Activation::kLeakyRelu;
-  if (name == "silu") return Activation::kSilu;
-  if (name == "elu") return Activation::kElu;
-  reader.fail(fmt::format("activation '{}' is unknown (tanh, relu, leaky_relu, silu, elu)", name));
+using Kind = Operation::Kind;
+
+std::vector<Index> counting(Index count) {
+  std::vector<Index> numbers(static_cast<std::size_t>(count));
+  std::iota(numbers.begin(), numbers.end(), Index{0});
+  return numbers;
 }
 
-double parse_parameter(const LayerReader& reader, Activation activation) {
-  if (activation == Activation::kLeakyRelu) return reader.number_or("negative_slope", 0.01);
-  if (activation == Activation::kElu) return reader.number_or("alpha", 1.0);
-  return 0.0;
+/// Rows [first, end) of a batch: those that a slice is about.
+struct Rows {
+  Index first = 0;
+  Index end = 0;
+};
+
+/// The block [rows x cols] of a matrix in C order.
+std::vector<double> block(const std::vector<double>& values, Index stride, Rows rows, Rows cols) {
+  std::vector<double> result;
+  for (Index i = rows.first; i < rows.end; ++i) {
+    const auto row = values.begin() + i * stride;
+    result.insert(result.end(), row + cols.first, row + cols.end);
+  }
+  return result;
 }
 
-/// The scratch batches take turns: a layer's output goes where its input does not stand.
 template <typename T>
-Batch<T>& turn(const Tape<T>& tape, std::size_t layer) {
-  return tape.scratch(layer % 2);
+void multiply_rows(const Batch<T>& factors, Rows rows, Batch<T>& values) {
+  for (Index i = rows.first; i < rows.end; ++i) {
+    const T* factor = factors.row(i);
+    T* value = values.row(i);
+    for (Index c = 0; c < values.stride(); ++c) value[c] *= factor[c];
+  }
+}
+
+template <typename T>
+void scale_rows(const std::vector<T>& scale, Rows rows, Batch<T>& values) {
+  for (Index i = rows.first; i < rows.end; ++i) {
+    T* value = values.row(i);
+    const T factor = scale[static_cast<std::size_t>(i)];
+    for (Index c = 0; c < values.stride(); ++c) value[c] *= factor;
+  }
+}
+
+template <typename T>
+void copy_rows(const Batch<T>& from, Rows rows, Batch<T>& to) {
+  if (rows.first == rows.end) return;
+  std::copy_n(from.row(rows.first), (rows.end - rows.first) * from.stride(), to.row(rows.first));
+}
+
+template <typename T>
+void add_rows(const Batch<T>& from, Rows rows, Batch<T>& to) {
+  for (Index i = rows.first; i < rows.end; ++i) {
+    const T* addend = from.row(i);
+    T* sum = to.row(i);
+    for (Index c = 0; c < to.stride(); ++c) sum[c] += addend[c];
+  }
 }
 
 }  // namespace
 
+Wiring Wiring::plain(Index inputs, Index outputs) {
+  return {counting(inputs), counting(outputs), 0};
+}
+
 template <typename T>
-Network<T>::Network(const LayerReader& reader, Index inputs, Index outputs)
-    : inputs_(inputs), outputs_(outputs), activation_(parse_activation(reader)) {
-  parameter_ = static_cast<T>(parse_parameter(reader, activation_));
-  Index width = inputs;
-  for (int k = 0; reader.has_array(fmt::format("weight_{}", k)); ++k) {
-    const std::string weight = fmt::format("weight_{}", k);
-    const std::vector<Index>& shape = reader.shape(weight);
-    const bool last = !reader.has_array(fmt::format("weight_{}", k + 1));
-    const Index rows = last || shape.empty() ? outputs : shape[0];
-    const std::vector<double>& values = reader.array(weight, {rows, width});
-    const std::vector<double>& bias = reader.array(fmt::format("bias_{}", k), {rows});
-    linears_.push_back({PackedMatrix<T>(rows, width, values),
-                        PackedMatrix<T>(width, rows, transposed(rows, width, values)),
-                        std::vector<T>(bias.begin(), bias.end())});
-    width = rows;
+Network<T>::Network(const LayerReader& reader, const Wiring& wiring)
+    : inputs_(static_cast<Index>(wiring.inputs.size())),
+      outputs_(static_cast<Index>(wiring.outputs.size())) {
+  pack(read_blueprint(reader, wiring));
+  lay_out();
+}
+
+template <typename T>
+void Network<T>::pack(const Blueprint& blueprint) {
+  program_ = blueprint.program;
+  entry_names_ = blueprint.entry_names;
+  slope_ = static_cast<T>(blueprint.slope);
+  alpha_ = static_cast<T>(blueprint.alpha);
+  epsilon_ = static_cast<T>(blueprint.epsilon);
+  for (const LinearArrays& linear : blueprint.linears) {
+    linears_.push_back({{PackedMatrix<T>(linear.rows, linear.cols, linear.weight)},
+                        {PackedMatrix<T>(linear.cols, linear.rows,
+                                         transposed(linear.rows, linear.cols, linear.weight))},
+                        {},
+                        {},
+                        std::vector<T>(linear.bias.begin(), linear.bias.end())});
+    if (!blueprint.first_of_degree.empty()) pack_slices(blueprint, linears_.size() - 1);
   }
-  if (linears_.empty()) reader.fail("array 'weight_0' is missing: a conditioner has at least one");
+  for (const NormArrays& norm : blueprint.norms) {
+    norms_.push_back({std::vector<T>(norm.scale.begin(), norm.scale.end()),
+                      std::vector<T>(norm.shift.begin(), norm.shift.end())});
+  }
+}
+
+template <typename T>
+void Network<T>::pack_slices(const Blueprint& blueprint, std::size_t k) {
+  const LinearArrays& linear = blueprint.linears[k];
+  const std::vector<double> turned = transposed(linear.rows, linear.cols, linear.weight);
+  const std::vector<Index>& inputs = blueprint.first_of_degree[k];
+  const std::vector<Index>& units = blueprint.first_of_degree[k + 1];
+  for (std::size_t d = 0; d + 1 < units.size(); ++d) {
+    const Rows rows{units[d], units[d + 1]};
+    const Rows known{0, inputs[d + 1]};
+    linears_[k].slices.push_back({PackedMatrix<T>(rows.end - rows.first, known.end,
+                                                  block(linear.weight, linear.cols, rows, known)),
+                                  rows.first, 0});
+    const Rows sources{inputs[d], inputs[d + 1]};
+    const Rows later{units[d], linear.rows};
+    linears_[k].slices_transposed.push_back(
+        {PackedMatrix<T>(sources.end - sources.first, later.end - later.first,
+                         block(turned, linear.rows, sources, later)),
+         sources.first, later.first});
+  }
+}
+
+/// Slots: recorded in the order of the program; scratch one for each hidden linear map, one for
+/// what a residual connection keeps, one for sums over units.
+template <typename T>
+void Network<T>::lay_out() {
+  Index width = 0;
+  Index kept = 0;
+  Index sums = 0;
+  for (Operation& operation : program_) {
+    operation.slot = recorded_.size();
+    switch (operation.kind) {
+      case Kind::kLinear:
+        width = linears_[operation.array].whole.matrix.rows();
+        if (!is_last(operation)) scratch_.push_back(width);
+        break;
+      case Kind::kActivation:
+        recorded_.push_back(width);
+        break;
+      case Kind::kLayerNorm:
+        recorded_.insert(recorded_.end(), {width, 1});
+        sums = 2;
+        break;
+      case Kind::kRemember:
+        kept = std::max(kept, width);
+        break;
+      case Kind::kAffine:
+      case Kind::kAdd:
+        break;
+    }
+  }
+  scratch_.insert(scratch_.end(), {kept, sums});
 }
 
 template <typename T>
 Index Network<T>::multiply_adds() const {
   Index count = 0;
-  for (const Linear& linear : linears_) count += linear.weight.rows() * linear.weight.cols();
+  for (const Linear& linear : linears_) {
+    count += linear.whole.matrix.rows() * linear.whole.matrix.cols();
+  }
   return count;
 }
 
 template <typename T>
-std::vector<Index> Network<T>::recorded() const {
-  std::vector<Index> rows;
-  for (std::size_t k = 0; k + 1 < linears_.size(); ++k) rows.push_back(linears_[k].weight.rows());
-  return rows;
-}
-
-template <typename T>
-Index Network<T>::scratch_rows() const {
-  const std::vector<Index> rows = recorded();
-  return rows.empty() ? 0 : *std::max_element(rows.begin(), rows.end());
-}
-
-template <typename T>
-std::vector<std::string> Network<T>::entry_names() const {
-  std::vector<std::string> names = {"activation"};
-  if (activation_ == Activation::kLeakyRelu) names.emplace_back("negative_slope");
-  if (activation_ == Activation::kElu) names.emplace_back("alpha");
-  for (std::size_t k = 0; k < linears_.size(); ++k) {
-    names.push_back(fmt::format("weight_{}", k));
-    names.push_back(fmt::format("bias_{}", k));
-  }
-  return names;
-}
-
-template <typename T>
-void Network<T>::activate(Activation activation, T parameter, T* value, T* derivative,
-                          Index count) {
+void Network<T>::activate(Activation activation, T* value, T* derivative, Index count) const {
+  // relu is the leaky one with slope 0
+  const T slope_below = activation == Activation::kLeakyRelu ? slope_ : T{0};
+  const T alpha = alpha_;
   switch (activation) {
     case Activation::kTanh:
       for (Index c = 0; c < count; ++c) {
@@ -99,9 +180,9 @@ void Network<T>::activate(Activation activation, T parameter, T* value, T* deriv
       }
       return;
     case Activation::kRelu:
-    case Activation::kLeakyRelu:  // relu is the leaky one with slope 0
+    case Activation::kLeakyRelu:
       for (Index c = 0; c < count; ++c) {
-        const T slope = value[c] > T{0} ? T{1} : parameter;
+        const T slope = value[c] > T{0} ? T{1} : slope_below;
         value[c] *= slope;
         derivative[c] = slope;
       }
@@ -115,67 +196,277 @@ void Network<T>::activate(Activation activation, T parameter, T* value, T* deriv
       return;
     case Activation::kElu:
       for (Index c = 0; c < count; ++c) {
-        const T below = parameter * elementary::expm1(value[c] > T{0} ? T{0} : value[c]);
-        derivative[c] = value[c] > T{0} ? T{1} : below + parameter;
+        const T below = alpha * elementary::expm1(value[c] > T{0} ? T{0} : value[c]);
+        derivative[c] = value[c] > T{0} ? T{1} : below + alpha;
         value[c] = value[c] > T{0} ? value[c] : below;
       }
       return;
+    case Activation::kSigmoid:
+      for (Index c = 0; c < count; ++c) {
+        const T s = elementary::sigmoid(value[c]);
+        value[c] = s;
+        derivative[c] = s * (T{1} - s);
+      }
+      return;
+    case Activation::kSoftplus:
+      for (Index c = 0; c < count; ++c) {
+        derivative[c] = elementary::sigmoid(value[c]);
+        value[c] = elementary::softplus(value[c]);
+      }
+      return;
+  }
+}
+
+/// rows <- (rows - mean) / sqrt(variance + epsilon) over the units, then scale and shift.
+template <typename T>
+void Network<T>::normalise(const Operation& operation, Batch<T>& rows, Tape<T>& tape,
+                           std::size_t first_slot) const {
+  const Norm& norm = norms_[operation.array];
+  Batch<T>& standard = tape.recorded(first_slot + operation.slot);
+  T* rate = tape.recorded(first_slot + operation.slot + 1).row(0);
+  T* mean = tape.scratch(linears_.size()).row(0);
+  const Index units = standard.dim();
+  const T share = T{1} / static_cast<T>(units);
+  std::fill_n(mean, rows.stride(), T{0});
+  std::fill_n(rate, rows.stride(), T{0});
+  for (Index i = 0; i < units; ++i) {
+    const T* value = rows.row(i);
+    for (Index c = 0; c < rows.stride(); ++c) mean[c] += share * value[c];
+  }
+  for (Index i = 0; i < units; ++i) {
+    const T* value = rows.row(i);
+    for (Index c = 0; c < rows.stride(); ++c) {
+      rate[c] += share * (value[c] - mean[c]) * (value[c] - mean[c]);
+    }
+  }
+  for (Index c = 0; c < rows.stride(); ++c) rate[c] = T{1} / std::sqrt(rate[c] + epsilon_);
+  for (Index i = 0; i < units; ++i) {
+    T* value = rows.row(i);
+    T* standardised = standard.row(i);
+    const T scale = norm.scale[static_cast<std::size_t>(i)];
+    const T shift = norm.shift[static_cast<std::size_t>(i)];
+    for (Index c = 0; c < rows.stride(); ++c) {
+      standardised[c] = (value[c] - mean[c]) * rate[c];
+      value[c] = scale * standardised[c] + shift;
+    }
+  }
+}
+
+/// rows <- (rows - mean(rows) - y mean(y rows)) rate, y the standardised units: the derivative of
+/// standardising, which is symmetric.
+template <typename T>
+void Network<T>::normalise_direction(const Operation& operation, const Tape<T>& tape,
+                                     std::size_t first_slot, Batch<T>& rows) const {
+  const Batch<T>& standard = tape.recorded(first_slot + operation.slot);
+  const T* rate = tape.recorded(first_slot + operation.slot + 1).row(0);
+  T* mean = tape.scratch(linears_.size()).row(0);
+  T* overlap = tape.scratch(linears_.size()).row(1);
+  const Index units = standard.dim();
+  const T share = T{1} / static_cast<T>(units);
+  std::fill_n(mean, rows.stride(), T{0});
+  std::fill_n(overlap, rows.stride(), T{0});
+  for (Index i = 0; i < units; ++i) {
+    const T* value = rows.row(i);
+    const T* y = standard.row(i);
+    for (Index c = 0; c < rows.stride(); ++c) {
+      mean[c] += share * value[c];
+      overlap[c] += share * y[c] * value[c];
+    }
+  }
+  for (Index i = 0; i < units; ++i) {
+    T* value = rows.row(i);
+    const T* y = standard.row(i);
+    for (Index c = 0; c < rows.stride(); ++c) {
+      value[c] = (value[c] - mean[c] - y[c] * overlap[c]) * rate[c];
+    }
+  }
+}
+
+// An activation behind a linear map is applied row by row while the product's panel is in the first
+// cache; any other operation makes a pass of its own.
+template <typename T>
+void Network<T>::run_forward(Index slice, const Batch<T>& in, Batch<T>& out, Tape<T>& tape,
+                             std::size_t first_slot) const {
+  const Index count = in.stride();
+  const Batch<T>* source = &in;
+  Batch<T>* current = nullptr;
+  Rows rows;
+  Batch<T>& kept = tape.scratch(linears_.size() - 1);
+  for (std::size_t i = 0; i < program_.size(); ++i) {
+    const Operation& operation = program_[i];
+    switch (operation.kind) {
+      case Kind::kLinear: {
+        const Linear& linear = linears_[operation.array];
+        const Part& part =
+            slice == kWhole ? linear.whole : linear.slices[static_cast<std::size_t>(slice)];
+        current = is_last(operation) ? &out : &tape.scratch(operation.array);
+        rows = {part.first_row, part.first_row + part.matrix.rows()};
+        const bool fused = i + 1 < program_.size() && program_[i + 1].kind == Kind::kActivation;
+        multiply(part.matrix, *source, part.first_col, *current, part.first_row, [&](Index row) {
+          T* value = current->row(row);
+          const T bias = linear.bias[static_cast<std::size_t>(row)];
+          for (Index c = 0; c < count; ++c) value[c] += bias;
+          if (!fused) return;
+          const Operation& next = program_[i + 1];
+          activate(next.activation, value, tape.recorded(first_slot + next.slot).row(row), count);
+        });
+        if (fused) ++i;
+        source = current;
+        break;
+      }
+      case Kind::kActivation:
+        for (Index row = rows.first; row < rows.end; ++row) {
+          activate(operation.activation, current->row(row),
+                   tape.recorded(first_slot + operation.slot).row(row), count);
+        }
+        break;
+      case Kind::kAffine: {
+        const Norm& norm = norms_[operation.array];
+        for (Index row = rows.first; row < rows.end; ++row) {
+          T* value = current->row(row);
+          const T scale = norm.scale[static_cast<std::size_t>(row)];
+          const T shift = norm.shift[static_cast<std::size_t>(row)];
+          for (Index c = 0; c < count; ++c) value[c] = scale * value[c] + shift;
+        }
+        break;
+      }
+      case Kind::kLayerNorm:
+        normalise(operation, *current, tape, first_slot);
+        break;
+      case Kind::kRemember:
+        copy_rows(*current, rows, kept);
+        break;
+      case Kind::kAdd:
+        add_rows(kept, rows, *current);
+        break;
+    }
+  }
+}
+
+template <typename T>
+void Network<T>::run_tangent(Index slice, const Tape<T>& tape, std::size_t first_slot,
+                             const Batch<T>& in, Batch<T>& out) const {
+  const Batch<T>* source = &in;
+  Batch<T>* current = nullptr;
+  Rows rows;
+  Batch<T>& kept = tape.scratch(linears_.size() - 1);
+  for (std::size_t i = 0; i < program_.size(); ++i) {
+    const Operation& operation = program_[i];
+    switch (operation.kind) {
+      case Kind::kLinear: {
+        const Linear& linear = linears_[operation.array];
+        const Part& part =
+            slice == kWhole ? linear.whole : linear.slices[static_cast<std::size_t>(slice)];
+        current = is_last(operation) ? &out : &tape.scratch(operation.array);
+        rows = {part.first_row, part.first_row + part.matrix.rows()};
+        const bool fused = i + 1 < program_.size() && program_[i + 1].kind == Kind::kActivation;
+        multiply(part.matrix, *source, part.first_col, *current, part.first_row, [&](Index row) {
+          if (!fused) return;
+          multiply_rows(tape.recorded(first_slot + program_[i + 1].slot), {row, row + 1}, *current);
+        });
+        if (fused) ++i;
+        source = current;
+        break;
+      }
+      case Kind::kActivation:
+        multiply_rows(tape.recorded(first_slot + operation.slot), rows, *current);
+        break;
+      case Kind::kAffine:
+        scale_rows(norms_[operation.array].scale, rows, *current);
+        break;
+      case Kind::kLayerNorm:
+        normalise_direction(operation, tape, first_slot, *current);
+        scale_rows(norms_[operation.array].scale, rows, *current);
+        break;
+      case Kind::kRemember:
+        copy_rows(*current, rows, kept);
+        break;
+      case Kind::kAdd:
+        add_rows(kept, rows, *current);
+        break;
+    }
+  }
+}
+
+template <typename T>
+void Network<T>::run_reverse(Index slice, const Tape<T>& tape, std::size_t first_slot,
+                             Batch<T>& out_bar, Batch<T>& in_bar) const {
+  Batch<T>* current = &out_bar;
+  Rows rows{0, slice == kWhole ? outputs_ : 0};  // a slice's outputs come with their cotangents
+  Batch<T>& kept = tape.scratch(linears_.size() - 1);
+  for (std::size_t i = program_.size(); i-- > 0;) {
+    const Operation& operation = program_[i];
+    switch (operation.kind) {
+      case Kind::kLinear: {
+        const Linear& linear = linears_[operation.array];
+        const Part& part = slice == kWhole
+                               ? linear.whole_transposed
+                               : linear.slices_transposed[static_cast<std::size_t>(slice)];
+        const Batch<T>& source = *current;
+        current = operation.array == 0 ? &in_bar : &tape.scratch(operation.array - 1);
+        rows = {part.first_row, part.first_row + part.matrix.rows()};
+        const bool fused = i > 0 && program_[i - 1].kind == Kind::kActivation;
+        multiply(part.matrix, source, part.first_col, *current, part.first_row, [&](Index row) {
+          if (!fused) return;
+          multiply_rows(tape.recorded(first_slot + program_[i - 1].slot), {row, row + 1}, *current);
+        });
+        if (fused) --i;
+        break;
+      }
+      case Kind::kActivation:
+        multiply_rows(tape.recorded(first_slot + operation.slot), rows, *current);
+        break;
+      case Kind::kAffine:
+        scale_rows(norms_[operation.array].scale, rows, *current);
+        break;
+      case Kind::kLayerNorm:
+        scale_rows(norms_[operation.array].scale, rows, *current);
+        normalise_direction(operation, tape, first_slot, *current);
+        break;
+      case Kind::kAdd:  // the two ends of a connection change their parts
+        copy_rows(*current, rows, kept);
+        break;
+      case Kind::kRemember:
+        add_rows(kept, rows, *current);
+        break;
+    }
   }
 }
 
 template <typename T>
 void Network<T>::forward(const Batch<T>& in, Batch<T>& out, Tape<T>& tape,
                          std::size_t first_slot) const {
-  const Index count = in.stride();
-  const Batch<T>* source = &in;
-  for (std::size_t k = 0; k < linears_.size(); ++k) {
-    const Linear& linear = linears_[k];
-    const bool last = k + 1 == linears_.size();
-    Batch<T>& result = last ? out : turn(tape, k);
-    Batch<T>* derivative = last ? nullptr : &tape.recorded(first_slot + k);
-    multiply(linear.weight, *source, result, [&](Index row) {
-      T* value = result.row(row);
-      const T bias = linear.bias[static_cast<std::size_t>(row)];
-      for (Index c = 0; c < count; ++c) value[c] += bias;
-      if (derivative != nullptr) {
-        activate(activation_, parameter_, value, derivative->row(row), count);
-      }
-    });
-    source = &result;
-  }
+  run_forward(kWhole, in, out, tape, first_slot);
 }
 
 template <typename T>
 void Network<T>::tangent(const Tape<T>& tape, std::size_t first_slot, const Batch<T>& in,
                          Batch<T>& out) const {
-  const Batch<T>* source = &in;
-  for (std::size_t k = 0; k < linears_.size(); ++k) {
-    const bool last = k + 1 == linears_.size();
-    Batch<T>& result = last ? out : turn(tape, k);
-    multiply(linears_[k].weight, *source, result, [&](Index row) {
-      if (last) return;
-      const T* derivative = tape.recorded(first_slot + k).row(row);
-      T* value = result.row(row);
-      for (Index c = 0; c < result.stride(); ++c) value[c] *= derivative[c];
-    });
-    source = &result;
-  }
+  run_tangent(kWhole, tape, first_slot, in, out);
 }
 
 template <typename T>
-void Network<T>::reverse(const Tape<T>& tape, std::size_t first_slot, const Batch<T>& out_bar,
+void Network<T>::reverse(const Tape<T>& tape, std::size_t first_slot, Batch<T>& out_bar,
                          Batch<T>& in_bar) const {
-  const Batch<T>* source = &out_bar;
-  for (std::size_t k = linears_.size(); k-- > 0;) {
-    Batch<T>& result = k == 0 ? in_bar : turn(tape, k);
-    multiply(linears_[k].weight_transposed, *source, result, [&](Index row) {
-      if (k == 0) return;
-      const T* derivative = tape.recorded(first_slot + k - 1).row(row);
-      T* value = result.row(row);
-      for (Index c = 0; c < result.stride(); ++c) value[c] *= derivative[c];
-    });
-    source = &result;
-  }
+  run_reverse(kWhole, tape, first_slot, out_bar, in_bar);
+}
+
+template <typename T>
+void Network<T>::forward_slice(Index slice, const Batch<T>& in, Batch<T>& out, Tape<T>& tape,
+                               std::size_t first_slot) const {
+  run_forward(slice, in, out, tape, first_slot);
+}
+
+template <typename T>
+void Network<T>::tangent_slice(Index slice, const Tape<T>& tape, std::size_t first_slot,
+                               const Batch<T>& in, Batch<T>& out) const {
+  run_tangent(slice, tape, first_slot, in, out);
+}
+
+template <typename T>
+void Network<T>::reverse_slice(Index slice, const Tape<T>& tape, std::size_t first_slot,
+                               Batch<T>& out_bar, Batch<T>& in_bar) const {
+  run_reverse(slice, tape, first_slot, out_bar, in_bar);
 }
 
 template class Network<float>;

@@ -63,11 +63,14 @@ constexpr auto multiply_panels(std::index_sequence<kHeights...>) {
   return std::array{&multiply_panel<kHeights + 1, T>...};
 }
 
-/// out <- A in, then finish(row) for each row of out, panel by panel.
+/// Rows of out from first_out on <- A times the rows of in from first_in on, then finish(row) for
+/// each of them, panel by panel.
 ///
-/// @pre in has A.cols() rows or more, out A.rows() or more, both the same stride; no overlap
+/// @pre in has first_in + A.cols() rows or more, out first_out + A.rows() or more, both the same
+/// stride; no overlap
 template <typename T, typename Finish>
-void multiply(const PackedMatrix<T>& matrix, const Batch<T>& in, Batch<T>& out, Finish finish) {
+void multiply(const PackedMatrix<T>& matrix, const Batch<T>& in, Index first_in, Batch<T>& out,
+              Index first_out, Finish finish) {
   static constexpr auto kMultiply = multiply_panels<T>(std::make_index_sequence<kPanelRows>());
   const Index stride = in.stride();
   for (Index first_col = 0; first_col < matrix.cols(); first_col += kDepth) {
@@ -76,16 +79,16 @@ void multiply(const PackedMatrix<T>& matrix, const Batch<T>& in, Batch<T>& out, 
     for (Index first_row = 0; first_row < matrix.rows(); first_row += kPanelRows) {
       const Index rows = std::min(kPanelRows, matrix.rows() - first_row);
       const T* a = matrix.segment(first_row, first_col, depth);
-      kMultiply[static_cast<std::size_t>(rows - 1)](a, depth, in.row(first_col), stride,
-                                                    out.row(first_row), first_col == 0);
+      kMultiply[static_cast<std::size_t>(rows - 1)](a, depth, in.row(first_in + first_col), stride,
+                                                    out.row(first_out + first_row), first_col == 0);
       if (!last) continue;
-      for (Index row = first_row; row < first_row + rows; ++row) finish(row);
+      for (Index row = first_row; row < first_row + rows; ++row) finish(first_out + row);
     }
   }
   if (matrix.cols() > 0) return;
   for (Index row = 0; row < matrix.rows(); ++row) {  // an empty sum
-    std::fill_n(out.row(row), stride, T{0});
-    finish(row);
+    std::fill_n(out.row(first_out + row), stride, T{0});
+    finish(first_out + row);
   }
 }
 

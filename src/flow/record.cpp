@@ -23,6 +23,27 @@ std::string LayerReader::text(const std::string& name) const {
   return found->second;
 }
 
+bool LayerReader::has_text(const std::string& name) const {
+  return record_->texts.contains(name);
+}
+
+std::size_t LayerReader::choice(const std::string& name,
+                                const std::vector<std::string>& allowed) const {
+  if (!has_text(name)) return 0;
+  const std::string value = text(name);
+  const auto found = std::find(allowed.begin(), allowed.end(), value);
+  if (found == allowed.end()) {
+    fail(fmt::format("text '{}' should be one of {} but is '{}'", name, fmt::join(allowed, ", "),
+                     value));
+  }
+  return static_cast<std::size_t>(found - allowed.begin());
+}
+
+double LayerReader::number(const std::string& name) const {
+  if (!record_->numbers.contains(name)) fail(fmt::format("number '{}' is missing", name));
+  return number_or(name, 0.0);
+}
+
 double LayerReader::number_or(const std::string& name, double fallback) const {
   const auto found = record_->numbers.find(name);
   if (found == record_->numbers.end()) return fallback;
@@ -77,6 +98,7 @@ std::vector<Index> LayerReader::whole_numbers(const std::string& name, Index cou
 
 void LayerReader::expect_only(const std::vector<std::string>& names) const {
   const auto check = [&](const std::string& name) {
+    if (name == "direction") return;
     if (std::find(names.begin(), names.end(), name) == names.end()) {
       fail(fmt::format("'{}' is not an entry of this layer type (it has: {})", name,
                        fmt::join(names, ", ")));

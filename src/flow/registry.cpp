@@ -4,10 +4,12 @@
 #include <array>
 
 #include "flotilla/core/error.hpp"
-#include "flotilla/flow/affine_coupling.hpp"
+#include "flotilla/flow/autoregressive.hpp"
+#include "flotilla/flow/coupling.hpp"
 #include "flotilla/flow/diagonal_affine.hpp"
 #include "flotilla/flow/elementwise.hpp"
 #include "flotilla/flow/flow.hpp"
+#include "flotilla/flow/inverted.hpp"
 #include "flotilla/flow/permutation.hpp"
 
 namespace flotilla {
@@ -29,8 +31,16 @@ constexpr Entry<T> entry() {
 /// Every layer type that a flow file may name, one line each.
 template <typename T>
 constexpr std::array kRegistry = {
-    entry<T, AffineCoupling>(), entry<T, DiagonalAffine>(), entry<T, Logit>(),
-    entry<T, Permutation>(),    entry<T, Sigmoid>(),
+    entry<T, AdditiveAutoregressive>(),
+    entry<T, AdditiveCoupling>(),
+    entry<T, AffineAutoregressive>(),
+    entry<T, AffineCoupling>(),
+    entry<T, DiagonalAffine>(),
+    entry<T, Logit>(),
+    entry<T, Permutation>(),
+    entry<T, Sigmoid>(),
+    entry<T, SplineAutoregressive>(),
+    entry<T, SplineCoupling>(),
 };
 
 }  // namespace
@@ -39,7 +49,11 @@ template <typename T>
 std::unique_ptr<Layer<T>> make_layer(const LayerRecord& record, std::size_t position, Index dim) {
   const LayerReader reader(record, position, dim);
   for (const Entry<T>& entry : kRegistry<T>) {
-    if (entry.type == record.type) return entry.make(reader);
+    if (entry.type != record.type) continue;
+    const bool inverted = reader.choice("direction", {"forward", "inverse"}) == 1;
+    std::unique_ptr<Layer<T>> layer = entry.make(reader);
+    if (!inverted) return layer;
+    return std::make_unique<Inverted<T>>(std::move(layer));
   }
   reader.fail(fmt::format("layer type '{}' is unknown (this version has: {})", record.type,
                           fmt::join(layer_types(), ", ")));

@@ -29,6 +29,95 @@ void PrintTo(const LayerCase& tested, std::ostream* out) {
   *out << tested.name;
 }
 
+std::vector<int> alternating(Index dim) {
+  std::vector<int> mask;
+  for (Index i = 0; i < dim; ++i) mask.push_back(i % 2 == 0 && dim > 1 ? 1 : 0);
+  return mask;
+}
+
+/// Every parameterisation of the affine map, with the numbers that it wants.
+std::vector<std::pair<std::string, LayerRecord>> affine_maps(const std::string& type) {
+  return {
+      {"exp", {type, {}, {}, {}}},
+      {"exp_before", {type, {{"shift", "before"}}, {}, {}}},
+      {"sigmoid", {type, {{"scale", "sigmoid"}}, {{"offset", 1.5}, {"floor", 0.0625}}, {}}},
+      {"reciprocal", {type, {{"scale", "reciprocal_sigmoid"}, {"shift", "before"}}, {}, {}}},
+      {"tanh", {type, {{"scale", "tanh"}}, {{"bound", 0.75}}, {}}},
+      {"softclip", {type, {{"scale", "softclip"}, {"shift", "before"}}, {{"bound", 2.0}}, {}}},
+      {"softplus", {type, {{"scale", "softplus"}}, {{"offset", 0.5}, {"floor", 0.125}}, {}}},
+  };
+}
+
+void add_maps_and_programs(std::vector<LayerCase>& all) {
+  using test::flow_of;
+  const test::Program plain{"linear silu linear", {9}, 0.4};
+  for (const auto& [name, map] : affine_maps("affine_coupling")) {
+    all.push_back({"affine_coupling_" + name,
+                   flow_of(5, {test::random_coupling_of(map, {1, 0, 0, 1, 0}, plain, 2, 31)})});
+  }
+  for (const auto& [name, map] : affine_maps("affine_autoregressive")) {
+    all.push_back({"affine_autoregressive_" + name,
+                   flow_of(4, {test::random_autoregressive_of(map, 4, plain, 2, 32)})});
+  }
+  const std::vector<std::pair<std::string, std::string>> programs = {
+      {"residual", "linear ( silu linear silu linear ) linear"},
+      {"two_residuals", "linear ( tanh linear silu linear ) ( elu linear tanh linear ) linear"},
+      {"normalised", "linear affine ( softplus linear affine sigmoid linear ) linear tanh"},
+      {"layer_normalised", "linear layer_norm silu linear ( layer_norm tanh linear ) linear"},
+  };
+  for (const auto& [name, network] : programs) {
+    test::Program fitting{network, {}, 0.4};
+    for (std::size_t at = 0; (at = network.find("linear", at + 1)) != std::string::npos;) {
+      fitting.widths.push_back(8);  // every linear map but the first makes the one before hidden
+    }
+    all.push_back({"additive_coupling_" + name,
+                   flow_of(5, {test::random_coupling_of({"additive_coupling", {}, {}, {}},
+                                                        {1, 0, 1, 1, 0}, fitting, 1, 33)})});
+    if (name != "residual" && name != "two_residuals") continue;
+    all.push_back({"additive_autoregressive_" + name,
+                   flow_of(5, {test::random_autoregressive_of(
+                                  {"additive_autoregressive", {}, {}, {}}, 5, fitting, 1, 34)})});
+  }
+  for (const char* tails : {"linear", "circular"}) {
+    for (const char* parameterization : {"softmax", "softclip"}) {
+      const bool circular = std::string(tails) == "circular";
+      const std::string name = std::string("_") + tails + "_" + parameterization;
+      const auto map = [&](const char* type) {
+        return test::spline_map(type, 5, tails, parameterization);
+      };
+      all.push_back({"spline_coupling" + name,
+                     flow_of(5, {test::random_coupling_of(map("spline_coupling"), {1, 0, 0, 1, 0},
+                                                          plain, circular ? 15 : 14, 35)}),
+                     false, true});
+      all.push_back({"spline_autoregressive" + name,
+                     flow_of(4, {test::random_autoregressive_of(map("spline_autoregressive"), 4,
+                                                                plain, circular ? 15 : 14, 36)}),
+                     false, true});
+    }
+  }
+  for (const Index dim : {Index{1}, Index{2}, Index{3}, Index{7}, Index{64}}) {
+    const test::Program wide{"linear tanh linear silu linear", {2 * dim, dim + 3}, 0.3};
+    const std::string name = "_of_" + std::to_string(dim);
+    all.push_back({"affine_coupling" + name,
+                   flow_of(dim, {test::random_coupling_of({"affine_coupling", {}, {}, {}},
+                                                          alternating(dim), wide, 2, 37)})});
+    all.push_back({"inverse_affine_autoregressive" + name,
+                   flow_of(dim, {test::inverted(test::random_autoregressive_of(
+                                    {"affine_autoregressive", {}, {}, {}}, dim, wide, 2, 38))})});
+    all.push_back({"inverse_spline_coupling" + name,
+                   flow_of(dim, {test::inverted(test::random_coupling_of(
+                                    test::spline_map("spline_coupling", 3, "linear", "softmax"),
+                                    alternating(dim), wide, 8, 39))}),
+                   false, true});
+    all.push_back(
+        {"inverse_spline_autoregressive" + name,
+         flow_of(dim, {test::inverted(test::random_autoregressive_of(
+                          test::spline_map("spline_autoregressive", 3, "linear", "softmax"), dim,
+                          wide, 8, 40))}),
+         false, true});
+  }
+}
+
 std::vector<LayerCase> layer_cases() {
   using test::flow_of;
   using test::random_coupling;
@@ -49,6 +138,7 @@ std::vector<LayerCase> layer_cases() {
   all.push_back(
       {"coupling_wide", flow_of(13, {random_coupling({1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},
                                                      {{64, 19, 33}, "silu"}, 8)})});
+  add_maps_and_programs(all);
   all.push_back({"diagonal_affine", flow_of(4, {test::random_diagonal_affine(4, 9)})});
   all.push_back({"diagonal_affine_of_one", flow_of(1, {test::random_diagonal_affine(1, 10)})});
   all.push_back({"permutation", flow_of(7, {test::random_permutation(7, 11)})});

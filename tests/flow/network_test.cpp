@@ -130,7 +130,7 @@ class NetworkShapes : public testing::TestWithParam<Shape> {
     const Shape& shape = GetParam();
     const LayerRecord layer = record();
     const LayerReader reader(layer, 0, shape.inputs + shape.outputs / 2);
-    const Network<T> network(reader, shape.inputs, shape.outputs);
+    const Network<T> network(reader, Wiring::plain(shape.inputs, shape.outputs));
     const DenseNetwork dense(layer);
     int widths = 0;
     for (const Index chains : {1, 3, 17, 64}) {
@@ -139,14 +139,14 @@ class NetworkShapes : public testing::TestWithParam<Shape> {
       const Eigen::MatrixXd direction = numbers.matrix(shape.inputs, chains, 1.0);
       const Eigen::MatrixXd out_bar = numbers.matrix(shape.outputs, chains, 1.0);
 
-      const Index scratch = network.scratch_rows();
-      Tape<T> tape({network.recorded(), {scratch, scratch}, {}}, chains);
+      Tape<T> tape({network.recorded(), network.scratch(), {}}, chains);
       Batch<T> out(shape.outputs, chains);
       Batch<T> tangent(shape.outputs, chains);
       Batch<T> in_bar(shape.inputs, chains);
       network.forward(test::to_batch<T>(in), out, tape, 0);
       network.tangent(tape, 0, test::to_batch<T>(direction), tangent);
-      network.reverse(tape, 0, test::to_batch<T>(out_bar), in_bar);
+      Batch<T> bar = test::to_batch<T>(out_bar);
+      network.reverse(tape, 0, bar, in_bar);
 
       Eigen::MatrixXd expected_out(shape.outputs, chains);
       Eigen::MatrixXd expected_tangent(shape.outputs, chains);
@@ -180,7 +180,7 @@ TEST_P(NetworkShapes, CountsAMultiplyAddForEachWeight) {
   const Shape& shape = GetParam();
   const LayerRecord layer = record();
   const LayerReader reader(layer, 0, shape.inputs + shape.outputs / 2);
-  const Network<double> network(reader, shape.inputs, shape.outputs);
+  const Network<double> network(reader, Wiring::plain(shape.inputs, shape.outputs));
   std::size_t weights = 0;
   std::size_t biases = 0;
   for (const auto& [name, tensor] : layer.arrays) {
@@ -204,8 +204,8 @@ double activated(const std::string& activation, double x) {
   layer.arrays["weight_1"] = {{2, 1}, {1.0, 1.0}};
   layer.arrays["bias_1"] = {{2}, {0.0, 0.0}};
   const LayerReader reader(layer, 0, 2);
-  const Network<T> network(reader, 1, 2);
-  Tape<T> tape({network.recorded(), {1, 1}, {}}, 1);
+  const Network<T> network(reader, Wiring::plain(1, 2));
+  Tape<T> tape({network.recorded(), network.scratch(), {}}, 1);
   Batch<T> in(1, 1);
   in(0, 0) = static_cast<T>(x);
   Batch<T> out(2, 1);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <sstream>
 #include <utility>
 
 #include "support/batches.hpp"
@@ -51,6 +52,89 @@ LayerRecord random_coupling(const std::vector<int>& mask, const ConditionerShape
     layer.arrays["weight_" + number] = random_tensor(numbers, {sizes[k + 1], sizes[k]}, scale);
     layer.arrays["bias_" + number] = random_tensor(numbers, {sizes[k + 1]}, 0.5);
   }
+  return layer;
+}
+
+void add_program(LayerRecord& layer, const Program& program, Index inputs, Index outputs,
+                 std::uint64_t seed) {
+  NumberStream numbers(seed);
+  layer.texts["network"] = program.network;
+  std::istringstream words(program.network);
+  std::size_t linears = 0;
+  std::size_t norms = 0;
+  Index width = inputs;
+  for (std::string word; words >> word;) {
+    if (word == "linear") {
+      const bool last = linears == program.widths.size();
+      const Index rows = last ? outputs : program.widths[linears];
+      const double fan_in = width > 0 ? static_cast<double>(width) : 1.0;
+      const std::string number = std::to_string(linears++);
+      layer.arrays["weight_" + number] = random_tensor(
+          numbers, {rows, width}, (last ? program.gain : 1.0) * std::sqrt(3.0 / fan_in));
+      layer.arrays["bias_" + number] = random_tensor(numbers, {rows}, 0.5);
+      width = rows;
+    } else if (word == "affine" || word == "layer_norm") {
+      const std::string number = std::to_string(norms++);
+      layer.arrays["norm_scale_" + number] = random_tensor(numbers, {width}, 1.0);
+      layer.arrays["norm_shift_" + number] = random_tensor(numbers, {width}, 0.5);
+    }
+  }
+}
+
+LayerRecord random_coupling_of(LayerRecord map, const std::vector<int>& mask,
+                               const Program& program, Index parameters, std::uint64_t seed) {
+  const auto dim = static_cast<Index>(mask.size());
+  const Index kept = std::accumulate(mask.begin(), mask.end(), Index{0});
+  map.arrays["mask"] = {{dim}, std::vector<double>(mask.begin(), mask.end())};
+  add_program(map, program, kept, parameters * (dim - kept), seed);
+  return map;
+}
+
+namespace {
+
+/// Zeroes what a unit must not see: an input whose degree is above its own.
+void mask_weight(Tensor& weight, const std::vector<Index>& rows, const std::vector<Index>& cols) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::size_t j = 0; j < cols.size(); ++j) {
+      if (cols[j] > rows[i]) weight.values[i * cols.size() + j] = 0.0;
+    }
+  }
+}
+
+}  // namespace
+
+LayerRecord random_autoregressive_of(LayerRecord map, Index dim, const Program& program,
+                                     Index parameters, std::uint64_t seed) {
+  add_program(map, program, dim, parameters * dim, seed);
+  map.arrays["order"] = random_permutation(dim, seed + 1).arrays.at("indices");
+  std::vector<Index> order;
+  for (const double place : map.arrays["order"].values) order.push_back(static_cast<Index>(place));
+  // Degrees as in MADE: inputs 1 .. dim, hidden units 0 .. dim - 1 in turn, outputs their order.
+  std::vector<Index> degrees;
+  for (const Index place : order) degrees.push_back(place + 1);
+  for (std::size_t k = 0; k <= program.widths.size(); ++k) {
+    Tensor& weight = map.arrays["weight_" + std::to_string(k)];
+    std::vector<Index> next;
+    for (Index i = 0; i < weight.shape[0]; ++i) {
+      const bool last = k == program.widths.size();
+      next.push_back(last ? order[static_cast<std::size_t>(i % dim)] : (i * 5) % dim);
+    }
+    mask_weight(weight, next, degrees);
+    degrees = next;
+  }
+  return map;
+}
+
+LayerRecord spline_map(const std::string& type, Index bins, const std::string& tails,
+                       const std::string& parameterization) {
+  return {type,
+          {{"tails", tails}, {"parameterization", parameterization}},
+          {{"bins", static_cast<double>(bins)}, {"bound", 2.0}},
+          {}};
+}
+
+LayerRecord inverted(LayerRecord layer) {
+  layer.texts["direction"] = "inverse";
   return layer;
 }
 
@@ -123,6 +207,8 @@ FlowRecord random_real_nvp(Index dim, Index layers, const ConditionerShape& shap
 FlowRecord rich_flow(Index dim, std::uint64_t seed) {
   const ConditionerShape smooth{{12, 9}, "silu", 0.4};
   const ConditionerShape saturating{{11}, "tanh", 0.4};
+  const Program residual{"linear ( silu linear silu linear ) linear", {8, 6, 8}, 0.3};
+  const Program masked{"linear silu linear tanh linear", {12, 12}, 0.3};
   const std::uint64_t base = 1000 * seed;
   return flow_of(dim, {
                           random_coupling(alternating_mask(dim, 0), smooth, base + 1),
@@ -135,6 +221,17 @@ FlowRecord rich_flow(Index dim, std::uint64_t seed) {
                           constant_diagonal_affine(dim, 0.75, 0.125),
                           logit_layer(),
                           random_permutation(dim, base + 5),
+                          random_coupling_of({"additive_coupling", {}, {}, {}},
+                                             alternating_mask(dim, 0), residual, 1, base + 7),
+                          random_coupling_of(spline_map("spline_coupling", 4, "linear", "softmax"),
+                                             alternating_mask(dim, 1), residual, 11, base + 8),
+                          random_autoregressive_of({"affine_autoregressive", {}, {}, {}}, dim,
+                                                   masked, 2, base + 9),
+                          inverted(random_autoregressive_of({"additive_autoregressive", {}, {}, {}},
+                                                            dim, masked, 1, base + 10)),
+                          inverted(random_autoregressive_of(
+                              spline_map("spline_autoregressive", 3, "linear", "softclip"), dim,
+                              masked, 8, base + 11)),
                           random_coupling(alternating_mask(dim, 0), saturating, base + 6),
                       });
 }

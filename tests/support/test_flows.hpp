@@ -25,6 +25,33 @@ struct ConditionerShape {
 LayerRecord random_coupling(const std::vector<int>& mask, const ConditionerShape& shape,
                             std::uint64_t seed);
 
+/// The conditioner of a record: arrays of random parameters for a program of operations.
+struct Program {
+  std::string network;        ///< as flow files have it: "linear ( tanh linear ) linear"
+  std::vector<Index> widths;  ///< of what each linear map but the last yields
+  double gain = 0.5;          ///< how strongly the last one depends on its inputs
+};
+void add_program(LayerRecord& layer, const Program& program, Index inputs, Index outputs,
+                 std::uint64_t seed);
+
+/// A coupling of any map: type, texts and numbers are the caller's.
+///
+/// @param parameters  of one transformed coordinate
+LayerRecord random_coupling_of(LayerRecord map, const std::vector<int>& mask,
+                               const Program& program, Index parameters, std::uint64_t seed);
+
+/// An autoregressive layer of any map, in a random order of the coordinates, with masks as MADE has
+/// them. The widths of what a residual connection joins have to be equal.
+LayerRecord random_autoregressive_of(LayerRecord map, Index dim, const Program& program,
+                                     Index parameters, std::uint64_t seed);
+
+/// A spline's texts and numbers, of the given layer type.
+LayerRecord spline_map(const std::string& type, Index bins, const std::string& tails,
+                       const std::string& parameterization);
+
+/// The same layer the other way round.
+LayerRecord inverted(LayerRecord layer);
+
 /// Scales in [1/2, 3/2] with random signs, shifts in [-1, 1].
 LayerRecord random_diagonal_affine(Index dim, std::uint64_t seed);
 /// The same scale and shift for every coordinate.

@@ -30,6 +30,10 @@ class Layer {
   virtual TapeShape tape_shape() const = 0;
   /// Multiply-adds of one forward pass, per chain; element-wise work is not counted.
   virtual Index multiply_adds() const = 0;
+  /// Conditioner passes that must wait for one another in forward() and in inverse(): more than one
+  /// where coordinates are found one after another.
+  virtual Index forward_passes() const { return 1; }
+  virtual Index inverse_passes() const { return 1; }
 
   /// point <- f(point), log_det += log|det J|; records the point.
   ///

@@ -63,7 +63,12 @@ class LayerReader {
   const std::string& type() const { return record_->type; }
 
   std::string text(const std::string& name) const;
+  bool has_text(const std::string& name) const;
+  /// The position of a text among the allowed ones; the first where the record has none.
+  std::size_t choice(const std::string& name, const std::vector<std::string>& allowed) const;
   double number_or(const std::string& name, double fallback) const;
+  /// A number that must exist.
+  double number(const std::string& name) const;
   bool has_array(const std::string& name) const;
   /// The shape of an array that must exist.
   const std::vector<Index>& shape(const std::string& name) const;
@@ -72,7 +77,8 @@ class LayerReader {
   /// An array of distinct indices in [0, dim), or of zeros and ones: whole numbers all the same.
   std::vector<Index> whole_numbers(const std::string& name, Index count) const;
 
-  /// Throws InputError when the record holds an entry that is not among these.
+  /// Throws InputError when the record holds an entry that is neither among these nor `direction`,
+  /// which every layer may have.
   void expect_only(const std::vector<std::string>& names) const;
 
   /// InputError("layer 3 (affine_coupling): " + message)

@@ -2,24 +2,25 @@
 
 #include <vector>
 
+#include "flotilla/flow/coordinate_map.hpp"
 #include "flotilla/flow/layer.hpp"
 #include "flotilla/flow/network.hpp"
 
 namespace flotilla {
 
-/// Affine coupling (RealNVP): x_a = z_a, x_b = z_b * exp(s(z_a)) + t(z_a), with (s, t) the output
-/// of a conditioner and a, b the coordinates with mask 1 and 0.
+/// A coupling: x_a = z_a, x_b = g(z_b; theta(z_a)), with theta the output of a conditioner and a, b
+/// the coordinates with mask 1 and 0.
 ///
-/// The tape holds u = z_b exp(s) and exp(s), beside the conditioner's derivatives: every Jacobian
-/// product is then one tangent or one reverse pass through the conditioner.
+/// The tape holds g's derivatives beside the conditioner's: every Jacobian product is then one
+/// tangent or one reverse pass through the conditioner.
 /// Source: Dinh, Sohl-Dickstein, Bengio 2017, arXiv:1605.08803, eq. 7-8.
-template <typename T>
-class AffineCoupling final : public Layer<T> {
+template <typename T, template <typename> class Map>
+class Coupling final : public Layer<T> {
  public:
-  static constexpr std::string_view kType = "affine_coupling";
+  static constexpr std::string_view kType = Map<T>::kCoupling;
 
-  /// @throws InputError where the mask or the conditioner's arrays do not fit
-  explicit AffineCoupling(const LayerReader& reader);
+  /// @throws InputError where the mask, the map or the conditioner's arrays do not fit
+  explicit Coupling(const LayerReader& reader);
 
   std::string_view type() const override { return kType; }
   TapeShape tape_shape() const override;
@@ -38,13 +39,24 @@ class AffineCoupling final : public Layer<T> {
     std::vector<Index> b;  ///< are transformed
   };
   static Split read_split(const LayerReader& reader);
-  AffineCoupling(const LayerReader& reader, Split split);
+  Coupling(const LayerReader& reader, Split split);
+
+  std::size_t input_slot() const { return conditioner_.scratch().size(); }
+  std::size_t theta_slot() const { return conditioner_.scratch().size() + 1; }
 
   Batch<T>& gather_a(const Tape<T>& tape, const Batch<T>& point) const;
-  void add_reverse_to_a(const Tape<T>& tape, const Batch<T>& out_bar, T sign, Batch<T>& w) const;
+  void add_reverse_to_a(const Tape<T>& tape, Batch<T>& w) const;
 
   Split split_;
+  Map<T> map_;
   Network<T> conditioner_;
 };
+
+template <typename T>
+using AdditiveCoupling = Coupling<T, AdditiveMap>;
+template <typename T>
+using AffineCoupling = Coupling<T, AffineMap>;
+template <typename T>
+using SplineCoupling = Coupling<T, SplineMap>;
 
 }  // namespace flotilla

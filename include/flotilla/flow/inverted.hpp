@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+
+#include "flotilla/flow/layer.hpp"
+
+namespace flotilla {
+
+/// Any layer used the other way round: x = g^-1(z), for a layer g.
+///
+/// Libraries write some layers from data to latent; `direction = "inverse"` in a flow file makes
+/// one of these. A masked autoregressive flow, sampled, is an inverse autoregressive layer
+/// inverted.
+template <typename T>
+class Inverted final : public Layer<T> {
+ public:
+  explicit Inverted(std::unique_ptr<Layer<T>> layer)
+      : Layer<T>(layer->dim()),
+        layer_(std::move(layer)),
+        negated_slot_(layer_->tape_shape().scratch.size()) {}
+
+  std::string_view type() const override { return layer_->type(); }
+  TapeShape tape_shape() const override;
+  Index multiply_adds() const override { return layer_->multiply_adds(); }
+  Index forward_passes() const override { return layer_->inverse_passes(); }
+  Index inverse_passes() const override { return layer_->forward_passes(); }
+
+  void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
+  void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
+  void jvp(const Tape<T>& tape, Batch<T>& v) const override;
+  void vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
+  void inverse_jvp(const Tape<T>& tape, Batch<T>& v) const override;
+  void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
+
+ private:
+  /// The layer's log det is minus this one's, so its cotangent is too.
+  const Batch<T>& negated(const Tape<T>& tape, const Batch<T>& log_det_bar) const;
+
+  std::unique_ptr<Layer<T>> layer_;
+  std::size_t negated_slot_;  ///< behind the layer's own scratch: both are in use at once
+};
+
+}  // namespace flotilla
