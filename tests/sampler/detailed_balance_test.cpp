@@ -142,7 +142,7 @@ struct Setting {
 std::vector<Setting> settings() {
   return {{"shear", shear_flow(0.8)},
           {"real_nvp", random_real_nvp(5, 4, {.widths = {8, 8}, .activation = "tanh"}, 3)},
-          {"rich", rich_flow(4, 5)}};
+          {"smooth", smooth_flow(4, 5)}};
 }
 
 TEST(DetailedBalance, HoldsForBothKernelsUnderATemperedTarget) {

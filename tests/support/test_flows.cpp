@@ -204,11 +204,9 @@ FlowRecord random_real_nvp(Index dim, Index layers, const ConditionerShape& shap
   return flow_of(dim, std::move(couplings));
 }
 
-FlowRecord rich_flow(Index dim, std::uint64_t seed) {
+FlowRecord smooth_flow(Index dim, std::uint64_t seed) {
   const ConditionerShape smooth{{12, 9}, "silu", 0.4};
   const ConditionerShape saturating{{11}, "tanh", 0.4};
-  const Program residual{"linear ( silu linear silu linear ) linear", {8, 6, 8}, 0.3};
-  const Program masked{"linear silu linear tanh linear", {12, 12}, 0.3};
   const std::uint64_t base = 1000 * seed;
   return flow_of(dim, {
                           random_coupling(alternating_mask(dim, 0), smooth, base + 1),
@@ -221,19 +219,28 @@ FlowRecord rich_flow(Index dim, std::uint64_t seed) {
                           constant_diagonal_affine(dim, 0.75, 0.125),
                           logit_layer(),
                           random_permutation(dim, base + 5),
-                          random_coupling_of({"additive_coupling", {}, {}, {}},
-                                             alternating_mask(dim, 0), residual, 1, base + 7),
-                          random_coupling_of(spline_map("spline_coupling", 4, "linear", "softmax"),
-                                             alternating_mask(dim, 1), residual, 11, base + 8),
-                          random_autoregressive_of({"affine_autoregressive", {}, {}, {}}, dim,
-                                                   masked, 2, base + 9),
-                          inverted(random_autoregressive_of({"additive_autoregressive", {}, {}, {}},
-                                                            dim, masked, 1, base + 10)),
-                          inverted(random_autoregressive_of(
-                              spline_map("spline_autoregressive", 3, "linear", "softclip"), dim,
-                              masked, 8, base + 11)),
                           random_coupling(alternating_mask(dim, 0), saturating, base + 6),
                       });
+}
+
+FlowRecord rich_flow(Index dim, std::uint64_t seed) {
+  const Program residual{"linear ( silu linear silu linear ) linear", {8, 6, 8}, 0.2};
+  const Program masked{"linear silu linear tanh linear", {12, 12}, 0.15};
+  const std::uint64_t base = 1000 * seed + 100;
+  FlowRecord flow = smooth_flow(dim, seed);
+  const std::vector<LayerRecord> more = {
+      random_coupling_of({"additive_coupling", {}, {}, {}}, alternating_mask(dim, 0), residual, 1,
+                         base + 1),
+      random_autoregressive_of({"affine_autoregressive", {}, {}, {}}, dim, masked, 2, base + 2),
+      inverted(random_autoregressive_of({"additive_autoregressive", {}, {}, {}}, dim, masked, 1,
+                                        base + 3)),
+      random_coupling_of(spline_map("spline_coupling", 4, "linear", "softmax"),
+                         alternating_mask(dim, 1), residual, 11, base + 4),
+      inverted(random_autoregressive_of(
+          spline_map("spline_autoregressive", 3, "linear", "softclip"), dim, masked, 8, base + 5)),
+  };
+  flow.layers.insert(flow.layers.end(), more.begin(), more.end());
+  return flow;
 }
 
 Tensor& array_of(FlowRecord& record, std::size_t layer, const std::string& name) {

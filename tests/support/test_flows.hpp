@@ -74,7 +74,12 @@ FlowRecord diagonal_flow(Index dim, double scale, double shift);
 FlowRecord random_real_nvp(Index dim, Index layers, const ConditionerShape& shape,
                            std::uint64_t seed);
 
-/// Every layer type at least once, defined on all of R^dim. @pre dim >= 2
+/// Affine couplings, permutations, diagonal maps, sigmoid and logit: smooth, and defined on all of
+/// R^dim. @pre dim >= 2
+FlowRecord smooth_flow(Index dim, std::uint64_t seed);
+
+/// Every layer type at least once: smooth_flow and more, splines among it, which are only piecewise
+/// smooth. @pre dim >= 2
 FlowRecord rich_flow(Index dim, std::uint64_t seed);
 
 /// An array of a record that is expected to be there, for tests that damage it.
