@@ -24,19 +24,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from flow_torch import (
+from flow_layers import (
     ACTIVATIONS,
+    AdditiveMap,
     AffineCoupling,
+    AffineMap,
+    Autoregressive,
     Conditioner,
+    Coupling,
     DiagonalAffine,
-    Flow,
     FlowFileError,
+    Inverted,
     Logit,
     Permutation,
+    Program,
     Sigmoid,
-    half_masks,
-    save_flow,
+    SplineMap,
 )
+from flow_torch import Flow, half_masks, save_flow
 from threads import set_threads
 from train_flow import positive
 
@@ -101,7 +106,64 @@ def extra_layers(dim, rng):
         Permutation(rng.permutation(dim)),
         DiagonalAffine(np.full(dim, 0.9), np.full(dim, 0.05)),
         Logit(),
+        *conditioned_layers(dim, rng),
     ]
+
+
+PROGRAM = "linear ( silu linear affine tanh linear ) layer_norm silu linear"
+MASKED_PROGRAM = "linear ( silu linear tanh linear ) silu linear"
+
+
+def conditioned_layers(dim, rng):
+    """Couplings and autoregressive layers of every map, in several parameterisations."""
+    mask = half_masks(dim, 1, rng)[0]
+    order = rng.permutation(dim)
+    additive, spline = AdditiveMap(), SplineMap(5, 3.0)
+    circle = SplineMap(4, 2.5, tails="circular", parameterization="softclip")
+    sigmoid = AffineMap("sigmoid", "before", floor=1e-3)
+    return [
+        conditioned_coupling(mask, additive, rng),
+        conditioned_coupling(1 - mask, spline, rng),
+        conditioned_coupling(mask, circle, rng),
+        conditioned_coupling(1 - mask, AffineMap("softclip", bound=3.0), rng),
+        Inverted(masked_layer(order, sigmoid, rng)),
+        masked_layer(order, AffineMap("tanh", bound=0.5), rng),
+        Inverted(masked_layer(order[::-1], spline, rng)),
+        masked_layer(order, additive, rng),
+    ]
+
+
+def conditioned_coupling(mask, coordinate_map, rng):
+    kept = int(mask.sum())
+    outputs = coordinate_map.parameters * (len(mask) - kept)
+    net = Program(PROGRAM, [kept, 8, 9, 8, outputs]).double().requires_grad_(False)
+    fill(net, rng)
+    return Coupling(mask, coordinate_map, net)
+
+
+def masked_layer(order, coordinate_map, rng):
+    """An autoregressive layer whose weights are masked as MADE's: Germain et al. (2015)."""
+    order = np.array(order)
+    dim = len(order)
+    outputs = coordinate_map.parameters * dim
+    net = Program(MASKED_PROGRAM, [dim, 12, 12, 12, outputs]).double().requires_grad_(False)
+    fill(net, rng)
+    hidden = np.arange(12) % dim
+    degrees = [order + 1, hidden, hidden, hidden, np.tile(order, coordinate_map.parameters)]
+    for linear, below, above in zip(net.maps, degrees[:-1], degrees[1:]):
+        linear.weight.mul_(torch.from_numpy(below[None, :] <= above[:, None]))
+    return Autoregressive(order, coordinate_map, net)
+
+
+def fill(net, rng):
+    """Random weights, the outputs of a size with which flows stay far from the identity and tame."""
+    for linear in net.maps:
+        fan_in = max(1, linear.weight.shape[1])
+        linear.weight.copy_(normals(linear.weight.shape, rng) / fan_in**0.5)
+        linear.bias.copy_(OUTPUT_SPREAD * normals(linear.bias.shape, rng))
+    net.maps[-1].weight.mul_(OUTPUT_SPREAD)
+    for norm in net.norms:
+        norm.add_(0.2 * normals(norm.shape, rng))
 
 
 def shear_flow(strength):

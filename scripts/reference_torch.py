@@ -35,7 +35,8 @@ import torch.autograd.forward_ad as forward_ad
 import torch.nn.functional as F
 from torch import nn
 
-from flow_torch import AffineCoupling, base_log_density, checksum, load_flow, read_records
+from flow_layers import AffineCoupling
+from flow_torch import base_log_density, checksum, load_flow, read_records
 from threads import set_threads
 from train_flow import positive
 

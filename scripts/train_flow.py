@@ -21,15 +21,8 @@ import h5py
 import numpy as np
 import torch
 
-from flow_torch import (
-    ACTIVATIONS,
-    AffineCoupling,
-    Conditioner,
-    DiagonalAffine,
-    Flow,
-    half_masks,
-    save_flow,
-)
+from flow_layers import ACTIVATIONS, AffineCoupling, Conditioner, DiagonalAffine
+from flow_torch import Flow, half_masks, save_flow
 from threads import set_threads
 from toy_sets import toy_set
 
