@@ -48,14 +48,19 @@ void show(const std::string& path, const FlowRecord& record) {
   fmt::print("{}\n  dim          {}\n  base         {}\n  checksum     {}\n", path, record.dim,
              record.base, record.checksum);
   fmt::print("  multiply-adds {} of one forward pass, per chain\n\n", flow.multiply_adds());
-  fmt::print("{:>5}  {:<16} {:>10}  {}\n", "layer", "type", "parameters", "entries");
+  fmt::print("{:>5}  {:<24} {:>10} {:>8} {:>8}  {}\n", "layer", "type", "parameters", "forward",
+             "inverse", "entries");
   std::size_t total = 0;
   for (std::size_t k = 0; k < record.layers.size(); ++k) {
     const LayerRecord& layer = record.layers[k];
     total += parameters(layer);
-    fmt::print("{:>5}  {:<16} {:>10}  {}\n", k, layer.type, parameters(layer), describe(layer));
+    fmt::print("{:>5}  {:<24} {:>10} {:>8} {:>8}  {}\n", k, layer.type, parameters(layer),
+               flow.layer(k).forward_passes(), flow.layer(k).inverse_passes(), describe(layer));
   }
-  fmt::print("{:>5}  {:<16} {:>10}\n\nprovenance\n", "", "all", total);
+  fmt::print("{:>5}  {:<24} {:>10}\n", "", "all", total);
+  fmt::print(
+      "\nforward, inverse: passes through the conditioner that wait for one another; each of "
+      "them\ncomputes only what the coordinate found last changes\n\nprovenance\n");
   for (const auto& [name, value] : record.provenance) fmt::print("  {:<24} {}\n", name, value);
 }
 
