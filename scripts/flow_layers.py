@@ -521,6 +521,67 @@ class DiagonalAffine(nn.Module):
         return cls(torch.from_numpy(scale), torch.from_numpy(shift))
 
 
+class LULinear(nn.Module):
+    """x = L U z + bias, L lower triangular with ones on its diagonal, U upper triangular."""
+
+    type = "lu_linear"
+
+    def __init__(self, lower, upper, bias):
+        super().__init__()
+        self.register_buffer("lower", torch.as_tensor(lower))
+        self.register_buffer("upper", torch.as_tensor(upper))
+        self.register_buffer("bias", torch.as_tensor(bias))
+
+    def _log_det(self, like):
+        return self.upper.diagonal().abs().log().sum().expand(len(like))
+
+    def forward(self, z):
+        return z @ (self.lower @ self.upper).T + self.bias, self._log_det(z)
+
+    def inverse(self, x):
+        y = torch.linalg.solve_triangular(self.lower, (x - self.bias).T, upper=False)
+        return torch.linalg.solve_triangular(self.upper, y, upper=True).T, self._log_det(x)
+
+    def record(self):
+        names = ("lower", "upper", "bias")
+        return LayerRecord(self.type, {}, {name: getattr(self, name).numpy() for name in names})
+
+    @classmethod
+    def from_record(cls, record):
+        lower, upper, bias = (record.arrays[name] for name in ("lower", "upper", "bias"))
+        _expect(record, np.array_equal(lower, np.tril(lower)), "a lower triangular matrix")
+        _expect(record, np.array_equal(upper, np.triu(upper)), "an upper triangular matrix")
+        return cls(torch.from_numpy(lower), torch.from_numpy(upper), torch.from_numpy(bias))
+
+
+class Householder(nn.Module):
+    """x = H_n ... H_1 z, H_k the reflection that turns vector k round."""
+
+    type = "householder"
+
+    def __init__(self, vectors):
+        super().__init__()
+        self.register_buffer("vectors", torch.as_tensor(vectors))
+
+    def _reflect(self, points, vectors):
+        for v in vectors:
+            points = points - 2.0 * (points @ v)[:, None] * v / (v @ v)
+        return points, points.new_zeros(len(points))
+
+    def forward(self, z):
+        return self._reflect(z, self.vectors)
+
+    def inverse(self, x):
+        return self._reflect(x, self.vectors.flip(0))
+
+    def record(self):
+        return LayerRecord(self.type, {}, {"vectors": self.vectors.numpy()})
+
+    @classmethod
+    def from_record(cls, record):
+        return cls(torch.from_numpy(record.arrays["vectors"]))
+
+
 def _log_sigmoid_slope(z):
     """log of the derivative of the sigmoid at z, summed over coordinates, without overflow."""
     return (F.logsigmoid(z) + F.logsigmoid(-z)).sum(dim=1)
@@ -566,8 +627,9 @@ class Logit(nn.Module):
         return cls()
 
 
+PLAIN_LAYERS = (DiagonalAffine, Householder, Logit, LULinear, Permutation, Sigmoid)
 LAYERS = {
-    **{layer.type: layer for layer in (Permutation, DiagonalAffine, Sigmoid, Logit)},
+    **{layer.type: layer for layer in PLAIN_LAYERS},
     **{f"{kind}_coupling": Coupling for kind in MAPS},
     **{f"{kind}_autoregressive": Autoregressive for kind in MAPS},
 }

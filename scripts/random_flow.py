@@ -34,7 +34,9 @@ from flow_layers import (
     Coupling,
     DiagonalAffine,
     FlowFileError,
+    Householder,
     Inverted,
+    LULinear,
     Logit,
     Permutation,
     Program,
@@ -106,8 +108,18 @@ def extra_layers(dim, rng):
         Permutation(rng.permutation(dim)),
         DiagonalAffine(np.full(dim, 0.9), np.full(dim, 0.05)),
         Logit(),
+        lu_linear(dim, rng),
+        Householder(normals((3, dim), rng)),
         *conditioned_layers(dim, rng),
     ]
+
+
+def lu_linear(dim, rng):
+    """Factors near the identity, with signs."""
+    lower, upper = (0.4 / dim**0.5 * rng.standard_normal((dim, dim)) for _ in range(2))
+    signs = np.diag(rng.choice([-1.0, 1.0], dim))
+    bias = rng.standard_normal(dim)
+    return LULinear(np.tril(lower, -1) + np.eye(dim), np.triu(upper, 1) + signs, bias)
 
 
 PROGRAM = "linear ( silu linear affine tanh linear ) layer_norm silu linear"

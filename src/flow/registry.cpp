@@ -9,7 +9,9 @@
 #include "flotilla/flow/diagonal_affine.hpp"
 #include "flotilla/flow/elementwise.hpp"
 #include "flotilla/flow/flow.hpp"
+#include "flotilla/flow/householder.hpp"
 #include "flotilla/flow/inverted.hpp"
+#include "flotilla/flow/lu_linear.hpp"
 #include "flotilla/flow/permutation.hpp"
 
 namespace flotilla {
@@ -36,6 +38,8 @@ constexpr std::array kRegistry = {
     entry<T, AffineAutoregressive>(),
     entry<T, AffineCoupling>(),
     entry<T, DiagonalAffine>(),
+    entry<T, Householder>(),
+    entry<T, LuLinear>(),
     entry<T, Logit>(),
     entry<T, Permutation>(),
     entry<T, Sigmoid>(),

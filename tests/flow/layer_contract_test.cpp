@@ -100,6 +100,8 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
   for (const Index dim : {Index{1}, Index{2}, Index{3}, Index{7}, Index{64}}) {
     const test::Program wide{"linear tanh linear silu linear", {2 * dim, dim + 3}, 0.3};
     const std::string name = "_of_" + std::to_string(dim);
+    all.push_back({"lu_linear" + name, flow_of(dim, {test::random_lu_linear(dim, 41)})});
+    all.push_back({"householder" + name, flow_of(dim, {test::random_householder(dim, 5, 42)})});
     all.push_back({"affine_coupling" + name,
                    flow_of(dim, {test::random_coupling_of({"affine_coupling", {}, {}, {}},
                                                           alternating(dim), wide, 2, 37)})});

@@ -167,6 +167,31 @@ LayerRecord random_permutation(Index dim, std::uint64_t seed) {
   return {"permutation", {}, {}, {{"indices", indices}}};
 }
 
+LayerRecord random_lu_linear(Index dim, std::uint64_t seed) {
+  NumberStream numbers(seed);
+  const double scale = 0.7 / std::sqrt(static_cast<double>(dim));
+  Tensor lower = random_tensor(numbers, {dim, dim}, scale);
+  Tensor upper = random_tensor(numbers, {dim, dim}, scale);
+  for (Index i = 0; i < dim; ++i) {
+    for (Index j = 0; j < dim; ++j) {
+      const auto place = static_cast<std::size_t>(i * dim + j);
+      if (j >= i) lower.values[place] = j == i ? 1.0 : 0.0;
+      if (j < i) upper.values[place] = 0.0;
+      if (j == i) upper.values[place] += numbers.below(2) == 0 ? 1.0 : -1.0;
+    }
+  }
+  for (double& value : upper.values) value = static_cast<double>(static_cast<float>(value));
+  return {"lu_linear",
+          {},
+          {},
+          {{"lower", lower}, {"upper", upper}, {"bias", random_tensor(numbers, {dim}, 1.0)}}};
+}
+
+LayerRecord random_householder(Index dim, Index count, std::uint64_t seed) {
+  NumberStream numbers(seed);
+  return {"householder", {}, {}, {{"vectors", random_tensor(numbers, {count, dim}, 1.0)}}};
+}
+
 LayerRecord sigmoid_layer() {
   return {"sigmoid", {}, {}, {}};
 }
@@ -229,6 +254,8 @@ FlowRecord rich_flow(Index dim, std::uint64_t seed) {
   const std::uint64_t base = 1000 * seed + 100;
   FlowRecord flow = smooth_flow(dim, seed);
   const std::vector<LayerRecord> more = {
+      random_lu_linear(dim, base + 6),
+      random_householder(dim, 3, base + 7),
       random_coupling_of({"additive_coupling", {}, {}, {}}, alternating_mask(dim, 0), residual, 1,
                          base + 1),
       random_autoregressive_of({"affine_autoregressive", {}, {}, {}}, dim, masked, 2, base + 2),

@@ -57,6 +57,9 @@ LayerRecord random_diagonal_affine(Index dim, std::uint64_t seed);
 /// The same scale and shift for every coordinate.
 LayerRecord constant_diagonal_affine(Index dim, double scale, double shift);
 LayerRecord random_permutation(Index dim, std::uint64_t seed);
+/// Factors near the identity, their diagonals of either sign.
+LayerRecord random_lu_linear(Index dim, std::uint64_t seed);
+LayerRecord random_householder(Index dim, Index count, std::uint64_t seed);
 LayerRecord sigmoid_layer();
 LayerRecord logit_layer();
 
