@@ -245,8 +245,9 @@ std::vector<Degrees> degrees_of(const Blueprint& blueprint) {
   for (const LinearArrays& linear : blueprint.linears) {
     degrees.emplace_back(static_cast<std::size_t>(linear.rows), 0);
   }
-  // A connection can raise what stands before it: once more for each linear map is always enough.
-  for (std::size_t round = 0; round <= blueprint.linears.size(); ++round) {
+  // A connection can raise what stands before it, so this goes on until nothing changes.
+  for (std::vector<Degrees> before; before != degrees;) {
+    before = degrees;
     std::size_t kept = 0;
     for_each_operation(blueprint, [&](const Operation& operation, std::size_t k) {
       if (operation.kind == Kind::kLinear) {

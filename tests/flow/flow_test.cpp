@@ -138,6 +138,110 @@ TEST(Flow, NamesTheArrayAndElementThatIsNotFinite) {
   EXPECT_EQ(tested, 3);
 }
 
+/// A flow of one layer in five dimensions.
+FlowRecord alone(LayerRecord layer) {
+  return test::flow_of(5, {std::move(layer)});
+}
+
+LayerRecord masked_layer(const std::string& network = "linear tanh linear tanh linear") {
+  return test::random_autoregressive_of({"affine_autoregressive", {}, {}, {}}, 5,
+                                        {network, {10, 10}, 0.5}, 2, 3);
+}
+
+TEST(Flow, NamesTheOrderThatIsNoPermutation) {
+  EXPECT_EQ(refusal(alone(masked_layer())), "no InputError");
+  int tested = 0;
+  for (const double bad : {1.0, 5.0}) {
+    FlowRecord record = alone(masked_layer());
+    std::vector<double>& order = test::array_of(record, 0, "order").values;
+    order = {1.0, 0.0, 2.0, 3.0, bad};
+    expect_phrases(refusal(record), {"layer 0 (affine_autoregressive)", "order", "element 4"});
+    ++tested;
+  }
+  EXPECT_EQ(tested, 2);
+}
+
+TEST(Flow, NamesTheCoordinateThatSeesWhatItMustNot) {
+  FlowRecord record = alone(masked_layer());
+  test::array_of(record, 0, "order").values = {0, 1, 2, 3, 4};
+  for (const char* name : {"weight_0", "weight_1", "weight_2"}) {
+    for (double& value : test::array_of(record, 0, name).values) value = 0.0;
+  }
+  EXPECT_EQ(refusal(record), "no InputError");
+  // Input 3 -> hidden 7 -> hidden 2 -> the shift of coordinate 3: itself.
+  test::array_of(record, 0, "weight_0").values[7 * 5 + 3] = 0.25;
+  test::array_of(record, 0, "weight_1").values[2 * 10 + 7] = 0.25;
+  EXPECT_EQ(refusal(record), "no InputError");
+  test::array_of(record, 0, "weight_2").values[(5 + 3) * 10 + 2] = 0.25;
+  expect_phrases(refusal(record), {"layer 0 (affine_autoregressive)", "not autoregressive",
+                                   "coordinate of order 3 depends on the one of order 3"});
+}
+
+TEST(Flow, NamesWhatAnAutoregressiveConditionerCannotHave) {
+  expect_phrases(refusal(alone(masked_layer("linear layer_norm tanh linear tanh linear"))),
+                 {"layer 0 (affine_autoregressive)", "layer_norm"});
+  expect_phrases(refusal(alone(masked_layer("linear tanh linear tanh linear tanh"))),
+                 {"layer 0 (affine_autoregressive)", "end with linear"});
+}
+
+TEST(Flow, NamesTheMistakeInAProgram) {
+  const std::vector<std::pair<std::string, std::string>> mistakes = {
+      {"linear cube linear", "'cube' is unknown"},
+      {"linear  tanh linear", "'' is unknown"},
+      {"", "'' is unknown"},
+      {"tanh linear linear", "begin with linear"},
+      {"linear ( ( tanh linear ) ) linear", "close the first one"},
+      {"linear tanh ) linear", "without its ("},
+      {"linear ( tanh linear", "without its )"},
+      {"linear ( tanh linear )", "after its last residual connection"},
+      {"linear ( tanh linear ) linear", "equal widths but joins 6 and 7"},
+      {"linear affine tanh linear linear linear", "weight_3"},
+  };
+  std::size_t tested = 0;
+  for (const auto& [network, phrase] : mistakes) {
+    LayerRecord layer =
+        test::random_coupling_of({"additive_coupling", {}, {}, {}}, {1, 0, 0, 1, 0},
+                                 {"linear affine linear linear", {6, 7}, 0.5}, 1, 4);
+    layer.texts["network"] = network;
+    expect_phrases(refusal(alone(layer)), {"layer 0 (additive_coupling)", phrase});
+    ++tested;
+  }
+  EXPECT_EQ(tested, mistakes.size());
+}
+
+TEST(Flow, NamesTheDirectionThatItDoesNotKnow) {
+  LayerRecord layer = test::random_permutation(5, 1);
+  layer.texts["direction"] = "sideways";
+  expect_phrases(refusal(alone(layer)),
+                 {"layer 0 (permutation)", "direction", "forward, inverse", "sideways"});
+}
+
+TEST(Flow, NamesTheFactorThatIsNotTriangularOrIsSingular) {
+  FlowRecord record = alone(test::random_lu_linear(5, 2));
+  test::array_of(record, 0, "lower").values[1] = 0.5;
+  expect_phrases(refusal(record), {"layer 0 (lu_linear)", "lower", "0.5 at (0, 1)"});
+  record = alone(test::random_lu_linear(5, 2));
+  test::array_of(record, 0, "upper").values[5] = 0.5;
+  expect_phrases(refusal(record), {"layer 0 (lu_linear)", "upper", "0.5 at (1, 0)"});
+  record = alone(test::random_lu_linear(5, 2));
+  test::array_of(record, 0, "upper").values[12] = 0.0;
+  expect_phrases(refusal(record), {"layer 0 (lu_linear)", "singular", "zero at 2"});
+  record = alone(test::random_lu_linear(5, 2));
+  test::array_of(record, 0, "lower").values[18] = 2.0;
+  expect_phrases(refusal(record), {"layer 0 (lu_linear)", "ones on its diagonal", "2 at 3"});
+}
+
+TEST(Flow, NamesTheReflectionWithoutADirection) {
+  FlowRecord record = alone(test::random_householder(5, 2, 2));
+  std::vector<double>& vectors = test::array_of(record, 0, "vectors").values;
+  std::fill(vectors.begin() + 5, vectors.end(), 0.0);
+  expect_phrases(refusal(record), {"layer 0 (householder)", "length 0 at 1"});
+  test::array_of(record, 0, "vectors") = {{10}, std::vector<double>(10, 1.0)};
+  expect_phrases(refusal(record), {"layer 0 (householder)", "[count x 5]", "[10]"});
+  test::array_of(record, 0, "vectors") = {{0, 5}, {}};
+  expect_phrases(refusal(record), {"layer 0 (householder)", "[0 x 5]"});
+}
+
 // A record need not come from a file.
 TEST(Flow, NamesTheArrayWhoseValuesAreNotAsManyAsItsShapeSays) {
   const FlowRecord complete = sound();
