@@ -554,6 +554,59 @@ class LULinear(nn.Module):
         return cls(torch.from_numpy(lower), torch.from_numpy(upper), torch.from_numpy(bias))
 
 
+class Planar(nn.Module):
+    """x = z + u h(w.z + b), h = tanh or leaky relu.  Rezende & Mohamed (2015)."""
+
+    type = "planar"
+
+    def __init__(self, u, w, b, activation="tanh", negative_slope=0.01):
+        super().__init__()
+        self.register_buffer("u", torch.as_tensor(u))
+        self.register_buffer("w", torch.as_tensor(w))
+        self.b, self.activation, self.negative_slope = float(b), activation, negative_slope
+
+    def _bend(self, inputs):
+        """h and its slope."""
+        if self.activation == "tanh":
+            h = torch.tanh(inputs)
+            return h, 1.0 - h**2
+        below = torch.full_like(inputs, self.negative_slope)
+        slope = torch.where(inputs > 0.0, torch.ones_like(inputs), below)
+        return slope * inputs, slope
+
+    def forward(self, z):
+        h, slope = self._bend(z @ self.w + self.b)
+        return z + h[:, None] * self.u, torch.log1p(self.w @ self.u * slope)
+
+    def inverse(self, x):
+        """By bisection on a = w.z, then one Newton step, which autograd can follow."""
+        overlap, image = self.w @ self.u, x @ self.w
+        with torch.no_grad():
+            reach = 1.0 + overlap.abs() * (1.0 + image.abs() + abs(self.b))
+            low, high = image - reach, image + reach
+            for _ in range(200):
+                a = 0.5 * (low + high)
+                above = a + overlap * self._bend(a + self.b)[0] > image
+                low, high = torch.where(above, low, a), torch.where(above, a, high)
+        h, slope = self._bend(a + self.b)
+        a = a - (a + overlap * h - image) / (1.0 + overlap * slope)
+        z = x - self._bend(a + self.b)[0][:, None] * self.u
+        return z, self.forward(z)[1]
+
+    def record(self):
+        attributes = {"activation": self.activation, "b": self.b}
+        if self.activation == "leaky_relu":
+            attributes["negative_slope"] = float(self.negative_slope)
+        return LayerRecord(self.type, attributes, {"u": self.u.numpy(), "w": self.w.numpy()})
+
+    @classmethod
+    def from_record(cls, record):
+        options = {k: v for k, v in record.attributes.items() if k != "direction"}
+        u, w = (torch.from_numpy(record.arrays[name]) for name in ("u", "w"))
+        _expect(record, u.shape == w.shape, "u and w of the same size")
+        return cls(u, w, **options)
+
+
 class Householder(nn.Module):
     """x = H_n ... H_1 z, H_k the reflection that turns vector k round."""
 
@@ -627,7 +680,7 @@ class Logit(nn.Module):
         return cls()
 
 
-PLAIN_LAYERS = (DiagonalAffine, Householder, Logit, LULinear, Permutation, Sigmoid)
+PLAIN_LAYERS = (DiagonalAffine, Householder, Logit, LULinear, Permutation, Planar, Sigmoid)
 LAYERS = {
     **{layer.type: layer for layer in PLAIN_LAYERS},
     **{f"{kind}_coupling": Coupling for kind in MAPS},

@@ -39,6 +39,7 @@ from flow_layers import (
     LULinear,
     Logit,
     Permutation,
+    Planar,
     Program,
     Sigmoid,
     SplineMap,
@@ -110,8 +111,17 @@ def extra_layers(dim, rng):
         Logit(),
         lu_linear(dim, rng),
         Householder(normals((3, dim), rng)),
+        planar(dim, "tanh", rng),
+        Inverted(planar(dim, "leaky_relu", rng)),
         *conditioned_layers(dim, rng),
     ]
+
+
+def planar(dim, activation, rng):
+    """A bend of moderate strength, w.u = 0.5, across a random direction."""
+    w, across = normals((2, dim), rng)
+    u = 0.2 * (across - (across @ w) / (w @ w) * w) + 0.5 * w / (w @ w)
+    return Planar(u, w, 0.3, activation)
 
 
 def lu_linear(dim, rng):

@@ -161,7 +161,7 @@ inline T softplus(T x) {
   const T magnitude = x < T{0} ? -x : x;
   const T above = x > T{0} ? x : T{0};
   const T tail = static_cast<T>(log1p(static_cast<double>(exp(-magnitude))));
-  return x == x ? above + tail : x;
+  return above + tail;
 }
 
 /// sin and cos of a whole turn's fraction: of 2 pi u.

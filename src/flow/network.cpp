@@ -54,6 +54,15 @@ void scale_rows(const std::vector<T>& scale, Rows rows, Batch<T>& values) {
 }
 
 template <typename T>
+void shift_rows(const std::vector<T>& shift, Rows rows, Batch<T>& values) {
+  for (Index i = rows.first; i < rows.end; ++i) {
+    T* value = values.row(i);
+    const T addend = shift[static_cast<std::size_t>(i)];
+    for (Index c = 0; c < values.stride(); ++c) value[c] += addend;
+  }
+}
+
+template <typename T>
 void copy_rows(const Batch<T>& from, Rows rows, Batch<T>& to) {
   if (rows.first == rows.end) return;
   std::copy_n(from.row(rows.first), (rows.end - rows.first) * from.stride(), to.row(rows.first));
@@ -282,6 +291,32 @@ void Network<T>::normalise_direction(const Operation& operation, const Tape<T>& 
   }
 }
 
+template <typename T>
+const typename Network<T>::Part& Network<T>::part_of(const Operation& operation,
+                                                     Index slice) const {
+  const Linear& linear = linears_[operation.array];
+  return slice == kWhole ? linear.whole : linear.slices[static_cast<std::size_t>(slice)];
+}
+
+/// result <- linear map of source, then the activation that follows it, if one does.
+template <typename T>
+void Network<T>::run_linear(const Part& part, const Operation& operation,
+                            const Operation* activation, const Batch<T>& source, Batch<T>& result,
+                            Tape<T>& tape, std::size_t first_slot) const {
+  const std::vector<T>& biases = linears_[operation.array].bias;
+  const Index count = source.stride();
+  Batch<T>* derivative =
+      activation == nullptr ? nullptr : &tape.recorded(first_slot + activation->slot);
+  multiply(part.matrix, source, part.first_col, result, part.first_row, [&](Index row) {
+    T* value = result.row(row);
+    const T bias = biases[static_cast<std::size_t>(row)];
+    for (Index c = 0; c < count; ++c) value[c] += bias;
+    if (derivative != nullptr) {
+      activate(activation->activation, value, derivative->row(row), count);
+    }
+  });
+}
+
 // An activation behind a linear map is applied row by row while the product's panel is in the first
 // cache; any other operation makes a pass of its own.
 template <typename T>
@@ -289,27 +324,19 @@ void Network<T>::run_forward(Index slice, const Batch<T>& in, Batch<T>& out, Tap
                              std::size_t first_slot) const {
   const Index count = in.stride();
   const Batch<T>* source = &in;
-  Batch<T>* current = nullptr;
+  Batch<T>* current = &out;
   Rows rows;
   Batch<T>& kept = tape.scratch(linears_.size() - 1);
   for (std::size_t i = 0; i < program_.size(); ++i) {
     const Operation& operation = program_[i];
     switch (operation.kind) {
       case Kind::kLinear: {
-        const Linear& linear = linears_[operation.array];
-        const Part& part =
-            slice == kWhole ? linear.whole : linear.slices[static_cast<std::size_t>(slice)];
-        current = is_last(operation) ? &out : &tape.scratch(operation.array);
-        rows = {part.first_row, part.first_row + part.matrix.rows()};
         const bool fused = i + 1 < program_.size() && program_[i + 1].kind == Kind::kActivation;
-        multiply(part.matrix, *source, part.first_col, *current, part.first_row, [&](Index row) {
-          T* value = current->row(row);
-          const T bias = linear.bias[static_cast<std::size_t>(row)];
-          for (Index c = 0; c < count; ++c) value[c] += bias;
-          if (!fused) return;
-          const Operation& next = program_[i + 1];
-          activate(next.activation, value, tape.recorded(first_slot + next.slot).row(row), count);
-        });
+        current = is_last(operation) ? &out : &tape.scratch(operation.array);
+        const Part& part = part_of(operation, slice);
+        rows = {part.first_row, part.first_row + part.matrix.rows()};
+        run_linear(part, operation, fused ? &program_[i + 1] : nullptr, *source, *current, tape,
+                   first_slot);
         if (fused) ++i;
         source = current;
         break;
@@ -320,16 +347,10 @@ void Network<T>::run_forward(Index slice, const Batch<T>& in, Batch<T>& out, Tap
                    tape.recorded(first_slot + operation.slot).row(row), count);
         }
         break;
-      case Kind::kAffine: {
-        const Norm& norm = norms_[operation.array];
-        for (Index row = rows.first; row < rows.end; ++row) {
-          T* value = current->row(row);
-          const T scale = norm.scale[static_cast<std::size_t>(row)];
-          const T shift = norm.shift[static_cast<std::size_t>(row)];
-          for (Index c = 0; c < count; ++c) value[c] = scale * value[c] + shift;
-        }
+      case Kind::kAffine:
+        scale_rows(norms_[operation.array].scale, rows, *current);
+        shift_rows(norms_[operation.array].shift, rows, *current);
         break;
-      }
       case Kind::kLayerNorm:
         normalise(operation, *current, tape, first_slot);
         break;
@@ -347,16 +368,14 @@ template <typename T>
 void Network<T>::run_tangent(Index slice, const Tape<T>& tape, std::size_t first_slot,
                              const Batch<T>& in, Batch<T>& out) const {
   const Batch<T>* source = &in;
-  Batch<T>* current = nullptr;
+  Batch<T>* current = &out;
   Rows rows;
   Batch<T>& kept = tape.scratch(linears_.size() - 1);
   for (std::size_t i = 0; i < program_.size(); ++i) {
     const Operation& operation = program_[i];
     switch (operation.kind) {
       case Kind::kLinear: {
-        const Linear& linear = linears_[operation.array];
-        const Part& part =
-            slice == kWhole ? linear.whole : linear.slices[static_cast<std::size_t>(slice)];
+        const Part& part = part_of(operation, slice);
         current = is_last(operation) ? &out : &tape.scratch(operation.array);
         rows = {part.first_row, part.first_row + part.matrix.rows()};
         const bool fused = i + 1 < program_.size() && program_[i + 1].kind == Kind::kActivation;

@@ -13,6 +13,7 @@
 #include "flotilla/flow/inverted.hpp"
 #include "flotilla/flow/lu_linear.hpp"
 #include "flotilla/flow/permutation.hpp"
+#include "flotilla/flow/planar.hpp"
 
 namespace flotilla {
 namespace {
@@ -42,6 +43,7 @@ constexpr std::array kRegistry = {
     entry<T, LuLinear>(),
     entry<T, Logit>(),
     entry<T, Permutation>(),
+    entry<T, Planar>(),
     entry<T, Sigmoid>(),
     entry<T, SplineAutoregressive>(),
     entry<T, SplineCoupling>(),

@@ -78,8 +78,8 @@ TEST(Flow, IsTheCompositionOfItsLayers) {
 
 TEST(Flow, NamesAnUnknownLayerTypeAndTheKnownOnes) {
   FlowRecord record = sound();
-  record.layers[2].type = "planar";
-  expect_phrases(refusal(record), {"layer 2 (planar)", "unknown", "affine_coupling",
+  record.layers[2].type = "spiral";
+  expect_phrases(refusal(record), {"layer 2 (spiral)", "unknown", "affine_coupling",
                                    "diagonal_affine", "logit", "permutation", "sigmoid"});
 }
 
@@ -240,6 +240,15 @@ TEST(Flow, NamesTheReflectionWithoutADirection) {
   expect_phrases(refusal(record), {"layer 0 (householder)", "[count x 5]", "[10]"});
   test::array_of(record, 0, "vectors") = {{0, 5}, {}};
   expect_phrases(refusal(record), {"layer 0 (householder)", "[0 x 5]"});
+}
+
+TEST(Flow, NamesThePlanarMapThatHasNoInverse) {
+  EXPECT_EQ(refusal(alone(test::random_planar(5, "tanh", -0.99, 1))), "no InputError");
+  expect_phrases(refusal(alone(test::random_planar(5, "tanh", -1.5, 1))),
+                 {"layer 0 (planar)", "no inverse", "exceed -1 but reaches -1."});
+  FlowRecord record = alone(test::random_planar(5, "leaky_relu", 0.5, 1));
+  record.layers[0].numbers["negative_slope"] = -4.0;
+  expect_phrases(refusal(record), {"layer 0 (planar)", "no inverse", "reaches -"});
 }
 
 // A record need not come from a file.

@@ -101,6 +101,14 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
     const test::Program wide{"linear tanh linear silu linear", {2 * dim, dim + 3}, 0.3};
     const std::string name = "_of_" + std::to_string(dim);
     all.push_back({"lu_linear" + name, flow_of(dim, {test::random_lu_linear(dim, 41)})});
+    for (const double overlap : {-0.875, 0.5, 4.0}) {
+      const std::string strength = overlap < 0.0 ? "_shrinks" : overlap > 1.0 ? "_stretches" : "";
+      all.push_back({"planar" + strength + name,
+                     flow_of(dim, {test::random_planar(dim, "tanh", overlap, 43)})});
+      all.push_back({"planar_leaky" + strength + name,
+                     flow_of(dim, {test::random_planar(dim, "leaky_relu", overlap, 44)}), false,
+                     true});
+    }
     all.push_back({"householder" + name, flow_of(dim, {test::random_householder(dim, 5, 42)})});
     all.push_back({"affine_coupling" + name,
                    flow_of(dim, {test::random_coupling_of({"affine_coupling", {}, {}, {}},

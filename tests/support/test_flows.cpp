@@ -192,6 +192,21 @@ LayerRecord random_householder(Index dim, Index count, std::uint64_t seed) {
   return {"householder", {}, {}, {{"vectors", random_tensor(numbers, {count, dim}, 1.0)}}};
 }
 
+LayerRecord random_planar(Index dim, const std::string& activation, double overlap,
+                          std::uint64_t seed) {
+  NumberStream numbers(seed);
+  const Tensor w = random_tensor(numbers, {dim}, 1.0);
+  double square = 0.0;
+  for (const double value : w.values) square += value * value;
+  Tensor u = w;
+  for (double& value : u.values) {
+    value = static_cast<double>(static_cast<float>(value * overlap / square));
+  }
+  LayerRecord layer{"planar", {{"activation", activation}}, {{"b", 0.25}}, {{"u", u}, {"w", w}}};
+  if (activation == "leaky_relu") layer.numbers["negative_slope"] = 0.125;
+  return layer;
+}
+
 LayerRecord sigmoid_layer() {
   return {"sigmoid", {}, {}, {}};
 }
@@ -256,6 +271,7 @@ FlowRecord rich_flow(Index dim, std::uint64_t seed) {
   const std::vector<LayerRecord> more = {
       random_lu_linear(dim, base + 6),
       random_householder(dim, 3, base + 7),
+      random_planar(dim, "tanh", 0.75, base + 8),
       random_coupling_of({"additive_coupling", {}, {}, {}}, alternating_mask(dim, 0), residual, 1,
                          base + 1),
       random_autoregressive_of({"affine_autoregressive", {}, {}, {}}, dim, masked, 2, base + 2),

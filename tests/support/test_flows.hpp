@@ -60,6 +60,9 @@ LayerRecord random_permutation(Index dim, std::uint64_t seed);
 /// Factors near the identity, their diagonals of either sign.
 LayerRecord random_lu_linear(Index dim, std::uint64_t seed);
 LayerRecord random_householder(Index dim, Index count, std::uint64_t seed);
+/// A planar flow with w.u = overlap.
+LayerRecord random_planar(Index dim, const std::string& activation, double overlap,
+                          std::uint64_t seed);
 LayerRecord sigmoid_layer();
 LayerRecord logit_layer();
 

@@ -118,6 +118,10 @@ class Network {
   void lay_out();
   bool is_last(const Operation& operation) const { return operation.array + 1 == linears_.size(); }
 
+  const Part& part_of(const Operation& operation, Index slice) const;
+  void run_linear(const Part& part, const Operation& operation, const Operation* activation,
+                  const Batch<T>& source, Batch<T>& result, Tape<T>& tape,
+                  std::size_t first_slot) const;
   void run_forward(Index slice, const Batch<T>& in, Batch<T>& out, Tape<T>& tape,
                    std::size_t first_slot) const;
   void run_tangent(Index slice, const Tape<T>& tape, std::size_t first_slot, const Batch<T>& in,
