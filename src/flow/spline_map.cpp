@@ -321,9 +321,10 @@ void SplineMap<T>::fill(const T* theta, const Bin& bin, const Partials& partials
 template <typename T>
 void SplineMap<T>::forward(const T* theta, T* record, T* value, double* log_det,
                            Index count) const {
-  Bin bin;
-  Partials partials;
-  Block image;
+  // Filled block by block; clearing its 16 KiB first would cost a fifth of the call.
+  Bin bin;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  Partials partials{};
+  Block image{};
   for (Index begin = 0; begin < count; begin += kColumnBlock) {
     T* u = value + begin;
     find(theta + begin, count, u, false, bin);
@@ -363,9 +364,10 @@ void SplineMap<T>::solve(const T* y, Bin& bin) const {
 template <typename T>
 void SplineMap<T>::inverse(const T* theta, T* record, T* value, double* log_det,
                            Index count) const {
-  Bin bin;
-  Partials partials;
-  Block image;
+  // Filled block by block; clearing its 16 KiB first would cost a fifth of the call.
+  Bin bin;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  Partials partials{};
+  Block image{};
   for (Index begin = 0; begin < count; begin += kColumnBlock) {
     T* y = value + begin;
     find(theta + begin, count, y, true, bin);
