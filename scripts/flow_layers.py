@@ -262,9 +262,7 @@ class SplineMap:
             slopes = self.min_derivative + F.softplus(raw)
         if self.tails == "circular":
             return torch.cat([slopes, slopes[:, :1]], dim=1)
-        end = torch.ones_like(raw[:, :1]) if self.bins > 1 else raw.new_ones(
-            (len(raw), 1, raw.shape[2])
-        )
+        end = raw.new_ones((len(raw), 1, raw.shape[2]))
         return torch.cat([end, slopes, end], dim=1)
 
     def _bin(self, value, theta, by_height):

@@ -9,9 +9,9 @@ The couplings have random weights, scaled layer by layer until their outputs, lo
 spread by 0.3 over standard normal draws (less where the tails are heavy): nonlinear, far from the
 identity, and invertible in single precision.  A flow that is not is refused.
 
---extras puts the other types of layers first: a diagonal affine, a permutation, and a logit that
-undoes a sigmoid after the unit interval was shrunk between the two.  So every type adds to the log
-determinant; but the image of such a flow is not the whole space: invert only f(z).
+--extras puts layers of every other type first: a logit that undoes a sigmoid after the unit interval
+was shrunk between the two, linear and planar maps, couplings and autoregressive layers of every map,
+some the other way round.  The image of such a flow is not the whole space: invert only f(z).
 
 --shear writes x1 = z1, x2 = z2 exp(A z1): log|det dx/dz| = A z1, and every moment is a formula.
 """

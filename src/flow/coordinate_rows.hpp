@@ -1,6 +1,8 @@
 #pragma once
 
-// The rows of one coordinate in a batch that holds several for each.
+// Where the rows of a coordinate stand, in a batch that holds several for each.
+
+#include <vector>
 
 #include "flotilla/core/batch.hpp"
 
@@ -12,8 +14,10 @@ auto* rows_of(AnyBatch& batch, Index i, Index rows) {
   return rows == 0 ? nullptr : batch.row(i * rows);
 }
 
-/// The outputs of a conditioner, coordinate by coordinate, of a file that holds them parameter by
-/// parameter: output i * parameters + p is the file's p * coordinates[i's own number] + ...
+/// A conditioner's outputs in the order of these coordinates, the parameters of each together;
+/// files have the first parameter of all coordinates, then the second of all.
+///
+/// @return  for each output, its number in the file
 inline std::vector<Index> by_coordinate(const std::vector<Index>& coordinates, Index parameters) {
   const auto count = static_cast<Index>(coordinates.size());
   std::vector<Index> outputs;
