@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Normalizing flows as PyTorch modules, and the flow file (format version 1) that holds them.
 
-A flow is a map x = f(z) from the latent space to the data space; z ~ N(0, I).  Arrays are
+A flow is a map x = f(z) from the latent space to the data space; z ~ its base density.  Arrays are
 [draw x coordinate], log determinants are [draw], in nats, and always those of the *sampling*
 direction: log|det dx/dz|, whichever way a layer was entered.
 
@@ -15,7 +15,6 @@ direction: log|det dx/dz|, whichever way a layer was entered.
 
 import copy
 import hashlib
-import math
 import os
 from datetime import datetime, timezone
 from typing import NamedTuple
@@ -25,6 +24,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from flow_bases import BASES, StandardNormal
 from flow_layers import LAYERS, FlowFileError, LayerRecord, layer_from_record
 
 FORMAT = "flotilla-flow"
@@ -35,9 +35,11 @@ GOLDEN_DRAWS = 32
 class Flow(nn.Module):
     """Layers composed in the sampling direction: the first acts on z, the last yields x."""
 
-    def __init__(self, dim, layers):
+    def __init__(self, dim, layers, base=None):
+        """`base` is the density of z, N(0, I) where none is given."""
         super().__init__()
         self.dim = dim
+        self.base = base or StandardNormal(dim)
         self.layers = nn.ModuleList(layers)
 
     def forward(self, z):
@@ -57,15 +59,10 @@ class Flow(nn.Module):
     def log_density(self, x):
         """log q_X(x), the density that the flow learnt, in nats."""
         z, log_det = self.inverse(x)
-        return base_log_density(z) - log_det
+        return self.base.log_density(z) - log_det
 
     def records(self):
         return [layer.record() for layer in self.layers]
-
-
-def base_log_density(z):
-    """log q_Z(z) of the standard normal base, normalised, in nats."""
-    return -0.5 * (z * z).sum(dim=1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
 
 
 def half_masks(dim, layers, rng):
@@ -116,11 +113,18 @@ def log_det_gradient(flow, z):
     return gradient
 
 
+def base_score(base, z):
+    """Gradient of log q_Z(z), [n x dim]."""
+    z = z.detach().requires_grad_()
+    return torch.autograd.grad(base.log_density(z).sum(), z)[0]
+
+
 def golden_values(flow, draws=GOLDEN_DRAWS, seed=20240229):
     """What any reader of the file must reproduce, computed in double precision."""
     flow = copy.deepcopy(flow).double()
     rng = np.random.default_rng(seed)
-    z = torch.from_numpy(rng.standard_normal((draws, flow.dim)))
+    generator = torch.Generator().manual_seed(seed)
+    z = flow.base.sample(draws, generator, torch.float64)
     tangent = torch.from_numpy(rng.standard_normal((draws, flow.dim)))
     (x, log_det), (jvp, _) = torch.autograd.functional.jvp(flow, z, tangent)
     golden = {
@@ -130,13 +134,15 @@ def golden_values(flow, draws=GOLDEN_DRAWS, seed=20240229):
         "log_det_gradient": log_det_gradient(flow, z),
         "tangent": tangent,
         "jvp": jvp,
+        "base_log_density": flow.base.log_density(z),
+        "base_score": base_score(flow.base, z),
     }
     golden = {name: value.numpy() for name, value in golden.items()}
     for name, value in golden.items():
         if not np.all(np.isfinite(value)):
             raise FlowFileError(
                 f"expected finite golden values, found NaN or infinity in {name}: "
-                "the flow overflows on standard normal draws and is not worth saving"
+                "the flow overflows on draws of its base density and is not worth saving"
             )
     return golden
 
@@ -144,12 +150,12 @@ def golden_values(flow, draws=GOLDEN_DRAWS, seed=20240229):
 # --- The flow file ------------------------------------------------------------------------------
 
 
-def checksum(dim, records):
-    """SHA-256 of what determines the map: layers, their attributes and arrays, all as float64."""
+def checksum(dim, base, records):
+    """SHA-256 of what determines the draws: base density and layers, with attributes and arrays."""
     digest = hashlib.sha256()
-    digest.update(b"flotilla-flow 1\ndim %d\nbase standard_normal\n" % dim)
-    for record in records:
-        digest.update(b"layer %s\n" % record.type.encode())
+    digest.update(b"flotilla-flow 1\ndim %d\n" % dim)
+    for what, record in [(b"base", base), *((b"layer", record) for record in records)]:
+        digest.update(b"%s %s\n" % (what, record.type.encode()))
         for name, value in sorted(record.attributes.items()):
             if isinstance(value, str):
                 digest.update(b"text %s=%s\n" % (name.encode(), value.encode()))
@@ -166,14 +172,14 @@ def checksum(dim, records):
 def save_flow(path, flow, provenance):
     """Writes the flow, its golden values and its checksum; the file appears whole or not at all."""
     flow = copy.deepcopy(flow).cpu()
-    records, golden = flow.records(), golden_values(flow)
+    base, records, golden = flow.base.record(), flow.records(), golden_values(flow)
     partial = f"{path}.partial"
     with h5py.File(partial, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["format_version"] = np.int64(FORMAT_VERSION)
         file.attrs["dim"] = np.int64(flow.dim)
-        file.attrs["checksum"] = checksum(flow.dim, records)
-        file.create_group("base").attrs["type"] = "standard_normal"
+        file.attrs["checksum"] = checksum(flow.dim, base, records)
+        _write_layer(file.create_group("base"), base)
         for i, record in enumerate(records):
             _write_layer(file.create_group(f"layers/{i:04d}"), record)
         for name, value in golden.items():
@@ -193,8 +199,12 @@ def _write_layer(group, record):
 
 def load_flow(path, dtype=torch.float32):
     """The flow in `path`, checksum verified, its parameters in `dtype` and not requiring grad."""
-    dim, records = read_records(path)
+    dim, base, records = read_records(path)
     layers = []
+    if base.type not in BASES:
+        raise FlowFileError(
+            f"{path}: expected a base density among {', '.join(BASES)}, found '{base.type}'"
+        )
     for i, record in enumerate(records):
         if record.type not in LAYERS:
             raise FlowFileError(
@@ -210,11 +220,12 @@ def load_flow(path, dtype=torch.float32):
             ) from None
         except (FlowFileError, TypeError) as problem:
             raise FlowFileError(f"{path}: layer {i} ({record.type}): {problem}") from None
-    return Flow(dim, layers).to(dtype).requires_grad_(False).eval()
+    flow = Flow(dim, layers, BASES[base.type].from_record(base, dim))
+    return flow.to(dtype).requires_grad_(False).eval()
 
 
 def read_records(path):
-    """(dim, layer records) of a flow file whose checksum holds."""
+    """(dim, base record, layer records) of a flow file whose checksum holds."""
     try:
         with h5py.File(path, "r") as file:
             found = _text(file.attrs.get("format", "nothing")), file.attrs.get("format_version")
@@ -224,17 +235,18 @@ def read_records(path):
                     f"found {found[0]} version {found[1]}; write it with train_flow.py"
                 )
             dim = int(file.attrs["dim"])
+            base = _read_layer(file["base"])
             names = [f"{i:04d}" for i in range(len(file["layers"]))]
             records = [_read_layer(file["layers"][name]) for name in names]
             stored = _text(file.attrs["checksum"])
     except (OSError, KeyError) as problem:
         raise FlowFileError(f"{path}: expected a readable flow file, found: {problem}") from None
-    if stored != checksum(dim, records):
+    if stored != checksum(dim, base, records):
         raise FlowFileError(
-            f"{path}: expected checksum {stored}, found {checksum(dim, records)}; "
+            f"{path}: expected checksum {stored}, found {checksum(dim, base, records)}; "
             "the file was changed after it was written: get or train it again"
         )
-    return dim, records
+    return dim, base, records
 
 
 def _read_layer(group):

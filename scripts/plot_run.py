@@ -4,7 +4,7 @@
     plot_run.py run.h5                       writes run.png
     plot_run.py run.h5 -o figure.png --flow two_moons.h5
 
-In two dimensions the first row has the naive draws x = f(z), z ~ N(0, I), beside as many of the
+In two dimensions the first row has the naive draws x = f(z), z ~ q_Z, beside as many of the
 run's, both over the log density that the flow learnt, log q_X, and the run's latent points over
 l(z) = log|det J(z)|.  Below, for the first coordinates in any dimension, traces of a few chains
 and marginals, and at the bottom acceptance rate and step size over the windows of warm-up.  Of an
@@ -180,7 +180,7 @@ def find_flow(run, given):
 def naive_draws(flow, run):
     """(z, x) of as many draws of the flow as are shown of the run; first coordinates only."""
     generator = torch.Generator().manual_seed(int(run.facts.get("seed", 0)))
-    z = torch.randn(len(run.x), flow.dim, generator=generator)
+    z = flow.base.sample(len(run.x), generator, torch.float32)
     x = torch.cat([flow(part)[0][:, : run.x.shape[1]] for part in z.split(1024)])
     return z.numpy(), x.numpy()
 
@@ -237,7 +237,7 @@ def draw_plane(figure, row, flow, run, naive):
     low, high = square(*limits(x, run.x))
     u, v, log_density = on_grid(flow.log_density, low, high)
     relative = np.clip(log_density - np.nanmax(log_density), LOWEST_DENSITY, 0)
-    titles = ("naive draws, $x = f(z)$, $z \\sim N(0, I)$", "draws of the run")
+    titles = ("naive draws, $x = f(z)$, $z \\sim q_Z$", "draws of the run")
     for i, (points, colour, title) in enumerate(zip((x, run.x), (NAIVE, RUN), titles)):
         axes = figure.add_subplot(row[i])
         levels = np.arange(LOWEST_DENSITY, 0.5, 1.0)

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from flow_bases import DiagonalNormal, GaussianMixture, StandardNormal, UniformBox
 from flow_layers import (
     ACTIVATIONS,
     AdditiveMap,
@@ -73,13 +74,14 @@ PRECISIONS = {"float": torch.float32, "double": torch.float64}
 def random_flow(options):
     """The flow that the options describe, in double precision; a function of them alone."""
     rng = np.random.default_rng(options.seed)
+    base = random_base(options.base, options.dim, options.seed)
     z = normals((CALIBRATION_DRAWS, options.dim), rng)
     layers = extra_layers(options.dim, rng) if options.extras else []
     z, _ = Flow(options.dim, layers)(z)
     for mask in half_masks(options.dim, options.layers, rng):
         layers.append(random_coupling(mask, z, options, rng))
         z, _ = layers[-1](z)
-    return Flow(options.dim, layers).requires_grad_(False)
+    return Flow(options.dim, layers, base).requires_grad_(False)
 
 
 def random_coupling(mask, z, options, rng):
@@ -97,6 +99,24 @@ def random_coupling(mask, z, options, rng):
     net.maps[-1].weight.mul_(torch.minimum(OUTPUT_SPREAD / spread, LARGEST_OUTPUT / largest))
     net.maps[-1].bias.zero_()
     return coupling
+
+
+BASES = ("standard_normal", "diagonal_normal", "gaussian_mixture", "uniform_box")
+COMPONENTS = 3
+
+
+def random_base(kind, dim, seed):
+    """A base density near the standard normal: the couplings are calibrated on that."""
+    rng = np.random.default_rng([seed, 2])
+    if kind == "diagonal_normal":
+        return DiagonalNormal(rng.uniform(-0.5, 0.5, dim), rng.uniform(0.5, 1.2, dim))
+    if kind == "gaussian_mixture":
+        weights, shape = rng.uniform(0.2, 1.0, COMPONENTS), (COMPONENTS, dim)
+        loc, scale = rng.uniform(-1.0, 1.0, shape), rng.uniform(0.3, 0.8, shape)
+        return GaussianMixture(weights / weights.sum(), loc, scale)
+    if kind == "uniform_box":
+        return UniformBox(rng.uniform(-2.0, -1.0, dim), rng.uniform(1.0, 2.0, dim))
+    return StandardNormal(dim)
 
 
 def extra_layers(dim, rng):
@@ -237,6 +257,7 @@ def parse(arguments=None):
     add("--activation", choices=ACTIVATIONS, default="tanh", help="(default %(default)s)")
     add("--seed", type=int, default=1, help="(default %(default)s)")
     add("--extras", action="store_true", help="put layers of all other types first")
+    add("--base", choices=BASES, default=BASES[0], help="density of z (default %(default)s)")
     add("--shear", type=float, metavar="A", help="write the shear flow instead, of dimension 2")
     add("--precision", choices=PRECISIONS, help="of the weights (default float; --shear: double)")
     options = parser.parse_args(arguments)

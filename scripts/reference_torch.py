@@ -7,7 +7,7 @@ yardstick for its speed.
 
 Same targets, kernels and warm-up as the program, on one process, matrix-free: all chains are one
 [chain x coordinate] tensor and every Jacobian product comes from automatic differentiation.
-With q_Z the standard normal, x = f(z), J = df/dz and l = log|det J|:
+With q_Z the flow's base density, x = f(z), J = df/dz and l = log|det J|:
 
     tempered     log pi(z) = log q_Z(z) - beta l(z)
     clipped      log pi(z) = log q_Z(z) - beta softplus_k(l(z) - c)
@@ -36,7 +36,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from flow_layers import AffineCoupling
-from flow_torch import base_log_density, checksum, load_flow, read_records
+from flow_torch import checksum, load_flow, read_records
 from threads import set_threads
 from train_flow import positive
 
@@ -135,29 +135,29 @@ def with_product(map_, point, tangent):
 class TemperedTarget:
     """log pi(z) = log q_Z(z) - beta l(z), up to a constant, from z [n x dim] and l [n]."""
 
-    def __init__(self, beta):
-        self.beta = beta
+    def __init__(self, base, beta):
+        self.base, self.beta = base, beta
 
     def __call__(self, z, log_det):
-        return base_log_density(z) - self.beta * log_det
+        return self.base.log_density(z) - self.beta * log_det
 
 
 class ClippedTarget:
     """log pi(z) = log q_Z(z) - beta softplus_k(l(z) - c): charges only where l exceeds c."""
 
-    def __init__(self, beta, level, sharpness):
-        self.beta, self.level, self.sharpness = beta, level, sharpness
+    def __init__(self, base, beta, level, sharpness):
+        self.base, self.beta, self.level, self.sharpness = base, beta, level, sharpness
 
     def __call__(self, z, log_det):
         # Beyond the threshold, in units of 1/k, softplus is the identity to double precision.
         excess = F.softplus(log_det - self.level, beta=self.sharpness, threshold=40.0)
-        return base_log_density(z) - self.beta * excess
+        return self.base.log_density(z) - self.beta * excess
 
 
-def log_det_quantile(flow, quantile, normals):
-    """Quantile of l(z) over draws of q_Z, in nats; `normals(n)` gives n draws."""
+def log_det_quantile(flow, quantile, base_draws):
+    """Quantile of l(z) over draws of q_Z, in nats; `base_draws(n)` gives n of them."""
     with torch.no_grad():
-        log_det = torch.cat([flow(normals(1024))[1] for _ in range(QUANTILE_DRAWS // 1024)])
+        log_det = torch.cat([flow(base_draws(1024))[1] for _ in range(QUANTILE_DRAWS // 1024)])
     return float(np.quantile(log_det.double().numpy(), quantile))
 
 
@@ -253,24 +253,29 @@ class Ensemble:
         self.dtype = PRECISIONS[options.precision]
         self.generator = torch.Generator().manual_seed(options.seed)
         self.kernel = KERNELS[options.kernel](flow, self.make_target(options))
-        start = self.normals(self.chains)
+        start = self.base_draws(self.chains)
         self.state, _ = self.kernel.arrive(start, start)
         if not bool(torch.isfinite(self.state.log_density).all()):
             raise SamplingError(
-                "expected a finite log density at every starting point z ~ N(0, I), found "
+                "expected a finite log density at every starting point z ~ q_Z, found "
                 "NaN or infinity: check the flow, or choose another --seed"
             )
 
     def make_target(self, options):
         if options.target == "tempered":
-            return TemperedTarget(options.beta)
+            return TemperedTarget(self.flow.base, options.beta)
         if options.clip_level is None:
-            options.clip_level = log_det_quantile(self.flow, options.clip_quantile, self.normals)
-        return ClippedTarget(options.beta, options.clip_level, options.clip_sharpness)
+            options.clip_level = log_det_quantile(self.flow, options.clip_quantile, self.base_draws)
+        base = self.flow.base
+        return ClippedTarget(base, options.beta, options.clip_level, options.clip_sharpness)
 
     def normals(self, count):
         """[count x dim] standard normal variates."""
         return torch.randn(count, self.flow.dim, generator=self.generator, dtype=self.dtype)
+
+    def base_draws(self, count):
+        """[count x dim] draws of q_Z."""
+        return self.flow.base.sample(count, self.generator, self.dtype)
 
     def uniforms(self):
         """[chains] uniform variates, in double precision."""
@@ -283,14 +288,15 @@ class Ensemble:
         is_global = torch.zeros(self.chains, dtype=torch.bool)
         if self.global_fraction > 0:
             is_global = self.uniforms() < self.global_fraction
-            z = torch.where(is_global[:, None], noise, z)
+            z = torch.where(is_global[:, None], self.base_draws(self.chains), z)
         new, back = self.kernel.arrive(z, old.z)
         back_noise = back / step_size - 0.5 * step_size * new.drift
         # log q(z|z') - log q(z'|z), the squares in double precision: they nearly cancel.
         squares = ((noise - back_noise) * (noise + back_noise)).sum(dim=1, dtype=torch.float64)
         ratio = new.log_volume - old.log_volume + 0.5 * squares
         if self.global_fraction > 0:
-            global_ratio = base_log_density(old.z) - base_log_density(new.z)
+            base = self.flow.base
+            global_ratio = base.log_density(old.z) - base.log_density(new.z)
             ratio = torch.where(is_global, global_ratio.double(), ratio)
         return self.decide(new, new.log_density - old.log_density + ratio, is_global)
 
@@ -447,13 +453,13 @@ GROUPS = {"x": "posterior", "z": "unconstrained_posterior"}
 
 def write(path, result, options):
     """Groups and attributes as the program's run file has them; opens in xarray and ArviZ."""
-    dim, records = read_records(options.flow)
+    record = read_records(options.flow)
     names = ("seed", "beta", "target", "kernel", "chains", "warmup", "draws", "thin", "precision")
     with h5py.File(path, "w") as file:
         file.attrs.update({name: getattr(options, name) for name in names})
         file.attrs["creation_library"] = "reference_torch.py"
         file.attrs["flow_file"] = str(options.flow)
-        file.attrs["flow_checksum"] = checksum(dim, records)
+        file.attrs["flow_checksum"] = checksum(*record)
         file.attrs["chain_steps_per_second"] = result.chain_steps_per_second
         file["draws_committed"] = np.int64(options.draws)
         for name, values in result.draws.items():

@@ -69,7 +69,7 @@ def naive_draws(path, options):
     """[n x 1 x 2] of x = f(z)."""
     flow = load_flow(path)
     generator = torch.Generator().manual_seed(options.seed)
-    z = torch.randn(options.independent_draws, flow.dim, generator=generator)
+    z = flow.base.sample(options.independent_draws, generator, torch.float32)
     return torch.cat([flow(part)[0] for part in z.split(PART)]).numpy()[:, None]
 
 

@@ -28,8 +28,9 @@ struct Stage {
         work(flow, kChains),
         v(flow.dim(), kChains),
         log_det_bar(1, kChains) {
-    flow.base().sample(Random(1), Purpose::kStart, 0, 0, work.current.z);
-    flow.base().sample(Random(1), Purpose::kNaive, 0, 0, v);
+    flow.base().sample(Random(1), Purpose::kStart, 0, 0, ColumnMask::all(work.current.z.chains()),
+                       work.current.z);
+    flow.base().sample(Random(1), Purpose::kNaive, 0, 0, ColumnMask::all(v.chains()), v);
     metric.evaluate(work, work.current);
   }
 

@@ -43,10 +43,15 @@ std::string describe(const LayerRecord& layer) {
   return fmt::format("{}", fmt::join(parts, " "));
 }
 
+std::string describe_base(const LayerRecord& base) {
+  const std::string entries = describe(base);
+  return entries.empty() ? base.type : fmt::format("{} {}", base.type, entries);
+}
+
 void show(const std::string& path, const FlowRecord& record) {
   const Flow<double> flow(record);  // a file that cannot be built is not worth showing
   fmt::print("{}\n  dim          {}\n  base         {}\n  checksum     {}\n", path, record.dim,
-             record.base, record.checksum);
+             describe_base(record.base), record.checksum);
   fmt::print("  multiply-adds {} of one forward pass, per chain\n\n", flow.multiply_adds());
   fmt::print("{:>5}  {:<24} {:>10} {:>8} {:>8}  {}\n", "layer", "type", "parameters", "forward",
              "inverse", "entries");
@@ -64,11 +69,19 @@ void show(const std::string& path, const FlowRecord& record) {
   for (const auto& [name, value] : record.provenance) fmt::print("  {:<24} {}\n", name, value);
 }
 
-bool report(const char* precision, const GoldenDeviations& found, double tolerance) {
+/// @param base_known  whether the file has golden values of its base density
+bool report(const char* precision, const GoldenDeviations& found, bool base_known,
+            double tolerance) {
   const bool good = found.largest() <= tolerance;
-  fmt::print("{:<10} {:>9.2e} {:>9.2e} {:>9.2e} {:>9.2e} {:>9.2e} {:>9.2e} {:>10.0e}  {}\n",
-             precision, found.x, found.log_det, found.log_det_gradient, found.jvp, found.z_from_x,
-             found.tangent_from_jvp, tolerance, good ? "ok" : "FAILED");
+  const auto of_base = [&](double deviation) {
+    return base_known ? fmt::format("{:.2e}", deviation) : std::string("-");
+  };
+  fmt::print(
+      "{:<10} {:>9.2e} {:>9.2e} {:>9.2e} {:>9.2e} {:>9.2e} {:>9.2e} {:>9} {:>9} {:>10.0e}  "
+      "{}\n",
+      precision, found.x, found.log_det, found.log_det_gradient, found.jvp, found.z_from_x,
+      found.tangent_from_jvp, of_base(found.base_log_density), of_base(found.base_score), tolerance,
+      good ? "ok" : "FAILED");
   return good;
 }
 
@@ -77,10 +90,12 @@ void verify(const std::string& path, const FlowRecord& record) {
   const GoldenDeviations in_float = verify_golden<float>(record);
   fmt::print("{}: checksum ok; largest deviations from {} golden values\n", path,
              record.golden.z.shape[0]);
-  fmt::print("{:<10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10}\n", "precision", "x", "log_det",
-             "gradient", "J v", "f^-1(x)", "J^-1 J v", "tolerance");
-  const bool double_good = report("double", in_double, kDoubleTolerance);
-  const bool float_good = report("float", in_float, kFloatTolerance);
+  fmt::print("{:<10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10}\n", "precision", "x",
+             "log_det", "gradient", "J v", "f^-1(x)", "J^-1 J v", "log q_Z", "score q_Z",
+             "tolerance");
+  const bool base_known = !record.golden.base_log_density.values.empty();
+  const bool double_good = report("double", in_double, base_known, kDoubleTolerance);
+  const bool float_good = report("float", in_float, base_known, kFloatTolerance);
   if (double_good && float_good) return;
   throw InputError(fmt::format(
       "{}: the golden values of the file are not what this program computes: do not sample from "

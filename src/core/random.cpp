@@ -19,6 +19,9 @@ struct Stream {
   std::uint64_t step;
 };
 
+// Normals of any dimension use the pairs below.
+constexpr std::uint32_t kSelectorPair = 1U << 31U;
+
 double to_uniform(std::uint32_t high, std::uint32_t low) {
   const std::uint64_t bits = (std::uint64_t{high} << 32U | low) >> 11U;
   return static_cast<double>(static_cast<std::int64_t>(bits) + 1) * 0x1p-53;
@@ -101,6 +104,25 @@ void Random::normals(Purpose purpose, std::uint64_t step, std::uint64_t first_ch
   });
 }
 
+template <typename T>
+void Random::uniforms(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
+                      const ColumnMask& mask, Batch<T>& out) const {
+  const Stream stream{seed_, purpose, step};
+  for (Index c = 0; c < out.chains(); ++c) {
+    if (!mask[c]) continue;
+    for (Index i = 0; i < out.dim(); i += 2) {
+      const UniformPair u = draw(stream, first_chain + static_cast<std::uint64_t>(c),
+                                 static_cast<std::uint32_t>(i / 2));
+      out(i, c) = static_cast<T>(u.first);
+      if (i + 1 < out.dim()) out(i + 1, c) = static_cast<T>(u.second);
+    }
+  }
+}
+
+double Random::selector(Purpose purpose, std::uint64_t step, std::uint64_t chain) const {
+  return draw({seed_, purpose, step}, chain, kSelectorPair).first;
+}
+
 void Random::uniforms(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
                       PerChain& out) const {
   for (Index c = 0; c < out.stride(); ++c) {
@@ -114,5 +136,9 @@ template void Random::normals(Purpose, std::uint64_t, std::uint64_t, const Colum
                               Batch<float>&) const;
 template void Random::normals(Purpose, std::uint64_t, std::uint64_t, const ColumnMask&,
                               Batch<double>&) const;
+template void Random::uniforms(Purpose, std::uint64_t, std::uint64_t, const ColumnMask&,
+                               Batch<float>&) const;
+template void Random::uniforms(Purpose, std::uint64_t, std::uint64_t, const ColumnMask&,
+                               Batch<double>&) const;
 
 }  // namespace flotilla

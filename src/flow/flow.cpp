@@ -12,9 +12,6 @@ std::vector<std::unique_ptr<Layer<T>>> make_layers(const FlowRecord& record) {
   if (record.dim < 1) {
     throw InputError(fmt::format("a flow needs dim >= 1, but the record has {}", record.dim));
   }
-  if (record.base != "standard_normal") {
-    throw InputError(fmt::format("base density '{}' is unknown (standard_normal)", record.base));
-  }
   std::vector<std::unique_ptr<Layer<T>>> layers;
   for (const LayerRecord& layer : record.layers) {
     layers.push_back(make_layer<T>(layer, layers.size(), record.dim));
@@ -26,7 +23,9 @@ std::vector<std::unique_ptr<Layer<T>>> make_layers(const FlowRecord& record) {
 
 template <typename T>
 Flow<T>::Flow(const FlowRecord& record)
-    : Layer<T>(record.dim), layers_(make_layers<T>(record)), base_(record.dim) {}
+    : Layer<T>(record.dim),
+      layers_(make_layers<T>(record)),
+      base_(make_base<T>(record.base, record.dim)) {}
 
 template <typename T>
 TapeShape Flow<T>::tape_shape() const {

@@ -50,10 +50,25 @@ double largest_deviation(const Batch<T>& found, const Tensor& expected) {
   return largest;
 }
 
+template <typename T>
+void verify_base(const GoldenValues& golden, const Base<T>& base, GoldenDeviations& result) {
+  if (golden.base_log_density.values.empty() && golden.base_score.values.empty()) return;
+  expect_shape(golden.base_log_density, "base_log_density", golden.log_det.shape);
+  expect_shape(golden.base_score, "base_score", golden.z.shape);
+  const Batch<T> z = to_batch<T>(golden.z);
+  PerChain log_density(1, z.chains());
+  base.add_log_density(z, 1.0, log_density);
+  result.base_log_density = largest_deviation(log_density, golden.base_log_density);
+  Batch<T> score(z.dim(), z.chains());
+  base.score(z, score);
+  result.base_score = largest_deviation(score, golden.base_score);
+}
+
 }  // namespace
 
 double GoldenDeviations::largest() const {
-  return std::max({x, log_det, log_det_gradient, jvp, z_from_x, tangent_from_jvp});
+  return std::max({x, log_det, log_det_gradient, jvp, z_from_x, tangent_from_jvp, base_log_density,
+                   base_score});
 }
 
 template <typename T>
@@ -99,6 +114,7 @@ GoldenDeviations verify_golden(const FlowRecord& record) {
   tangent = to_batch<T>(golden.jvp);
   flow.inverse_jvp(tape, tangent);
   result.tangent_from_jvp = largest_deviation(tangent, golden.tangent);
+  verify_base(golden, flow.base(), result);
   return result;
 }
 

@@ -5,16 +5,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "flotilla/core/error.hpp"
 
 namespace flotilla {
 
-LayerReader::LayerReader(const LayerRecord& record, std::size_t position, Index dim)
-    : record_(&record), position_(position), dim_(dim) {}
+LayerReader::LayerReader(const LayerRecord& record, std::string label, Index dim)
+    : record_(&record), label_(std::move(label)), dim_(dim) {}
 
 void LayerReader::fail(const std::string& message) const {
-  throw InputError(fmt::format("layer {} ({}): {}", position_, record_->type, message));
+  throw InputError(fmt::format("{}: {}", label_, message));
 }
 
 std::string LayerReader::text(const std::string& name) const {
@@ -100,7 +101,7 @@ void LayerReader::expect_only(const std::vector<std::string>& names) const {
   const auto check = [&](const std::string& name) {
     if (name == "direction") return;
     if (std::find(names.begin(), names.end(), name) == names.end()) {
-      fail(fmt::format("'{}' is not an entry of this layer type (it has: {})", name,
+      fail(fmt::format("'{}' is not an entry of this type (it has: {})", name,
                        fmt::join(names, ", ")));
     }
   };

@@ -53,7 +53,7 @@ constexpr std::array kRegistry = {
 
 template <typename T>
 std::unique_ptr<Layer<T>> make_layer(const LayerRecord& record, std::size_t position, Index dim) {
-  const LayerReader reader(record, position, dim);
+  const LayerReader reader(record, fmt::format("layer {} ({})", position, record.type), dim);
   for (const Entry<T>& entry : kRegistry<T>) {
     if (entry.type != record.type) continue;
     const bool inverted = reader.choice("direction", {"forward", "inverse"}) == 1;

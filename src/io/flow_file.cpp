@@ -49,6 +49,24 @@ class Sha256 {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
 
+/// @param what  "layer" or "base"
+void add_layer(Sha256& hash, const char* what, const LayerRecord& layer) {
+  hash.add(fmt::format("{} {}\n", what, layer.type));
+  std::map<std::string, std::string> entries;  // texts and numbers in one order
+  for (const auto& [name, value] : layer.texts)
+    entries[name] = fmt::format("text {}={}\n", name, value);
+  for (const auto& [name, value] : layer.numbers) {
+    const auto bytes = std::bit_cast<std::array<char, sizeof(double)>>(value);
+    entries[name] =
+        fmt::format("number {}=", name) + std::string(bytes.data(), bytes.size()) + "\n";
+  }
+  for (const auto& [name, line] : entries) hash.add(line);
+  for (const auto& [name, tensor] : layer.arrays) {
+    hash.add(fmt::format("array {} {}\n", name, fmt::join(tensor.shape, ",")));
+    hash.add(tensor.values.data(), tensor.values.size() * sizeof(double));
+  }
+}
+
 std::vector<Index> extent(hid_t dataset) {
   const hdf5::Handle space(H5Dget_space(dataset), H5Sclose, "H5Dget_space");
   const int rank = H5Sget_simple_extent_ndims(space.id());
@@ -96,7 +114,7 @@ LayerRecord read_layer(hid_t parent, const std::string& name, double& budget) {
     }
   }
   if (layer.type.empty()) {
-    throw InputError(fmt::format("layer {} has no attribute 'type'", name));
+    throw InputError(fmt::format("group '{}' has no attribute 'type'", name));
   }
   for (const std::string& entry : hdf5::link_names(group.id())) {
     layer.arrays[entry] = read_array(group.id(), entry, budget);
@@ -123,8 +141,17 @@ GoldenValues read_golden(hid_t file, double& budget) {
   if (!hdf5::has_link(file, "golden")) return {};
   const hdf5::Handle group = hdf5::open_group(file, "golden");
   const auto read = [&](const char* name) { return read_array(group.id(), name, budget); };
-  return {read("z"),       read("x"),  read("log_det"), read("log_det_gradient"),
-          read("tangent"), read("jvp")};
+  const auto read_if = [&](const char* name) {
+    return hdf5::has_link(group.id(), name) ? read(name) : Tensor{};
+  };
+  return {read("z"),
+          read("x"),
+          read("log_det"),
+          read("log_det_gradient"),
+          read("tangent"),
+          read("jvp"),
+          read_if("base_log_density"),
+          read_if("base_score")};
 }
 
 std::map<std::string, std::string> read_provenance(hid_t file) {
@@ -161,7 +188,7 @@ FlowRecord read_record(hid_t file) {
     throw InputError(fmt::format("attribute 'dim' should be a whole number >= 1 but is {}", dim));
   }
   record.dim = static_cast<Index>(dim);
-  record.base = hdf5::read_text(hdf5::open_group(file, "base").id(), "type");
+  record.base = read_layer(file, "base", budget);
   record.layers = read_layers(file, budget);
   record.golden = read_golden(file, budget);
   record.provenance = read_provenance(file);
@@ -188,16 +215,32 @@ void write_array(hid_t parent, const std::string& name, const Tensor& tensor) {
   hdf5::check(H5Dflush(dataset.id()), "H5Dflush " + name);
 }
 
+void write_layer(hid_t parent, const std::string& name, const LayerRecord& layer) {
+  const hdf5::Handle group = hdf5::make_group(parent, name);
+  hdf5::write_text(group.id(), "type", layer.type);
+  for (const auto& [entry, value] : layer.texts) hdf5::write_text(group.id(), entry, value);
+  for (const auto& [entry, value] : layer.numbers) hdf5::write_number(group.id(), entry, value);
+  for (const auto& [entry, value] : layer.arrays) write_array(group.id(), entry, value);
+}
+
 void write_layers(hid_t file, const FlowRecord& record) {
   const hdf5::Handle layers = hdf5::make_group(file, "layers");
   for (std::size_t k = 0; k < record.layers.size(); ++k) {
-    const LayerRecord& layer = record.layers[k];
-    const hdf5::Handle group = hdf5::make_group(layers.id(), fmt::format("{:04}", k));
-    hdf5::write_text(group.id(), "type", layer.type);
-    for (const auto& [name, value] : layer.texts) hdf5::write_text(group.id(), name, value);
-    for (const auto& [name, value] : layer.numbers) hdf5::write_number(group.id(), name, value);
-    for (const auto& [name, value] : layer.arrays) write_array(group.id(), name, value);
+    write_layer(layers.id(), fmt::format("{:04}", k), record.layers[k]);
   }
+}
+
+void write_golden(hid_t file, const GoldenValues& golden) {
+  const hdf5::Handle group = hdf5::make_group(file, "golden");
+  write_array(group.id(), "z", golden.z);
+  write_array(group.id(), "x", golden.x);
+  write_array(group.id(), "log_det", golden.log_det);
+  write_array(group.id(), "log_det_gradient", golden.log_det_gradient);
+  write_array(group.id(), "tangent", golden.tangent);
+  write_array(group.id(), "jvp", golden.jvp);
+  if (golden.base_log_density.values.empty()) return;
+  write_array(group.id(), "base_log_density", golden.base_log_density);
+  write_array(group.id(), "base_score", golden.base_score);
 }
 
 void write_record(hid_t file, const FlowRecord& record) {
@@ -205,17 +248,9 @@ void write_record(hid_t file, const FlowRecord& record) {
   hdf5::write_whole_number(file, "format_version", kFlowFileVersion);
   hdf5::write_whole_number(file, "dim", record.dim);
   hdf5::write_text(file, "checksum", checksum(record));
-  hdf5::write_text(hdf5::make_group(file, "base").id(), "type", record.base);
+  write_layer(file, "base", record.base);
   write_layers(file, record);
-  if (!record.golden.z.values.empty()) {
-    const hdf5::Handle golden = hdf5::make_group(file, "golden");
-    write_array(golden.id(), "z", record.golden.z);
-    write_array(golden.id(), "x", record.golden.x);
-    write_array(golden.id(), "log_det", record.golden.log_det);
-    write_array(golden.id(), "log_det_gradient", record.golden.log_det_gradient);
-    write_array(golden.id(), "tangent", record.golden.tangent);
-    write_array(golden.id(), "jvp", record.golden.jvp);
-  }
+  if (!record.golden.z.values.empty()) write_golden(file, record.golden);
   const hdf5::Handle provenance = hdf5::make_group(file, "provenance");
   for (const auto& [name, value] : record.provenance) {
     hdf5::write_text(provenance.id(), name, value);
@@ -243,24 +278,9 @@ void expect_readable(const std::string& path) {
 
 std::string checksum(const FlowRecord& record) {
   Sha256 hash;
-  hash.add(fmt::format("flotilla-flow {}\ndim {}\nbase {}\n", kFlowFileVersion, record.dim,
-                       record.base));
-  for (const LayerRecord& layer : record.layers) {
-    hash.add(fmt::format("layer {}\n", layer.type));
-    std::map<std::string, std::string> entries;  // texts and numbers in one order
-    for (const auto& [name, value] : layer.texts)
-      entries[name] = fmt::format("text {}={}\n", name, value);
-    for (const auto& [name, value] : layer.numbers) {
-      const auto bytes = std::bit_cast<std::array<char, sizeof(double)>>(value);
-      entries[name] =
-          fmt::format("number {}=", name) + std::string(bytes.data(), bytes.size()) + "\n";
-    }
-    for (const auto& [name, line] : entries) hash.add(line);
-    for (const auto& [name, tensor] : layer.arrays) {
-      hash.add(fmt::format("array {} {}\n", name, fmt::join(tensor.shape, ",")));
-      hash.add(tensor.values.data(), tensor.values.size() * sizeof(double));
-    }
-  }
+  hash.add(fmt::format("flotilla-flow {}\ndim {}\n", kFlowFileVersion, record.dim));
+  add_layer(hash, "base", record.base);
+  for (const LayerRecord& layer : record.layers) add_layer(hash, "layer", layer);
   return "sha256:" + hash.hex();
 }
 

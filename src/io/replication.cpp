@@ -26,7 +26,8 @@ void serialize(Archive& archive, flotilla::LayerRecord& layer, unsigned /*versio
 
 template <typename Archive>
 void serialize(Archive& archive, flotilla::GoldenValues& golden, unsigned /*version*/) {
-  archive& golden.z& golden.x& golden.log_det& golden.log_det_gradient& golden.tangent& golden.jvp;
+  archive& golden.z& golden.x& golden.log_det& golden.log_det_gradient& golden.tangent& golden
+      .jvp& golden.base_log_density& golden.base_score;
 }
 
 template <typename Archive>

@@ -18,10 +18,12 @@ std::vector<double> log_dets(const Flow<T>& flow, const Random& random, const Ti
   std::vector<double> found;
   if (tiling.tiles == 0) return found;
   Batch<T> point(flow.dim(), tiling.tile_width);
+  const ColumnMask all = ColumnMask::all(tiling.tile_width);
   PerChain log_det(1, tiling.tile_width);
   Tape<T> tape(flow.tape_shape(), tiling.tile_width);
   for (Index first = tiling.first_chain(); first < tiling.end_chain(); first += tiling.tile_width) {
-    flow.base().sample(random, Purpose::kCalibration, 0, static_cast<std::uint64_t>(first), point);
+    flow.base().sample(random, Purpose::kCalibration, 0, static_cast<std::uint64_t>(first), all,
+                       point);
     log_det.fill(0.0);
     flow.forward(point, log_det, tape);
     const Index count = std::min(tiling.tile_width, tiling.end_chain() - first);

@@ -59,7 +59,7 @@ Index Pool<T>::first_without_density(Index tile) const {
 
 template <typename T>
 void Pool<T>::start_from_base() {
-  const StandardNormal<T>& base = kernel_->flow().base();
+  const Base<T>& base = kernel_->flow().base();
   ColumnMask missing(tiling_.tile_width);
   for (Index t = 0; t < tiling_.tiles; ++t) {
     Point<T>& point = workspace_.current;

@@ -19,8 +19,7 @@ void expect_finite(const char* name, double value) {
 }  // namespace
 
 template <typename T>
-TemperedTarget<T>::TemperedTarget(const StandardNormal<T>& base, double beta)
-    : base_(base), beta_(beta) {
+TemperedTarget<T>::TemperedTarget(const Base<T>& base, double beta) : base_(&base), beta_(beta) {
   expect_finite("beta", beta);
 }
 
@@ -28,8 +27,8 @@ template <typename T>
 void TemperedTarget<T>::evaluate(const Batch<T>& z, const Batch<T>& /*x*/, const PerChain& log_det,
                                  PerChain& log_density, Cotangents<T>& cotangents) const {
   log_density.fill(0.0);
-  base_.add_log_density(z, 1.0, log_density);
-  base_.score(z, cotangents.z_bar);
+  base_->add_log_density(z, 1.0, log_density);
+  base_->score(z, cotangents.z_bar);
   cotangents.log_det_bar.fill(static_cast<T>(-beta_));
   // At beta = 0 an infinite l must not turn into 0 * inf.
   if (beta_ == 0.0) return;
@@ -39,9 +38,8 @@ void TemperedTarget<T>::evaluate(const Batch<T>& z, const Batch<T>& /*x*/, const
 }
 
 template <typename T>
-ClippedTarget<T>::ClippedTarget(const StandardNormal<T>& base, double beta, double level,
-                                double sharpness)
-    : base_(base), beta_(beta), level_(level), sharpness_(sharpness) {
+ClippedTarget<T>::ClippedTarget(const Base<T>& base, double beta, double level, double sharpness)
+    : base_(&base), beta_(beta), level_(level), sharpness_(sharpness) {
   expect_finite("beta", beta);
   expect_finite("clip level", level);
   expect_finite("clip sharpness", sharpness);
@@ -54,8 +52,8 @@ template <typename T>
 void ClippedTarget<T>::evaluate(const Batch<T>& z, const Batch<T>& /*x*/, const PerChain& log_det,
                                 PerChain& log_density, Cotangents<T>& cotangents) const {
   log_density.fill(0.0);
-  base_.add_log_density(z, 1.0, log_density);
-  base_.score(z, cotangents.z_bar);
+  base_->add_log_density(z, 1.0, log_density);
+  base_->score(z, cotangents.z_bar);
   cotangents.log_det_bar.fill(T{0});
   // At beta = 0 an infinite l must not turn into 0 * inf.
   if (beta_ == 0.0) return;

@@ -23,7 +23,7 @@ constexpr double kBound = 2.0;  // of test::spline_map
 template <typename T>
 class Spline {
  public:
-  explicit Spline(const LayerRecord& record) : map_(LayerReader(record, 0, 1)) {}
+  explicit Spline(const LayerRecord& record) : map_(LayerReader(record, "layer 0", 1)) {}
 
   Index parameters() const { return map_.parameters(); }
 
@@ -217,7 +217,7 @@ TEST(SplineMap, NotANumberStaysOne) {
 template <typename Map>
 std::string refusal(const LayerRecord& record) {
   try {
-    Map map(LayerReader(record, 0, 2));
+    Map map(LayerReader(record, "layer 0", 2));
   } catch (const InputError& error) {
     return error.what();
   }

@@ -361,35 +361,8 @@ TEST(Flow, RefusesADimensionOrABaseThatItDoesNotKnow) {
   record.dim = -3;
   expect_phrases(refusal(record), {"dim", "-3"});
   record = sound();
-  record.base = "uniform";
-  expect_phrases(refusal(record), {"uniform", "standard_normal"});
-}
-
-TEST(StandardNormal, LogDensityIsTheFormulaAndIsAdded) {
-  const Eigen::MatrixXd z = test::NumberStream(1).matrix(6, 40, 4.0);
-  const StandardNormal<double> base(6);
-  PerChain out(1, 40);
-  out.fill(2.0);
-  base.add_log_density(test::to_batch<double>(z), 0.5, out);
-  Eigen::RowVectorXd expected(40);
-  for (Index c = 0; c < 40; ++c) {
-    long double product = 1.0L;
-    for (const double value : z.col(c)) {
-      product *= std::exp(-0.5L * value * value) / std::sqrt(2.0L * std::acos(-1.0L));
-    }
-    expected(c) = static_cast<double>(2.0L + 0.5L * std::log(product));
-  }
-  EXPECT_LE(test::largest_deviation(test::to_matrix(out), expected), 1e-14);
-}
-
-TEST(StandardNormal, SamplesAreTheVariatesOfRandom) {
-  const Random random(3);
-  const StandardNormal<float> base(4);
-  Batch<float> sampled(4, 50);
-  Batch<float> drawn(4, 50);
-  base.sample(random, Purpose::kNaive, 2, 100, sampled);
-  random.normals(Purpose::kNaive, 2, 100, drawn);
-  EXPECT_EQ(test::differing_bits(test::to_matrix(sampled), test::to_matrix(drawn)), 0);
+  record.base.type = "student";
+  expect_phrases(refusal(record), {"base density", "student", "standard_normal", "uniform_box"});
 }
 
 }  // namespace

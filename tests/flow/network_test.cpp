@@ -129,7 +129,7 @@ class NetworkShapes : public testing::TestWithParam<Shape> {
   void expect_dense(double tolerance) const {
     const Shape& shape = GetParam();
     const LayerRecord layer = record();
-    const LayerReader reader(layer, 0, shape.inputs + shape.outputs / 2);
+    const LayerReader reader(layer, "layer 0", shape.inputs + shape.outputs / 2);
     const Network<T> network(reader, Wiring::plain(shape.inputs, shape.outputs));
     const DenseNetwork dense(layer);
     int widths = 0;
@@ -179,7 +179,7 @@ TEST_P(NetworkShapes, IsTheDenseNetworkInFloat) {
 TEST_P(NetworkShapes, CountsAMultiplyAddForEachWeight) {
   const Shape& shape = GetParam();
   const LayerRecord layer = record();
-  const LayerReader reader(layer, 0, shape.inputs + shape.outputs / 2);
+  const LayerReader reader(layer, "layer 0", shape.inputs + shape.outputs / 2);
   const Network<double> network(reader, Wiring::plain(shape.inputs, shape.outputs));
   std::size_t weights = 0;
   std::size_t biases = 0;
@@ -203,7 +203,7 @@ double activated(const std::string& activation, double x) {
   layer.arrays["bias_0"] = {{1}, {0.0}};
   layer.arrays["weight_1"] = {{2, 1}, {1.0, 1.0}};
   layer.arrays["bias_1"] = {{2}, {0.0, 0.0}};
-  const LayerReader reader(layer, 0, 2);
+  const LayerReader reader(layer, "layer 0", 2);
   const Network<T> network(reader, Wiring::plain(1, 2));
   Tape<T> tape({network.recorded(), network.scratch(), {}}, 1);
   Batch<T> in(1, 1);

@@ -1,5 +1,5 @@
 # Flow files fresh from PyTorch, made when the tests run: one for each activation, and one that has
-# every layer type. The suite TorchParity asks for the same names.
+# every layer type, and one for each base density. The suite TorchParity asks for the same names.
 
 set(FLOTILLA_PYTHON /usr/bin/python3 CACHE FILEPATH "Python that has torch, h5py and numpy")
 set(torch_flows_directory ${CMAKE_CURRENT_BINARY_DIR}/torch_flows)
@@ -41,3 +41,15 @@ flotilla_add_torch_flow(
   --seed
   ${seed}
   --extras)
+foreach(base IN ITEMS diagonal_normal gaussian_mixture uniform_box)
+  flotilla_add_torch_flow(
+    ${base}
+    --dim
+    3
+    --layers
+    2
+    --widths
+    8
+    --base
+    ${base})
+endforeach()

@@ -145,7 +145,12 @@ TEST_F(FlowFile, ChecksumSeesEveryThingThatDeterminesTheMap) {
   EXPECT_EQ(original.size(), 7U + 64U);
   const std::vector<std::function<void(FlowRecord&)>> changes = {
       [](FlowRecord& r) { r.dim = 5; },
-      [](FlowRecord& r) { r.base = "uniform"; },
+      [](FlowRecord& r) { r.base.type = "uniform_box"; },
+      [](FlowRecord& r) { r.base.texts["kind"] = "any"; },
+      [](FlowRecord& r) { r.base.numbers["scale"] = 2.0; },
+      [](FlowRecord& r) {
+        r.base.arrays["loc"] = {{1}, {0.0}};
+      },
       [](FlowRecord& r) { r.layers.pop_back(); },
       [](FlowRecord& r) { std::swap(r.layers[0], r.layers[1]); },
       [](FlowRecord& r) { r.layers[0].type = "logit"; },
@@ -323,7 +328,7 @@ TEST_F(FlowFile, NamesWhatIsMissing) {
   }
   expect_refusal(
       changed([](hid_t h) { H5Adelete(hdf5::open_group(h, "layers/0001").id(), "type"); }),
-      {"layer 0001", "type"});
+      {"0001", "type"});
   expect_refusal(changed([](hid_t h) { H5Ldelete(h, "layers/0001", H5P_DEFAULT); }),
                  {"0001", "0002"});
   expect_refusal(changed([](hid_t h) { H5Ldelete(h, "layers/0001/weight_0", H5P_DEFAULT); }),

@@ -201,7 +201,8 @@ TEST(DetailedBalance, HoldsForTheIndependenceMove) {
   const TemperedTarget<double> target(flow.base(), kBeta);
   const Kernel<double> kernel(flow, target, std::make_unique<MetricMala<double>>(), 1.0);
   Workspace<double> work(flow, 64);
-  flow.base().sample(Random(5), Purpose::kStart, 0, 0, work.current.z);
+  flow.base().sample(Random(5), Purpose::kStart, 0, 0, ColumnMask::all(work.current.z.chains()),
+                     work.current.z);
   kernel.evaluate(work, work.current);
   const Eigen::MatrixXd from = to_matrix(work.current.z);
   kernel.step(Random(5), 0, 0, StepSize(1.0), work);

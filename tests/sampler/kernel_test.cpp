@@ -23,7 +23,8 @@ struct Sampler {
         target(flow.base(), 1.0),
         kernel(flow, target, std::make_unique<MetricMala<T>>(), global_fraction),
         work(flow, kChains) {
-    flow.base().sample(Random(3), Purpose::kStart, 0, 0, work.current.z);
+    flow.base().sample(Random(3), Purpose::kStart, 0, 0, ColumnMask::all(work.current.z.chains()),
+                       work.current.z);
     kernel.evaluate(work, work.current);
   }
   void step(std::uint64_t number) { kernel.step(Random(3), number, 0, StepSize(0.5), work); }

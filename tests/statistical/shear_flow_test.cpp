@@ -143,7 +143,8 @@ TEST_F(NegativeControl, AReverseDensityWithTheForwardNoiseFails) {
 }
 TEST_F(NegativeControl, OneNoiseForAllStepsFails) {
   Batch<double> noise(2, 64);
-  flow_.base().sample(Random(2024), Purpose::kLocalNoise, 0, 0, noise);
+  flow_.base().sample(Random(2024), Purpose::kLocalNoise, 0, 0, ColumnMask::all(noise.chains()),
+                      noise);
   EXPECT_GT(distance_with(target_, std::make_unique<ReusedNoise<double>>(noise)), 3.0 * kThreshold);
 }
 

@@ -82,7 +82,8 @@ std::vector<Estimate> importance_sampling(const Flow<double>& flow, const Target
   std::vector<double> weights;
   std::vector<std::vector<double>> values(list.size());
   for (Index first = 0; first < kImportanceDraws; first += kWidth) {
-    flow.base().sample(random, Purpose::kNaive, 0, static_cast<std::uint64_t>(first), z);
+    flow.base().sample(random, Purpose::kNaive, 0, static_cast<std::uint64_t>(first),
+                       ColumnMask::all(z.chains()), z);
     x = z;
     log_det.fill(0.0);
     log_base.fill(0.0);
@@ -123,7 +124,8 @@ double log_det_quantile(const Flow<double>& flow, double quantile) {
   Batch<double> point(flow.dim(), kDraws);
   PerChain log_det(1, kDraws);
   Tape<double> tape(flow.tape_shape(), kDraws);
-  flow.base().sample(Random(1), Purpose::kCalibration, 0, 0, point);
+  flow.base().sample(Random(1), Purpose::kCalibration, 0, 0, ColumnMask::all(point.chains()),
+                     point);
   flow.forward(point, log_det, tape);
   std::vector<double> sorted(log_det.row(0), log_det.row(0) + kDraws);
   std::sort(sorted.begin(), sorted.end());

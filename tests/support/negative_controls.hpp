@@ -10,7 +10,7 @@ namespace flotilla::test {
 template <typename T>
 class TargetWithoutLogDet final : public Target<T> {
  public:
-  explicit TargetWithoutLogDet(const StandardNormal<T>& base) : naive_(base, 0.0) {}
+  explicit TargetWithoutLogDet(const Base<T>& base) : naive_(base, 0.0) {}
   void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
                 PerChain& log_density, Cotangents<T>& cotangents) const override {
     naive_.evaluate(z, x, log_det, log_density, cotangents);

@@ -290,4 +290,31 @@ Tensor& array_of(FlowRecord& record, std::size_t layer, const std::string& name)
   return record.layers.at(layer).arrays.at(name);
 }
 
+std::vector<LayerRecord> random_bases(Index dim, std::uint64_t seed) {
+  NumberStream numbers(seed);
+  const auto between = [&](std::vector<Index> shape, double low, double high) {
+    Index count = 1;
+    for (const Index size : shape) count *= size;
+    Tensor tensor{std::move(shape), {}};
+    for (Index i = 0; i < count; ++i) {
+      const double value = 0.5 * (low + high) + numbers.symmetric(0.5 * (high - low));
+      // Exact in float, which the middle of an interval may not be.
+      tensor.values.push_back(static_cast<double>(static_cast<float>(value)));
+    }
+    return tensor;
+  };
+  constexpr Index kComponents = 3;
+  LayerRecord mixture{"gaussian_mixture", {}, {}, {}};
+  mixture.arrays["weights"] = {{kComponents}, {0.5, 0.125, 0.375}};
+  mixture.arrays["loc"] = between({kComponents, dim}, -1.5, 1.5);
+  mixture.arrays["scale"] = between({kComponents, dim}, 0.25, 1.0);
+  LayerRecord diagonal{"diagonal_normal", {}, {}, {}};
+  diagonal.arrays["loc"] = between({dim}, -1.0, 1.0);
+  diagonal.arrays["scale"] = between({dim}, 0.5, 1.5);
+  LayerRecord box{"uniform_box", {}, {}, {}};
+  box.arrays["low"] = between({dim}, -2.0, -1.0);
+  box.arrays["high"] = between({dim}, 0.5, 2.0);
+  return {mixture, diagonal, box};
+}
+
 }  // namespace flotilla::test

@@ -91,4 +91,7 @@ FlowRecord rich_flow(Index dim, std::uint64_t seed);
 /// An array of a record that is expected to be there, for tests that damage it.
 Tensor& array_of(FlowRecord& record, std::size_t layer, const std::string& name);
 
+/// A base density of each type but the standard normal, near enough to it for any test flow.
+std::vector<LayerRecord> random_bases(Index dim, std::uint64_t seed);
+
 }  // namespace flotilla::test

@@ -121,6 +121,12 @@ class ColumnMask {
  public:
   ColumnMask() = default;
   explicit ColumnMask(Index chains) : single_(1, chains), double_(1, chains) {}
+  /// Every column, none of the padding.
+  static ColumnMask all(Index chains) {
+    ColumnMask mask(chains);
+    for (Index c = 0; c < chains; ++c) mask.set(c, true);
+    return mask;
+  }
 
   void set(Index chain, bool take) {
     single_(0, chain) = take ? 1.0F : 0.0F;

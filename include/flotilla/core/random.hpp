@@ -38,6 +38,17 @@ class Random {
   void normals(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
                const ColumnMask& mask, Batch<T>& out) const;
 
+  /// Uniforms on (0, 1], multiples of 2^-53 rounded to T, in the masked columns of `out`
+  /// [dim x chains]. They share their bits with normals() of the same arguments: use one of the
+  /// two.
+  template <typename T>
+  void uniforms(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
+                const ColumnMask& mask, Batch<T>& out) const;
+
+  /// One more uniform on (0, 1] for a chain, independent of the normals() of the same arguments:
+  /// what picks a component of a mixture.
+  double selector(Purpose purpose, std::uint64_t step, std::uint64_t chain) const;
+
   /// Uniforms on (0, 1], multiples of 2^-53. `out` is [1 x chains].
   void uniforms(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
                 PerChain& out) const;

@@ -3,9 +3,9 @@
 #include <memory>
 #include <vector>
 
+#include "flotilla/flow/base.hpp"
 #include "flotilla/flow/layer.hpp"
 #include "flotilla/flow/record.hpp"
-#include "flotilla/flow/standard_normal.hpp"
 
 namespace flotilla {
 
@@ -15,15 +15,15 @@ namespace flotilla {
 template <typename T>
 class Flow final : public Layer<T> {
  public:
-  /// Builds the layers that a record describes.
-  /// @throws InputError naming the first layer that is unknown or does not fit
+  /// Builds the base density and the layers that a record describes.
+  /// @throws InputError naming the first of them that is unknown or does not fit
   explicit Flow(const FlowRecord& record);
 
   std::string_view type() const override { return "flow"; }
   TapeShape tape_shape() const override;
   Index multiply_adds() const override;
 
-  const StandardNormal<T>& base() const { return base_; }
+  const Base<T>& base() const { return *base_; }
   std::size_t depth() const { return layers_.size(); }
   const Layer<T>& layer(std::size_t position) const { return *layers_[position]; }
 
@@ -36,7 +36,7 @@ class Flow final : public Layer<T> {
 
  private:
   std::vector<std::unique_ptr<Layer<T>>> layers_;
-  StandardNormal<T> base_;
+  std::unique_ptr<const Base<T>> base_;
 };
 
 /// Builds the layer of one record.

@@ -14,6 +14,8 @@ struct GoldenDeviations {
   double jvp = 0.0;
   double z_from_x = 0.0;          ///< inverse of the golden x against the golden z
   double tangent_from_jvp = 0.0;  ///< J^-1 of the golden J v against the golden v
+  double base_log_density = 0.0;  ///< zero where the file has no golden values of its base density
+  double base_score = 0.0;        ///< as before
 
   double largest() const;
 };

@@ -17,7 +17,8 @@ struct Tensor {
   bool operator==(const Tensor&) const = default;
 };
 
-/// A layer as the file has it: its type, its attributes and its arrays, not yet checked.
+/// A layer, or the base density, as the file has it: its type, its attributes and its arrays, not
+/// yet checked.
 struct LayerRecord {
   std::string type;
   std::map<std::string, std::string> texts;
@@ -28,7 +29,8 @@ struct LayerRecord {
 };
 
 /// Values that the exporter computed in double precision, for any reader to prove itself against.
-/// All arrays are [points x dim] but log_det, which is [points].
+/// All arrays are [points x dim] but log_det and base_log_density, which are [points]. Those of the
+/// base density may be empty, as in files that know N(0, I) alone.
 struct GoldenValues {
   Tensor z;
   Tensor x;
@@ -36,6 +38,8 @@ struct GoldenValues {
   Tensor log_det_gradient;  ///< grad_z log|det J|
   Tensor tangent;           ///< an arbitrary v
   Tensor jvp;               ///< J v
+  Tensor base_log_density;  ///< log q_Z(z)
+  Tensor base_score;        ///< grad_z log q_Z(z)
 
   bool operator==(const GoldenValues&) const = default;
 };
@@ -43,11 +47,11 @@ struct GoldenValues {
 /// A flow as data: what a file holds, what travels between ranks, what layers are built from.
 struct FlowRecord {
   Index dim = 0;
-  std::string base = "standard_normal";
+  LayerRecord base = {"standard_normal", {}, {}, {}};
   std::vector<LayerRecord> layers;  ///< in sampling order: the first acts on z
   GoldenValues golden;
   std::map<std::string, std::string> provenance;
-  std::string checksum;  ///< "sha256:<hex>" over dim, base and layers
+  std::string checksum;  ///< "sha256:<hex>" over dim, base density and layers
 
   bool operator==(const FlowRecord&) const = default;
 };
@@ -57,7 +61,8 @@ struct FlowRecord {
 /// Every getter throws InputError when the entry is missing, of another shape, or not finite.
 class LayerReader {
  public:
-  LayerReader(const LayerRecord& record, std::size_t position, Index dim);
+  /// @param label  how errors begin: "layer 3 (affine_coupling)"
+  LayerReader(const LayerRecord& record, std::string label, Index dim);
 
   Index dim() const { return dim_; }
   const std::string& type() const { return record_->type; }
@@ -81,12 +86,12 @@ class LayerReader {
   /// which every layer may have.
   void expect_only(const std::vector<std::string>& names) const;
 
-  /// InputError("layer 3 (affine_coupling): " + message)
+  /// InputError(label + ": " + message)
   [[noreturn]] void fail(const std::string& message) const;
 
  private:
   const LayerRecord* record_;
-  std::size_t position_;
+  std::string label_;
   Index dim_;
 };
 

@@ -1,35 +1,23 @@
 #pragma once
 
-#include "flotilla/core/batch.hpp"
-#include "flotilla/core/random.hpp"
+#include "flotilla/flow/base.hpp"
 
 namespace flotilla {
 
-/// The base density q_Z = N(0, I): what the flow was trained to push forward.
+/// q_Z = N(0, I). Its draws are the variates of Random::normals.
 template <typename T>
-class StandardNormal {
+class StandardNormal final : public Base<T> {
  public:
-  explicit StandardNormal(Index dim) : dim_(dim) {}
+  static constexpr std::string_view kType = "standard_normal";
 
-  /// out += sign * log q_Z(z), its constant included. z is [dim x chains], out [1 x chains].
-  void add_log_density(const Batch<T>& z, double sign, PerChain& out) const;
+  explicit StandardNormal(Index dim) : Base<T>(dim) {}
+  explicit StandardNormal(const LayerReader& reader);
 
-  /// out = grad_z log q_Z(z) = -z. Both [dim x chains].
-  void score(const Batch<T>& z, Batch<T>& out) const;
-
-  /// Independent draws: the variates of Random::normals.
+  std::string_view type() const override { return kType; }
+  void add_log_density(const Batch<T>& z, double sign, PerChain& out) const override;
+  void score(const Batch<T>& z, Batch<T>& out) const override;
   void sample(const Random& random, Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
-              Batch<T>& out) const {
-    random.normals(purpose, step, first_chain, out);
-  }
-  /// The same draws, but only in the masked columns.
-  void sample(const Random& random, Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
-              const ColumnMask& mask, Batch<T>& out) const {
-    random.normals(purpose, step, first_chain, mask, out);
-  }
-
- private:
-  Index dim_;
+              const ColumnMask& mask, Batch<T>& out) const override;
 };
 
 }  // namespace flotilla

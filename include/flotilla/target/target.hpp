@@ -1,7 +1,7 @@
 #pragma once
 
 #include "flotilla/core/batch.hpp"
-#include "flotilla/flow/standard_normal.hpp"
+#include "flotilla/flow/base.hpp"
 
 namespace flotilla {
 
@@ -47,14 +47,15 @@ class Target {
 template <typename T>
 class TemperedTarget final : public Target<T> {
  public:
+  /// @param base  outlives the target
   /// @throws InputError where beta is not finite
-  TemperedTarget(const StandardNormal<T>& base, double beta);
+  TemperedTarget(const Base<T>& base, double beta);
 
   void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
                 PerChain& log_density, Cotangents<T>& cotangents) const override;
 
  private:
-  StandardNormal<T> base_;
+  const Base<T>* base_;
   double beta_;
 };
 
@@ -65,16 +66,17 @@ class TemperedTarget final : public Target<T> {
 template <typename T>
 class ClippedTarget final : public Target<T> {
  public:
+  /// @param base       outlives the target
   /// @param level      c, in nats
   /// @param sharpness  k > 0, per nat
   /// @throws InputError where a parameter is not finite or k <= 0
-  ClippedTarget(const StandardNormal<T>& base, double beta, double level, double sharpness);
+  ClippedTarget(const Base<T>& base, double beta, double level, double sharpness);
 
   void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
                 PerChain& log_density, Cotangents<T>& cotangents) const override;
 
  private:
-  StandardNormal<T> base_;
+  const Base<T>* base_;
   double beta_;
   double level_;
   double sharpness_;

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "flotilla/flow/base.hpp"
+
+namespace flotilla {
+
+/// q_Z uniform on the box [low, high], edges included: the base of flows on circles, for one.
+///
+/// Outside the box the log density is -inf: a proposal that leaves it is rejected.
+template <typename T>
+class UniformBox final : public Base<T> {
+ public:
+  static constexpr std::string_view kType = "uniform_box";
+
+  /// Entries: `low`, `high` [dim], low < high also in T.
+  explicit UniformBox(const LayerReader& reader);
+
+  std::string_view type() const override { return kType; }
+  void add_log_density(const Batch<T>& z, double sign, PerChain& out) const override;
+  void score(const Batch<T>& z, Batch<T>& out) const override;
+  void sample(const Random& random, Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
+              const ColumnMask& mask, Batch<T>& out) const override;
+
+ private:
+  std::vector<T> low_;
+  std::vector<T> high_;
+  double log_density_;  ///< inside
+};
+
+}  // namespace flotilla

@@ -1,0 +1,111 @@
+"""The base densities of normalizing flows as PyTorch modules, one class for each type of a file.
+
+Each has log_density(z) [draw], normalised, in nats; sample(draws, generator, dtype) [draw x
+coordinate]; and turns into a LayerRecord and back.  A score comes from automatic differentiation.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+from flow_layers import FlowFileError, LayerRecord
+
+
+def _normals(shape, generator, dtype):
+    return torch.randn(*shape, generator=generator, dtype=dtype)
+
+
+class StandardNormal(nn.Module):
+    """N(0, I)."""
+
+    type = "standard_normal"
+
+    def __init__(self, dim):
+        super().__init__()
+        self.dim = dim
+
+    def log_density(self, z):
+        return -0.5 * (z * z).sum(dim=1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
+
+    def sample(self, draws, generator, dtype):
+        return _normals((draws, self.dim), generator, dtype)
+
+    def record(self):
+        return LayerRecord(self.type, {}, {})
+
+    @classmethod
+    def from_record(cls, record, dim):
+        return cls(dim)
+
+
+class _BaseOfArrays(nn.Module):
+    """A base density whose buffers are the arrays of its record, named by ARRAYS."""
+
+    ARRAYS = ()
+
+    def __init__(self, *arrays):
+        super().__init__()
+        for name, array in zip(self.ARRAYS, arrays):
+            self.register_buffer(name, torch.as_tensor(array))
+
+    def record(self):
+        arrays = {name: getattr(self, name).numpy() for name in self.ARRAYS}
+        return LayerRecord(self.type, {}, arrays)
+
+    @classmethod
+    def from_record(cls, record, dim):
+        arrays = [torch.from_numpy(record.arrays[name]) for name in cls.ARRAYS]
+        if any(array.shape[-1] != dim for array in arrays[-2:]):
+            raise FlowFileError(f"expected base arrays of {dim} coordinates, found others")
+        return cls(*arrays)
+
+
+class DiagonalNormal(_BaseOfArrays):
+    """N(loc, diag(scale^2)); loc, scale [dim]."""
+
+    type = "diagonal_normal"
+    ARRAYS = ("loc", "scale")
+
+    def log_density(self, z):
+        return torch.distributions.Normal(self.loc, self.scale).log_prob(z).sum(dim=1)
+
+    def sample(self, draws, generator, dtype):
+        return self.loc + self.scale * _normals((draws, len(self.loc)), generator, dtype)
+
+
+class GaussianMixture(_BaseOfArrays):
+    """sum_k weights_k N(loc_k, diag(scale_k^2)); weights [components], the others [... x dim]."""
+
+    type = "gaussian_mixture"
+    ARRAYS = ("weights", "loc", "scale")
+
+    def log_density(self, z):
+        components = torch.distributions.Normal(self.loc, self.scale).log_prob(z[:, None])
+        weights = self.weights / self.weights.sum()
+        return torch.logsumexp(components.sum(dim=2) + torch.log(weights), dim=1)
+
+    def sample(self, draws, generator, dtype):
+        k = torch.multinomial(self.weights, draws, replacement=True, generator=generator)
+        return self.loc[k] + self.scale[k] * _normals((draws, self.loc.shape[1]), generator, dtype)
+
+
+class UniformBox(_BaseOfArrays):
+    """Uniform on [low, high]; low, high [dim]."""
+
+    type = "uniform_box"
+    ARRAYS = ("low", "high")
+
+    def log_density(self, z):
+        inside = ((z >= self.low) & (z <= self.high)).all(dim=1)
+        value = -torch.log(self.high - self.low).sum() + 0.0 * z.sum(dim=1)
+        return torch.where(inside, value, torch.full_like(value, -math.inf))
+
+    def sample(self, draws, generator, dtype):
+        share = torch.rand(draws, len(self.low), generator=generator, dtype=dtype)
+        return self.low + (self.high - self.low) * share
+
+
+BASES = {
+    base.type: base for base in (StandardNormal, DiagonalNormal, GaussianMixture, UniformBox)
+}

@@ -1,0 +1,109 @@
+// beta = 0 samples the flow's base density exactly, whatever the base, the flow and the kernel.
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "support/chain_study.hpp"
+#include "support/test_flows.hpp"
+
+namespace flotilla::test {
+namespace {
+
+constexpr Index kDim = 3;
+constexpr Index kChains = 512;
+constexpr Index kDraws = 200;
+
+// 3 bases x 4 kernels x 7 moments at 4.5 standard errors: a false alarm in 1 of 1700 seeds.
+constexpr double kThreshold = 4.5;
+
+/// Mean and mean square of each coordinate, and of the first two's product, under q_Z.
+std::vector<double> exact_moments(const LayerRecord& base) {
+  const auto value = [&](const char* name, Index i) {
+    return base.arrays.at(name).values[static_cast<std::size_t>(i)];
+  };
+  const bool box = base.type == "uniform_box";
+  const bool mixture = base.type == "gaussian_mixture";
+  const Index components = mixture ? base.arrays.at("weights").shape[0] : 1;
+  std::vector<double> moments(2 * kDim + 1, 0.0);
+  for (Index k = 0; k < components; ++k) {
+    const double weight = mixture ? value("weights", k) : 1.0;
+    std::vector<double> means;
+    for (Index i = 0; i < kDim; ++i) {
+      const Index at = k * kDim + i;
+      const double mean = box ? 0.5 * (value("low", at) + value("high", at)) : value("loc", at);
+      const double width = box ? value("high", at) - value("low", at) : value("scale", at);
+      means.push_back(mean);
+      moments[static_cast<std::size_t>(i)] += weight * mean;
+      moments[static_cast<std::size_t>(kDim + i)] +=
+          weight * (mean * mean + width * width / (box ? 12.0 : 1.0));
+    }
+    moments.back() += weight * means[0] * means[1];
+  }
+  return moments;
+}
+
+std::vector<Functional> functionals() {
+  std::vector<Functional> found;
+  for (Index i = 0; i < kDim; ++i) {
+    found.emplace_back([i](const double* z, const double*) { return z[i]; });
+  }
+  for (Index i = 0; i < kDim; ++i) {
+    found.emplace_back([i](const double* z, const double*) { return z[i] * z[i]; });
+  }
+  found.emplace_back([](const double* z, const double*) { return z[0] * z[1]; });
+  return found;
+}
+
+struct Case {
+  std::string name;
+  bool metric;
+  double global_fraction;
+};
+
+class BaseOfARun : public testing::TestWithParam<Case> {};
+
+TEST_P(BaseOfARun, IsWhatBetaZeroSamples) {
+  int compared = 0;
+  for (const LayerRecord& base : random_bases(kDim, 4)) {
+    FlowRecord record =
+        flow_of(kDim, {random_coupling({1, 0, 1}, {{8}}, 2), random_coupling({0, 1, 0}, {{8}}, 3)});
+    record.base = base;
+    const Flow<double> flow(record);
+    const TemperedTarget<double> target(flow.base(), 0.0);
+    std::unique_ptr<LocalMove<double>> move;
+    if (GetParam().metric) {
+      move = std::make_unique<MetricMala<double>>();
+    } else {
+      move = std::make_unique<EuclideanMala<double>>();
+    }
+    const Kernel<double> kernel(flow, target, std::move(move), GetParam().global_fraction);
+    ChainStudy<double> study(kernel, kChains, 77);
+    study.warm_up(500, 0.5);
+    const std::vector<Estimate> found = study.estimate(kDraws, 2, functionals());
+    const std::vector<double> truth = exact_moments(base);
+    for (std::size_t k = 0; k < truth.size(); ++k) {
+      EXPECT_LE(distance(found[k], truth[k]), kThreshold)
+          << base.type << " moment " << k << ": " << found[k].mean << " +- " << found[k].error
+          << ", truth " << truth[k];
+      ++compared;
+    }
+    if (GetParam().global_fraction < 1.0) {
+      EXPECT_NEAR(study.moves().local_acceptance_rate(), 0.574, 0.15) << base.type;
+    }
+  }
+  EXPECT_EQ(compared, 3 * (2 * kDim + 1));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, BaseOfARun,
+                         testing::Values(Case{"metric_mala", true, 0.0}, Case{"mala", false, 0.0},
+                                         Case{"mixture", true, 0.3},
+                                         Case{"independence", true, 1.0}),
+                         [](const testing::TestParamInfo<Case>& tested) {
+                           return tested.param.name;
+                         });
+
+}  // namespace
+}  // namespace flotilla::test
