@@ -40,7 +40,80 @@ ACTIVATIONS = {
 }
 
 
-class Conditioner(nn.Module):
+class ContextTerm(nn.Module):
+    """What a context c does to the output h of a linear map: h + act(W c + b), then times a gate.
+
+    `add` is (weight, bias or None, activation or None), `gate` (weight, bias or None) of a sigmoid;
+    either may be None.
+    """
+
+    def __init__(self, add=None, gate=None):
+        super().__init__()
+        self.activation = add[2] if add else None
+        for name, pair in (("context", add), ("gate", gate)):
+            weight, bias = pair[:2] if pair else (None, None)
+            self.register_buffer(f"{name}_weight", weight)
+            self.register_buffer(f"{name}_bias", bias)
+
+    def _map(self, name, context):
+        return F.linear(context, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
+
+    def forward(self, h, context, net):
+        if self.context_weight is not None:
+            term = self._map("context", context)
+            h = h + (ACTIVATIONS[self.activation](term, net) if self.activation else term)
+        if self.gate_weight is not None:
+            h = h * torch.sigmoid(self._map("gate", context))
+        return h
+
+    def entries(self, k):
+        """attributes, arrays of linear map k."""
+        attributes = {f"context_activation_{k}": self.activation} if self.activation else {}
+        arrays = {f"{name}_{k}": array.numpy() for name, array in self.named_buffers()}
+        return attributes, arrays
+
+    @classmethod
+    def from_record(cls, record, k):
+        """The term of linear map k; None where it has none."""
+
+        def array(name):
+            found = record.arrays.get(f"{name}_{k}")
+            return None if found is None else torch.from_numpy(found)
+
+        add, gate = array("context_weight"), array("gate_weight")
+        if add is None and gate is None:
+            return None
+        activation = record.attributes.get(f"context_activation_{k}")
+        return cls(
+            None if add is None else (add, array("context_bias"), activation),
+            None if gate is None else (gate, array("gate_bias")),
+        )
+
+
+class _Contextual(nn.Module):
+    """A conditioner whose linear maps, `maps`, may each have a context term."""
+
+    def __init__(self):
+        super().__init__()
+        self.terms = nn.ModuleDict()
+        self.register_buffer("context", None)
+
+    def _linear(self, k, h):
+        h = self.maps[k](h)
+        if str(k) not in self.terms:
+            return h
+        return self.terms[str(k)](h, self.context.to(h), self)
+
+    def _context_entries(self):
+        attributes, arrays = {}, {}
+        for k, term in self.terms.items():
+            more = term.entries(k)
+            attributes.update(more[0])
+            arrays.update(more[1])
+        return attributes, arrays
+
+
+class Conditioner(_Contextual):
     """The network of a coupling layer: linear maps with an activation after all but the last.
 
     `widths` lists the sizes [in, hidden ..., out].  The last map starts at zero, so that an
@@ -62,9 +135,9 @@ class Conditioner(nn.Module):
 
     def forward(self, h):
         activate = ACTIVATIONS[self.activation]
-        for linear in self.maps[:-1]:
-            h = activate(linear(h), self)
-        return self.maps[-1](h)
+        for k in range(len(self.maps) - 1):
+            h = activate(self._linear(k, h), self)
+        return self._linear(len(self.maps) - 1, h)
 
     def record(self):
         """The entries of this conditioner in a layer: attributes, arrays."""
@@ -73,7 +146,8 @@ class Conditioner(nn.Module):
             attributes["negative_slope"] = float(self.negative_slope)
         if self.activation == "elu":
             attributes["alpha"] = float(self.alpha)
-        return attributes, _linear_arrays(self.maps)
+        more = self._context_entries()
+        return {**attributes, **more[0]}, {**_linear_arrays(self.maps), **more[1]}
 
 
 def _linear_arrays(maps):
@@ -84,7 +158,7 @@ def _linear_arrays(maps):
     return arrays
 
 
-class Program(nn.Module):
+class Program(_Contextual):
     """A conditioner as flow files write it: linear maps, activations, scales and residual sums.
 
     `network` is the program, as in "linear ( tanh linear ) linear"; `widths` has the sizes
@@ -107,10 +181,10 @@ class Program(nn.Module):
                 self.norms.append(nn.Parameter(torch.zeros(widths[mapped])))
 
     def forward(self, h):
-        maps, norms, kept = iter(self.maps), iter(self.norms), None
+        maps, norms, kept = iter(range(len(self.maps))), iter(self.norms), None
         for word in self.words:
             if word == "linear":
-                h = next(maps)(h)
+                h = self._linear(next(maps), h)
             elif word == "affine":
                 h = next(norms) * h + next(norms)
             elif word == "layer_norm":
@@ -138,7 +212,8 @@ class Program(nn.Module):
         for k in range(len(self.norms) // 2):
             arrays[f"norm_scale_{k}"] = self.norms[2 * k].detach().numpy()
             arrays[f"norm_shift_{k}"] = self.norms[2 * k + 1].detach().numpy()
-        return attributes, arrays
+        more = self._context_entries()
+        return {**attributes, **more[0]}, {**arrays, **more[1]}
 
 
 def conditioner_from_record(record, inputs, outputs):
@@ -157,6 +232,9 @@ def conditioner_from_record(record, inputs, outputs):
         # Keep the file's precision: double weights must not pass through float.
         linear.weight = nn.Parameter(torch.from_numpy(weight))
         linear.bias = nn.Parameter(torch.from_numpy(bias))
+        term = ContextTerm.from_record(record, k)
+        if term is not None:
+            net.terms[str(k)] = term
     for k in range(len(getattr(net, "norms", ())) // 2):
         net.norms[2 * k] = nn.Parameter(torch.from_numpy(arrays[f"norm_scale_{k}"]))
         net.norms[2 * k + 1] = nn.Parameter(torch.from_numpy(arrays[f"norm_shift_{k}"]))
@@ -328,7 +406,10 @@ MAPS = {map_type.kind: map_type for map_type in (AdditiveMap, AffineMap, SplineM
 
 def _map_from_record(record):
     conditioner = ("activation", "network", "negative_slope", "alpha", "epsilon", "direction")
-    options = {k: v for k, v in record.attributes.items() if k not in conditioner}
+    options = {
+        name: value for name, value in record.attributes.items()
+        if name not in conditioner and not name.startswith("context_activation_")
+    }
     return MAPS[record.type.split("_")[0]](**options)
 
 

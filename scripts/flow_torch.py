@@ -35,10 +35,11 @@ GOLDEN_DRAWS = 32
 class Flow(nn.Module):
     """Layers composed in the sampling direction: the first acts on z, the last yields x."""
 
-    def __init__(self, dim, layers, base=None):
-        """`base` is the density of z, N(0, I) where none is given."""
+    def __init__(self, dim, layers, base=None, context_dim=0):
+        """`base` is the density of z, N(0, I) where none is given; `context_dim` the size of what
+        a conditional flow is told, by `at_context`, before it is used."""
         super().__init__()
-        self.dim = dim
+        self.dim, self.context_dim = dim, context_dim
         self.base = base or StandardNormal(dim)
         self.layers = nn.ModuleList(layers)
 
@@ -60,6 +61,18 @@ class Flow(nn.Module):
         """log q_X(x), the density that the flow learnt, in nats."""
         z, log_det = self.inverse(x)
         return self.base.log_density(z) - log_det
+
+    def at_context(self, context):
+        """The flow itself, its conditioners told the context [context_dim]."""
+        context = torch.as_tensor(context, dtype=torch.float64)
+        if context.shape != (self.context_dim,):
+            raise FlowFileError(
+                f"expected a context of {self.context_dim} numbers, found {tuple(context.shape)}"
+            )
+        for module in self.modules():
+            if hasattr(module, "context"):
+                module.context = context
+        return self
 
     def records(self):
         return [layer.record() for layer in self.layers]
@@ -125,6 +138,9 @@ def golden_values(flow, draws=GOLDEN_DRAWS, seed=20240229):
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     z = flow.base.sample(draws, generator, torch.float64)
+    context = torch.randn(flow.context_dim, generator=generator, dtype=torch.float64)
+    if flow.context_dim > 0:
+        flow.at_context(context)
     tangent = torch.from_numpy(rng.standard_normal((draws, flow.dim)))
     (x, log_det), (jvp, _) = torch.autograd.functional.jvp(flow, z, tangent)
     golden = {
@@ -136,6 +152,7 @@ def golden_values(flow, draws=GOLDEN_DRAWS, seed=20240229):
         "jvp": jvp,
         "base_log_density": flow.base.log_density(z),
         "base_score": base_score(flow.base, z),
+        **({"context": context} if flow.context_dim > 0 else {}),
     }
     golden = {name: value.numpy() for name, value in golden.items()}
     for name, value in golden.items():
@@ -150,10 +167,12 @@ def golden_values(flow, draws=GOLDEN_DRAWS, seed=20240229):
 # --- The flow file ------------------------------------------------------------------------------
 
 
-def checksum(dim, base, records):
+def checksum(dim, context_dim, base, records):
     """SHA-256 of what determines the draws: base density and layers, with attributes and arrays."""
     digest = hashlib.sha256()
     digest.update(b"flotilla-flow 1\ndim %d\n" % dim)
+    if context_dim > 0:
+        digest.update(b"context %d\n" % context_dim)
     for what, record in [(b"base", base), *((b"layer", record) for record in records)]:
         digest.update(b"%s %s\n" % (what, record.type.encode()))
         for name, value in sorted(record.attributes.items()):
@@ -178,7 +197,9 @@ def save_flow(path, flow, provenance):
         file.attrs["format"] = FORMAT
         file.attrs["format_version"] = np.int64(FORMAT_VERSION)
         file.attrs["dim"] = np.int64(flow.dim)
-        file.attrs["checksum"] = checksum(flow.dim, base, records)
+        if flow.context_dim > 0:
+            file.attrs["context_dim"] = np.int64(flow.context_dim)
+        file.attrs["checksum"] = checksum(flow.dim, flow.context_dim, base, records)
         _write_layer(file.create_group("base"), base)
         for i, record in enumerate(records):
             _write_layer(file.create_group(f"layers/{i:04d}"), record)
@@ -199,7 +220,7 @@ def _write_layer(group, record):
 
 def load_flow(path, dtype=torch.float32):
     """The flow in `path`, checksum verified, its parameters in `dtype` and not requiring grad."""
-    dim, base, records = read_records(path)
+    dim, context_dim, base, records = read_records(path)
     layers = []
     if base.type not in BASES:
         raise FlowFileError(
@@ -220,12 +241,12 @@ def load_flow(path, dtype=torch.float32):
             ) from None
         except (FlowFileError, TypeError) as problem:
             raise FlowFileError(f"{path}: layer {i} ({record.type}): {problem}") from None
-    flow = Flow(dim, layers, BASES[base.type].from_record(base, dim))
+    flow = Flow(dim, layers, BASES[base.type].from_record(base, dim), context_dim)
     return flow.to(dtype).requires_grad_(False).eval()
 
 
 def read_records(path):
-    """(dim, base record, layer records) of a flow file whose checksum holds."""
+    """(dim, context_dim, base record, layer records) of a flow file whose checksum holds."""
     try:
         with h5py.File(path, "r") as file:
             found = _text(file.attrs.get("format", "nothing")), file.attrs.get("format_version")
@@ -235,18 +256,20 @@ def read_records(path):
                     f"found {found[0]} version {found[1]}; write it with train_flow.py"
                 )
             dim = int(file.attrs["dim"])
+            context_dim = int(file.attrs.get("context_dim", 0))
             base = _read_layer(file["base"])
             names = [f"{i:04d}" for i in range(len(file["layers"]))]
             records = [_read_layer(file["layers"][name]) for name in names]
             stored = _text(file.attrs["checksum"])
     except (OSError, KeyError) as problem:
         raise FlowFileError(f"{path}: expected a readable flow file, found: {problem}") from None
-    if stored != checksum(dim, base, records):
+    found = checksum(dim, context_dim, base, records)
+    if stored != found:
         raise FlowFileError(
-            f"{path}: expected checksum {stored}, found {checksum(dim, base, records)}; "
+            f"{path}: expected checksum {stored}, found {found}; "
             "the file was changed after it was written: get or train it again"
         )
-    return dim, base, records
+    return dim, context_dim, base, records
 
 
 def _read_layer(group):

@@ -32,6 +32,7 @@ from flow_layers import (
     AffineMap,
     Autoregressive,
     Conditioner,
+    ContextTerm,
     Coupling,
     DiagonalAffine,
     FlowFileError,
@@ -81,7 +82,10 @@ def random_flow(options):
     for mask in half_masks(options.dim, options.layers, rng):
         layers.append(random_coupling(mask, z, options, rng))
         z, _ = layers[-1](z)
-    return Flow(options.dim, layers, base).requires_grad_(False)
+    flow = Flow(options.dim, layers, base, options.context)
+    if options.context > 0:
+        add_context_terms(flow, options.context, options.seed)
+    return flow.requires_grad_(False)
 
 
 def random_coupling(mask, z, options, rng):
@@ -117,6 +121,26 @@ def random_base(kind, dim, seed):
     if kind == "uniform_box":
         return UniformBox(rng.uniform(-2.0, -1.0, dim), rng.uniform(1.0, 2.0, dim))
     return StandardNormal(dim)
+
+
+def add_context_terms(flow, size, seed):
+    """A sum, a sum through an activation and a gate, on every linear map in turn."""
+    rng = np.random.default_rng([seed, 3])
+    places = [
+        (module, k, len(linear.bias))
+        for module in flow.modules() if hasattr(module, "terms")
+        for k, linear in enumerate(module.maps)
+    ]
+    for turn, (module, k, width) in enumerate(places):
+        def draw(*shape):
+            return 0.3 * normals(shape, rng)
+
+        activation = "silu" if turn % 3 == 1 else None
+        bias = draw(width) if turn % 2 == 0 else None
+        add = (draw(width, size), bias, activation) if turn % 3 != 2 else None
+        gate = (draw(width, size), draw(width)) if turn % 3 != 1 else None
+        module.terms[str(k)] = ContextTerm(add, gate)
+    flow.at_context(np.zeros(size))
 
 
 def extra_layers(dim, rng):
@@ -258,6 +282,7 @@ def parse(arguments=None):
     add("--seed", type=int, default=1, help="(default %(default)s)")
     add("--extras", action="store_true", help="put layers of all other types first")
     add("--base", choices=BASES, default=BASES[0], help="density of z (default %(default)s)")
+    add("--context", type=int, default=0, metavar="N", help="make it conditional on N numbers")
     add("--shear", type=float, metavar="A", help="write the shear flow instead, of dimension 2")
     add("--precision", choices=PRECISIONS, help="of the weights (default float; --shear: double)")
     options = parser.parse_args(arguments)

@@ -8,6 +8,7 @@
 
 #include "command_line.hpp"
 #include "commands.hpp"
+#include "flotilla/flow/context.hpp"
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
@@ -49,9 +50,12 @@ std::string describe_base(const LayerRecord& base) {
 }
 
 void show(const std::string& path, const FlowRecord& record) {
-  const Flow<double> flow(record);  // a file that cannot be built is not worth showing
+  // A file that cannot be built is not worth showing; any context will do for that.
+  const std::vector<double> context(static_cast<std::size_t>(record.context_dim));
+  const Flow<double> flow(at_context(record, context));
   fmt::print("{}\n  dim          {}\n  base         {}\n  checksum     {}\n", path, record.dim,
              describe_base(record.base), record.checksum);
+  if (record.context_dim > 0) fmt::print("  context      {} numbers\n", record.context_dim);
   fmt::print("  multiply-adds {} of one forward pass, per chain\n\n", flow.multiply_adds());
   fmt::print("{:>5}  {:<24} {:>10} {:>8} {:>8}  {}\n", "layer", "type", "parameters", "forward",
              "inverse", "entries");

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <utility>
+#include <vector>
 
 #include "command_line.hpp"
 #include "commands.hpp"
 #include "flotilla/core/error.hpp"
+#include "flotilla/flow/context.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/run/ensemble.hpp"
 #include "reporter.hpp"
@@ -21,6 +24,9 @@ void define_run(CLI::App& app, RunConfig& run) {
   app.add_option("--start", run.start,
                  "start from points in data space, FILE.h5[:dataset] of shape [n x dim]; chain i "
                  "takes point i modulo n (default: draws of the base density)");
+  app.add_option("--context", run.context,
+                 "what a conditional flow is conditioned on: numbers as in 0.5,-1, or an array "
+                 "FILE.h5[:dataset]");
   app.add_option("--chains", run.chains, "chains of the whole run");
   app.add_option("--warmup", run.warmup, "warm-up steps");
   app.add_option("--draws", run.draws, "draws kept of each chain");
@@ -65,7 +71,8 @@ void define_switches(CLI::App& app, RunConfig& run, Switches& switches) {
 
 /// --force is for run files: what a run reads is never replaced by its draws.
 void expect_apart(const RunConfig& run) {
-  for (const std::string& input : {run.flow, run.start.substr(0, run.start.rfind(':'))}) {
+  for (const std::string& input : {run.flow, run.start.substr(0, run.start.rfind(':')),
+                                   run.context.substr(0, run.context.rfind(':'))}) {
     std::error_code unknown;
     if (!std::filesystem::equivalent(input, run.output, unknown)) continue;
     throw InputError(fmt::format(
@@ -94,7 +101,9 @@ int sample(const Communicator& comm, int argc, char** argv) {
   comm.together([&] {
     if (comm.is_root()) expect_apart(run);
   });
-  const FlowRecord record = replicate_flow(comm, run.flow);
+  FlowRecord record = replicate_flow(comm, run.flow);
+  const std::vector<double> context = replicate_context(comm, run.context);
+  comm.together([&] { record = at_context(std::move(record), context); });
   Reporter reporter(prints_on_terminal());
   const RunSummary summary = run_ensemble(run, record, comm, switches.quiet ? nullptr : &reporter);
   if (comm.is_root() && !switches.quiet) show(summary_table(run, summary, comm.size()));

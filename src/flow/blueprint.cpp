@@ -3,39 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <numeric>
-#include <optional>
 #include <string_view>
 #include <utility>
+
+#include "flow/activation.hpp"
 
 namespace flotilla {
 namespace {
 
 using Kind = Operation::Kind;
-
-constexpr std::array<std::pair<std::string_view, Activation>, 7> kActivations = {{
-    {"tanh", Activation::kTanh},
-    {"relu", Activation::kRelu},
-    {"leaky_relu", Activation::kLeakyRelu},
-    {"silu", Activation::kSilu},
-    {"elu", Activation::kElu},
-    {"sigmoid", Activation::kSigmoid},
-    {"softplus", Activation::kSoftplus},
-}};
-
-std::optional<Activation> activation_named(std::string_view name) {
-  for (const auto& [known, activation] : kActivations) {
-    if (known == name) return activation;
-  }
-  return std::nullopt;
-}
-
-[[noreturn]] void fail_unknown(const LayerReader& reader, const char* what, std::string_view name) {
-  std::string known;
-  for (const auto& entry : kActivations) known += fmt::format(", {}", entry.first);
-  reader.fail(fmt::format("{} '{}' is unknown ({})", what, name, known.substr(2)));
-}
 
 Operation operation_of(const LayerReader& reader, std::string_view word) {
   if (word == "linear") return {Kind::kLinear};
@@ -43,19 +20,15 @@ Operation operation_of(const LayerReader& reader, std::string_view word) {
   if (word == "layer_norm") return {Kind::kLayerNorm};
   if (word == "(") return {Kind::kRemember};
   if (word == ")") return {Kind::kAdd};
-  const std::optional<Activation> activation = activation_named(word);
-  if (!activation) fail_unknown(reader, "word of 'network'", word);
-  return {Kind::kActivation, *activation};
+  return {Kind::kActivation, activation_named(reader, "word of 'network'", word)};
 }
 
 /// The program of a plain multilayer perceptron, which its arrays and one activation tell.
 std::vector<Operation> plain_program(const LayerReader& reader) {
-  const std::string name = reader.text("activation");
-  const std::optional<Activation> activation = activation_named(name);
-  if (!activation) fail_unknown(reader, "activation", name);
+  const Activation activation = activation_named(reader, "activation", reader.text("activation"));
   std::vector<Operation> program = {{Kind::kLinear}};
   for (int k = 1; reader.has_array(fmt::format("weight_{}", k)); ++k) {
-    program.push_back({Kind::kActivation, *activation});
+    program.push_back({Kind::kActivation, activation});
     program.push_back({Kind::kLinear});
   }
   return program;

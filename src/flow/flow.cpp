@@ -12,6 +12,10 @@ std::vector<std::unique_ptr<Layer<T>>> make_layers(const FlowRecord& record) {
   if (record.dim < 1) {
     throw InputError(fmt::format("a flow needs dim >= 1, but the record has {}", record.dim));
   }
+  if (record.context_dim > 0) {
+    throw InputError(fmt::format("the flow is conditional: fix its context of {} numbers first",
+                                 record.context_dim));
+  }
   std::vector<std::unique_ptr<Layer<T>>> layers;
   for (const LayerRecord& layer : record.layers) {
     layers.push_back(make_layer<T>(layer, layers.size(), record.dim));

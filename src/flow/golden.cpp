@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "flotilla/core/error.hpp"
+#include "flotilla/flow/context.hpp"
 #include "flotilla/flow/flow.hpp"
 
 namespace flotilla {
@@ -85,7 +86,7 @@ GoldenDeviations verify_golden(const FlowRecord& record) {
   expect_shape(golden.tangent, "tangent", points);
   expect_shape(golden.jvp, "jvp", points);
 
-  const Flow<T> flow(record);
+  const Flow<T> flow(at_context(record, golden.context.values));
   Tape<T> tape(flow.tape_shape(), points[0]);
   PerChain log_det(1, points[0]);
   GoldenDeviations result;

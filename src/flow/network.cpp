@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/elementary.hpp"
+#include "flow/activation.hpp"
 #include "flow/blueprint.hpp"
 #include "flow/product.hpp"
 
@@ -175,57 +176,6 @@ Index Network<T>::multiply_adds() const {
   return count;
 }
 
-template <typename T>
-void Network<T>::activate(Activation activation, T* value, T* derivative, Index count) const {
-  // relu is the leaky one with slope 0
-  const T slope_below = activation == Activation::kLeakyRelu ? slope_ : T{0};
-  const T alpha = alpha_;
-  switch (activation) {
-    case Activation::kTanh:
-      for (Index c = 0; c < count; ++c) {
-        const T y = elementary::tanh(value[c]);
-        value[c] = y;
-        derivative[c] = T{1} - y * y;
-      }
-      return;
-    case Activation::kRelu:
-    case Activation::kLeakyRelu:
-      for (Index c = 0; c < count; ++c) {
-        const T slope = value[c] > T{0} ? T{1} : slope_below;
-        value[c] *= slope;
-        derivative[c] = slope;
-      }
-      return;
-    case Activation::kSilu:
-      for (Index c = 0; c < count; ++c) {
-        const T s = elementary::sigmoid(value[c]);
-        derivative[c] = s * (T{1} + value[c] * (T{1} - s));
-        value[c] *= s;
-      }
-      return;
-    case Activation::kElu:
-      for (Index c = 0; c < count; ++c) {
-        const T below = alpha * elementary::expm1(value[c] > T{0} ? T{0} : value[c]);
-        derivative[c] = value[c] > T{0} ? T{1} : below + alpha;
-        value[c] = value[c] > T{0} ? value[c] : below;
-      }
-      return;
-    case Activation::kSigmoid:
-      for (Index c = 0; c < count; ++c) {
-        const T s = elementary::sigmoid(value[c]);
-        value[c] = s;
-        derivative[c] = s * (T{1} - s);
-      }
-      return;
-    case Activation::kSoftplus:
-      for (Index c = 0; c < count; ++c) {
-        derivative[c] = elementary::sigmoid(value[c]);
-        value[c] = elementary::softplus(value[c]);
-      }
-      return;
-  }
-}
-
 /// rows <- (rows - mean) / sqrt(variance + epsilon) over the units, then scale and shift.
 template <typename T>
 void Network<T>::normalise(const Operation& operation, Batch<T>& rows, Tape<T>& tape,
@@ -312,7 +262,7 @@ void Network<T>::run_linear(const Part& part, const Operation& operation,
     const T bias = biases[static_cast<std::size_t>(row)];
     for (Index c = 0; c < count; ++c) value[c] += bias;
     if (derivative != nullptr) {
-      activate(activation->activation, value, derivative->row(row), count);
+      activate(activation->activation, slope_, alpha_, value, derivative->row(row), count);
     }
   });
 }
@@ -343,7 +293,7 @@ void Network<T>::run_forward(Index slice, const Batch<T>& in, Batch<T>& out, Tap
       }
       case Kind::kActivation:
         for (Index row = rows.first; row < rows.end; ++row) {
-          activate(operation.activation, current->row(row),
+          activate(operation.activation, slope_, alpha_, current->row(row),
                    tape.recorded(first_slot + operation.slot).row(row), count);
         }
         break;

@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <new>
@@ -151,7 +152,8 @@ GoldenValues read_golden(hid_t file, double& budget) {
           read("tangent"),
           read("jvp"),
           read_if("base_log_density"),
-          read_if("base_score")};
+          read_if("base_score"),
+          read_if("context")};
 }
 
 std::map<std::string, std::string> read_provenance(hid_t file) {
@@ -179,6 +181,13 @@ void expect_format(hid_t file) {
   }
 }
 
+Index read_context_dim(hid_t file) {
+  const double dim = hdf5::read_number(file, "context_dim");
+  if (dim >= 0.0 && dim <= kLargestDim && dim == std::floor(dim)) return static_cast<Index>(dim);
+  throw InputError(
+      fmt::format("attribute 'context_dim' should be a whole number >= 0 but is {}", dim));
+}
+
 FlowRecord read_record(hid_t file) {
   expect_format(file);
   double budget = kLargestFlow;
@@ -188,6 +197,7 @@ FlowRecord read_record(hid_t file) {
     throw InputError(fmt::format("attribute 'dim' should be a whole number >= 1 but is {}", dim));
   }
   record.dim = static_cast<Index>(dim);
+  if (hdf5::has_attribute(file, "context_dim")) record.context_dim = read_context_dim(file);
   record.base = read_layer(file, "base", budget);
   record.layers = read_layers(file, budget);
   record.golden = read_golden(file, budget);
@@ -238,6 +248,7 @@ void write_golden(hid_t file, const GoldenValues& golden) {
   write_array(group.id(), "log_det_gradient", golden.log_det_gradient);
   write_array(group.id(), "tangent", golden.tangent);
   write_array(group.id(), "jvp", golden.jvp);
+  if (!golden.context.values.empty()) write_array(group.id(), "context", golden.context);
   if (golden.base_log_density.values.empty()) return;
   write_array(group.id(), "base_log_density", golden.base_log_density);
   write_array(group.id(), "base_score", golden.base_score);
@@ -247,6 +258,9 @@ void write_record(hid_t file, const FlowRecord& record) {
   hdf5::write_text(file, "format", "flotilla-flow");
   hdf5::write_whole_number(file, "format_version", kFlowFileVersion);
   hdf5::write_whole_number(file, "dim", record.dim);
+  if (record.context_dim > 0) {
+    hdf5::write_whole_number(file, "context_dim", record.context_dim);
+  }
   hdf5::write_text(file, "checksum", checksum(record));
   write_layer(file, "base", record.base);
   write_layers(file, record);
@@ -279,6 +293,7 @@ void expect_readable(const std::string& path) {
 std::string checksum(const FlowRecord& record) {
   Sha256 hash;
   hash.add(fmt::format("flotilla-flow {}\ndim {}\n", kFlowFileVersion, record.dim));
+  if (record.context_dim > 0) hash.add(fmt::format("context {}\n", record.context_dim));
   add_layer(hash, "base", record.base);
   for (const LayerRecord& layer : record.layers) add_layer(hash, "layer", layer);
   return "sha256:" + hash.hex();
@@ -319,7 +334,24 @@ void write_flow_file(const std::string& path, const FlowRecord& record) {
   }
 }
 
-Tensor read_points(const std::string& location) {
+std::vector<double> read_context(const std::string& text) {
+  std::vector<double> numbers;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string word = text.substr(begin, end - begin);
+    char* rest = nullptr;
+    numbers.push_back(std::strtod(word.c_str(), &rest));
+    if (word.empty() || *rest != '\0') break;
+    if (end == text.size()) return numbers;
+    begin = end + 1;
+  }
+  Tensor tensor = read_numbers(text);
+  if (tensor.shape.size() == 1) return std::move(tensor.values);
+  throw InputError(fmt::format("{}: a context should be an array of shape [n] but has [{}]", text,
+                               fmt::join(tensor.shape, " x ")));
+}
+
+Tensor read_numbers(const std::string& location) {
   std::error_code unknown;
   const bool whole = std::filesystem::exists(location, unknown);  // a path may have a colon itself
   const std::size_t colon = whole ? std::string::npos : location.rfind(':');
@@ -339,7 +371,7 @@ Tensor read_points(const std::string& location) {
     double budget = kLargestArray;
     return read_array(file.id(), name, budget);
   } catch (const std::exception& error) {
-    throw InputError(fmt::format("{}: no usable points: {}", path, error.what()));
+    throw InputError(fmt::format("{}: no usable numbers: {}", path, error.what()));
   }
 }
 

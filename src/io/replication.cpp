@@ -27,13 +27,13 @@ void serialize(Archive& archive, flotilla::LayerRecord& layer, unsigned /*versio
 template <typename Archive>
 void serialize(Archive& archive, flotilla::GoldenValues& golden, unsigned /*version*/) {
   archive& golden.z& golden.x& golden.log_det& golden.log_det_gradient& golden.tangent& golden
-      .jvp& golden.base_log_density& golden.base_score;
+      .jvp& golden.base_log_density& golden.base_score& golden.context;
 }
 
 template <typename Archive>
 void serialize(Archive& archive, flotilla::FlowRecord& record, unsigned /*version*/) {
-  archive& record.dim& record.base& record.layers& record.golden& record.provenance& record
-      .checksum;
+  archive& record.dim& record.context_dim& record.base& record.layers& record.golden& record
+      .provenance& record.checksum;
 }
 
 }  // namespace boost::serialization
@@ -99,9 +99,15 @@ FlowRecord replicate_flow(const Communicator& comm, const std::string& path) {
       });
 }
 
-Tensor replicate_points(const Communicator& comm, const std::string& location) {
+Tensor replicate_numbers(const Communicator& comm, const std::string& location) {
   return replicate<Tensor>(
-      comm, [&] { return read_points(location); }, [](const Tensor& /*points*/) {});
+      comm, [&] { return read_numbers(location); }, [](const Tensor& /*numbers*/) {});
+}
+
+std::vector<double> replicate_context(const Communicator& comm, const std::string& text) {
+  if (text.empty()) return {};
+  return replicate<std::vector<double>>(
+      comm, [&] { return read_context(text); }, [](const std::vector<double>& /*context*/) {});
 }
 
 }  // namespace flotilla

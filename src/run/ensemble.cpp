@@ -192,7 +192,7 @@ class Ensemble {
       comm_.together([&] { pool_->start_from_base(); });
       return;
     }
-    const Tensor points = replicate_points(comm_, config_.start);
+    const Tensor points = replicate_numbers(comm_, config_.start);
     comm_.together([&] { pool_->start_from(points); });
   }
 

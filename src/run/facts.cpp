@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
 #include <filesystem>
@@ -59,6 +60,9 @@ RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optio
       {"beta", config.beta},
       {"global_fraction", config.global_fraction},
   };
+  if (!record.context.empty()) {
+    facts.emplace_back("context", fmt::format("{}", fmt::join(record.context, ",")));
+  }
   if (level) {
     facts.emplace_back("clip_level", *level);
     facts.emplace_back("clip_sharpness", config.clip_sharpness);

@@ -48,6 +48,14 @@ def run(*arguments, ranks=None, directory=None):
     )
 
 
+def random_flow(path, *arguments):
+    """Writes an untrained flow with scripts/random_flow.py; its path."""
+    script = SOURCE / "scripts" / "random_flow.py"
+    words = [PYTHON, str(script), "-o", path, *map(str, arguments)]
+    subprocess.run(words, check=True, capture_output=True, timeout=TIME_LIMIT)
+    return path
+
+
 def datasets(path):
     """Every dataset of a file, by name."""
     found = {}

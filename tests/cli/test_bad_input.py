@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 import flow_torch
-from program import MOONS, ProgramTest, run
+from program import MOONS, ProgramTest, random_flow, run
 
 SIZE = ["--chains", 10, "--warmup", 5, "--draws", 5]
 
@@ -43,8 +43,9 @@ class BadInput(ProgramTest):
             if seal:
                 groups = [file["layers"][name] for name in sorted(file["layers"])]
                 records = [flow_torch._read_layer(group) for group in groups]
-                dim = int(file.attrs["dim"])
-                file.attrs["checksum"] = flow_torch.checksum(dim, records)
+                base = flow_torch._read_layer(file["base"])
+                dim, context_dim = (int(file.attrs.get(n, 0)) for n in ("dim", "context_dim"))
+                file.attrs["checksum"] = flow_torch.checksum(dim, context_dim, base, records)
         return path
 
     def replaced(self, name, value):
@@ -183,6 +184,15 @@ class BadInput(ProgramTest):
                 done = run(*words, ranks=2)
                 self.assertEqual(done.returncode, 2)
                 self.assertEqual(done.stderr.count("flotilla: "), 1, done.stderr)
+
+    def test_contexts_that_do_not_fit(self):
+        flow = random_flow(self.path("flow.h5"), "--dim", 3, "--widths", 5, "--context", 2)
+        self.refused(flow=flow, words=["conditional", "2 numbers", "--context"])
+        self.refused("--context", "1,2,3", flow=flow, words=["2 numbers", "given 3"])
+        self.refused("--context", "1,inf", flow=flow, words=["finite", "inf"])
+        self.refused("--context", "1,two", flow=flow, words=["1,two", "no such file"])
+        self.refused("--context", f"{flow}:golden/x", flow=flow, words=["shape [n]"])
+        self.refused("--context", "1", words=["takes no context"])
 
 
 if __name__ == "__main__":

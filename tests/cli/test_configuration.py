@@ -3,8 +3,9 @@
 import unittest
 
 import h5py
+import numpy as np
 
-from program import MOONS, ProgramTest, run
+from program import MOONS, ProgramTest, random_flow, run
 
 
 class Configuration(ProgramTest):
@@ -61,6 +62,21 @@ class Configuration(ProgramTest):
         done = run("sample", MOONS, "--config", config, "-o", self.path("run.h5"), ranks=2)
         self.assertEqual(done.returncode, 2)
         self.assertIn("chainz", done.stderr)
+
+    def test_a_context_is_the_same_inline_and_from_a_file(self):
+        flow = random_flow(self.path("flow.h5"), "--dim", 3, "--widths", 5, "--context", 2)
+        numbers = self.path("context.h5")
+        with h5py.File(numbers, "w") as file:
+            file["c"] = np.array([-0.5, 0.25])
+        size = ["--chains", 33, "--warmup", 20, "--draws", 9]
+        inline = self.sample(*size, "--context=-0.5,0.25", flow=flow, output="inline.h5", ranks=2)
+        stored = self.sample(*size, "--context", numbers, flow=flow, output="stored.h5")
+        self.assert_same_datasets(inline, stored)
+        with h5py.File(stored, "r") as file:
+            self.assertEqual(file.attrs["context"], "-0.5,0.25")
+        other = self.sample(*size, "--context=-0.5,0.5", flow=flow, output="other.h5")
+        with self.assertRaises(AssertionError):
+            self.assert_same_datasets(inline, other)
 
     def test_help_and_version_end_well(self):
         for words in (["--help"], ["--version"], ["sample", "--help"], ["flow", "show", "--help"]):

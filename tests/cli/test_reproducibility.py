@@ -2,7 +2,7 @@
 
 import unittest
 
-from program import ProgramTest, datasets, same_bits
+from program import ProgramTest, datasets, random_flow, same_bits
 
 # 157 chains: no number of ranks divides them, no tile either.
 SIZE = ["--chains", 157, "--warmup", 60, "--draws", 40, "--tile-width", 32, "--save-warmup"]
@@ -17,6 +17,14 @@ KERNELS = {
     "double": ["--precision", "double"],
 }
 
+FLOWS = {
+    "every layer, mixture": (["--dim", 5, "--extras", "--base", "gaussian_mixture"], []),
+    "every layer, mala": (["--dim", 4, "--extras"], ["--kernel", "mala", "--precision", "double"]),
+    "diagonal": (["--dim", 3, "--base", "diagonal_normal"], ["--target", "clipped"]),
+    "box": (["--dim", 3, "--base", "uniform_box"], ["--global-fraction", 0.5]),
+    "conditional": (["--dim", 3, "--context", 2], ["--context", "0.5,1"]),
+}
+
 
 class Reproducibility(ProgramTest):
     def test_any_number_of_ranks_writes_the_same_bits_with_every_kernel(self):
@@ -28,6 +36,18 @@ class Reproducibility(ProgramTest):
                     self.assert_same_datasets(one, many)
             self.sample(*SIZE, *options, "--force", output="1.h5")  # and without mpirun
             self.assert_same_datasets(one, many)
+
+    def test_any_number_of_ranks_writes_the_same_bits_with_every_layer_and_base(self):
+        for name, (shape, options) in FLOWS.items():
+            flow = self.path("flow.h5")
+            random_flow(flow, "--layers", 2, "--widths", 8, *shape)
+            one = self.sample(*SIZE, *options, "--force", output="1.h5", flow=flow, ranks=1)
+            for ranks in (2, 3):
+                with self.subTest(flow=name, ranks=ranks):
+                    many = self.sample(
+                        *SIZE, *options, "--force", output="n.h5", flow=flow, ranks=ranks
+                    )
+                    self.assert_same_datasets(one, many)
 
     def test_another_seed_draws_something_else(self):
         one = self.sample(*SIZE, output="1.h5")

@@ -1,5 +1,6 @@
 # Flow files fresh from PyTorch, made when the tests run: one for each activation, and one that has
-# every layer type, and one for each base density. The suite TorchParity asks for the same names.
+# every layer type, one for each base density and a
+# conditional one. The suite TorchParity asks for the same names.
 
 set(FLOTILLA_PYTHON /usr/bin/python3 CACHE FILEPATH "Python that has torch, h5py and numpy")
 set(torch_flows_directory ${CMAKE_CURRENT_BINARY_DIR}/torch_flows)
@@ -53,3 +54,16 @@ foreach(base IN ITEMS diagonal_normal gaussian_mixture uniform_box)
     --base
     ${base})
 endforeach()
+flotilla_add_torch_flow(
+  conditional
+  --dim
+  4
+  --layers
+  2
+  --widths
+  9,8
+  --activation
+  leaky_relu
+  --context
+  3
+  --extras)

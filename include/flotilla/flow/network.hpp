@@ -128,7 +128,6 @@ class Network {
                    Batch<T>& out) const;
   void run_reverse(Index slice, const Tape<T>& tape, std::size_t first_slot, Batch<T>& out_bar,
                    Batch<T>& in_bar) const;
-  void activate(Activation activation, T* value, T* derivative, Index count) const;
   void normalise(const Operation& operation, Batch<T>& rows, Tape<T>& tape,
                  std::size_t first_slot) const;
   void normalise_direction(const Operation& operation, const Tape<T>& tape, std::size_t first_slot,

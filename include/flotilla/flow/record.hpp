@@ -30,7 +30,8 @@ struct LayerRecord {
 
 /// Values that the exporter computed in double precision, for any reader to prove itself against.
 /// All arrays are [points x dim] but log_det and base_log_density, which are [points]. Those of the
-/// base density may be empty, as in files that know N(0, I) alone.
+/// base density may be empty, as in files that know N(0, I) alone, and so is the context of an
+/// unconditional flow.
 struct GoldenValues {
   Tensor z;
   Tensor x;
@@ -40,6 +41,7 @@ struct GoldenValues {
   Tensor jvp;               ///< J v
   Tensor base_log_density;  ///< log q_Z(z)
   Tensor base_score;        ///< grad_z log q_Z(z)
+  Tensor context;           ///< [context_dim], what the conditioners of a conditional flow saw
 
   bool operator==(const GoldenValues&) const = default;
 };
@@ -47,11 +49,13 @@ struct GoldenValues {
 /// A flow as data: what a file holds, what travels between ranks, what layers are built from.
 struct FlowRecord {
   Index dim = 0;
+  Index context_dim = 0;  ///< numbers that a conditional flow has to be told; 0 once it was
   LayerRecord base = {"standard_normal", {}, {}, {}};
   std::vector<LayerRecord> layers;  ///< in sampling order: the first acts on z
   GoldenValues golden;
   std::map<std::string, std::string> provenance;
-  std::string checksum;  ///< "sha256:<hex>" over dim, base density and layers
+  std::vector<double> context;  ///< what at_context() fixed; no part of a file
+  std::string checksum;         ///< "sha256:<hex>" over dim, context_dim, base density and layers
 
   bool operator==(const FlowRecord&) const = default;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "flotilla/flow/record.hpp"
 
@@ -26,8 +27,13 @@ void write_flow_file(const std::string& path, const FlowRecord& record);
 /// The bytes are laid down in the README, section "Flow files".
 std::string checksum(const FlowRecord& record);
 
-/// Reads an array of points [n x dim] from HDF5: "FILE.h5" with one dataset, or "FILE.h5:dataset".
+/// Reads an array of numbers from HDF5: "FILE.h5" with one dataset, or "FILE.h5:dataset".
 /// @throws InputError
-Tensor read_points(const std::string& location);
+Tensor read_numbers(const std::string& location);
+
+/// The context that a text means: numbers between commas ("0.5,-1"), or as read_numbers() has it
+/// the place of an array [context_dim].
+/// @throws InputError as read_numbers() does, or where the array is no vector
+std::vector<double> read_context(const std::string& text);
 
 }  // namespace flotilla

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "flotilla/flow/record.hpp"
 #include "flotilla/parallel/communicator.hpp"
@@ -14,8 +15,12 @@ namespace flotilla {
 FlowRecord replicate_flow(const Communicator& comm, const std::string& path);
 
 /// Points of a file on every rank: rank 0 reads them. Collective.
-/// @throws InputError, the same on every rank; see read_points()
-Tensor replicate_points(const Communicator& comm, const std::string& location);
+/// @throws InputError, the same on every rank; see read_numbers()
+Tensor replicate_numbers(const Communicator& comm, const std::string& location);
+
+/// Reads a context on rank 0 and broadcasts it; an empty text is an empty context. Collective.
+/// @throws InputError, the same on every rank; see read_context()
+std::vector<double> replicate_context(const Communicator& comm, const std::string& text);
 
 /// The bytes that travel, and back. The two ends run the same program: no other format is promised.
 std::string to_bytes(const FlowRecord& record);

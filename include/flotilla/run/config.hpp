@@ -16,6 +16,8 @@ struct RunConfig {
   bool force = false;  ///< replace an existing output
   std::string start;   ///< "FILE.h5[:dataset]" of points in data space; empty: draws of q_Z
 
+  std::string context;  ///< of a conditional flow: "0.5,-1" or "FILE.h5[:dataset]"; empty: none
+
   Index chains = 1024;  ///< of the whole run, [1, 2^27]
   Index warmup = 1000;  ///< steps
   Index draws = 1000;   ///< kept of each chain
