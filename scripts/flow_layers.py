@@ -686,6 +686,105 @@ class Planar(nn.Module):
         return cls(u, w, **options)
 
 
+class Radial(nn.Module):
+    """x = z + beta / (alpha + r) (z - centre), r = |z - centre|.  Rezende & Mohamed (2015)."""
+
+    type = "radial"
+
+    def __init__(self, centre, alpha, beta):
+        super().__init__()
+        self.register_buffer("centre", torch.as_tensor(centre))
+        self.alpha, self.beta = float(alpha), float(beta)
+
+    def forward(self, z):
+        d = z - self.centre
+        r = torch.linalg.vector_norm(d, dim=1)
+        h = self.beta / (self.alpha + r)
+        along = 1.0 + h - self.beta * r / (self.alpha + r) ** 2
+        log_det = (z.shape[1] - 1) * torch.log1p(h) + torch.log(along)
+        return z + h[:, None] * d, log_det
+
+    def inverse(self, x):
+        y = x - self.centre
+        length = torch.linalg.vector_norm(y, dim=1)
+        b = self.alpha + self.beta - length
+        r = 0.5 * (torch.sqrt(b**2 + 4.0 * self.alpha * length) - b)
+        z = self.centre + y / (1.0 + self.beta / (self.alpha + r))[:, None]
+        return z, self.forward(z)[1]
+
+    def record(self):
+        attributes = {"alpha": self.alpha, "beta": self.beta}
+        return LayerRecord(self.type, attributes, {"centre": self.centre.numpy()})
+
+    @classmethod
+    def from_record(cls, record):
+        alpha, beta = record.attributes["alpha"], record.attributes["beta"]
+        return cls(torch.from_numpy(record.arrays["centre"]), alpha, beta)
+
+
+class Sylvester(nn.Module):
+    """x = z + Q R tanh(S Q^T z + b), R and S upper triangular.  van den Berg et al. (2018).
+
+    Q has the first columns of H_n ... H_1, the reflections that turn the rows of `vectors` round.
+    """
+
+    type = "sylvester"
+    ARRAYS = ("vectors", "r", "s", "b")
+
+    def __init__(self, vectors, r, s, b):
+        super().__init__()
+        for name, array in zip(self.ARRAYS, (vectors, r, s, b)):
+            self.register_buffer(name, torch.as_tensor(array))
+
+    @property
+    def q(self):
+        columns = torch.eye(self.vectors.shape[1], len(self.b)).to(self.vectors)
+        for v in self.vectors:
+            columns = columns - 2.0 * torch.outer(v, v @ columns) / (v @ v)
+        return columns
+
+    def forward(self, z):
+        h = torch.tanh(z @ self.q @ self.s.T + self.b)
+        overlap = self.r.diagonal() * self.s.diagonal()
+        log_det = torch.log1p(overlap * (1.0 - h**2)).sum(dim=1)
+        return z + h @ self.r.T @ self.q.T, log_det
+
+    def inverse(self, x):
+        """Unit by unit, each by bisection, then one Newton step, which autograd can follow."""
+        image, bends, units = x @ self.q, [], []
+        for i in reversed(range(len(self.b))):
+            shift, known = self.b[i] + 0.0 * image[:, i], image[:, i]
+            for u, h, j in zip(units, bends, reversed(range(i + 1, len(self.b)))):
+                shift, known = shift + self.s[i, j] * u, known - self.r[i, j] * h
+            u = self._solve(self.r[i, i], self.s[i, i], shift, known)
+            units.append(u)
+            bends.append(torch.tanh(self.s[i, i] * u + shift))
+        h = torch.stack(bends[::-1], dim=1)
+        z = x - h @ self.r.T @ self.q.T
+        return z, self.forward(z)[1]
+
+    @staticmethod
+    def _solve(r, s, shift, known):
+        with torch.no_grad():
+            low, high = known - r.abs(), known + r.abs()
+            for _ in range(100):
+                u = 0.5 * (low + high)
+                above = u + r * torch.tanh(s * u + shift) > known
+                low, high = torch.where(above, low, u), torch.where(above, u, high)
+        h = torch.tanh(s * u + shift)
+        return u - (u + r * h - known) / (1.0 + r * s * (1.0 - h**2))
+
+    def record(self):
+        arrays = {name: getattr(self, name).numpy() for name in self.ARRAYS}
+        return LayerRecord(self.type, {}, arrays)
+
+    @classmethod
+    def from_record(cls, record):
+        arrays = [torch.from_numpy(record.arrays[name]) for name in cls.ARRAYS]
+        _expect(record, arrays[1].shape == arrays[2].shape, "r and s of the same size")
+        return cls(*arrays)
+
+
 class Householder(nn.Module):
     """x = H_n ... H_1 z, H_k the reflection that turns vector k round."""
 
@@ -759,7 +858,9 @@ class Logit(nn.Module):
         return cls()
 
 
-PLAIN_LAYERS = (DiagonalAffine, Householder, Logit, LULinear, Permutation, Planar, Sigmoid)
+PLAIN_LAYERS = (
+    DiagonalAffine, Householder, Logit, LULinear, Permutation, Planar, Radial, Sigmoid, Sylvester,
+)
 LAYERS = {
     **{layer.type: layer for layer in PLAIN_LAYERS},
     **{f"{kind}_coupling": Coupling for kind in MAPS},

@@ -43,8 +43,10 @@ from flow_layers import (
     Permutation,
     Planar,
     Program,
+    Radial,
     Sigmoid,
     SplineMap,
+    Sylvester,
 )
 from flow_torch import Flow, half_masks, save_flow
 from threads import set_threads
@@ -157,6 +159,8 @@ def extra_layers(dim, rng):
         Householder(normals((3, dim), rng)),
         planar(dim, "tanh", rng),
         Inverted(planar(dim, "leaky_relu", rng)),
+        Radial(0.5 * normals((dim,), rng), 1.0, 0.75),
+        sylvester(dim, rng),
         *conditioned_layers(dim, rng),
     ]
 
@@ -166,6 +170,15 @@ def planar(dim, activation, rng):
     w, across = normals((2, dim), rng)
     u = 0.2 * (across - (across @ w) / (w @ w) * w) + 0.5 * w / (w @ w)
     return Planar(u, w, 0.3, activation)
+
+
+def sylvester(dim, rng):
+    """Two units along random directions, 1 + r s h' in [0.5, 1] and [1, 1.5]."""
+    units = min(2, dim)
+    vectors = rng.standard_normal((units, dim))
+    r, s = (np.triu(0.5 * rng.standard_normal((units, units)), 1) for _ in range(2))
+    signs = np.array([-1.0, 1.0])[:units]
+    return Sylvester(vectors, r + np.diag(0.5 * signs), s + np.eye(units), rng.standard_normal(units))
 
 
 def lu_linear(dim, rng):

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/elementary.hpp"
+#include "flow/bend.hpp"
 
 namespace flotilla {
 namespace {
@@ -15,9 +16,6 @@ constexpr std::size_t kSlope = 0;
 constexpr std::size_t kLogSlopeGradient = 1;
 constexpr std::size_t kProjection = 0;
 constexpr std::size_t kAmount = 1;
-
-// Bisection alone would need 53 + log2(bracket) of them, Newton needs five or six.
-constexpr int kMostSteps = 80;
 
 std::vector<double> coordinates(const LayerReader& reader, const char* name) {
   return reader.array(name, {reader.dim()});
@@ -84,21 +82,7 @@ double Planar<T>::solve(double image) const {
     const double slope = image > -b_ ? 1.0 : slope_;
     return (image - overlap_ * slope * b_) / (1.0 + overlap_ * slope);
   }
-  const double reach = std::abs(overlap_);
-  double low = image - reach;
-  double high = image + reach;
-  double a = image;
-  for (int step = 0; step < kMostSteps; ++step) {
-    const Bend at = bend(a);
-    const double excess = a + overlap_ * at.value - image;
-    (excess > 0.0 ? high : low) = a;
-    const double newton = a - excess / (1.0 + overlap_ * at.slope);
-    const double next = newton > low && newton < high ? newton : 0.5 * (low + high);
-    const bool settled = std::abs(next - a) <= 0x1p-50 * (std::abs(a) + 1.0);
-    a = next;
-    if (settled) break;
-  }
-  return a;
+  return solve_bend(overlap_, 1.0, b_, image);
 }
 
 template <typename T>

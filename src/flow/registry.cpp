@@ -14,6 +14,8 @@
 #include "flotilla/flow/lu_linear.hpp"
 #include "flotilla/flow/permutation.hpp"
 #include "flotilla/flow/planar.hpp"
+#include "flotilla/flow/radial.hpp"
+#include "flotilla/flow/sylvester.hpp"
 
 namespace flotilla {
 namespace {
@@ -44,9 +46,11 @@ constexpr std::array kRegistry = {
     entry<T, Logit>(),
     entry<T, Permutation>(),
     entry<T, Planar>(),
+    entry<T, Radial>(),
     entry<T, Sigmoid>(),
     entry<T, SplineAutoregressive>(),
     entry<T, SplineCoupling>(),
+    entry<T, Sylvester>(),
 };
 
 }  // namespace

@@ -251,6 +251,39 @@ TEST(Flow, NamesThePlanarMapThatHasNoInverse) {
   expect_phrases(refusal(record), {"layer 0 (planar)", "no inverse", "reaches -"});
 }
 
+TEST(Flow, NamesTheRadialMapThatHasNoInverse) {
+  EXPECT_EQ(refusal(alone(test::random_radial(5, -0.99, 1))), "no InputError");
+  expect_phrases(refusal(alone(test::random_radial(5, -1.0, 1))),
+                 {"layer 0 (radial)", "no inverse", "-0.75"});
+  FlowRecord record = alone(test::random_radial(5, 0.5, 1));
+  record.layers[0].numbers["alpha"] = 0.0;
+  expect_phrases(refusal(record), {"layer 0 (radial)", "alpha", "positive", "0"});
+  record.layers[0].numbers.erase("alpha");
+  expect_phrases(refusal(record), {"layer 0 (radial)", "alpha", "missing"});
+}
+
+TEST(Flow, NamesWhatIsWrongWithASylvesterMap) {
+  const FlowRecord good = alone(test::random_sylvester(5, 3, 0.5, 1));
+  EXPECT_EQ(refusal(good), "no InputError");
+  expect_phrases(refusal(alone(test::random_sylvester(5, 3, -1.0, 1))),
+                 {"layer 0 (sylvester)", "no inverse", "-1", "row 0"});
+  FlowRecord record = good;
+  std::fill_n(test::array_of(record, 0, "vectors").values.begin(), 5, 0.0);
+  expect_phrases(refusal(record), {"layer 0 (sylvester)", "length 0 at 0"});
+  record = good;
+  test::array_of(record, 0, "s").values[3] = 0.5;
+  expect_phrases(refusal(record), {"'s'", "upper triangular", "row 1"});
+  record = good;
+  test::array_of(record, 0, "r").shape = {9};
+  expect_phrases(refusal(record), {"'r'", "3 x 3"});
+  record = good;
+  test::array_of(record, 0, "vectors").shape = {5, 3};
+  expect_phrases(refusal(record), {"'vectors'", "count x 5", "5 x 3"});
+  record = good;
+  test::array_of(record, 0, "b") = {{6}, std::vector<double>(6, 0.0)};
+  expect_phrases(refusal(record), {"'b'", "1 to 5", "[6]"});
+}
+
 // A record need not come from a file.
 TEST(Flow, NamesTheArrayWhoseValuesAreNotAsManyAsItsShapeSays) {
   const FlowRecord complete = sound();

@@ -109,6 +109,17 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
                      flow_of(dim, {test::random_planar(dim, "leaky_relu", overlap, 44)}), false,
                      true});
     }
+    for (const double strength : {-0.75, 0.5, 8.0}) {
+      const std::string kind = strength < 0.0 ? "_shrinks" : strength > 1.0 ? "_stretches" : "";
+      all.push_back(
+          {"radial" + kind + name, flow_of(dim, {test::random_radial(dim, strength, 45)})});
+    }
+    for (const double overlap : {-0.75, 1.0}) {
+      const std::string kind = overlap < 0.0 ? "_shrinks" : "_stretches";
+      const Index units = std::min<Index>(dim, 20);
+      all.push_back({"sylvester" + kind + name,
+                     flow_of(dim, {test::random_sylvester(dim, units, overlap, 46)})});
+    }
     all.push_back({"householder" + name, flow_of(dim, {test::random_householder(dim, 5, 42)})});
     all.push_back({"affine_coupling" + name,
                    flow_of(dim, {test::random_coupling_of({"affine_coupling", {}, {}, {}},

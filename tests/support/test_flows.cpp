@@ -207,6 +207,40 @@ LayerRecord random_planar(Index dim, const std::string& activation, double overl
   return layer;
 }
 
+LayerRecord random_radial(Index dim, double strength, std::uint64_t seed) {
+  NumberStream numbers(seed);
+  return {"radial",
+          {},
+          {{"alpha", 0.75}, {"beta", 0.75 * strength}},
+          {{"centre", random_tensor(numbers, {dim}, 1.0)}}};
+}
+
+namespace {
+
+/// Upper triangular, with this on its diagonal.
+Tensor random_upper(NumberStream& numbers, Index units, double diagonal) {
+  Tensor upper = random_tensor(numbers, {units, units}, 0.5 / static_cast<double>(units));
+  for (Index i = 0; i < units; ++i) {
+    for (Index j = 0; j <= i; ++j) {
+      upper.values[static_cast<std::size_t>(i * units + j)] = i == j ? diagonal : 0.0;
+    }
+  }
+  return upper;
+}
+
+}  // namespace
+
+LayerRecord random_sylvester(Index dim, Index units, double overlap, std::uint64_t seed) {
+  NumberStream numbers(seed);
+  return {"sylvester",
+          {},
+          {},
+          {{"vectors", random_tensor(numbers, {units, dim}, 1.0)},
+           {"r", random_upper(numbers, units, 2.0 * overlap)},
+           {"s", random_upper(numbers, units, 0.5)},
+           {"b", random_tensor(numbers, {units}, 0.5)}}};
+}
+
 LayerRecord sigmoid_layer() {
   return {"sigmoid", {}, {}, {}};
 }
@@ -272,6 +306,8 @@ FlowRecord rich_flow(Index dim, std::uint64_t seed) {
       random_lu_linear(dim, base + 6),
       random_householder(dim, 3, base + 7),
       random_planar(dim, "tanh", 0.75, base + 8),
+      random_radial(dim, 0.5, base + 9),
+      random_sylvester(dim, std::min<Index>(dim, 2), 0.5, base + 10),
       random_coupling_of({"additive_coupling", {}, {}, {}}, alternating_mask(dim, 0), residual, 1,
                          base + 1),
       random_autoregressive_of({"affine_autoregressive", {}, {}, {}}, dim, masked, 2, base + 2),

@@ -63,6 +63,10 @@ LayerRecord random_householder(Index dim, Index count, std::uint64_t seed);
 /// A planar flow with w.u = overlap.
 LayerRecord random_planar(Index dim, const std::string& activation, double overlap,
                           std::uint64_t seed);
+/// A radial flow about a random centre. @param strength  beta / alpha, above -1
+LayerRecord random_radial(Index dim, double strength, std::uint64_t seed);
+/// A Sylvester flow whose determinants have factors 1 + overlap tanh'. @pre 1 <= units <= dim
+LayerRecord random_sylvester(Index dim, Index units, double overlap, std::uint64_t seed);
 LayerRecord sigmoid_layer();
 LayerRecord logit_layer();
 
