@@ -191,17 +191,31 @@ def checksum(dim, context_dim, base, records):
 def save_flow(path, flow, provenance):
     """Writes the flow, its golden values and its checksum; the file appears whole or not at all."""
     flow = copy.deepcopy(flow).cpu()
-    base, records, golden = flow.base.record(), flow.records(), golden_values(flow)
+    contents = FlowContents(flow.dim, flow.context_dim, flow.base.record(), flow.records())
+    write_flow_file(path, contents, golden_values(flow), provenance)
+
+
+class FlowContents(NamedTuple):
+    """What determines a flow: its sizes, the record of its base density, those of its layers."""
+
+    dim: int
+    context_dim: int
+    base: LayerRecord
+    records: list
+
+
+def write_flow_file(path, contents, golden, provenance):
+    """Writes a flow file from its parts; `golden` maps names to arrays, and may be empty."""
     partial = f"{path}.partial"
     with h5py.File(partial, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["format_version"] = np.int64(FORMAT_VERSION)
-        file.attrs["dim"] = np.int64(flow.dim)
-        if flow.context_dim > 0:
-            file.attrs["context_dim"] = np.int64(flow.context_dim)
-        file.attrs["checksum"] = checksum(flow.dim, flow.context_dim, base, records)
-        _write_layer(file.create_group("base"), base)
-        for i, record in enumerate(records):
+        file.attrs["dim"] = np.int64(contents.dim)
+        if contents.context_dim > 0:
+            file.attrs["context_dim"] = np.int64(contents.context_dim)
+        file.attrs["checksum"] = checksum(*contents)
+        _write_layer(file.create_group("base"), contents.base)
+        for i, record in enumerate(contents.records):
             _write_layer(file.create_group(f"layers/{i:04d}"), record)
         for name, value in golden.items():
             file.create_dataset(f"golden/{name}", data=value)
@@ -220,7 +234,12 @@ def _write_layer(group, record):
 
 def load_flow(path, dtype=torch.float32):
     """The flow in `path`, checksum verified, its parameters in `dtype` and not requiring grad."""
-    dim, context_dim, base, records = read_records(path)
+    return flow_from_contents(read_records(path), path).to(dtype).requires_grad_(False).eval()
+
+
+def flow_from_contents(contents, path):
+    """The modules of a flow, in the precision of its arrays; errors begin with `path`."""
+    dim, context_dim, base, records = contents
     layers = []
     if base.type not in BASES:
         raise FlowFileError(
@@ -241,12 +260,11 @@ def load_flow(path, dtype=torch.float32):
             ) from None
         except (FlowFileError, TypeError) as problem:
             raise FlowFileError(f"{path}: layer {i} ({record.type}): {problem}") from None
-    flow = Flow(dim, layers, BASES[base.type].from_record(base, dim), context_dim)
-    return flow.to(dtype).requires_grad_(False).eval()
+    return Flow(dim, layers, BASES[base.type].from_record(base, dim), context_dim)
 
 
 def read_records(path):
-    """(dim, context_dim, base record, layer records) of a flow file whose checksum holds."""
+    """The FlowContents of a flow file whose checksum holds."""
     try:
         with h5py.File(path, "r") as file:
             found = _text(file.attrs.get("format", "nothing")), file.attrs.get("format_version")
@@ -269,7 +287,7 @@ def read_records(path):
             f"{path}: expected checksum {stored}, found {found}; "
             "the file was changed after it was written: get or train it again"
         )
-    return dim, context_dim, base, records
+    return FlowContents(dim, context_dim, base, records)
 
 
 def _read_layer(group):

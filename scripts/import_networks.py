@@ -1,0 +1,409 @@
+"""What the importers of flows share: state dicts read entry by entry, conditioners written anew.
+
+A converter of a layer takes its description, a dict, and its part of the state dict, and returns
+LayerRecords in the library's own forward order.  What it cannot convert it names: never skipped, never
+approximated.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from flow_layers import LayerRecord
+
+
+class ConversionError(ValueError):
+    """Something that has no counterpart in a flow file; the message is one sentence."""
+
+
+class State:
+    """The entries of a state dict below a prefix, as double arrays; remembers which were taken."""
+
+    def __init__(self, entries, prefix="", taken=None):
+        self.entries, self.prefix = entries, prefix
+        self.taken = set() if taken is None else taken
+
+    def below(self, name):
+        return State(self.entries, f"{self.prefix}{name}.", self.taken)
+
+    def has(self, name):
+        return self.prefix + name in self.entries
+
+    def has_below(self, name):
+        return any(entry.startswith(f"{self.prefix}{name}.") for entry in self.entries)
+
+    def take(self, name):
+        if not self.has(name):
+            raise ConversionError(
+                f"expected an entry '{self.prefix}{name}' in the state dict, found none: does the "
+                "description fit the model?"
+            )
+        self.taken.add(self.prefix + name)
+        return self.entries[self.prefix + name].detach().cpu().double().numpy()
+
+    def take_if(self, name):
+        return self.take(name) if self.has(name) else None
+
+    def drop(self, *names):
+        """Entries that say nothing that the flow needs."""
+        self.taken.update(self.prefix + name for name in names)
+
+    def left(self):
+        return sorted(set(self.entries) - self.taken)
+
+
+# --- Records ------------------------------------------------------------------------------------
+
+
+def flipped(record):
+    """The same layer the other way round."""
+    attributes = dict(record.attributes)
+    if attributes.pop("direction", "forward") == "forward":
+        attributes["direction"] = "inverse"
+    return record._replace(attributes=attributes)
+
+
+def inverted(records):
+    """A chain of layers the other way round."""
+    return [flipped(record) for record in reversed(records)]
+
+
+def diagonal_affine(scale, shift):
+    return LayerRecord("diagonal_affine", {}, {"scale": scale, "shift": shift})
+
+
+def permutation(indices):
+    return LayerRecord("permutation", {}, {"indices": np.asarray(indices, dtype=np.int64)})
+
+
+def lu_linear(lower, upper, bias):
+    return LayerRecord("lu_linear", {}, {"lower": lower, "upper": upper, "bias": bias})
+
+
+def dense_linear(matrix, bias):
+    """x = matrix z + bias as P L U: rows swapped by size, as elimination does it."""
+    dim = len(matrix)
+    upper, lower, rows = matrix.copy(), np.eye(dim), np.arange(dim)
+    for k in range(dim):
+        pivot = k + int(np.argmax(np.abs(upper[k:, k])))
+        if upper[pivot, k] == 0.0:
+            raise ConversionError("its matrix is singular")
+        upper[[k, pivot]], rows[[k, pivot]] = upper[[pivot, k]], rows[[pivot, k]]
+        lower[[k, pivot], :k] = lower[[pivot, k], :k]
+        lower[k + 1 :, k] = upper[k + 1 :, k] / upper[k, k]
+        upper[k + 1 :] -= np.outer(lower[k + 1 :, k], upper[k])
+    return [lu_linear(lower, np.triu(upper), bias[rows]), permutation(np.argsort(rows))]
+
+
+def spline(bins, bound, tails, **numbers):
+    """Attributes of a spline map; numbers: the smallest width, height and slope, or `slope`."""
+    kind = "softclip" if "slope" in numbers else "softmax"
+    whole = {"bins": float(bins), "bound": float(bound), "tails": tails, "parameterization": kind}
+    return {**whole, **{name: float(value) for name, value in numbers.items()}}
+
+
+def coupling(kind, attributes, kept, net):
+    """@param kept  one entry a coordinate, true where it passes unchanged"""
+    found, arrays = net.entries()
+    mask = np.asarray(kept, dtype=np.int8)
+    return LayerRecord(f"{kind}_coupling", {**attributes, **found}, {**arrays, "mask": mask})
+
+
+def autoregressive(kind, attributes, dim, net):
+    found, arrays = net.entries()
+    order = net.order(dim)
+    return LayerRecord(f"{kind}_autoregressive", {**attributes, **found}, {**arrays, "order": order})
+
+
+def elementwise(kind, attributes, moved, parameters):
+    """A map of some coordinates whose parameters [coordinate x parameter] are constants: a coupling
+    whose conditioner is a bias."""
+    moved = np.asarray(moved, dtype=bool)
+    net = Network()
+    bias = parameters.T.reshape(-1)
+    net.linear(np.zeros((len(bias), int((~moved).sum()))), bias)
+    return coupling(kind, attributes, ~moved, net)
+
+
+def by_parameter(coordinates, parameters, order=None):
+    """Where each output of a conditioner goes that has all parameters of a coordinate together:
+    rows for Network.keep_outputs.  `order` lists the parameters as the flow file wants them."""
+    order = range(parameters) if order is None else order
+    return [c * parameters + p for p in order for c in range(coordinates)]
+
+
+# --- Conditioners -------------------------------------------------------------------------------
+
+
+ACTIVATIONS = {
+    "tanh": "tanh", "relu": "relu", "leaky_relu": "leaky_relu", "silu": "silu", "elu": "elu",
+    "sigmoid": "sigmoid", "softplus": "softplus",
+    "Tanh": "tanh", "ReLU": "relu", "LeakyReLU": "leaky_relu", "SiLU": "silu", "ELU": "elu",
+    "Sigmoid": "sigmoid", "Softplus": "softplus",
+}
+DEFAULT_NUMBERS = {"leaky_relu": 0.01, "elu": 1.0, "softplus": 1.0}
+NUMBERS = {"leaky_relu": "negative_slope", "elu": "alpha", "softplus": "beta"}
+
+
+def describe_activation(function):
+    """An activation function or module as a description has it: "relu", or ["elu", 0.5]."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if name not in ACTIVATIONS:
+        raise ConversionError(
+            f"its activation {name} is none of {', '.join(sorted(set(ACTIVATIONS.values())))}"
+        )
+    word = ACTIVATIONS[name]
+    number = getattr(function, NUMBERS.get(word, ""), DEFAULT_NUMBERS.get(word))
+    return word if number == DEFAULT_NUMBERS.get(word) else [word, float(number)]
+
+
+class Network:
+    """A conditioner being written down: the words of its program, and their arrays."""
+
+    def __init__(self):
+        self.words, self.linears, self.norms = [], [], []
+        self.terms, self.numbers = {}, {}
+
+    def linear(self, weight, bias, context_dim=0):
+        """@param context_dim  how many of the last inputs are the context"""
+        bias = np.zeros(len(weight)) if bias is None else bias
+        inputs = weight.shape[1] - context_dim
+        self.words.append("linear")
+        self.linears.append([weight[:, :inputs], bias])
+        if context_dim > 0:
+            self.add_context(weight[:, inputs:], None)
+
+    def add_context(self, weight, bias, activation=None):
+        """To the output of the last linear map."""
+        k = len(self.linears) - 1
+        self.terms[f"context_weight_{k}"] = weight
+        if bias is not None:
+            self.terms[f"context_bias_{k}"] = bias
+        if activation is not None:
+            self.numbers[f"context_activation_{k}"] = self._activation(activation)
+
+    def gate(self, weight, bias):
+        """Multiplies the output of the last linear map by a sigmoid of the context."""
+        k = len(self.linears) - 1
+        self.terms[f"gate_weight_{k}"], self.terms[f"gate_bias_{k}"] = weight, bias
+
+    def _number(self, name, value):
+        if self.numbers.setdefault(name, float(value)) != float(value):
+            raise ConversionError(f"its conditioner has more than one {name}")
+
+    def _activation(self, activation):
+        word, number = activation if isinstance(activation, (list, tuple)) else (activation, None)
+        if word not in ACTIVATIONS.values():
+            raise ConversionError(f"expected an activation that flow files have, found '{word}'")
+        number = DEFAULT_NUMBERS.get(word) if number is None else number
+        if word == "softplus" and number != 1.0:
+            raise ConversionError(f"its softplus has beta = {number:g}; flow files have beta = 1")
+        if word in ("leaky_relu", "elu"):
+            self._number(NUMBERS[word], number)
+        return word
+
+    def activation(self, activation):
+        self.words.append(self._activation(activation))
+
+    def affine(self, scale, shift):
+        self.words.append("affine")
+        self.norms.append([scale, shift])
+
+    def batch_norm(self, state, epsilon):
+        """In evaluation mode: a scale and a shift of each unit."""
+        rate = 1.0 / np.sqrt(state.take("running_var") + epsilon)
+        weight, bias = state.take_if("weight"), state.take_if("bias")
+        scale = rate if weight is None else weight * rate
+        shift = -state.take("running_mean") * scale
+        self.affine(scale, shift if bias is None else shift + bias)
+        state.drop("num_batches_tracked")
+
+    def layer_norm(self, units, epsilon):
+        """Of variance 1/(n - 1) sum, without parameters."""
+        share = (units - 1) / units
+        self.words.append("layer_norm")
+        self._number("epsilon", epsilon * share)
+        self.norms.append([np.full(units, share**0.5), np.zeros(units)])
+
+    def open(self):
+        self.words.append("(")
+
+    def close(self):
+        self.words.append(")")
+
+    def keep_inputs(self, columns):
+        self.linears[0][0] = self.linears[0][0][:, columns]
+
+    def keep_outputs(self, rows):
+        """Output i becomes what rows[i] was."""
+        self._on_outputs(lambda array: array[rows], lambda norm: norm[rows])
+
+    def scale_outputs(self, factors):
+        self._on_outputs(lambda array: (array.T * factors).T, None)
+
+    def _on_outputs(self, change, change_norm):
+        last = len(self.linears) - 1
+        after = self.words[len(self.words) - self.words[::-1].index("linear") :]
+        if change_norm is None and after:
+            raise ConversionError("its conditioner does not end with a linear map")
+        self.linears[last] = [change(array) for array in self.linears[last]]
+        for name in self.terms:
+            if name.endswith(f"_{last}") and not (change_norm is None and "gate" in name):
+                self.terms[name] = change(self.terms[name])
+        first = len(self.norms) - after.count("affine")
+        for k in range(first, len(self.norms)):
+            self.norms[k] = [change_norm(array) for array in self.norms[k]]
+
+    def order(self, dim):
+        """The place of each coordinate in an order in which none depends on a later one."""
+        sees = self._dependencies()
+        parameters = len(sees) // dim
+        sees = sees.reshape(parameters, dim, dim).any(axis=0)
+        order, left = np.empty(dim, dtype=np.int64), list(range(dim))
+        for place in range(dim):
+            free = [i for i in left if not sees[i, left].any()]
+            if not free:
+                raise ConversionError("its masks are not autoregressive: coordinates depend in a circle")
+            order[free[0]] = place
+            left.remove(free[0])
+        return order
+
+    def _dependencies(self):
+        """[output x input], whether weights connect them."""
+        reach, kept, linears = np.eye(self.linears[0][0].shape[1], dtype=bool), None, iter(self.linears)
+        for word in self.words:
+            if word == "linear":
+                reach = ((next(linears)[0] != 0.0).astype(float) @ reach) > 0.0
+            elif word == "(":
+                kept = reach
+            elif word == ")":
+                reach = reach | kept
+        return reach
+
+    def entries(self):
+        """The attributes and arrays of a record."""
+        arrays = dict(self.terms)
+        for k, (weight, bias) in enumerate(self.linears):
+            arrays[f"weight_{k}"], arrays[f"bias_{k}"] = weight, bias
+        for k, (scale, shift) in enumerate(self.norms):
+            arrays[f"norm_scale_{k}"], arrays[f"norm_shift_{k}"] = scale, shift
+        return {"network": " ".join(self.words), **self.numbers}, arrays
+
+
+def side_by_side(one, other):
+    """Two conditioners of the same inputs and the same program as one: the outputs of the first, then
+    those of the second."""
+    if one.words != other.words or one.numbers != other.numbers or one.terms or other.terms:
+        raise ConversionError(
+            f"its two networks should have the same layers but have '{' '.join(one.words)}' and "
+            f"'{' '.join(other.words)}'"
+        )
+    net = Network()
+    net.words, net.numbers = one.words, one.numbers
+    for k, ((weight, bias), (weight_2, bias_2)) in enumerate(zip(one.linears, other.linears)):
+        apart = np.zeros((len(weight) + len(weight_2), weight.shape[1] + weight_2.shape[1]))
+        apart[: len(weight), : weight.shape[1]] = weight
+        apart[len(weight) :, weight.shape[1] :] = weight_2
+        joined = np.concatenate([weight, weight_2]) if k == 0 else apart
+        net.linears.append([joined, np.concatenate([bias, bias_2])])
+    for norm, norm_2 in zip(one.norms, other.norms):
+        net.norms.append([np.concatenate(pair) for pair in zip(norm, norm_2)])
+    return net
+
+
+BLOCK_EPSILON = 1e-3
+"""Of the batch normalisation within blocks, a constant of nflows and normflows."""
+
+
+def _linear(net, state, context_dim=0):
+    weight = state.take("weight")
+    mask = state.take_if("mask")
+    state.drop("degrees")
+    net.linear(weight if mask is None else weight * mask, state.take_if("bias"), context_dim)
+
+
+def _count(state, name):
+    count = 0
+    while state.has_below(f"{name}.{count}"):
+        count += 1
+    return count
+
+
+def _pre_activated(net, block, activation, k):
+    """Normalisation, where there is one, activation and linear map k of a residual block."""
+    if block.has_below("batch_norm_layers"):
+        net.batch_norm(block.below(f"batch_norm_layers.{k}"), BLOCK_EPSILON)
+    net.activation(activation)
+    _linear(net, block.below(f"linear_layers.{k}"))
+
+
+def residual_net(state, activation, context_dim):
+    """ResidualNet of nflows and normflows; a context enters with the inputs, and by gates."""
+    if state.has_below("preprocessing"):
+        raise ConversionError("its conditioner preprocesses its inputs (periodic features)")
+    net = Network()
+    _linear(net, state.below("initial_layer"), context_dim)
+    for k in range(_count(state, "blocks")):
+        block = state.below(f"blocks.{k}")
+        net.open()
+        _pre_activated(net, block, activation, 0)
+        _pre_activated(net, block, activation, 1)
+        if context_dim > 0:
+            context = block.below("context_layer")
+            net.gate(context.take("weight"), context.take("bias"))
+        net.close()
+    _linear(net, state.below("final_layer"))
+    return net
+
+
+class MadeStyle(NamedTuple):
+    """What two libraries do differently with the same network."""
+
+    activated: bool
+    """Whether the first linear map of feedforward blocks, and what a context adds, are activated."""
+
+    block_context: str
+    """How a context enters residual blocks: "sum" after their first linear map, "gate" after their
+    second."""
+
+
+NFLOWS_MADE = MadeStyle(True, "sum")
+NORMFLOWS_MADE = MadeStyle(False, "gate")
+
+
+def made(state, activation, context_dim, style):
+    """MADE of nflows and normflows, its masks multiplied in."""
+    if state.has_below("preprocessing"):
+        raise ConversionError("its conditioner preprocesses its inputs (periodic features)")
+    net = Network()
+    _linear(net, state.below("initial_layer"))
+    if context_dim > 0:
+        context = state.below("context_layer")
+        through = activation if style.activated else None
+        net.add_context(context.take("weight"), context.take("bias"), through)
+    blocks = [state.below(f"blocks.{k}") for k in range(_count(state, "blocks"))]
+    if style.activated and not (blocks and blocks[0].has_below("linear_layers")):
+        net.activation(activation)
+    for block in blocks:
+        if block.has_below("linear_layers"):
+            _masked_residual(net, block, activation, context_dim, style)
+            continue
+        if block.has_below("batch_norm"):
+            net.batch_norm(block.below("batch_norm"), BLOCK_EPSILON)
+        block.drop("degrees")
+        _linear(net, block.below("linear"))
+        net.activation(activation)
+    _linear(net, state.below("final_layer"))
+    return net
+
+
+def _masked_residual(net, block, activation, context_dim, style):
+    net.open()
+    block.drop("degrees")
+    for k, kind in ((0, "sum"), (1, "gate")):
+        _pre_activated(net, block, activation, k)
+        if context_dim > 0 and style.block_context == kind:
+            context = block.below("context_layer")
+            enter = net.add_context if kind == "sum" else net.gate
+            enter(context.take("weight"), context.take("bias"))
+    net.close()

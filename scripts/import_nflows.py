@@ -1,0 +1,383 @@
+"""Flows of nflows (bayesiains/nflows) as layers of a flow file.
+
+nflows maps data to noise, so that what samples is the other way round: last transform first.
+"""
+
+import numpy as np
+
+import import_networks as networks
+from flow_layers import LayerRecord
+from import_networks import ConversionError, Network
+
+PREFIX = "_transform._transforms."
+SPLINE_NUMBERS = ("min_bin_width", "min_bin_height", "min_derivative")
+SCALES = {
+    "sigmoid": lambda s: 1.0 / (1.0 + np.exp(-s - 2.0)) + 1e-3,
+    "softplus": lambda s: np.log1p(np.exp(s)) + 1e-3,
+}
+"""Scales of affine layers, as functions of what the conditioner says."""
+
+
+# --- From a model to its description ------------------------------------------------------------
+
+
+def describe(model):
+    """The description of a live nflows Flow: what its state dict does not tell."""
+    embedding = type(model._embedding_net).__name__
+    if embedding != "Identity":
+        raise ConversionError(
+            f"the embedding net {embedding} (nflows.Flow): contexts of flow files are what the "
+            "conditioners see; embed the context yourself, and export the flow without it"
+        )
+    layers = _describe_transform(model._transform, "_transform")
+    base = model._distribution
+    described = {"class": type(base).__name__}
+    if described["class"] == "BoxUniform":
+        described["low"] = base.base_dist.low.tolist()
+        described["high"] = base.base_dist.high.tolist()
+    return {"library": "nflows", "base": described, "layers": layers}
+
+
+def _describe_transform(transform, prefix):
+    kind = type(transform).__name__
+    if kind == "CompositeTransform":
+        parts = enumerate(transform._transforms)
+        return [d for k, part in parts for d in _describe_transform(part, f"{prefix}._transforms.{k}")]
+    if kind == "InverseTransform":
+        parts = _describe_transform(transform._transform, f"{prefix}._transform")
+        return [{**part, "inverse": not part.get("inverse", False)} for part in reversed(parts)]
+    options = _OPTIONS.get(kind, lambda transform: {})
+    try:
+        return [{"class": kind, "prefix": prefix, **options(transform)}]
+    except ConversionError as problem:
+        raise ConversionError(f"layer {prefix} (nflows.{kind}): {problem}") from None
+
+
+def _describe_net(net):
+    kind = type(net).__name__
+    if kind == "MLP":
+        return {"net": kind, "activation": networks.describe_activation(net._activation),
+                "activate_output": bool(net._activate_output)}
+    if kind == "ResidualNet":
+        activation = net.blocks[0].activation if len(net.blocks) > 0 else "relu"
+        if not isinstance(activation, str):
+            activation = networks.describe_activation(activation)
+        return {"net": kind, "activation": activation,
+                "context": net.context_features or 0}
+    raise ConversionError(f"its conditioner {kind} is neither ResidualNet nor MLP")
+
+
+def _describe_scale(scale):
+    """The name of a function, by its values."""
+    import torch
+
+    points = torch.linspace(-8.0, 8.0, 65, dtype=torch.float64)
+    values = scale(points).numpy()
+    for name, formula in SCALES.items():
+        if np.allclose(values, formula(points.numpy()), rtol=1e-12, atol=0.0):
+            return name
+    raise ConversionError(
+        "its scale_activation is neither sigmoid(s + 2) + 0.001 nor softplus(s) + 0.001"
+    )
+
+
+def _describe_affine(transform):
+    scale = getattr(transform, "scale_activation", None)
+    return {**_describe_net(transform.transform_net),
+            "scale": "sigmoid" if scale is None else _describe_scale(scale)}
+
+
+def _describe_spline(transform):
+    numbers = {name: float(getattr(transform, name)) for name in SPLINE_NUMBERS}
+    return {"num_bins": transform.num_bins, "tails": transform.tails,
+            "tail_bound": float(transform.tail_bound), **numbers}
+
+
+def _describe_made(transform):
+    net = transform.autoregressive_net
+    context = net.context_layer.in_features if hasattr(net, "context_layer") else 0
+    return {"activation": networks.describe_activation(net.activation), "context": context}
+
+
+def _describe_masked_affine(transform):
+    import torch
+
+    def scale(points):
+        parameters = torch.stack([points, torch.zeros_like(points)], dim=1)
+        parameters = parameters.repeat(1, transform.features)
+        ones = torch.ones(len(points), transform.features, dtype=points.dtype)
+        return transform._elementwise_forward(ones, parameters)[0][:, 0]
+
+    return {**_describe_made(transform), "scale": _describe_scale(scale)}
+
+
+_OPTIONS = {
+    "AffineCouplingTransform": _describe_affine,
+    "AdditiveCouplingTransform": lambda t: _describe_net(t.transform_net),
+    "PiecewiseRationalQuadraticCouplingTransform": lambda t: {
+        **_describe_net(t.transform_net), **_describe_spline(t)
+    },
+    "MaskedAffineAutoregressiveTransform": _describe_masked_affine,
+    "MaskedPiecewiseRationalQuadraticAutoregressiveTransform": lambda t: {
+        **_describe_made(t), **_describe_spline(t)
+    },
+    "LULinear": lambda t: {"eps": t.eps},
+    "SVDLinear": lambda t: {"eps": t.eps},
+    "BatchNorm": lambda t: {"eps": t.eps},
+}
+
+
+# --- From a description and a state dict to records ---------------------------------------------
+
+
+def convert(description, state):
+    """(dim, context_dim, base record, layer records in sampling order)."""
+    described, records = description["layers"], []
+    for k, layer in enumerate(described):
+        kind, prefix = layer["class"], layer.get("prefix", f"{PREFIX}{k}")
+        if kind not in CONVERTERS:
+            raise ConversionError(
+                f"layer {k} (nflows.{kind}): flow files have no such layer (converted are: "
+                f"{', '.join(sorted(CONVERTERS))})"
+            )
+        try:
+            found = CONVERTERS[kind](layer, state.below(prefix))
+        except ConversionError as problem:
+            raise ConversionError(f"layer {k} (nflows.{kind}): {problem}") from None
+        records += networks.inverted(found) if layer.get("inverse") else found
+    contexts = {layer.get("context", 0) for layer in described} - {0}
+    dim = description.get("features") or _dim(records)
+    return dim, max(contexts, default=0), _base(description["base"], state, dim), networks.inverted(records)
+
+
+def _dim(records):
+    for record in records:
+        for name in ("mask", "order", "indices", "bias", "scale"):
+            if name in record.arrays:
+                return len(record.arrays[name])
+        if "vectors" in record.arrays:
+            return record.arrays["vectors"].shape[1]
+    raise ConversionError("expected a layer that tells the dimension, found none: give 'features'")
+
+
+def _base(base, state, dim):
+    kind = base["class"]
+    below = state.below("_distribution")
+    below.drop("_log_z")
+    if kind == "StandardNormal":
+        return LayerRecord("standard_normal", {}, {})
+    if kind == "DiagonalNormal":
+        loc, scale = below.take("mean_").reshape(-1), np.exp(below.take("log_std_").reshape(-1))
+        return LayerRecord("diagonal_normal", {}, {"loc": loc, "scale": scale})
+    if kind == "BoxUniform":
+        low, high = (np.broadcast_to(np.asarray(base[n], dtype=float), dim) for n in ("low", "high"))
+        return LayerRecord("uniform_box", {}, {"low": low.copy(), "high": high.copy()})
+    raise ConversionError(
+        f"base (nflows.{kind}): flow files have no such base density (converted are: "
+        "StandardNormal, DiagonalNormal, BoxUniform)"
+    )
+
+
+def _conditioner(layer, state):
+    kind, activation = layer.get("net", "ResidualNet"), layer.get("activation", "relu")
+    if kind == "ResidualNet":
+        return networks.residual_net(state, activation, layer.get("context", 0))
+    if kind != "MLP":
+        raise ConversionError(f"its conditioner {kind} is neither ResidualNet nor MLP")
+    if layer.get("context", 0) > 0:
+        raise ConversionError("an MLP of nflows takes no context")
+    net = Network()
+    hidden = 0
+    names = ["_input_layer"]
+    while state.has_below(f"_hidden_layers.{hidden}"):
+        names.append(f"_hidden_layers.{hidden}")
+        hidden += 1
+    for name in names:
+        net.linear(state.below(name).take("weight"), state.below(name).take("bias"))
+        net.activation(activation)
+    net.linear(state.below("_output_layer").take("weight"), state.below("_output_layer").take("bias"))
+    if layer.get("activate_output"):
+        net.activation(activation)
+    return net
+
+
+def _kept(state):
+    moved = state.take("transform_features").astype(int)
+    kept = np.ones(len(moved) + len(state.take("identity_features")), dtype=bool)
+    kept[moved] = False
+    return kept
+
+
+def _scale(layer):
+    name = layer.get("scale", "sigmoid")
+    if name not in SCALES:
+        raise ConversionError(f"expected a scale among {', '.join(SCALES)}, found '{name}'")
+    offset = 2.0 if name == "sigmoid" else 0.0
+    return {"scale": name, "offset": offset, "floor": 1e-3}
+
+
+def _affine_coupling(layer, state):
+    _no_unconditional(state)
+    kept, net = _kept(state), _conditioner(layer, state.below("transform_net"))
+    moved = int((~kept).sum())
+    net.keep_outputs([*range(moved, 2 * moved), *range(moved)])  # nflows has the shifts first
+    return [networks.coupling("affine", _scale(layer), kept, net)]
+
+
+def _additive_coupling(layer, state):
+    _no_unconditional(state)
+    net = _conditioner(layer, state.below("transform_net"))
+    return [networks.coupling("additive", {}, _kept(state), net)]
+
+
+def _no_unconditional(state):
+    if state.has_below("unconditional_transform"):
+        raise ConversionError("its unconditional_transform is converted for splines alone")
+
+
+def spline_attributes(layer, tails=("linear",)):
+    """Attributes of a rational-quadratic spline as nflows and normflows parameterise it."""
+    if layer.get("tails") not in tails:
+        raise ConversionError(
+            f"its tails are {layer.get('tails')}; flow files have {' and '.join(tails)} ones here"
+        )
+    smallest = {
+        "min_width": layer.get("min_bin_width", 1e-3),
+        "min_height": layer.get("min_bin_height", 1e-3),
+        "min_derivative": layer.get("min_derivative", 1e-3),
+    }
+    return networks.spline(layer["num_bins"], layer["tail_bound"], layer["tails"], **smallest)
+
+
+def spline_rows(net, coordinates, attributes, hidden):
+    """Widths, then heights, then slopes, the first two divided by sqrt(hidden) as nflows does."""
+    bins = int(attributes["bins"])
+    parameters = 3 * bins - (attributes["tails"] == "linear")
+    net.keep_outputs(networks.by_parameter(coordinates, parameters))
+    if hidden is not None:
+        factors = np.ones(parameters * coordinates)
+        factors[: 2 * bins * coordinates] = hidden**-0.5
+        net.scale_outputs(factors)
+
+
+def _spline_coupling(layer, state):
+    attributes, kept = spline_attributes(layer), _kept(state)
+    net = _conditioner(layer, state.below("transform_net"))
+    residual = layer.get("net", "ResidualNet") == "ResidualNet"
+    hidden = len(net.linears[0][1]) if residual else None
+    spline_rows(net, int((~kept).sum()), attributes, hidden)
+    records = [networks.coupling("spline", attributes, kept, net)]
+    if state.has_below("unconditional_transform"):
+        records.append(spline_of_constants(attributes, kept, state.below("unconditional_transform")))
+    return records
+
+
+def spline_of_constants(attributes, moved, state):
+    """PiecewiseRationalQuadraticCDF: a spline of some coordinates, the same everywhere."""
+    names = ("unnormalized_widths", "unnormalized_heights", "unnormalized_derivatives")
+    parameters = np.concatenate([state.take(name) for name in names], axis=1)
+    return networks.elementwise("spline", attributes, moved, parameters)
+
+
+def _made(layer, state):
+    return networks.made(
+        state.below("autoregressive_net"), layer.get("activation", "relu"), layer.get("context", 0),
+        networks.NFLOWS_MADE,
+    )
+
+
+def _masked_affine(layer, state):
+    net = _made(layer, state)
+    dim = len(net.linears[-1][1]) // 2
+    net.keep_outputs(networks.by_parameter(dim, 2))
+    attributes = _scale({"scale": "softplus", **layer})
+    return [networks.autoregressive("affine", attributes, dim, net)]
+
+
+def _masked_spline(layer, state):
+    attributes, net = spline_attributes(layer), _made(layer, state)
+    dim = net.linears[0][0].shape[1]
+    spline_rows(net, dim, attributes, None)
+    return [networks.autoregressive("spline", attributes, dim, net)]
+
+
+def _permutation(layer, state):
+    return [networks.permutation(state.take("_permutation"))]
+
+
+def _softplus(values):
+    return np.logaddexp(0.0, values)
+
+
+def lu_linear(layer, state):
+    """LULinear of nflows, _LULinear of normflows."""
+    bias = state.take("bias")
+    dim = len(bias)
+    lower, upper = np.eye(dim), np.zeros((dim, dim))
+    lower[np.tril_indices(dim, k=-1)] = state.take("lower_entries")
+    upper[np.triu_indices(dim, k=1)] = state.take("upper_entries")
+    diagonal = _softplus(state.take("unconstrained_upper_diag")) + layer.get("eps", 1e-3)
+    upper[np.diag_indices(dim)] = diagonal
+    return [networks.lu_linear(lower, upper, bias)]
+
+
+def _householder(layer, state):
+    return [LayerRecord("householder", {}, {"vectors": state.take("q_vectors")})]
+
+
+def _svd_linear(layer, state):
+    diagonal = _softplus(state.take("unconstrained_diagonal")) + layer.get("eps", 1e-3)
+    bias = state.take("bias")
+    return [
+        *_householder(layer, state.below("orthogonal_2")),
+        networks.diagonal_affine(diagonal, np.zeros_like(bias)),
+        *_householder(layer, state.below("orthogonal_1")),
+        networks.diagonal_affine(np.ones_like(bias), bias),
+    ]
+
+
+def _naive_linear(layer, state):
+    return networks.dense_linear(state.take("_weight"), state.take("bias"))
+
+
+def _batch_norm(layer, state):
+    epsilon = layer.get("eps", 1e-5)
+    scale = _softplus(state.take("unconstrained_weight")) + epsilon
+    scale = scale / np.sqrt(state.take("running_var") + epsilon)
+    return [networks.diagonal_affine(scale, state.take("bias") - state.take("running_mean") * scale)]
+
+
+def _act_norm(layer, state):
+    state.drop("initialized")
+    return [networks.diagonal_affine(np.exp(state.take("log_scale")), state.take("shift"))]
+
+
+CONVERTERS = {
+    "ActNorm": _act_norm,
+    "AdditiveCouplingTransform": _additive_coupling,
+    "AffineCouplingTransform": _affine_coupling,
+    "BatchNorm": _batch_norm,
+    "HouseholderSequence": _householder,
+    "IdentityTransform": lambda layer, state: [],
+    "LULinear": lu_linear,
+    "MaskedAffineAutoregressiveTransform": _masked_affine,
+    "MaskedPiecewiseRationalQuadraticAutoregressiveTransform": _masked_spline,
+    "NaiveLinear": _naive_linear,
+    "Permutation": _permutation,
+    "PiecewiseRationalQuadraticCouplingTransform": _spline_coupling,
+    "RandomPermutation": _permutation,
+    "ReversePermutation": _permutation,
+    "SVDLinear": _svd_linear,
+}
+
+
+# --- The original's own values ------------------------------------------------------------------
+
+
+def sampling_map(model, z, context):
+    """(x, log|det dx/dz|) by nflows itself; context [draw x context_dim] or None."""
+    return model._transform.inverse(z, context)
+
+
+def base_log_density(model, z):
+    return model._distribution.log_prob(z)

@@ -1,0 +1,342 @@
+"""Flows of normflows (VincentStimper/normalizing-flows) as layers of a flow file.
+
+normflows maps latent points to data: its layers stand in sampling order already.
+"""
+
+import numpy as np
+import torch
+
+import import_networks as networks
+import import_nflows as nflows
+from flow_layers import LayerRecord
+from import_networks import ConversionError, Network
+
+PREFIX = "flows."
+
+
+# --- From a model to its description ------------------------------------------------------------
+
+
+def describe(model):
+    """The description of a live NormalizingFlow: what its state dict does not tell."""
+    base = model.q0
+    described = {"class": type(base).__name__}
+    if described["class"] == "Uniform":
+        described["low"], described["high"] = base.low.tolist(), base.high.tolist()
+    layers = []
+    for k, flow in enumerate(model.flows):
+        kind = type(flow).__name__
+        try:
+            layers.append({"class": kind, **_OPTIONS.get(kind, lambda flow: {})(flow)})
+        except ConversionError as problem:
+            raise ConversionError(f"layer {k} (normflows.{kind}): {problem}") from None
+    found = {"library": "normflows", "base": described, "layers": layers}
+    return found if "Uniform" not in described["class"] else {**found, "features": int(base.d)}
+
+
+def _describe_mlp(net):
+    """The words between the linear maps of an MLP, read from its modules."""
+    kind = type(net).__name__
+    if kind != "MLP":
+        raise ConversionError(f"its network {kind} is no normflows.nets.MLP")
+    words = []
+    for module in net.net:
+        name = type(module).__name__
+        if name in ("Linear", "ConstScaleLayer"):
+            words.append({"Linear": "linear", "ConstScaleLayer": "scale"}[name])
+        elif name != "Dropout":
+            words.append(networks.describe_activation(module))
+        else:
+            words.append("dropout")
+    return words
+
+
+def _describe_block(flow):
+    split, affine, _ = flow.flows
+    return {"split_mode": split.mode, "scale_map": affine.scale_map if affine.scale else None,
+            "mlp": _describe_mlp(affine.param_map)}
+
+
+def _describe_masked(flow):
+    nets = {name: getattr(flow, name) for name in ("s", "t")}
+    return {
+        name: None if getattr(net, "__name__", "") == "zeros_like" else _describe_mlp(net)
+        for name, net in nets.items()
+    }
+
+
+def _describe_spline(transform):
+    numbers = {name: float(getattr(transform, name)) for name in nflows.SPLINE_NUMBERS}
+    tails = transform.tails
+    if isinstance(tails, (list, tuple)):
+        if len(set(tails)) != 1:
+            raise ConversionError("some of its coordinates are circular and some are not")
+        tails = tails[0]
+    if not isinstance(transform.tail_bound, (int, float)):
+        raise ConversionError("its coordinates have different tail bounds")
+    bins = transform.num_bins
+    return {"num_bins": bins, "tails": tails, "tail_bound": float(transform.tail_bound), **numbers}
+
+
+def _describe_coupled_spline(flow):
+    net = flow.prqct.transform_net
+    activation = networks.describe_activation(net.blocks[0].activation) if len(net.blocks) else "relu"
+    return {"activation": activation, "context": net.context_features or 0,
+            **_describe_spline(flow.prqct)}
+
+
+def _describe_masked_spline(flow):
+    return {**_describe_net(flow.mprqat.autoregressive_net), **_describe_spline(flow.mprqat)}
+
+
+def _describe_net(net):
+    """Of a MADE, whose blocks alone know their activation."""
+    context = net.context_layer.in_features if hasattr(net, "context_layer") else 0
+    activation = net.blocks[0].activation if len(net.blocks) > 0 else torch.relu
+    return {"activation": networks.describe_activation(activation), "context": context}
+
+
+_OPTIONS = {
+    "AffineCouplingBlock": _describe_block,
+    "AutoregressiveRationalQuadraticSpline": _describe_masked_spline,
+    "CircularAutoregressiveRationalQuadraticSpline": _describe_masked_spline,
+    "CoupledRationalQuadraticSpline": _describe_coupled_spline,
+    "InvertibleAffine": lambda flow: {"use_lu": bool(flow.use_lu)},
+    "LULinearPermute": lambda flow: {"eps": flow.linear.eps},
+    "MaskedAffineAutoregressive": lambda flow: _describe_net(flow.autoregressive_net),
+    "MaskedAffineFlow": _describe_masked,
+    "Permute": lambda flow: {"mode": flow.mode, "num_channels": flow.num_channels},
+    "Planar": lambda flow: {"act": flow.act},
+}
+
+
+# --- From a description and a state dict to records ---------------------------------------------
+
+
+def convert(description, state):
+    """(dim, context_dim, base record, layer records in sampling order)."""
+    base = _base(description, state)
+    dim = description.get("features") or base.arrays["loc"].shape[-1]
+    records = []
+    for k, layer in enumerate(description["layers"]):
+        kind, prefix = layer["class"], layer.get("prefix", f"{PREFIX}{k}")
+        if kind not in CONVERTERS:
+            raise ConversionError(
+                f"layer {k} (normflows.{kind}): flow files have no such layer (converted are: "
+                f"{', '.join(sorted(CONVERTERS))})"
+            )
+        try:
+            records += CONVERTERS[kind]({**layer, "dim": dim}, state.below(prefix))
+        except ConversionError as problem:
+            raise ConversionError(f"layer {k} (normflows.{kind}): {problem}") from None
+    contexts = {layer.get("context", 0) for layer in description["layers"]} - {0}
+    return dim, max(contexts, default=0), base, records
+
+
+def _base(description, state):
+    kind, below = description["base"]["class"], state.below("q0")
+    if kind == "DiagGaussian":
+        loc, scale = below.take("loc")[0], np.exp(below.take("log_scale")[0])
+        return LayerRecord("diagonal_normal", {}, {"loc": loc, "scale": scale})
+    if kind == "GaussianMixture":
+        scores = below.take("weight_scores")[0]
+        weights = np.exp(scores - scores.max())
+        arrays = {"weights": weights / weights.sum(), "loc": below.take("loc")[0]}
+        return LayerRecord("gaussian_mixture", {}, {**arrays, "scale": np.exp(below.take("log_scale")[0])})
+    if kind == "Uniform":
+        dim = description["features"]
+        edges = {name: np.full(dim, float(description["base"][name])) for name in ("low", "high")}
+        return LayerRecord("uniform_box", {}, edges)
+    raise ConversionError(
+        f"base (normflows.{kind}): flow files have no such base density (converted are: "
+        "DiagGaussian, GaussianMixture, Uniform)"
+    )
+
+
+def _mlp(words, state):
+    """nets.MLP; `words` name its modules in turn."""
+    net = Network()
+    for k, word in enumerate(words):
+        below = state.below(f"net.{k}")
+        if word == "linear":
+            net.linear(below.take("weight"), below.take("bias"))
+        elif word == "scale":
+            units = len(net.linears[-1][1])
+            net.affine(np.full(units, float(below.take("scale"))), np.zeros(units))
+        elif word != "dropout":
+            net.activation(word)
+    return net
+
+
+def _split(mode, dim):
+    """Which coordinates a coupling block keeps, one entry a coordinate."""
+    places = np.arange(dim)
+    halves = {
+        "channel": places < (dim + 1) // 2,
+        "channel_inv": places >= (dim + 1) // 2,
+        "checkerboard": places % 2 == 1,
+        "checkerboard_inv": places % 2 == 0,
+    }
+    if mode not in halves:
+        raise ConversionError(f"expected a split_mode among {', '.join(halves)}, found '{mode}'")
+    return halves[mode]
+
+
+def _coupling_block(layer, state):
+    kept = _split(layer.get("split_mode", "channel"), layer["dim"])
+    net = _mlp(layer["mlp"], state.below("flows.1.param_map"))
+    scale = layer.get("scale_map", "exp")
+    if scale is None:
+        return [networks.coupling("additive", {}, kept, net)]
+    maps = {
+        "exp": {},
+        "sigmoid": {"scale": "reciprocal_sigmoid", "offset": 2.0},
+        "sigmoid_inv": {"scale": "sigmoid", "offset": 2.0, "floor": 0.0},
+    }
+    if scale not in maps:
+        raise ConversionError(f"expected a scale_map among {', '.join(maps)}, found '{scale}'")
+    net.keep_outputs(networks.by_parameter(int((~kept).sum()), 2, (1, 0)))
+    return [networks.coupling("affine", maps[scale], kept, net)]
+
+
+def _masked_affine_flow(layer, state):
+    kept = state.take("b").reshape(-1) == 1.0
+    nets = {}
+    for name in ("s", "t"):
+        if layer.get(name) is not None:
+            nets[name] = _mlp(layer[name], state.below(name))
+            nets[name].keep_inputs(kept)
+            nets[name].keep_outputs(~kept)
+    if not nets:
+        return []
+    if "s" not in nets:
+        return [networks.coupling("additive", {}, kept, nets["t"])]
+    if "t" not in nets:
+        nets["t"] = _silenced(nets["s"])
+    return [networks.coupling("affine", {}, kept, networks.side_by_side(nets["s"], nets["t"]))]
+
+
+def _silenced(net):
+    """The same network with outputs that are zero, up to where its last words make them so."""
+    if net.words[-1] != "linear":
+        raise ConversionError("its scale without a shift should end with a linear map")
+    silent = Network()
+    silent.words, silent.numbers, silent.norms = net.words, net.numbers, net.norms
+    silent.linears = [[0.0 * weight, 0.0 * bias] for weight, bias in net.linears]
+    return silent
+
+
+def _made(layer, state):
+    return networks.made(
+        state, layer.get("activation", "relu"), layer.get("context", 0), networks.NORMFLOWS_MADE
+    )
+
+
+def _masked_affine(layer, state):
+    net = _made(layer, state.below("autoregressive_net"))
+    net.keep_outputs(networks.by_parameter(layer["dim"], 2))
+    attributes = {"scale": "sigmoid", "offset": 2.0, "floor": 1e-3}
+    return [networks.autoregressive("affine", attributes, layer["dim"], net)]
+
+
+def _coupled_spline(layer, state):
+    state = state.below("prqct")
+    attributes = nflows.spline_attributes(layer, ("linear", "circular"))
+    kept = np.ones(layer["dim"], dtype=bool)
+    kept[state.take("transform_features").astype(int)] = False
+    state.drop("identity_features")
+    activation = layer.get("activation", "relu")
+    net = networks.residual_net(state.below("transform_net"), activation, layer.get("context", 0))
+    nflows.spline_rows(net, int((~kept).sum()), attributes, len(net.linears[0][1]))
+    records = [networks.coupling("spline", attributes, kept, net)]
+    if state.has_below("unconditional_transform"):
+        constants = state.below("unconditional_transform")
+        records.append(nflows.spline_of_constants(attributes, kept, constants))
+    return networks.inverted(records)
+
+
+def _masked_spline(layer, state):
+    attributes = nflows.spline_attributes(layer, ("linear",))
+    net = _made(layer, state.below("mprqat.autoregressive_net"))
+    nflows.spline_rows(net, layer["dim"], attributes, None)
+    return networks.inverted([networks.autoregressive("spline", attributes, layer["dim"], net)])
+
+
+def _affine_const(layer, state):
+    state.drop("data_dep_init_done")
+    return [networks.diagonal_affine(np.exp(state.take("s").reshape(-1)), state.take("t").reshape(-1))]
+
+
+def _permute(layer, state):
+    if layer.get("mode", "shuffle") == "shuffle":
+        state.drop("inv_perm")
+        return [networks.permutation(state.take("perm"))]
+    half = layer["dim"] // 2
+    return [networks.permutation([*range(half, layer["dim"]), *range(half)])]
+
+
+def _lu_linear_permute(layer, state):
+    linear = nflows.lu_linear({"eps": layer.get("eps", 1e-3)}, state.below("linear"))
+    permuted = networks.permutation(state.below("permutation").take("_permutation"))
+    return networks.inverted([permuted, *linear])
+
+
+def _invertible_affine(layer, state):
+    """z W^-1, z a row."""
+    if layer.get("use_lu", True):
+        lower = np.tril(state.take("L"), -1) + state.take("eye")
+        upper = np.triu(state.take("U"), 1) + np.diag(state.take("sign_S") * np.exp(state.take("log_S")))
+        matrix = state.take("P") @ lower @ upper
+    else:
+        matrix = state.take("W")
+    return networks.inverted(networks.dense_linear(matrix.T, np.zeros(len(matrix))))
+
+
+def _planar(layer, state):
+    u, w = state.take("u").reshape(-1), state.take("w").reshape(-1)
+    inner = w @ u
+    u = u + (np.log1p(np.exp(inner)) - 1.0 - inner) * w / (w @ w)
+    attributes = {"activation": layer.get("act", "tanh"), "b": float(state.take("b").reshape(()))}
+    if attributes["activation"] == "leaky_relu":
+        attributes["negative_slope"] = 0.2
+    return [LayerRecord("planar", attributes, {"u": u, "w": w})]
+
+
+def _radial(layer, state):
+    state.drop("d")
+    alpha = float(np.abs(state.take("alpha")).reshape(()))
+    beta = float(np.logaddexp(0.0, state.take("beta")).reshape(())) - alpha
+    centre = state.take("z_0").reshape(-1)
+    return [LayerRecord("radial", {"alpha": alpha, "beta": beta}, {"centre": centre})]
+
+
+CONVERTERS = {
+    "ActNorm": _affine_const,
+    "AffineConstFlow": _affine_const,
+    "AffineCouplingBlock": _coupling_block,
+    "AutoregressiveRationalQuadraticSpline": _masked_spline,
+    "CoupledRationalQuadraticSpline": _coupled_spline,
+    "InvertibleAffine": _invertible_affine,
+    "LULinearPermute": _lu_linear_permute,
+    "MaskedAffineAutoregressive": _masked_affine,
+    "MaskedAffineFlow": _masked_affine_flow,
+    "Permute": _permute,
+    "Planar": _planar,
+    "Radial": _radial,
+}
+
+
+# --- The original's own values ------------------------------------------------------------------
+
+
+def sampling_map(model, z, context):
+    """(x, log|det dx/dz|) by normflows itself; context [draw x context_dim] or None."""
+    log_det = z.new_zeros(len(z))
+    for flow in model.flows:
+        z, change = flow(z) if context is None else flow(z, context=context)
+        log_det = log_det + change
+    return z, log_det
+
+
+def base_log_density(model, z):
+    return model.q0.log_prob(z)

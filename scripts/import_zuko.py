@@ -1,0 +1,254 @@
+"""Flows of zuko (probabilists/zuko) as layers of a flow file.
+
+zuko maps data to noise, so that what samples is the other way round: last transform first.
+"""
+
+import functools
+import math
+
+import numpy as np
+
+import import_networks as networks
+from flow_layers import LayerRecord
+from import_networks import ConversionError, Network
+
+PREFIX = "transform.transforms."
+
+
+# --- From a model to its description ------------------------------------------------------------
+
+
+def describe(model):
+    """The description of a live zuko Flow: what its state dict does not tell."""
+    transform = model.transform
+    if type(transform).__name__ == "LazyComposedTransform":
+        parts = [(part, f"{PREFIX}{k}") for k, part in enumerate(transform.transforms)]
+    else:
+        parts = [(transform, "transform")]
+    layers = []
+    for k, (part, prefix) in enumerate(parts):
+        kind = type(part).__name__
+        try:
+            options = _OPTIONS.get(kind, lambda part: {})(part)
+        except ConversionError as problem:
+            raise ConversionError(f"layer {k} (zuko.{kind}): {problem}") from None
+        layers.append({"class": kind, "prefix": prefix, **options})
+    base = getattr(model.base, "f", type(model.base))
+    return {"library": "zuko", "base": {"class": base.__name__}, "layers": layers}
+
+
+def _describe_univariate(part):
+    """The univariate map of a layer and what it was given beside its parameters."""
+    function, options = part.univariate, {}
+    if isinstance(function, functools.partial):
+        function, options = function.func, dict(function.keywords)
+    name = function.__name__
+    known = {"MonotonicAffineTransform", "MonotonicRQSTransform", "AdditiveTransform"}
+    if name not in known:
+        raise ConversionError(
+            f"its univariate map {name} is none of {', '.join(sorted(known))}"
+        )
+    found = {"univariate": name, **{key: float(value) for key, value in options.items()}}
+    if name == "MonotonicRQSTransform":
+        found["bins"] = math.prod(part.shapes[0])
+    return found
+
+
+def _describe_hyper(hyper):
+    """The words of a conditioner, read from its modules."""
+    words = []
+    for module in hyper:
+        name = type(module).__name__
+        if name in ("Linear", "MaskedLinear"):
+            words.append("linear")
+        elif name == "Residual":
+            words.append({"residual": _describe_hyper(module)})
+        elif name == "LayerNorm":
+            words.append({"layer_norm": float(module.eps)})
+        else:
+            words.append(networks.describe_activation(module))
+    return words
+
+
+def _describe_conditioned(part):
+    if not hasattr(part, "hyper"):
+        return _describe_univariate(part)
+    features = len(part.mask) if hasattr(part, "mask") else part.hyper.out_features // part.total
+    inputs = int(part.mask.sum()) if hasattr(part, "mask") else features
+    context = part.hyper.in_features - inputs
+    return {**_describe_univariate(part), "hyper": _describe_hyper(part.hyper), "context": context}
+
+
+def _describe_unconditional(part):
+    return {"transform": getattr(part.f, "__name__", type(part.f).__name__)}
+
+
+_OPTIONS = {
+    "MaskedAutoregressiveTransform": _describe_conditioned,
+    "GeneralCouplingTransform": _describe_conditioned,
+    "ElementWiseTransform": _describe_conditioned,
+    "UnconditionalTransform": _describe_unconditional,
+}
+
+
+# --- From a description and a state dict to records ---------------------------------------------
+
+
+def convert(description, state):
+    """(dim, context_dim, base record, layer records in sampling order)."""
+    base = _base(description["base"], state)
+    dim = len(next(iter(base.arrays.values())))
+    records = []
+    for k, layer in enumerate(description["layers"]):
+        kind, prefix = layer["class"], layer.get("prefix", f"{PREFIX}{k}")
+        if kind not in CONVERTERS:
+            raise ConversionError(
+                f"layer {k} (zuko.{kind}): flow files have no such layer (converted are: "
+                f"{', '.join(sorted(CONVERTERS))})"
+            )
+        try:
+            records += CONVERTERS[kind]({**layer, "dim": dim}, state.below(prefix))
+        except ConversionError as problem:
+            raise ConversionError(f"layer {k} (zuko.{kind}): {problem}") from None
+    contexts = {layer.get("context", 0) for layer in description["layers"]} - {0}
+    return dim, max(contexts, default=0), base, networks.inverted(records)
+
+
+def _base(base, state):
+    kind, below = base["class"], state.below("base")
+    if kind == "DiagNormal":
+        return LayerRecord(
+            "diagonal_normal", {}, {"loc": below.take("loc"), "scale": below.take("scale")}
+        )
+    if kind == "BoxUniform":
+        return LayerRecord(
+            "uniform_box", {}, {"low": below.take("lower"), "high": below.take("upper")}
+        )
+    raise ConversionError(
+        f"base (zuko.{kind}): flow files have no such base density (converted are: DiagNormal, "
+        "BoxUniform)"
+    )
+
+
+def _univariate(layer):
+    """(kind of map, its attributes, parameters of a coordinate, their order in a flow file)."""
+    name, slope = layer.get("univariate", "MonotonicAffineTransform"), layer.get("slope", 1e-3)
+    if name == "AdditiveTransform":
+        return "additive", {}, 1, (0,)
+    if name == "MonotonicAffineTransform":
+        return "affine", {"scale": "softclip", "bound": -math.log(slope)}, 2, (1, 0)
+    if name == "MonotonicRQSTransform":
+        attributes = networks.spline(layer["bins"], layer.get("bound", 5.0), "linear", slope=slope)
+        count = 3 * int(layer["bins"]) - 1
+        return "spline", attributes, count, range(count)
+    raise ConversionError(f"its univariate map {name} has no counterpart in flow files")
+
+
+def _hyper(words, state, context_dim):
+    net = Network()
+    _write(net, words, state, context_dim)
+    return net
+
+
+def _write(net, words, state, context_dim):
+    for k, word in enumerate(words):
+        below = state.below(f"{k}")
+        if word == "linear":
+            weight, mask = below.take("weight"), below.take_if("mask")
+            first = not net.linears
+            net.linear(
+                weight if mask is None else weight * mask, below.take_if("bias"),
+                context_dim if first else 0,
+            )
+        elif isinstance(word, dict) and "residual" in word:
+            net.open()
+            _write(net, word["residual"], below, 0)
+            net.close()
+        elif isinstance(word, dict):
+            net.layer_norm(len(net.linears[-1][1]), word["layer_norm"])
+        else:
+            net.activation(word)
+
+
+def _words(layer, state):
+    """The conditioner's words; without any, an MLP of one activation as zuko makes it."""
+    if isinstance(layer.get("hyper"), list):
+        return layer["hyper"]
+    words, count = [], 0
+    while state.has_below(f"hyper.{count}"):
+        words += [layer.get("activation", "relu"), "linear"]
+        count += 2
+    return words[1:]
+
+
+def _masked(layer, state):
+    state.drop("order")
+    if not state.has_below("hyper"):
+        return _elementwise(layer, state)
+    kind, attributes, count, order = _univariate(layer)
+    net = _hyper(_words(layer, state), state.below("hyper"), layer.get("context", 0))
+    net.keep_outputs(networks.by_parameter(layer["dim"], count, order))
+    return [networks.autoregressive(kind, attributes, layer["dim"], net)]
+
+
+def _coupling(layer, state):
+    kind, attributes, count, order = _univariate(layer)
+    kept = state.take("mask") == 1.0
+    net = _hyper(_words(layer, state), state.below("hyper"), layer.get("context", 0))
+    net.keep_outputs(networks.by_parameter(int((~kept).sum()), count, order))
+    return [networks.coupling(kind, attributes, kept, net)]
+
+
+def _elementwise(layer, state):
+    if layer.get("context", 0) > 0 or state.has_below("hyper"):
+        raise ConversionError("an elementwise map of the context alone is not converted")
+    kind, attributes, _, order = _univariate(layer)
+    shapes, k = [], 0
+    while state.has(f"phi.{k}"):
+        shapes.append(state.take(f"phi.{k}").reshape(layer["dim"], -1))
+        k += 1
+    parameters = np.concatenate(shapes, axis=1)[:, list(order)]
+    return [networks.elementwise(kind, attributes, np.ones(layer["dim"]), parameters)]
+
+
+def _unconditional(layer, state):
+    kind = layer["transform"]
+    if kind == "PermutationTransform":
+        return [networks.permutation(state.take("_0"))]
+    if kind == "LULinearTransform":
+        both = state.take("_0")
+        diagonal = np.diag(both)
+        upper = diagonal[:, None] * (np.triu(both, 1) + np.eye(len(both)))
+        return [networks.lu_linear(np.tril(both) / diagonal, upper, np.zeros(len(both)))]
+    if kind == "RotationTransform":
+        import torch
+
+        skew = torch.from_numpy(state.take("_0"))
+        rotation = torch.linalg.matrix_exp(skew - skew.T).numpy()
+        return networks.dense_linear(rotation, np.zeros(len(rotation)))
+    raise ConversionError(
+        f"the transform {kind} has no counterpart in flow files (converted are: "
+        "PermutationTransform, LULinearTransform, RotationTransform)"
+    )
+
+
+CONVERTERS = {
+    "ElementWiseTransform": _elementwise,
+    "GeneralCouplingTransform": _coupling,
+    "MaskedAutoregressiveTransform": _masked,
+    "UnconditionalTransform": _unconditional,
+}
+
+
+# --- The original's own values ------------------------------------------------------------------
+
+
+def sampling_map(model, z, context):
+    """(x, log|det dx/dz|) by zuko itself; context [draw x context_dim] or None."""
+    transform = model.transform(context)
+    x = transform.inv(z)
+    return x, -transform.log_abs_det_jacobian(x, z)
+
+
+def base_log_density(model, z):
+    return model.base(None).log_prob(z)

@@ -1,0 +1,218 @@
+"""Flows trained with nflows, normflows and zuko, imported without them: each reproduces what its own
+library computed, and runs as any other flow does."""
+
+import math
+import pathlib
+import subprocess
+import sys
+import unittest
+
+import h5py
+import numpy as np
+import torch
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "cli"))
+
+import flow_torch  # noqa: E402
+import import_flow  # noqa: E402
+from import_networks import ConversionError  # noqa: E402
+from program import PYTHON, SOURCE, ProgramTest, run  # noqa: E402
+
+FIXTURES = HERE / "fixtures"
+NAMES = sorted(path.stem for path in FIXTURES.glob("*.json"))
+
+# Both sides in double; and in float what roundings of 6e-8 become in a trained flow.
+DOUBLE_TOLERANCE, FLOAT_TOLERANCE = 1e-10, 1e-4
+
+
+def parts(name):
+    """The description and the state dict of a fixture."""
+    description = import_flow.load_description(FIXTURES / f"{name}.json")
+    return description, import_flow.load_state_dict(FIXTURES / f"{name}.pt")
+
+
+class ImportTest(ProgramTest):
+    def imported(self, name):
+        """The flow file of a fixture, by the functions of the script."""
+        contents = import_flow.convert(*parts(name))
+        with np.load(FIXTURES / f"{name}.npz") as file:
+            golden = {key: file[key] for key in file.files}
+        path = self.path(f"{name}.h5")
+        import_flow.write(path, contents, golden, {"imported_from": name})
+        return path
+
+
+class Fixtures(ImportTest):
+    def test_every_library_has_every_kind(self):
+        kinds = ("realnvp", "nice", "maf", "coupling_spline", "autoregressive_spline", "context")
+        wanted = {f"{library}_{kind}" for library in import_flow.LIBRARIES for kind in kinds}
+        self.assertEqual(wanted - set(NAMES), set())
+
+    def test_they_verify_in_double_and_in_float(self):
+        verified = 0
+        for name in NAMES:
+            with self.subTest(flow=name):
+                done = run("flow", "verify", self.imported(name))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                rows = {row.split()[0]: row.split()[1:9] for row in done.stdout.splitlines()[2:]}
+                largest = {kind: max(map(float, row)) for kind, row in rows.items()}
+                self.assertLess(largest["double"], DOUBLE_TOLERANCE, done.stdout)
+                self.assertLess(largest["float"], FLOAT_TOLERANCE, done.stdout)
+                verified += 1
+        self.assertEqual(verified, len(NAMES))
+        self.assertGreaterEqual(verified, 18)
+
+    def test_the_script_does_it_from_the_command_line(self):
+        name, path = "nflows_maf", self.path("maf.h5")
+        words = ["-o", path, "--description", FIXTURES / f"{name}.json"]
+        words += ["--state-dict", FIXTURES / f"{name}.pt", "--golden", FIXTURES / f"{name}.npz"]
+        done = self.script(*words)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(run("flow", "verify", path).returncode, 0)
+        done = self.script(*words[:-2])  # without golden values
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("cannot prove", done.stdout)
+        self.assertIn("no golden values", run("flow", "verify", path).stderr)
+
+    def script(self, *words):
+        script = str(SOURCE / "scripts" / "import_flow.py")
+        command = [PYTHON, script, *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+class Refusals(ImportTest):
+    """Nothing is skipped or approximated: what does not fit is named."""
+
+    def refused(self, name, change, *phrases):
+        description, state = parts(name)
+        change(description, state)
+        with self.assertRaises(ConversionError) as caught:
+            import_flow.convert(description, state)
+        for phrase in phrases:
+            self.assertIn(phrase, str(caught.exception))
+
+    def test_layers_and_bases_without_a_counterpart(self):
+        unknown = {"nflows": "PiecewiseCubicCouplingTransform", "normflows": "Residual",
+                   "zuko": "FFJTransform"}
+        for library, kind in unknown.items():
+            def layer(description, state, kind=kind):
+                description["layers"][1]["class"] = kind
+
+            def base(description, state):
+                description["base"]["class"] = "Student"
+
+            self.refused(f"{library}_maf", layer, f"layer 1 ({library}.{kind})", "no such layer")
+            self.refused(f"{library}_maf", base, f"base ({library}.Student)", "no such base density")
+
+    def test_options_without_a_counterpart(self):
+        def setting(**options):
+            return lambda description, state: description["layers"][0].update(options)
+
+        self.refused("nflows_coupling_spline", setting(tails=None), "layer 0", "tails are None")
+        self.refused("nflows_realnvp", setting(activation="gelu"), "layer 0", "gelu")
+        self.refused("nflows_realnvp", setting(scale="cosh"), "layer 0", "cosh")
+        self.refused("nflows_realnvp", setting(net="ConvResidualNet"), "ConvResidualNet")
+        self.refused("normflows_blocks", setting(split_mode="odd"), "layer 0", "odd")
+        self.refused("zuko_maf", setting(univariate="BernsteinTransform"), "BernsteinTransform")
+
+    def test_states_that_do_not_fit(self):
+        name = "nflows_nice"
+        entry = "_transform._transforms.0.transform_net.final_layer.bias"
+        self.refused(name, lambda d, state: state.update(extra=torch.zeros(1)), "extra", "described")
+        self.refused(name, lambda d, state: d["layers"].pop(), "described")
+        weight = entry.replace("bias", "weight")
+        self.refused(name, lambda d, state: state.pop(weight), weight, "found none")
+        self.refused(name, lambda d, state: d.update(library="tfp"), "library", "tfp")
+        self.refused(name, lambda d, state: d.pop("layers"), "layers")
+
+    def test_masks_that_are_not_autoregressive(self):
+        def open_mask(description, state):
+            for key in state:
+                if key.endswith("mask"):
+                    state[key] = torch.ones_like(state[key])
+
+        self.refused("normflows_maf", open_mask, "layer 0", "not autoregressive")
+
+    def test_a_conversion_that_computes_something_else_is_not_written(self):
+        name = "nflows_maf"
+        description, state = parts(name)
+        for layer in description["layers"]:
+            if "scale" in layer:
+                layer["scale"] = "sigmoid"  # as earlier versions of nflows had it
+        contents = import_flow.convert(description, state)
+        with np.load(FIXTURES / f"{name}.npz") as golden:
+            with self.assertRaises(ConversionError) as caught:
+                import_flow.write(self.path("wrong.h5"), contents, dict(golden), {})
+        self.assertIn("golden values", str(caught.exception))
+        self.assertFalse(pathlib.Path(self.path("wrong.h5")).exists())
+
+
+SAMPLED = {
+    "nflows_autoregressive_spline": [],
+    "normflows_realnvp": [],
+    "zuko_context": ["--context", "0.5,-0.25"],
+}
+
+
+class Sampling(ImportTest):
+    """One flow of each library from import to draws: the tempered target at beta = 0.5."""
+
+    # 4 joint standard errors; 3 flows x 6 moments: a false alarm in one of 900 seeds.
+    THRESHOLD = 4.0
+    SIZE = ["--chains", 256, "--warmup", 500, "--draws", 400, "--thin", 2, "--beta", 0.5, "--seed", 3]
+
+    def test_the_draws_have_the_moments_of_importance_sampling(self):
+        compared = 0
+        for name, options in SAMPLED.items():
+            flow = self.imported(name)
+            found = self.moments(self.sample(*self.SIZE, *options, flow=flow, ranks=2, output=f"{name}_run.h5"))
+            truth = self.importance_sampling(flow, options)
+            for (mean, error), (expected, its_error) in zip(found, truth):
+                distance = abs(mean - expected) / math.hypot(error, its_error)
+                self.assertLess(distance, self.THRESHOLD, f"{name}: {found} {truth}")
+                self.assertLess(its_error, 0.02)
+                compared += 1
+        self.assertEqual(compared, 18)
+
+    @staticmethod
+    def moments(path):
+        """(mean, standard error) of x_i and x_i^2, by the spread between chains."""
+        with h5py.File(path, "r") as file:
+            x = file["posterior/x"][()].astype(float)
+        by_chain = np.concatenate([x.mean(axis=1), (x**2).mean(axis=1)], axis=1)
+        error = by_chain.std(axis=0, ddof=1) / math.sqrt(len(by_chain))
+        return list(zip(by_chain.mean(axis=0), error))
+
+    @staticmethod
+    def importance_sampling(path, options):
+        """The same from independent draws of the base density, weighted by exp(-l / 2)."""
+        flow = flow_torch.load_flow(path, torch.float64)
+        if options:
+            flow.at_context([float(number) for number in options[1].split(",")])
+        z = flow.base.sample(400000, torch.Generator().manual_seed(5), torch.float64)
+        with torch.no_grad():
+            x, log_det = (torch.cat(p) for p in zip(*(flow(part) for part in z.split(20000))))
+        weights = torch.softmax(-0.5 * log_det, dim=0)[:, None]
+        values = torch.cat([x, x**2], dim=1)
+        mean = (weights * values).sum(dim=0)
+        error = torch.sqrt((weights**2 * (values - mean) ** 2).sum(dim=0))
+        return list(zip(mean.tolist(), error.tolist()))
+
+    def test_any_number_of_ranks_draws_the_same_bits(self):
+        size = ["--chains", 157, "--warmup", 60, "--draws", 30, "--tile-width", 32]
+        compared = 0
+        for name, options in SAMPLED.items():
+            flow = self.imported(name)
+            one = self.sample(*size, *options, flow=flow, output=f"{name}_1.h5", ranks=1)
+            for ranks in (2, 3):
+                many = self.sample(
+                    *size, *options, flow=flow, output=f"{name}_{ranks}.h5", ranks=ranks
+                )
+                self.assert_same_datasets(one, many)
+                compared += 1
+        self.assertEqual(compared, 6)
+
+
+if __name__ == "__main__":
+    unittest.main()

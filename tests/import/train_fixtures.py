@@ -1,0 +1,259 @@
+#!/usr/bin/python3
+"""Trains the flows of the import tests with the libraries themselves, and writes what the tests need.
+
+    PYTHONPATH=nflows:normalizing-flows:zuko tests/import/train_fixtures.py [NAME ...]
+
+Needs clones of github.com/bayesiains/nflows, github.com/VincentStimper/normalizing-flows and
+github.com/probabilists/zuko.  For each flow: fixtures/NAME.pt, its state dict; NAME.json, its
+description; NAME.npz, golden values by the library in double precision.  A few seconds a flow; the
+files need not come out the same with another version of PyTorch.
+"""
+
+import json
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import torch
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "scripts"))
+# nflows imports this package for transforms that are not used here.
+sys.modules["UMNN"] = types.SimpleNamespace(NeuralIntegral=None, ParallelNeuralIntegral=None)
+
+import normflows  # noqa: E402
+import zuko  # noqa: E402
+from nflows import distributions, flows, transforms  # noqa: E402
+from nflows.nn import nets  # noqa: E402
+
+import import_flow  # noqa: E402
+
+DIM, CONTEXT, HIDDEN, BINS = 3, 2, 16, 6
+STEPS, BATCH, RATE = 400, 256, 3e-3
+MASK = torch.tensor([1, -1, 1])
+
+
+# --- The flows ----------------------------------------------------------------------------------
+
+
+def nflows_of(layers, base=None):
+    return flows.Flow(transforms.CompositeTransform(layers), base or distributions.StandardNormal([DIM]))
+
+
+def residual(context=None, norm=False):
+    return lambda inputs, outputs: nets.ResidualNet(
+        inputs, outputs, HIDDEN, context_features=context, num_blocks=2, use_batch_norm=norm
+    )
+
+
+def nflows_spline(mask, **options):
+    return transforms.PiecewiseRationalQuadraticCouplingTransform(
+        mask, residual(), num_bins=BINS, tails="linear", tail_bound=3.0, **options
+    )
+
+
+def nflows_context():
+    return nflows_of([
+        transforms.AffineCouplingTransform(MASK, residual(CONTEXT)),
+        transforms.MaskedAffineAutoregressiveTransform(DIM, HIDDEN, CONTEXT),
+        transforms.ReversePermutation(DIM),
+        transforms.MaskedAffineAutoregressiveTransform(
+            DIM, HIDDEN, CONTEXT, use_residual_blocks=False, activation=torch.tanh
+        ),
+    ])
+
+
+def normflows_of(layers, base=None, kind=normflows.NormalizingFlow):
+    return kind(base or normflows.distributions.DiagGaussian(DIM), layers)
+
+
+def mlp(inputs, outputs, **options):
+    return normflows.nets.MLP([inputs, HIDDEN, HIDDEN, outputs], leaky=0.05, init_zeros=True, **options)
+
+
+def normflows_realnvp():
+    b = torch.tensor([1.0, 0.0, 1.0])
+    masks = [b, 1 - b] * 3
+    layers = [normflows.flows.MaskedAffineFlow(m, mlp(DIM, DIM), mlp(DIM, DIM)) for m in masks]
+    loc = [[-1.0, 0.5, 0.0], [1.0, -0.5, 0.0]]
+    base = normflows.distributions.GaussianMixture(2, DIM, loc=loc)
+    return normflows_of([*layers, normflows.flows.ActNorm((DIM,))], base)
+
+
+def normflows_nice():
+    b = torch.tensor([1.0, 0.0, 1.0])
+    layers = [normflows.flows.MaskedAffineFlow(m, mlp(DIM, DIM)) for m in [b, 1 - b] * 3]
+    return normflows_of([*layers, normflows.flows.AffineConstFlow((DIM,))])
+
+
+def normflows_blocks():
+    kinds = ("exp", "sigmoid", "sigmoid_inv")
+    layers = []
+    for kind in kinds:
+        layers += [
+            normflows.flows.AffineCouplingBlock(mlp(2, 2), scale_map=kind),
+            normflows.flows.Permute(DIM, mode="swap"),
+        ]
+    return normflows_of(layers)
+
+
+def normflows_maf():
+    layers = []
+    for _ in range(3):
+        maf = normflows.flows.MaskedAffineAutoregressive(DIM, HIDDEN)
+        layers += [maf, normflows.flows.LULinearPermute(DIM)]
+    return normflows_of(layers)
+
+
+def normflows_coupling_spline():
+    layers = []
+    for k in range(2):
+        spline = normflows.flows.CoupledRationalQuadraticSpline(
+            DIM, 2, HIDDEN, num_bins=BINS, reverse_mask=k == 1
+        )
+        layers += [spline, normflows.flows.LULinearPermute(DIM)]
+    return normflows_of(layers)
+
+
+def normflows_autoregressive_spline():
+    layers = [
+        normflows.flows.AutoregressiveRationalQuadraticSpline(
+            DIM, 2, HIDDEN, num_bins=BINS, permute_mask=k == 1
+        )
+        for k in range(2)
+    ]
+    return normflows_of(layers)
+
+
+def normflows_context():
+    options = {"num_context_channels": CONTEXT, "num_bins": BINS}
+    layers = [
+        normflows.flows.AutoregressiveRationalQuadraticSpline(DIM, 2, HIDDEN, **options),
+        normflows.flows.CoupledRationalQuadraticSpline(DIM, 2, HIDDEN, **options),
+    ]
+    return normflows_of(layers, kind=normflows.ConditionalNormalizingFlow)
+
+
+def normflows_planar():
+    planar = [normflows.flows.Planar(DIM) for _ in range(3)]
+    return normflows_of([*planar, normflows.flows.Planar(DIM, act="leaky_relu"), normflows.flows.Radial(DIM)])
+
+
+HYPER = {"hidden_features": (HIDDEN, HIDDEN)}
+RQS = {
+    "univariate": zuko.transforms.MonotonicRQSTransform, "shapes": [(BINS,), (BINS,), (BINS - 1,)]
+}
+
+FLOWS = {
+    "nflows_realnvp": lambda: flows.SimpleRealNVP(
+        DIM, HIDDEN, 4, 1, batch_norm_between_layers=True, batch_norm_within_layers=True
+    ),
+    "nflows_nice": lambda: flows.SimpleRealNVP(DIM, HIDDEN, 4, 1, use_volume_preserving=True),
+    "nflows_maf": lambda: flows.MaskedAutoregressiveFlow(
+        DIM, HIDDEN, 3, 1, batch_norm_between_layers=True
+    ),
+    "nflows_coupling_spline": lambda: nflows_of([
+        nflows_spline(MASK), transforms.LULinear(DIM, identity_init=False),
+        nflows_spline(-MASK, apply_unconditional_transform=True), transforms.ActNorm(DIM),
+        transforms.HouseholderSequence(DIM, 2),
+    ], distributions.DiagonalNormal([DIM])),
+    "nflows_autoregressive_spline": lambda: nflows_of([
+        transforms.MaskedPiecewiseRationalQuadraticAutoregressiveTransform(
+            DIM, HIDDEN, num_bins=BINS, tails="linear", tail_bound=3.0
+        ),
+        transforms.RandomPermutation(DIM), transforms.SVDLinear(DIM, 2),
+        transforms.MaskedPiecewiseRationalQuadraticAutoregressiveTransform(
+            DIM, HIDDEN, num_bins=BINS, tails="linear", tail_bound=3.0, use_residual_blocks=False
+        ),
+    ]),
+    "nflows_context": nflows_context,
+    "normflows_realnvp": normflows_realnvp,
+    "normflows_nice": normflows_nice,
+    "normflows_blocks": normflows_blocks,
+    "normflows_maf": normflows_maf,
+    "normflows_coupling_spline": normflows_coupling_spline,
+    "normflows_autoregressive_spline": normflows_autoregressive_spline,
+    "normflows_context": normflows_context,
+    "normflows_planar": normflows_planar,
+    "zuko_realnvp": lambda: zuko.flows.RealNVP(DIM, transforms=4, activation=torch.nn.Tanh, **HYPER),
+    "zuko_nice": lambda: zuko.flows.NICE(
+        DIM, transforms=4, univariate=zuko.transforms.AdditiveTransform, shapes=[()], **HYPER
+    ),
+    "zuko_maf": lambda: zuko.flows.MAF(
+        DIM, transforms=3, randperm=True, residual=True, activation=torch.nn.SiLU, **HYPER
+    ),
+    "zuko_coupling_spline": lambda: zuko.flows.NICE(
+        DIM, transforms=2, activation=torch.nn.ELU, normalize=True, **RQS, **HYPER
+    ),
+    "zuko_autoregressive_spline": lambda: zuko.flows.NSF(DIM, transforms=2, bins=BINS, **HYPER),
+    "zuko_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=2, bins=BINS, **HYPER),
+}
+
+
+# --- Training -----------------------------------------------------------------------------------
+
+
+def draws(count, generator, context):
+    """Two moons in the first two coordinates, a wave of them in the third; a context shifts and turns
+    them a little."""
+    angle = np.pi * torch.rand(count, generator=generator)
+    side = 2.0 * (torch.rand(count, generator=generator) < 0.5) - 1.0
+    x = torch.stack([side * torch.cos(angle) + 0.5 * side, side * (torch.sin(angle) - 0.3)], dim=1)
+    x = torch.cat([x, torch.sin(2.0 * x[:, :1])], dim=1)
+    x = x + 0.15 * torch.randn(count, DIM, generator=generator)
+    return x if context is None else x + 0.5 * torch.cat([context, context[:, :1]], dim=1)
+
+
+def log_density(name, model, x, context):
+    if name.startswith("zuko"):
+        return model(context).log_prob(x)
+    return model.log_prob(x) if context is None else model.log_prob(x, context)
+
+
+def loss(name, model, generator):
+    """Minus the mean log density of draws; planar flows, which cannot go from data to noise, learn a
+    density instead: a bent normal."""
+    if name == "normflows_planar":
+        z, log_q = model.q0(BATCH)
+        x, log_det = model.forward_and_log_det(z)
+        energy = 0.5 * x[:, 0] ** 2 + 2.0 * (x[:, 1] - torch.sin(x[:, 0])) ** 2 + 0.5 * x[:, 2] ** 2
+        return (log_q - log_det + energy).mean()
+    context = torch.randn(BATCH, CONTEXT, generator=generator) if "context" in name else None
+    return -log_density(name, model, draws(BATCH, generator, context), context).mean()
+
+
+def train(name):
+    torch.manual_seed(sum(map(ord, name)))
+    generator = torch.Generator().manual_seed(1)
+    model = FLOWS[name]()
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        value = loss(name, model, generator)
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+    print(f"{name}: loss {float(value):.3f} nats after {STEPS} steps", flush=True)
+    return model.eval()
+
+
+def write(name, model):
+    description = import_flow.describe(model)
+    contents = import_flow.convert(description, model.state_dict())
+    golden = import_flow.golden_of(model, contents)
+    path = HERE / "fixtures" / name
+    torch.save(model.state_dict(), path.with_suffix(".pt"))
+    np.savez_compressed(path.with_suffix(".npz"), **golden)
+    text = json.dumps(description, indent=1) + "\n"
+    path.with_suffix(".json").write_text(text, encoding="utf-8")
+
+
+def main():
+    torch.set_num_threads(1)
+    for name in sys.argv[1:] or FLOWS:
+        write(name, train(name))
+
+
+if __name__ == "__main__":
+    main()
