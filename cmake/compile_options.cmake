@@ -17,6 +17,9 @@ if(FLOTILLA_SANITIZE)
                                -fno-omit-frame-pointer)
   target_link_options(flotilla_options INTERFACE -fsanitize=address,undefined)
 endif()
+if(FLOTILLA_FUZZ)
+  target_compile_options(flotilla_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # What the numerical kernels need to vectorise. No flag that lets the compiler reorder a sum or
 # assume away NaN: those would change the draws.

@@ -76,6 +76,25 @@ std::vector<Index> extent(hid_t dataset) {
   return {sizes.begin(), sizes.end()};
 }
 
+/// Refuses a dataset whose header speaks of values that the file does not hold: HDF5 would make
+/// them up, as many as the header likes.
+void expect_stored(hid_t dataset, hid_t type, const std::string& name, double count) {
+  const hdf5::Handle creation(H5Dget_create_plist(dataset), H5Pclose, "H5Dget_create_plist");
+  const bool filtered = H5Pget_nfilters(creation.id()) > 0;
+  const double bytes = filtered ? 1.0 : count * static_cast<double>(H5Tget_size(type));
+  if (count == 0.0 || static_cast<double>(H5Dget_storage_size(dataset)) >= bytes) return;
+  throw InputError(
+      fmt::format("array '{}' should hold {} values but the file stores fewer", name, count));
+}
+
+/// Values that a flow may have on this machine: its arrays are held four times on their way into a
+/// flow (as read, as sent, as received, as packed).
+double largest_flow() {
+  const auto pages = static_cast<double>(sysconf(_SC_PHYS_PAGES));
+  const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
+  return std::min(kLargestFlow, pages * page / (4.0 * sizeof(double)));
+}
+
 /// @param budget  values that may still be read; lowered by what this array holds
 Tensor read_array(hid_t parent, const std::string& name, double& budget) {
   const hdf5::Handle dataset(H5Dopen2(parent, name.c_str(), H5P_DEFAULT), H5Dclose,
@@ -90,9 +109,12 @@ Tensor read_array(hid_t parent, const std::string& name, double& budget) {
   for (const Index size : tensor.shape) count *= static_cast<double>(size);
   budget -= count;
   if (count > kLargestArray || budget < 0.0) {
-    throw InputError(fmt::format("array '{}' of shape [{}] is larger than any flow needs", name,
-                                 fmt::join(tensor.shape, " x ")));
+    throw InputError(
+        fmt::format("array '{}' of shape [{}] is larger than any flow needs, or than this "
+                    "machine's memory allows",
+                    name, fmt::join(tensor.shape, " x ")));
   }
+  expect_stored(dataset.id(), type.id(), name, count);
   tensor.values.resize(static_cast<std::size_t>(count));
   if (!tensor.values.empty()) {
     hdf5::check(H5Dread(dataset.id(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT,
@@ -190,7 +212,7 @@ Index read_context_dim(hid_t file) {
 
 FlowRecord read_record(hid_t file) {
   expect_format(file);
-  double budget = kLargestFlow;
+  double budget = largest_flow();
   FlowRecord record;
   const double dim = hdf5::read_number(file, "dim");
   if (!(dim >= 1.0 && dim <= kLargestDim && dim == std::floor(dim))) {

@@ -403,6 +403,24 @@ void add_claim(hid_t h, const std::vector<hsize_t>& shape) {
                           H5Dclose, "create");
 }
 
+// HDF5 would make up the values of space that was declared and never written: gigabytes of zeros
+// from a file of a few kilobytes.
+TEST_F(FlowFile, RefusesValuesThatTheFileDoesNotHold) {
+  int tested = 0;
+  for (const hsize_t count : {hsize_t{8}, hsize_t{900'000'000}}) {
+    const auto claim = [&](hid_t h) {
+      const hdf5::Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, "space");
+      const hdf5::Handle made(H5Dcreate2(h, "layers/0000/weight_9", H5T_IEEE_F64LE, space.id(),
+                                         H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                              H5Dclose, "create");
+    };
+    expect_refusal(changed(claim), {"weight_9"});
+    ++tested;
+  }
+  expect_refusal(changed([](hid_t h) { add_claim(h, {64, 64}); }), {"weight_9", "stores fewer"});
+  EXPECT_EQ(tested, 2);
+}
+
 TEST_F(FlowFile, RefusesAHeaderThatClaimsMoreThanAnyFlowNeeds) {
   int tested = 0;
   for (const std::vector<hsize_t>& shape : std::vector<std::vector<hsize_t>>{

@@ -1,0 +1,164 @@
+// Flow files that mean no good: every input is written as HDF5, read as the program reads it, and
+// where it passes for a flow, built and run. Whatever is wrong has to end as an InputError.
+//
+// An input is text, one operation a line, so that mutations stay HDF5 and reach our own checks:
+//
+//   group PATH                      text PATH NAME VALUE          number PATH NAME VALUE
+//   array PATH D0,D1,... VALUE ...  (values repeat; with none, space is declared and never written)
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "flotilla/core/error.hpp"
+#include "flotilla/flow/context.hpp"
+#include "flotilla/flow/flow.hpp"
+#include "flotilla/flow/golden.hpp"
+#include "flotilla/io/flow_file.hpp"
+#include "flotilla/io/hdf5.hpp"
+
+namespace flotilla {
+namespace {
+
+constexpr hsize_t kMostValues = 4096;  // written for one array
+constexpr Index kLargestDim = 32;      // of a flow that is run, not only built
+constexpr Index kMostMultiplyAdds = 20000;
+
+std::vector<hsize_t> parse_shape(const std::string& text) {
+  std::vector<hsize_t> shape;
+  std::istringstream stream(text);
+  for (std::string size; std::getline(stream, size, ',') && shape.size() < 8;) {
+    shape.push_back(std::strtoull(size.c_str(), nullptr, 10));
+  }
+  return shape;
+}
+
+void write_array(hid_t file, const std::string& path, std::istringstream& line) {
+  std::string shape_text;
+  line >> shape_text;
+  const std::vector<hsize_t> shape = parse_shape(shape_text);
+  std::vector<double> values;
+  for (std::string word; line >> word;) values.push_back(std::strtod(word.c_str(), nullptr));
+  hsize_t count = 1;
+  for (const hsize_t size : shape)
+    count = std::min(count, kMostValues + 1) * std::min(size, kMostValues + 1);
+  const hdf5::Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
+                           H5Sclose, "space");
+  const hdf5::Handle dataset(H5Dcreate2(file, path.c_str(), H5T_IEEE_F64LE, space.id(), H5P_DEFAULT,
+                                        H5P_DEFAULT, H5P_DEFAULT),
+                             H5Dclose, "dataset");
+  if (values.empty() || count == 0 || count > kMostValues) return;
+  const std::size_t given = values.size();
+  for (std::size_t i = given; i < count; ++i) values.push_back(values[i - given]);
+  H5Dwrite(dataset.id(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+}
+
+void perform(hid_t file, const std::string& text) {
+  std::istringstream line(text);
+  std::string operation;
+  std::string path;
+  std::string name;
+  line >> operation >> path;
+  if (operation == "group") {
+    hdf5::make_group(file, path);
+  } else if (operation == "array") {
+    write_array(file, path, line);
+  } else if (operation == "text" || operation == "number") {
+    line >> name >> std::ws;
+    std::string value;
+    std::getline(line, value);
+    const hdf5::Handle object(H5Oopen(file, path.c_str(), H5P_DEFAULT), H5Oclose, "object");
+    if (operation == "text") {
+      hdf5::write_text(object.id(), name, value);
+    } else {
+      hdf5::write_number(object.id(), name, std::strtod(value.c_str(), nullptr));
+    }
+  }
+}
+
+void write_file(const std::string& path, const std::string& input) {
+  const hdf5::Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
+                          H5Fclose, "file");
+  std::istringstream lines(input);
+  for (std::string line; std::getline(lines, line);) {
+    try {
+      perform(file.id(), line);
+    } catch (const Hdf5Error&) {
+      // A line that HDF5 itself refuses leaves nothing behind.
+    }
+  }
+}
+
+/// The file as it is; sealed with the right checksum where that is all it lacks.
+FlowRecord read_sealed(const std::string& path) {
+  try {
+    return read_flow_file(path);
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    const std::size_t found = message.rfind("sha256:");
+    if (message.find("checksum is") == std::string::npos || found == std::string::npos) throw;
+    const hdf5::Handle file(H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose, "file");
+    H5Adelete(file.id(), "checksum");
+    hdf5::write_text(file.id(), "checksum", message.substr(found, 7 + 64));
+  }
+  return read_flow_file(path);
+}
+
+template <typename T>
+void run(const FlowRecord& record) {
+  const Flow<T> flow(record);
+  if (flow.dim() > kLargestDim || flow.multiply_adds() > kMostMultiplyAdds) return;
+  Batch<T> point(flow.dim(), 3);
+  PerChain log_det(1, 3);
+  Tape<T> tape(flow.tape_shape(), 3);
+  Batch<T> weight(1, 3);
+  weight.fill(T{1});
+  flow.base().sample(Random(1), Purpose::kNaive, 0, 0, ColumnMask::all(3), point);
+  flow.base().add_log_density(point, 1.0, log_det);
+  flow.forward(point, log_det, tape);
+  flow.vjp(tape, point, weight);
+  flow.inverse(point, log_det, tape);
+  flow.inverse_vjp(tape, point, weight);
+  flow.inverse_jvp(tape, point);
+}
+
+void read_and_run(const std::string& path) {
+  const FlowRecord record = read_sealed(path);
+  if (record.context_dim > kLargestDim) return;
+  const std::vector<double> context(static_cast<std::size_t>(record.context_dim), 0.5);
+  const FlowRecord fixed = at_context(record, context);
+  run<double>(fixed);
+  run<float>(fixed);
+  if (record.dim <= kLargestDim) verify_golden<double>(record);
+}
+
+std::string scratch_path() {
+  const char* directory = std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "/tmp";
+  return std::string(directory) + "/flotilla_fuzz_" + std::to_string(getpid()) + ".h5";
+}
+
+}  // namespace
+}  // namespace flotilla
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace flotilla;
+  static const std::string kPath = scratch_path();
+  static const int kRegistered = (hdf5::silence_error_printing(), std::atexit([] {
+                                    std::error_code ignored;
+                                    std::filesystem::remove(kPath, ignored);
+                                  }));
+  (void)kRegistered;
+  write_file(kPath, std::string(data, data + size));
+  try {
+    read_and_run(kPath);
+  } catch (const InputError&) {
+    // What bad input is answered with.
+  }
+  return 0;
+}

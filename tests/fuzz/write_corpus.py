@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+"""Writes the fuzzer's seed corpus: random flows of every layer and base density as its text.
+
+    tests/fuzz/write_corpus.py     (from a clone; takes scripts/random_flow.py)
+
+The layers of each flow are cut into files of one layer, so that mutations find something small.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+RANDOM_FLOW = HERE.parents[1] / "scripts" / "random_flow.py"
+FLOWS = {
+    "every": ["--dim", "3", "--layers", "1", "--widths", "2", "--extras"],
+    "conditional": ["--dim", "2", "--layers", "2", "--widths", "2", "--context", "2"],
+    "diagonal": ["--dim", "2", "--layers", "1", "--widths", "2", "--base", "diagonal_normal"],
+    "mixture": ["--dim", "2", "--layers", "1", "--widths", "2", "--base", "gaussian_mixture"],
+    "box": ["--dim", "2", "--layers", "1", "--widths", "2", "--base", "uniform_box"],
+}
+
+
+def lines_of(group, path):
+    """The operations that make a group, its attributes and everything below."""
+    found = [] if path == "/" else [f"group {path}"]
+    for name, value in group.attrs.items():
+        kind = "text" if isinstance(value, str) else "number"
+        found.append(f"{kind} {path} {name} {value}")
+    for name, item in group.items():
+        below = f"{path.rstrip('/')}/{name}"
+        if isinstance(item, h5py.Group):
+            found += lines_of(item, below)
+        else:
+            values = " ".join(f"{value:.3g}" for value in np.asarray(item[()], dtype=float).ravel())
+            found.append(f"array {below} {','.join(map(str, item.shape))} {values}")
+    return found
+
+
+def write(name, file):
+    """A seed for each layer, alone in a flow; the first one has the golden values too."""
+    common = [
+        line for line in lines_of(file, "/")
+        if not line.split()[1].startswith(("/layers", "/golden", "/provenance"))
+    ]
+    for k, (layer, group) in enumerate(sorted(file["layers"].items())):
+        lines = [*common, "group /layers", *lines_of(group, "/layers/0000")]
+        if k == 0:
+            lines += lines_of(file["golden"], "/golden")
+        kind = group.attrs["type"]
+        (HERE / "corpus" / f"{name}_{layer}_{kind}.txt").write_text("\n".join(lines) + "\n")
+
+
+def main():
+    for name, options in FLOWS.items():
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "flow.h5"
+            subprocess.run([sys.executable, RANDOM_FLOW, "-o", path, *options], check=True)
+            with h5py.File(path, "r") as file:
+                write(name, file)
+
+
+if __name__ == "__main__":
+    main()
