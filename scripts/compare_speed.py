@@ -4,11 +4,14 @@
     compare_speed.py                       three comparisons, a few minutes
     compare_speed.py --markdown --rounds 5 --seconds 20
     compare_speed.py --only planar ranks
+    compare_speed.py --only architectures  couplings, splines, MAF and IAF in 8, 64, 512 dimensions
 
 Both programs sample the same random flow (random_flow.py) with the same kernel, step size and
 precision, one rank and one thread each, in turns: A B A B ...  Each tells its own rate over its
 sampling phase, in chain-steps per second (steps times chains over wall time); the table has the
-medians over rounds, their ratio and, in brackets, the lowest and the highest round.  The program
+medians over rounds, their ratio and, in brackets, the lowest and the highest round; for
+architectures also the program's share of the core's matrix product, measured by flotilla_bench in the
+same run.  The program
 writes its draws to a file meanwhile; PyTorch (reference_torch.py --time) keeps none.
 """
 
@@ -28,8 +31,9 @@ from train_flow import positive
 
 SCRIPTS = Path(__file__).resolve().parent
 FLOTILLA = SCRIPTS.parent / "build/release/apps/flotilla/flotilla"
-WARMUP = 10
-"""Steps before the timed ones, without adaptation: they bring memory and caches into use."""
+BENCH = SCRIPTS.parent / "build/release/apps/bench/flotilla_bench"
+PASSES = 4
+"""Conditioner passes of a step of metric MALA: f, the score, and two Jacobian products."""
 
 SHORTEST_DRAWS = 3
 """Draws of the run by which the length of the others is chosen."""
@@ -137,13 +141,17 @@ class Case(NamedTuple):
     widths: str
     chains: int
     step_size: float
+    kind: str = "affine"
+    layers: int = 8
     thin: int = 10
+    warmup: int = 10
+    """Steps before the timed ones, without adaptation: they bring memory and caches into use."""
 
     def options(self, draws):
         """Of either program."""
         return {
             "chains": self.chains,
-            "warmup": WARMUP,
+            "warmup": self.warmup,
             "draws": draws,
             "thin": self.thin,
             "kernel": "metric-mala",
@@ -157,18 +165,35 @@ class Case(NamedTuple):
         }
 
     def make_flow(self):
-        shape = {"dim": self.dim, "layers": 8, "widths": self.widths, "activation": "tanh"}
+        shape = {"dim": self.dim, "layers": self.layers, "widths": self.widths}
+        shape = {**shape, "kind": self.kind, "activation": "tanh"}
         words = [str(SCRIPTS / "random_flow.py"), "-o", str(self.flow)]
         run(words + as_words({**shape, "seed": 1}), os.environ)
 
     def title(self):
-        return f"dim {self.dim}, 8 layers {self.widths.replace(',', '-')}, {self.chains} chains"
+        layers = f"{self.layers} {self.kind} layers of {self.widths.replace(',', '-')}"
+        return f"dim {self.dim}, {layers}, {self.chains} chains"
 
 
 def cases(directory):
     planar = Case("planar", directory / "planar.h5", 2, "64,64", 1024, 0.15)
     image = Case("image", directory / "image.h5", 784, "512,512", 256, 0.01)
     return {case.name: case for case in (planar, image)}
+
+
+ARCHITECTURES = ("affine", "spline", "maf", "iaf")
+
+
+def architectures(directory):
+    """Flows of each kind in 8, 64 and 512 dimensions; maf samples one coordinate after another, iaf
+    evaluates densities so."""
+    found = []
+    for kind in ARCHITECTURES:
+        for dim, widths, chains in ((8, "64,64", 512), (64, "256,256", 256), (512, "512,512", 64)):
+            path = directory / f"{kind}_{dim}.h5"
+            step_size = 0.1 / dim**0.5
+            found.append(Case(f"{kind} {dim}", path, dim, widths, chains, step_size, kind, 4, 1, 2))
+    return found
 
 
 # --- Comparing ----------------------------------------------------------------------------------
@@ -180,6 +205,7 @@ class Comparison(NamedTuple):
     title: str
     names: tuple
     rates: tuple  # of lists, one entry a round
+    flops: float = 0.0  # of a chain-step, multiply-adds counted twice; 0 where nobody asks
 
     def ratio(self):
         """How many times faster the second is."""
@@ -189,6 +215,10 @@ class Comparison(NamedTuple):
     def row(self):
         cells = (f"{name} {spread(rates)}" for name, rates in zip(self.names, self.rates))
         return [self.title, *cells, f"{self.ratio():.2f}"]
+
+    def share(self, peak):
+        """Of the core's matrix product that the second reaches, a percentage."""
+        return f"{100.0 * statistics.median(self.rates[1]) * self.flops / peak:.0f} %"
 
 
 def spread(rates):
@@ -217,6 +247,29 @@ def fitting_draws(contender, case, seconds):
     return max(SHORTEST_DRAWS, round(steps / case.thin))
 
 
+def peak_of_core():
+    """FLOP/s of a matrix product in float on one core, by the bench."""
+    printed = run([str(BENCH), "--benchmark_filter=none"], {**os.environ, "OMP_NUM_THREADS": "1"})
+    words = next(line for line in printed.splitlines() if line.startswith("float:")).split()
+    return float(words[words.index("GFLOP/s") - 1]) * 1e9
+
+
+def flops_of_step(flotilla, case):
+    """Of metric MALA, for each chain."""
+    printed = run([str(flotilla.path), "flow", "show", str(case.flow)], flotilla.environment)
+    line = next(line for line in printed.splitlines() if "multiply-adds" in line)
+    return 2.0 * PASSES * float(line.split()[1])
+
+
+def compare_architectures(options, directory, torch, one):
+    found = []
+    for case in architectures(directory):
+        case.make_flow()
+        comparison = compare(case, (torch, one), ("PyTorch", "flotilla"), options)
+        found.append(comparison._replace(flops=flops_of_step(one, case)))
+    return found
+
+
 def compare_all(options, directory):
     torch, one = PyTorch(), Flotilla(options.flotilla, 1)
     found = []
@@ -229,6 +282,8 @@ def compare_all(options, directory):
         pair = (one, Flotilla(options.flotilla, 2))
         planar = cases(directory)["planar"]
         found.append(compare(planar, pair, ("1 rank", "2 ranks"), options))
+    if "architectures" in options.only:
+        found += compare_architectures(options, directory, torch, one)
     return found
 
 
@@ -241,6 +296,10 @@ HEADER = ["case", "A, chain-steps/s", "B, chain-steps/s", "B / A"]
 def table(comparisons, markdown):
     """The comparisons as lines of text, or of a markdown table."""
     rows = [HEADER] + [comparison.row() for comparison in comparisons]
+    if any(comparison.flops > 0.0 for comparison in comparisons):
+        peak = peak_of_core()
+        shares = [c.share(peak) if c.flops > 0.0 else "" for c in comparisons]
+        rows = [[*row, share] for row, share in zip(rows, ["B / matrix product", *shares])]
     widths = [max(map(len, column)) for column in zip(*rows)]
     padded = [[cell.ljust(width) for cell, width in zip(row, widths)] for row in rows]
     if not markdown:
@@ -264,12 +323,12 @@ def parse(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    names = ("planar", "image", "ranks")
+    names = ("planar", "image", "ranks", "architectures")
     add("--flotilla", type=Path, default=FLOTILLA, help="the program (default: the release build)")
     add("--rounds", type=positive(int), default=3, help="(default %(default)s)")
     add("--seconds", type=positive(float), default=10.0, help="of a round (default %(default)g)")
     add("--markdown", action="store_true", help="print the table in markdown")
-    add("--only", choices=names, nargs="+", default=names, help="comparisons to make")
+    add("--only", choices=names, nargs="+", default=names[:3], help="(default the first three)")
     return parser.parse_args(arguments)
 
 

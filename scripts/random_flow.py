@@ -62,6 +62,9 @@ HIDDEN_GAIN = 1.5
 """Standard deviation of what enters a hidden unit, for inputs of unit variance."""
 
 CALIBRATION_DRAWS = 2048
+SEQUENTIAL_DRAWS = 64
+"""Where a direction takes a pass of the conditioner for every coordinate."""
+
 LARGEST_IMAGE = 1e3
 """Largest |x| of a flow worth writing, which only activations without a bound can exceed."""
 
@@ -81,30 +84,77 @@ def random_flow(options):
     z = normals((CALIBRATION_DRAWS, options.dim), rng)
     layers = extra_layers(options.dim, rng) if options.extras else []
     z, _ = Flow(options.dim, layers)(z)
-    for mask in half_masks(options.dim, options.layers, rng):
-        layers.append(random_coupling(mask, z, options, rng))
-        z, _ = layers[-1](z)
+    for layer in LAYERS[options.kind](z, options, rng):
+        layers.append(layer)
     flow = Flow(options.dim, layers, base, options.context)
     if options.context > 0:
         add_context_terms(flow, options.context, options.seed)
     return flow.requires_grad_(False)
 
 
-def random_coupling(mask, z, options, rng):
+SPLINE = SplineMap(8, 3.0)
+
+
+def random_couplings(z, options, rng):
+    """Couplings of the kind, each calibrated on the draws z [n x dim] as they reach it."""
+    coordinate_map = SPLINE if options.kind == "spline" else AffineMap()
+    for mask in half_masks(options.dim, options.layers, rng):
+        layer = random_coupling(mask, coordinate_map, z, options, rng)
+        z, _ = layer(z)
+        yield layer
+
+
+def random_autoregressives(z, options, rng):
+    """Affine autoregressive layers whose order turns round from one to the next; the inverse of each
+    where the kind is maf: then sampling is the sequential direction."""
+    for k in range(options.layers):
+        order = np.arange(options.dim)[:: 1 if k % 2 == 0 else -1].copy()
+        hidden = [np.arange(width) % options.dim for width in options.widths]
+        degrees = [order + 1, *hidden, np.tile(order, 2)]
+        net = random_conditioner([len(d) for d in degrees], options, rng)
+        for linear, below, above in zip(net.maps, degrees[:-1], degrees[1:]):
+            linear.weight.mul_(torch.from_numpy(below[None, :] <= above[:, None]))
+        calm(net, z)
+        layer = Autoregressive(order, AffineMap(), net)
+        z, _ = layer(z)
+        yield Inverted(layer) if options.kind == "maf" else layer
+
+
+LAYERS = {
+    "affine": random_couplings,
+    "spline": random_couplings,
+    "iaf": random_autoregressives,
+    "maf": random_autoregressives,
+}
+
+
+def random_coupling(mask, coordinate_map, z, options, rng):
     """A coupling whose outputs spread by OUTPUT_SPREAD at most, over the draws z [n x dim]."""
     kept = int(mask.sum())
-    widths = [kept, *options.widths, 2 * (len(mask) - kept)]
+    widths = [kept, *options.widths, coordinate_map.parameters * (len(mask) - kept)]
+    net = random_conditioner(widths, options, rng)
+    coupling = Coupling(mask, coordinate_map, net)
+    if options.kind == "affine":
+        coupling = AffineCoupling(mask, net)
+    calm(net, z[:, coupling.kept])
+    return coupling
+
+
+def random_conditioner(widths, options, rng):
     net = Conditioner(widths, options.activation).double().requires_grad_(False)
     for linear in net.maps:
         fan_in = linear.weight.shape[1]
         linear.weight.copy_(HIDDEN_GAIN / fan_in**0.5 * normals(linear.weight.shape, rng))
         linear.bias.copy_(OUTPUT_SPREAD * normals(linear.bias.shape, rng))
-    coupling = AffineCoupling(mask, net)
-    outputs = net(z[:, coupling.kept])
+    return net
+
+
+def calm(net, inputs):
+    """Scales a conditioner's outputs down to OUTPUT_SPREAD over these inputs [n x dim]."""
+    outputs = net(inputs)
     spread, largest = outputs.std(dim=0).mean(), outputs.abs().max()
     net.maps[-1].weight.mul_(torch.minimum(OUTPUT_SPREAD / spread, LARGEST_OUTPUT / largest))
     net.maps[-1].bias.zero_()
-    return coupling
 
 
 BASES = ("standard_normal", "diagonal_normal", "gaussian_mixture", "uniform_box")
@@ -258,7 +308,9 @@ def normals(shape, rng):
 
 def check(flow, seed):
     """Refuses a flow that explodes, or loses its latent points in single precision."""
-    z = normals((CALIBRATION_DRAWS, flow.dim), np.random.default_rng([seed, 1])).float()
+    sequential = any(hasattr(module, "sequence") for module in flow.modules())
+    draws = SEQUENTIAL_DRAWS if sequential else CALIBRATION_DRAWS
+    z = normals((draws, flow.dim), np.random.default_rng([seed, 1])).float()
     single = copy.deepcopy(flow).float()
     x, _ = single(z)
     largest = float(x.abs().max())
@@ -289,7 +341,8 @@ def parse(arguments=None):
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, help="flow file to write")
     add("--dim", type=positive(int), default=2, help="coordinates (default %(default)s)")
-    add("--layers", type=positive(int), default=8, help="affine couplings (default %(default)s)")
+    add("--kind", choices=LAYERS, default="affine", help="of the layers (default %(default)s)")
+    add("--layers", type=positive(int), default=8, help="of that kind (default %(default)s)")
     add("--widths", type=widths, default="64,64", help="of hidden layers (default %(default)s)")
     add("--activation", choices=ACTIVATIONS, default="tanh", help="(default %(default)s)")
     add("--seed", type=int, default=1, help="(default %(default)s)")

@@ -92,7 +92,6 @@ class FixedCoupling(AffineCoupling):
         mask = torch.zeros(len(trained.order), dtype=torch.bool)
         mask[trained.kept] = True
         super().__init__(mask, trained.conditioner)
-        self.conditioner.maps = nn.ModuleList(map(FixedMap, self.conditioner.maps))
 
     def forward(self, z):
         kept = z.index_select(1, self.kept)
@@ -110,11 +109,14 @@ class FixedCoupling(AffineCoupling):
 
 
 def load_fixed_flow(path, dtype):
-    """The flow in `path` with its couplings in their fast form."""
+    """The flow in `path` with its couplings and conditioners in their fast form."""
     flow = load_flow(path, dtype)
     for i, layer in enumerate(flow.layers):
         if isinstance(layer, AffineCoupling):
             flow.layers[i] = FixedCoupling(layer)
+    for module in flow.modules():
+        if hasattr(module, "maps"):
+            module.maps = nn.ModuleList(map(FixedMap, module.maps))
     return flow
 
 

@@ -8,7 +8,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "flotilla/flow/coordinate_map.hpp"
 #include "flotilla/sampler/kernel.hpp"
 #include "peak.hpp"
 #include "random_flow.hpp"
@@ -43,10 +46,29 @@ struct Stage {
 };
 
 struct Size {
-  const char* name;
+  std::string name;
+  Kind kind;
   Index dim;
+  int layers;
   std::vector<Index> widths;
 };
+
+/// The two RealNVPs of the README's first table, and every kind of layer in three dimensions.
+std::vector<Size> sizes() {
+  std::vector<Size> all = {{"2d_64x64", Kind::kAffineCoupling, 2, 8, {64, 64}},
+                           {"784d_512x512", Kind::kAffineCoupling, 784, 8, {512, 512}}};
+  const std::vector<std::pair<const char*, Kind>> kinds = {{"affine", Kind::kAffineCoupling},
+                                                           {"spline", Kind::kSplineCoupling},
+                                                           {"maf", Kind::kMaf},
+                                                           {"iaf", Kind::kIaf}};
+  const std::vector<std::pair<Index, Index>> shapes = {{8, 64}, {64, 256}, {512, 512}};
+  for (const auto& [name, kind] : kinds) {
+    for (const auto& [dim, width] : shapes) {
+      all.push_back({fmt::format("{}_{}d", name, dim), kind, dim, 4, {width, width}});
+    }
+  }
+  return all;
+}
 
 /// Counts what a benchmark's loop did in its own processor time, so that shares are plain numbers.
 class Meter {
@@ -117,17 +139,54 @@ void add_kernels(const std::string& prefix, const std::shared_ptr<Stage<T>>& sta
   add("step/mixture", std::make_unique<MetricMala<T>>(), 0.1);
 }
 
+/// The element-wise work of a spline alone: what it adds to a conditioner, for each coordinate of
+/// each chain. Derivatives are part of both directions: they are what the tape records.
+template <typename T>
+void add_splines(const std::string& precision) {
+  LayerRecord record{"spline_coupling", {}, {{"bins", 1.0 * kSplineBins}, {"bound", 3.0}}, {}};
+  const auto map = std::make_shared<SplineMap<T>>(LayerReader(record, "spline", 2));
+  const auto add = [&](const char* name, auto call) {
+    benchmark::RegisterBenchmark(
+        (precision + "/spline/" + name).c_str(), [=](benchmark::State& state) {
+          Batch<T> theta(map->parameters(), kChains);
+          Batch<T> tape(map->recorded(), kChains);
+          Batch<T> start(1, kChains);
+          PerChain log_det(1, kChains);
+          Random(1).normals(Purpose::kNaive, 0, 0, theta);
+          Random(1).normals(Purpose::kNaive, 1, 0, start);
+          Batch<T> value = start;
+          const std::clock_t begin = std::clock();
+          for (auto _ : state) {
+            value = start;
+            call(*map, theta.row(0), tape.row(0), value.row(0), log_det.row(0));
+            benchmark::ClobberMemory();
+          }
+          const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+          const double elements = static_cast<double>(state.iterations() * kChains);
+          state.counters["ns_per_element"] = 1e9 * seconds / elements;
+        });
+  };
+  add("forward", [](const SplineMap<T>& spline, T* theta, T* tape, T* value, double* log_det) {
+    spline.forward(theta, tape, value, log_det, kChains);
+  });
+  add("inverse", [](const SplineMap<T>& spline, T* theta, T* tape, T* value, double* log_det) {
+    spline.inverse(theta, tape, value, log_det, kChains);
+  });
+}
+
 template <typename T>
 void add_all(const std::string& precision) {
   const Peak peak = measure_peak<T>();
   fmt::print("{}: this core reaches {:.0f} GFLOP/s in a matrix product, {:.0f} in registers\n",
              precision, peak.gemm * 1e-9, peak.fma * 1e-9);
-  for (const Size& size : {Size{"2d_64x64", 2, {64, 64}}, Size{"784d_512x512", 784, {512, 512}}}) {
-    const auto stage = std::make_shared<Stage<T>>(random_realnvp(size.dim, 8, size.widths));
+  for (const Size& size : sizes()) {
+    const auto stage =
+        std::make_shared<Stage<T>>(random_flow(size.kind, size.dim, size.layers, size.widths));
     const std::string prefix = fmt::format("{}/{}/", precision, size.name);
     add_flow_operations(prefix, stage, peak);
     add_kernels(prefix, stage, peak);
   }
+  add_splines<T>(precision);
 }
 
 }  // namespace

@@ -6,7 +6,13 @@
 
 namespace flotilla::bench {
 
-/// An untrained RealNVP with tanh conditioners whose weights keep activations of order one.
-FlowRecord random_realnvp(Index dim, int layers, const std::vector<Index>& widths);
+/// What a flow is made of. MAF samples one coordinate after another, IAF evaluates densities so.
+enum class Kind { kAffineCoupling, kSplineCoupling, kMaf, kIaf };
+
+inline constexpr Index kSplineBins = 8;
+
+/// A flow of `layers` layers with random weights, near enough to the identity to be sampled.
+/// @param widths  of the conditioners' hidden layers, tanh between them
+FlowRecord random_flow(Kind kind, Index dim, int layers, const std::vector<Index>& widths);
 
 }  // namespace flotilla::bench
