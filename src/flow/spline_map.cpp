@@ -28,9 +28,12 @@ struct SplineMap<T>::ByLength {
   Block within;
 };
 
-/// Derivatives of y and of log slope by what decides the column's bin.
+/// y, its slope, and their derivatives by what decides the column's bin.
 template <typename T>
 struct SplineMap<T>::Partials {
+  Block image;
+  Block slope;
+  Block log_by_u;
   ByLength y_by_width;
   ByLength y_by_height;
   ByLength log_by_width;
@@ -101,6 +104,15 @@ void SplineMap<T>::read_parameterization(const LayerReader& reader) {
   min_derivative_ = smallest("min_derivative", 1.0);
 }
 
+/// x <- x / (1 + |2 x / log slope|)
+template <typename T>
+void SplineMap<T>::clip(Block& values) const {
+  for (T& x : values) {
+    const T magnitude = x < T{0} ? -x : x;
+    x /= T{1} + T{2} * clip_rate_ * magnitude;
+  }
+}
+
 template <typename T>
 void SplineMap<T>::share_out(const T* raw, Index count, T smallest, Segments& segments) const {
   Block largest{};
@@ -109,9 +121,9 @@ void SplineMap<T>::share_out(const T* raw, Index count, T smallest, Segments& se
   for (std::size_t k = 0; k < bins; ++k) {
     const T* row = raw + static_cast<Index>(k) * count;
     Block& share = segments.share[k];
+    std::copy_n(row, kBlock, share.data());
+    if (softclip_) clip(share);
     for (std::size_t c = 0; c < kBlock; ++c) {
-      const T magnitude = row[c] < T{0} ? -row[c] : row[c];
-      share[c] = row[c] / (T{1} + T{2} * clip_rate_ * magnitude);
       largest[c] = k == 0 || share[c] > largest[c] ? share[c] : largest[c];
     }
   }
@@ -121,8 +133,9 @@ void SplineMap<T>::share_out(const T* raw, Index count, T smallest, Segments& se
       sum[c] += segments.share[k][c];
     }
   }
+  for (std::size_t c = 0; c < kBlock; ++c) sum[c] = T{1} / sum[c];
   for (std::size_t k = 0; k < bins; ++k) {
-    for (std::size_t c = 0; c < kBlock; ++c) segments.share[k][c] /= sum[c];
+    for (std::size_t c = 0; c < kBlock; ++c) segments.share[k][c] *= sum[c];
   }
   segments.smallest = T{2} * bound_ * smallest;
   segments.stretch = T{2} * bound_ * (T{1} - static_cast<T>(bins_) * smallest);
@@ -182,6 +195,37 @@ T SplineMap<T>::softclip_slope(T x) const {
   return shrink * shrink;
 }
 
+/// exp(x / (1 + |x / log slope|)) and its derivative.
+template <typename T>
+void SplineMap<T>::clipped_slopes(const Block& raw, Block& slope, Block& by_raw) const {
+  for (std::size_t c = 0; c < kBlock; ++c) {
+    const T magnitude = raw[c] < T{0} ? -raw[c] : raw[c];
+    const T shrink = T{1} / (T{1} + magnitude * clip_rate_);
+    slope[c] = elementary::exp(raw[c] * shrink);
+    by_raw[c] = slope[c] * shrink * shrink;
+  }
+}
+
+/// min_derivative + softplus(x) and its derivative; softplus goes through a logarithm in double, in
+/// a loop of its own, since one of floats and doubles would not vectorise.
+template <typename T>
+void SplineMap<T>::smooth_slopes(const Block& raw, Block& slope, Block& by_raw) const {
+  Block tail{};
+  for (std::size_t c = 0; c < kBlock; ++c) {
+    const T magnitude = raw[c] < T{0} ? -raw[c] : raw[c];
+    tail[c] = elementary::exp(-magnitude);
+    const T small = tail[c] / (T{1} + tail[c]);
+    by_raw[c] = raw[c] > T{0} ? T{1} - small : small;
+  }
+  for (std::size_t c = 0; c < kBlock; ++c) {
+    slope[c] = static_cast<T>(elementary::log1p(static_cast<double>(tail[c])));
+  }
+  for (std::size_t c = 0; c < kBlock; ++c) {
+    const T above = raw[c] > T{0} ? raw[c] : T{0};
+    slope[c] = min_derivative_ + (above + slope[c]);
+  }
+}
+
 /// Picks the slopes at both ends of the bin. Knot k = 0 .. bins has parameter k - 1 with linear
 /// tails, where the outermost two have slope 1, and k modulo bins on a circle.
 template <typename T>
@@ -198,16 +242,15 @@ void SplineMap<T>::slopes(const T* raw, Index count, Bin& bin) const {
     }
   }
   const auto slope_of = [&](const Block& from, T outermost, Block& slope, Block& by_raw) {
+    if (softclip_) {
+      clipped_slopes(from, slope, by_raw);
+    } else {
+      smooth_slopes(from, slope, by_raw);
+    }
     for (std::size_t c = 0; c < kBlock; ++c) {
-      const T magnitude = from[c] < T{0} ? -from[c] : from[c];
-      const T shrink = T{1} / (T{1} + magnitude * clip_rate_);
-      const T clipped = elementary::exp(from[c] * shrink);
-      const T smooth = min_derivative_ + elementary::softplus(from[c]);
       const bool fixed = !circular_ && bin.index[c] == outermost;
-      const T free_slope = softclip_ ? clipped : smooth;
-      const T free_by_raw = softclip_ ? clipped * shrink * shrink : elementary::sigmoid(from[c]);
-      slope[c] = fixed ? T{1} : free_slope;
-      by_raw[c] = fixed ? T{0} : free_by_raw;
+      slope[c] = fixed ? T{1} : slope[c];
+      by_raw[c] = fixed ? T{0} : by_raw[c];
     }
   };
   slope_of(raw_left, T{0}, bin.slope_left, bin.slope_left_by_raw);
@@ -235,9 +278,10 @@ void SplineMap<T>::record_shares(const T* raw, const Segments& segments, const B
     const T* parameter = raw + k * count;
     T* row = rows + k * count;
     for (std::size_t c = 0; c < kBlock; ++c) {
-      const T clip = softclip_slope(T{2} * parameter[c]);
-      row[c] = segments.stretch * clip * share[c] * (by_length(number, c) - mean[c]);
+      row[c] = segments.stretch * share[c] * (by_length(number, c) - mean[c]);
     }
+    if (!softclip_) continue;
+    for (std::size_t c = 0; c < kBlock; ++c) row[c] *= softclip_slope(T{2} * parameter[c]);
   }
 }
 
@@ -261,7 +305,7 @@ void SplineMap<T>::record_slopes(const Bin& bin, const Block& by_left, const Blo
 //   y = bottom + height a / den,   dy/du = s^2 num / den^2.
 // Source: Durkan et al. 2019, eq. 4 and 5.
 template <typename T>
-void SplineMap<T>::evaluate(const Bin& bin, Partials& partials, T* record, Block& image,
+void SplineMap<T>::evaluate(const Bin& __restrict bin, Partials& __restrict partials, T* record,
                             double* log_det, Index count) const {
   for (std::size_t c = 0; c < kBlock; ++c) {
     const T xi = bin.fraction[c];
@@ -295,11 +339,16 @@ void SplineMap<T>::evaluate(const Bin& bin, Partials& partials, T* record, Block
     partials.y_by_right[c] = -in * h * q * a / (den * den);
     partials.log_by_left[c] = in * (rest * rest / num - T{2} * q / den);
     partials.log_by_right[c] = in * (xi * xi / num - T{2} * q / den);
-    image[c] = bin.bottom[c] + h * ratio;
-    record[c] = in != T{0} ? slope : T{1};
-    record[static_cast<std::size_t>(count) + c] = in * l_xi / w;
-    log_det[c] += static_cast<double>(in) * elementary::log(static_cast<double>(slope));
+    partials.image[c] = bin.bottom[c] + h * ratio;
+    partials.slope[c] = in != T{0} ? slope : T{1};
+    partials.log_by_u[c] = in * l_xi / w;
   }
+  // A loop of its own: one of floats and doubles would not vectorise.
+  for (std::size_t c = 0; c < kBlock; ++c) {
+    log_det[c] += elementary::log(static_cast<double>(partials.slope[c]));
+  }
+  std::copy_n(partials.slope.data(), kBlock, record);
+  std::copy_n(partials.log_by_u.data(), kBlock, record + count);
 }
 
 template <typename T>
@@ -324,7 +373,6 @@ void SplineMap<T>::forward(const T* theta, T* record, T* value, double* log_det,
   // Filled block by block; clearing its 16 KiB first would cost a fifth of the call.
   Bin bin;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   Partials partials{};
-  Block image{};
   for (Index begin = 0; begin < count; begin += kColumnBlock) {
     T* u = value + begin;
     find(theta + begin, count, u, false, bin);
@@ -332,9 +380,10 @@ void SplineMap<T>::forward(const T* theta, T* record, T* value, double* log_det,
       const T fraction = (u[c] - bin.left[c]) / bin.width[c];
       bin.fraction[c] = bin.inside[c] != T{0} ? fraction : T{0.5};
     }
-    evaluate(bin, partials, record + begin, image, log_det + begin, count);
+    evaluate(bin, partials, record + begin, log_det + begin, count);
     fill(theta + begin, bin, partials, record + begin, count);
-    for (std::size_t c = 0; c < kBlock; ++c) u[c] = bin.inside[c] != T{0} ? image[c] : u[c];
+    for (std::size_t c = 0; c < kBlock; ++c)
+      u[c] = bin.inside[c] != T{0} ? partials.image[c] : u[c];
   }
 }
 
@@ -367,12 +416,11 @@ void SplineMap<T>::inverse(const T* theta, T* record, T* value, double* log_det,
   // Filled block by block; clearing its 16 KiB first would cost a fifth of the call.
   Bin bin;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   Partials partials{};
-  Block image{};
   for (Index begin = 0; begin < count; begin += kColumnBlock) {
     T* y = value + begin;
     find(theta + begin, count, y, true, bin);
     solve(y, bin);
-    evaluate(bin, partials, record + begin, image, log_det + begin, count);
+    evaluate(bin, partials, record + begin, log_det + begin, count);
     fill(theta + begin, bin, partials, record + begin, count);
     for (std::size_t c = 0; c < kBlock; ++c) {
       const T u = bin.left[c] + bin.fraction[c] * bin.width[c];

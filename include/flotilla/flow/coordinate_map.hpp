@@ -129,12 +129,14 @@ class SplineMap {
   T left_bin(Index j) const;
   T right_bin(Index j) const;
   T softclip_slope(T x) const;
+  void clip(Block& values) const;
+  void clipped_slopes(const Block& raw, Block& slope, Block& by_raw) const;
+  void smooth_slopes(const Block& raw, Block& slope, Block& by_raw) const;
   void share_out(const T* raw, Index count, T smallest, Segments& segments) const;
   void find(const T* theta, Index count, const T* value, bool by_height, Bin& bin) const;
   void slopes(const T* raw, Index count, Bin& bin) const;
   void solve(const T* y, Bin& bin) const;
-  void evaluate(const Bin& bin, Partials& partials, T* record, Block& image, double* log_det,
-                Index count) const;
+  void evaluate(const Bin& bin, Partials& partials, T* record, double* log_det, Index count) const;
   void record_shares(const T* raw, const Segments& segments, const Block& bin,
                      const ByLength& derivative, T* rows, Index count) const;
   void record_slopes(const Bin& bin, const Block& by_left, const Block& by_right, T* rows,
