@@ -101,6 +101,31 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
     const test::Program wide{"linear tanh linear silu linear", {2 * dim, dim + 3}, 0.3};
     const std::string name = "_of_" + std::to_string(dim);
     all.push_back({"lu_linear" + name, flow_of(dim, {test::random_lu_linear(dim, 41)})});
+    all.push_back({"permutation" + name, flow_of(dim, {test::random_permutation(dim, 47)})});
+    all.push_back(
+        {"diagonal_affine" + name, flow_of(dim, {test::random_diagonal_affine(dim, 48)})});
+    all.push_back({"sigmoid" + name, flow_of(dim, {test::sigmoid_layer()})});
+    all.push_back({"logit" + name, flow_of(dim, {test::logit_layer()}), true});
+    all.push_back({"additive_coupling" + name,
+                   flow_of(dim, {test::random_coupling_of({"additive_coupling", {}, {}, {}},
+                                                          alternating(dim), wide, 1, 49)})});
+    all.push_back({"spline_coupling" + name,
+                   flow_of(dim, {test::random_coupling_of(
+                                    test::spline_map("spline_coupling", 3, "circular", "softmax"),
+                                    alternating(dim), wide, 9, 50)}),
+                   false, true});
+    all.push_back({"additive_autoregressive" + name,
+                   flow_of(dim, {test::random_autoregressive_of(
+                                    {"additive_autoregressive", {}, {}, {}}, dim, wide, 1, 51)})});
+    all.push_back({"affine_autoregressive" + name,
+                   flow_of(dim, {test::random_autoregressive_of(
+                                    {"affine_autoregressive", {}, {}, {}}, dim, wide, 2, 52)})});
+    all.push_back(
+        {"spline_autoregressive" + name,
+         flow_of(dim, {test::random_autoregressive_of(
+                          test::spline_map("spline_autoregressive", 3, "linear", "softclip"), dim,
+                          wide, 8, 53)}),
+         false, true});
     for (const double overlap : {-0.875, 0.5, 4.0}) {
       const std::string strength = overlap < 0.0 ? "_shrinks" : overlap > 1.0 ? "_stretches" : "";
       all.push_back({"planar" + strength + name,
@@ -686,13 +711,22 @@ TEST_P(LayerContract, ProductsLeaveTheTapeAsItIs) {
   });
 }
 
+/// Whether a case has a layer of this type alone, in every dimension that the suite is about.
+bool is_alone_in_every_dimension(std::string_view type, const std::vector<LayerCase>& cases) {
+  const std::vector<Index> dims = {1, 2, 3, 7, 64};
+  return std::all_of(dims.begin(), dims.end(), [&](Index dim) {
+    return std::any_of(cases.begin(), cases.end(), [&](const LayerCase& tested) {
+      return tested.record.dim == dim && tested.record.layers.size() == 1 &&
+             tested.record.layers.front().type == type;
+    });
+  });
+}
+
 TEST(LayerCases, CoverEveryLayerTypeThatFlowFilesMayHold) {
   std::vector<std::string> missing;
   const std::vector<LayerCase> cases = layer_cases();
   for (const std::string_view type : layer_types()) {
-    const bool alone = std::any_of(cases.begin(), cases.end(), [&](const LayerCase& tested) {
-      return tested.record.layers.size() == 1 && tested.record.layers.front().type == type;
-    });
+    const bool alone = is_alone_in_every_dimension(type, cases);
     const FlowRecord rich = test::rich_flow(5, 1);
     const bool composed = std::any_of(rich.layers.begin(), rich.layers.end(),
                                       [&](const LayerRecord& layer) { return layer.type == type; });
