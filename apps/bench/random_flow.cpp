@@ -80,9 +80,11 @@ LayerRecord random_autoregressive(Kind kind, Index dim, bool descending,
   }
   for (const Index width : widths) {
     degrees.emplace_back();
+    degrees.back().reserve(static_cast<std::size_t>(width));
     for (Index i = 0; i < width; ++i) degrees.back().push_back(i % dim);
   }
   degrees.emplace_back();
+  degrees.back().reserve(static_cast<std::size_t>(2 * dim));
   for (Index i = 0; i < 2 * dim; ++i)
     degrees.back().push_back(degrees[0][static_cast<std::size_t>(i % dim)] - 1);
   std::vector<Index> sizes;
