@@ -75,8 +75,9 @@ LayerRecord random_autoregressive(Kind kind, Index dim, bool descending,
   Tensor order{{dim}, {}};
   std::vector<std::vector<Index>> degrees(1);
   for (Index i = 0; i < dim; ++i) {
-    order.values.push_back(static_cast<double>(descending ? dim - 1 - i : i));
-    degrees[0].push_back(static_cast<Index>(order.values.back()) + 1);
+    const Index place = descending ? dim - 1 - i : i;
+    order.values.push_back(static_cast<double>(place));
+    degrees[0].push_back(place + 1);
   }
   for (const Index width : widths) {
     degrees.emplace_back();
@@ -88,6 +89,7 @@ LayerRecord random_autoregressive(Kind kind, Index dim, bool descending,
   for (Index i = 0; i < 2 * dim; ++i)
     degrees.back().push_back(degrees[0][static_cast<std::size_t>(i % dim)] - 1);
   std::vector<Index> sizes;
+  sizes.reserve(degrees.size());
   for (const std::vector<Index>& units : degrees) sizes.push_back(static_cast<Index>(units.size()));
   add_conditioner(layer, sizes, stream);
   for (std::size_t k = 0; k + 1 < degrees.size(); ++k) {
