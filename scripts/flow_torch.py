@@ -232,9 +232,21 @@ def _write_layer(group, record):
         group.create_dataset(name, data=array)
 
 
-def load_flow(path, dtype=torch.float32):
-    """The flow in `path`, checksum verified, its parameters in `dtype` and not requiring grad."""
-    return flow_from_contents(read_records(path), path).to(dtype).requires_grad_(False).eval()
+def load_flow(path, dtype=torch.float32, context=""):
+    """The flow in `path`, checksum verified, its parameters in `dtype` and not requiring grad.
+
+    `context` has the numbers that a conditional flow is told: "0.5,-1".
+    """
+    flow = flow_from_contents(read_records(path), path).to(dtype).requires_grad_(False).eval()
+    try:
+        numbers = [float(number) for number in context.split(",") if number]
+    except ValueError:
+        raise FlowFileError(f"expected a context as in 0.5,-1, found '{context}'") from None
+    if len(numbers) != flow.context_dim:
+        raise FlowFileError(
+            f"{path}: expected a context of {flow.context_dim} numbers, found {len(numbers)}"
+        )
+    return flow.at_context(numbers)
 
 
 def flow_from_contents(contents, path):

@@ -196,15 +196,22 @@ def load_model(location):
     spec = importlib.util.spec_from_file_location("model", path)
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(Path(path).resolve().parent))
-    spec.loader.exec_module(module)
-    return getattr(module, name)()
+    try:
+        spec.loader.exec_module(module)
+        return getattr(module, name)()
+    except (ImportError, AttributeError) as problem:
+        raise ConversionError(f"--model {location}: {problem}") from None
 
 
 def load_state_dict(path):
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as problem:  # torch has no type of its own for this
-        raise ConversionError(f"{path}: expected a state dict by torch.save, found: {problem}") from None
+    except OSError:
+        raise
+    except Exception:  # torch has no type of its own for this, and its advice is to trust the file
+        raise ConversionError(
+            f"{path}: expected a state dict, torch.save(model.state_dict(), ...), found another file"
+        ) from None
     if not isinstance(found, dict) or not all(torch.is_tensor(v) for v in found.values()):
         raise ConversionError(f"{path}: expected a state dict of tensors, found something else")
     return found

@@ -52,6 +52,32 @@ class State:
         return sorted(set(self.entries) - self.taken)
 
 
+def convert_layers(library, prefix, converters, layers, state, **context):
+    """The records of each described layer, in the library's forward order.
+
+    @param prefix   of layer k in the state dict, up to k; a layer may name its own
+    @param context  what every converter finds in its layer beside the description
+    """
+    found = []
+    for k, layer in enumerate(layers):
+        kind = layer["class"]
+        try:
+            if kind not in converters:
+                raise ConversionError(
+                    f"flow files have no such layer (converted are: {', '.join(sorted(converters))})"
+                )
+            below = state.below(layer.get("prefix", f"{prefix}{k}"))
+            found.append(converters[kind]({**layer, **context}, below))
+        except ConversionError as problem:
+            raise ConversionError(f"layer {k} ({library}.{kind}): {problem}") from None
+    return found
+
+
+def context_dim(layers):
+    """How many numbers the layers are told: the most that any of them says."""
+    return max((layer.get("context", 0) for layer in layers), default=0)
+
+
 # --- Records ------------------------------------------------------------------------------------
 
 

@@ -132,22 +132,14 @@ _OPTIONS = {
 
 def convert(description, state):
     """(dim, context_dim, base record, layer records in sampling order)."""
-    described, records = description["layers"], []
-    for k, layer in enumerate(described):
-        kind, prefix = layer["class"], layer.get("prefix", f"{PREFIX}{k}")
-        if kind not in CONVERTERS:
-            raise ConversionError(
-                f"layer {k} (nflows.{kind}): flow files have no such layer (converted are: "
-                f"{', '.join(sorted(CONVERTERS))})"
-            )
-        try:
-            found = CONVERTERS[kind](layer, state.below(prefix))
-        except ConversionError as problem:
-            raise ConversionError(f"layer {k} (nflows.{kind}): {problem}") from None
+    layers = description["layers"]
+    converted = networks.convert_layers("nflows", PREFIX, CONVERTERS, layers, state)
+    records = []
+    for layer, found in zip(layers, converted):
         records += networks.inverted(found) if layer.get("inverse") else found
-    contexts = {layer.get("context", 0) for layer in described} - {0}
     dim = description.get("features") or _dim(records)
-    return dim, max(contexts, default=0), _base(description["base"], state, dim), networks.inverted(records)
+    base = _base(description["base"], state, dim)
+    return dim, networks.context_dim(layers), base, networks.inverted(records)
 
 
 def _dim(records):

@@ -117,20 +117,9 @@ def convert(description, state):
     """(dim, context_dim, base record, layer records in sampling order)."""
     base = _base(description, state)
     dim = description.get("features") or base.arrays["loc"].shape[-1]
-    records = []
-    for k, layer in enumerate(description["layers"]):
-        kind, prefix = layer["class"], layer.get("prefix", f"{PREFIX}{k}")
-        if kind not in CONVERTERS:
-            raise ConversionError(
-                f"layer {k} (normflows.{kind}): flow files have no such layer (converted are: "
-                f"{', '.join(sorted(CONVERTERS))})"
-            )
-        try:
-            records += CONVERTERS[kind]({**layer, "dim": dim}, state.below(prefix))
-        except ConversionError as problem:
-            raise ConversionError(f"layer {k} (normflows.{kind}): {problem}") from None
-    contexts = {layer.get("context", 0) for layer in description["layers"]} - {0}
-    return dim, max(contexts, default=0), base, records
+    layers = description["layers"]
+    found = networks.convert_layers("normflows", PREFIX, CONVERTERS, layers, state, dim=dim)
+    return dim, networks.context_dim(layers), base, sum(found, [])
 
 
 def _base(description, state):

@@ -98,20 +98,9 @@ def convert(description, state):
     """(dim, context_dim, base record, layer records in sampling order)."""
     base = _base(description["base"], state)
     dim = len(next(iter(base.arrays.values())))
-    records = []
-    for k, layer in enumerate(description["layers"]):
-        kind, prefix = layer["class"], layer.get("prefix", f"{PREFIX}{k}")
-        if kind not in CONVERTERS:
-            raise ConversionError(
-                f"layer {k} (zuko.{kind}): flow files have no such layer (converted are: "
-                f"{', '.join(sorted(CONVERTERS))})"
-            )
-        try:
-            records += CONVERTERS[kind]({**layer, "dim": dim}, state.below(prefix))
-        except ConversionError as problem:
-            raise ConversionError(f"layer {k} (zuko.{kind}): {problem}") from None
-    contexts = {layer.get("context", 0) for layer in description["layers"]} - {0}
-    return dim, max(contexts, default=0), base, networks.inverted(records)
+    layers = description["layers"]
+    found = networks.convert_layers("zuko", PREFIX, CONVERTERS, layers, state, dim=dim)
+    return dim, networks.context_dim(layers), base, networks.inverted(sum(found, []))
 
 
 def _base(base, state):

@@ -173,7 +173,7 @@ def find_flow(run, given):
             f"expected the flow that was sampled, {expected}, found {found} in {path}: say where "
             "the right one is with --flow"
         )
-    return load_flow(path)
+    return load_flow(path, context=str(run.facts.get("context", "")))
 
 
 @torch.no_grad()

@@ -108,9 +108,9 @@ class FixedCoupling(AffineCoupling):
         return z, log_scale.sum(dim=1)
 
 
-def load_fixed_flow(path, dtype):
+def load_fixed_flow(path, dtype, context):
     """The flow in `path` with its couplings and conditioners in their fast form."""
-    flow = load_flow(path, dtype)
+    flow = load_flow(path, dtype, context)
     for i, layer in enumerate(flow.layers):
         if isinstance(layer, AffineCoupling):
             flow.layers[i] = FixedCoupling(layer)
@@ -531,6 +531,7 @@ def parse(arguments=None):
     )
     add = parser.add_argument
     add("flow", type=Path, help="flow file")
+    add("--context", default="", help="of a conditional flow: 0.5,-1")
     add("--chains", type=positive(int), default=1024, help="(default %(default)s)")
     add("--warmup", type=int, default=1000, help="steps (default %(default)s)")
     add("--draws", type=positive(int), default=1000, help="a chain (default %(default)s)")
@@ -561,7 +562,7 @@ def parse(arguments=None):
 
 def sample(options):
     set_threads(options.threads)
-    flow = load_fixed_flow(options.flow, PRECISIONS[options.precision])
+    flow = load_fixed_flow(options.flow, PRECISIONS[options.precision], options.context)
     if options.output and not options.output.absolute().parent.is_dir():
         raise SamplingError(
             f"expected a directory {options.output.parent} for the draws, found none: make it"

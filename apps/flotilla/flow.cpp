@@ -18,7 +18,7 @@ namespace {
 
 // Golden values were computed in double by other code in another order; a float pass loses what
 // float loses, amplified by the flow's own condition.
-constexpr double kDoubleTolerance = 1e-9;
+constexpr double kDoubleTolerance = 1e-10;
 constexpr double kFloatTolerance = 1e-2;
 
 constexpr std::string_view kUsage =

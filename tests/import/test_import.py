@@ -187,9 +187,7 @@ class Sampling(ImportTest):
     @staticmethod
     def importance_sampling(path, options):
         """The same from independent draws of the base density, weighted by exp(-l / 2)."""
-        flow = flow_torch.load_flow(path, torch.float64)
-        if options:
-            flow.at_context([float(number) for number in options[1].split(",")])
+        flow = flow_torch.load_flow(path, torch.float64, options[1] if options else "")
         z = flow.base.sample(400000, torch.Generator().manual_seed(5), torch.float64)
         with torch.no_grad():
             x, log_det = (torch.cat(p) for p in zip(*(flow(part) for part in z.split(20000))))
