@@ -10,7 +10,7 @@ namespace flotilla {
 ///
 /// A draw picks its component by a uniform of its own. A score costs two passes over the
 /// components: their log densities, then their responsibilities.
-/// Source: Stimper, Schoelkopf & Hernandez-Lobato (2022), on bases that spare flows their bridges.
+/// Source: Izmailov et al. 2020, arXiv:1912.13025 (a Gaussian mixture as the latent density).
 template <typename T>
 class GaussianMixture final : public Base<T> {
  public:
