@@ -1,8 +1,8 @@
 """What the importers of flows share: state dicts read entry by entry, conditioners written anew.
 
 A converter of a layer takes its description, a dict, and its part of the state dict, and returns
-LayerRecords in the library's own forward order.  What it cannot convert it names: never skipped, never
-approximated.
+LayerRecords in the library's own forward order.  What it cannot convert it names: never skipped,
+never approximated.
 """
 
 from typing import NamedTuple
@@ -289,14 +289,17 @@ class Network:
         for place in range(dim):
             free = [i for i in left if not sees[i, left].any()]
             if not free:
-                raise ConversionError("its masks are not autoregressive: coordinates depend in a circle")
+                raise ConversionError(
+                    "its masks are not autoregressive: coordinates depend in a circle"
+                )
             order[free[0]] = place
             left.remove(free[0])
         return order
 
     def _dependencies(self):
         """[output x input], whether weights connect them."""
-        reach, kept, linears = np.eye(self.linears[0][0].shape[1], dtype=bool), None, iter(self.linears)
+        reach, kept = np.eye(self.linears[0][0].shape[1], dtype=bool), None
+        linears = iter(self.linears)
         for word in self.words:
             if word == "linear":
                 reach = ((next(linears)[0] != 0.0).astype(float) @ reach) > 0.0

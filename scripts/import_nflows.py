@@ -41,8 +41,10 @@ def describe(model):
 def _describe_transform(transform, prefix):
     kind = type(transform).__name__
     if kind == "CompositeTransform":
-        parts = enumerate(transform._transforms)
-        return [d for k, part in parts for d in _describe_transform(part, f"{prefix}._transforms.{k}")]
+        found = []
+        for k, part in enumerate(transform._transforms):
+            found += _describe_transform(part, f"{prefix}._transforms.{k}")
+        return found
     if kind == "InverseTransform":
         parts = _describe_transform(transform._transform, f"{prefix}._transform")
         return [{**part, "inverse": not part.get("inverse", False)} for part in reversed(parts)]

@@ -131,7 +131,8 @@ def _base(description, state):
         scores = below.take("weight_scores")[0]
         weights = np.exp(scores - scores.max())
         arrays = {"weights": weights / weights.sum(), "loc": below.take("loc")[0]}
-        return LayerRecord("gaussian_mixture", {}, {**arrays, "scale": np.exp(below.take("log_scale")[0])})
+        arrays["scale"] = np.exp(below.take("log_scale")[0])
+        return LayerRecord("gaussian_mixture", {}, arrays)
     if kind == "Uniform":
         dim = description["features"]
         edges = {name: np.full(dim, float(description["base"][name])) for name in ("low", "high")}
@@ -253,7 +254,8 @@ def _masked_spline(layer, state):
 
 def _affine_const(layer, state):
     state.drop("data_dep_init_done")
-    return [networks.diagonal_affine(np.exp(state.take("s").reshape(-1)), state.take("t").reshape(-1))]
+    log_scale, shift = (state.take(name).reshape(-1) for name in ("s", "t"))
+    return [networks.diagonal_affine(np.exp(log_scale), shift)]
 
 
 def _permute(layer, state):
@@ -274,7 +276,8 @@ def _invertible_affine(layer, state):
     """z W^-1, z a row."""
     if layer.get("use_lu", True):
         lower = np.tril(state.take("L"), -1) + state.take("eye")
-        upper = np.triu(state.take("U"), 1) + np.diag(state.take("sign_S") * np.exp(state.take("log_S")))
+        diagonal = state.take("sign_S") * np.exp(state.take("log_S"))
+        upper = np.triu(state.take("U"), 1) + np.diag(diagonal)
         matrix = state.take("P") @ lower @ upper
     else:
         matrix = state.take("W")

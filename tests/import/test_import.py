@@ -166,7 +166,9 @@ class Sampling(ImportTest):
         compared = 0
         for name, options in SAMPLED.items():
             flow = self.imported(name)
-            found = self.moments(self.sample(*self.SIZE, *options, flow=flow, ranks=2, output=f"{name}_run.h5"))
+            output = f"{name}_run.h5"
+            path = self.sample(*self.SIZE, *options, flow=flow, ranks=2, output=output)
+            found = self.moments(path)
             truth = self.importance_sampling(flow, options)
             for (mean, error), (expected, its_error) in zip(found, truth):
                 distance = abs(mean - expected) / math.hypot(error, its_error)

@@ -38,7 +38,8 @@ MASK = torch.tensor([1, -1, 1])
 
 
 def nflows_of(layers, base=None):
-    return flows.Flow(transforms.CompositeTransform(layers), base or distributions.StandardNormal([DIM]))
+    base = base or distributions.StandardNormal([DIM])
+    return flows.Flow(transforms.CompositeTransform(layers), base)
 
 
 def residual(context=None, norm=False):
@@ -69,7 +70,8 @@ def normflows_of(layers, base=None, kind=normflows.NormalizingFlow):
 
 
 def mlp(inputs, outputs, **options):
-    return normflows.nets.MLP([inputs, HIDDEN, HIDDEN, outputs], leaky=0.05, init_zeros=True, **options)
+    sizes = [inputs, HIDDEN, HIDDEN, outputs]
+    return normflows.nets.MLP(sizes, leaky=0.05, init_zeros=True, **options)
 
 
 def normflows_realnvp():
@@ -137,7 +139,8 @@ def normflows_context():
 
 def normflows_planar():
     planar = [normflows.flows.Planar(DIM) for _ in range(3)]
-    return normflows_of([*planar, normflows.flows.Planar(DIM, act="leaky_relu"), normflows.flows.Radial(DIM)])
+    leaky = normflows.flows.Planar(DIM, act="leaky_relu")
+    return normflows_of([*planar, leaky, normflows.flows.Radial(DIM)])
 
 
 HYPER = {"hidden_features": (HIDDEN, HIDDEN)}
