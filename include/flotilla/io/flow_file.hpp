@@ -23,8 +23,8 @@ FlowRecord read_flow_file(const std::string& path);
 /// @throws Hdf5Error, EnvironmentError
 void write_flow_file(const std::string& path, const FlowRecord& record);
 
-/// "sha256:<hex>" over dim, base and layers: the identity of the map, whatever its provenance.
-/// The bytes are laid down in the README, section "Flow files".
+/// "sha256:<hex>" over dim, context_dim, base density and layers: what determines the draws,
+/// whatever its provenance. The bytes are laid down in the README, section "Flow files".
 std::string checksum(const FlowRecord& record);
 
 /// Reads an array of numbers from HDF5: "FILE.h5" with one dataset, or "FILE.h5:dataset".
