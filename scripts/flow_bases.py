@@ -9,7 +9,7 @@ import math
 import torch
 from torch import nn
 
-from flow_layers import FlowFileError, LayerRecord
+from flow_conditioners import FlowFileError, LayerRecord
 
 
 def _normals(shape, generator, dtype):

@@ -6,239 +6,13 @@ parameters theta of a coordinate map are [draw x parameter x coordinate].
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-
-class FlowFileError(ValueError):
-    """A flow file that cannot be used; the message is one sentence for the user."""
-
-
-class LayerRecord(NamedTuple):
-    """A layer as the file holds it: its type, its other attributes, its arrays."""
-
-    type: str
-    attributes: dict
-    arrays: dict
-
-
-# --- Layers -------------------------------------------------------------------------------------
-
-
-ACTIVATIONS = {
-    "tanh": lambda h, net: torch.tanh(h),
-    "relu": lambda h, net: torch.relu(h),
-    "leaky_relu": lambda h, net: F.leaky_relu(h, net.negative_slope),
-    "silu": lambda h, net: F.silu(h),
-    "elu": lambda h, net: F.elu(h, net.alpha),
-    "sigmoid": lambda h, net: torch.sigmoid(h),
-    "softplus": lambda h, net: F.softplus(h),
-}
-
-
-class ContextTerm(nn.Module):
-    """What a context c does to the output h of a linear map: h + act(W c + b), then times a gate.
-
-    `add` is (weight, bias or None, activation or None), `gate` (weight, bias or None) of a sigmoid;
-    either may be None.
-    """
-
-    def __init__(self, add=None, gate=None):
-        super().__init__()
-        self.activation = add[2] if add else None
-        for name, pair in (("context", add), ("gate", gate)):
-            weight, bias = pair[:2] if pair else (None, None)
-            self.register_buffer(f"{name}_weight", weight)
-            self.register_buffer(f"{name}_bias", bias)
-
-    def _map(self, name, context):
-        return F.linear(context, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
-
-    def forward(self, h, context, net):
-        if self.context_weight is not None:
-            term = self._map("context", context)
-            h = h + (ACTIVATIONS[self.activation](term, net) if self.activation else term)
-        if self.gate_weight is not None:
-            h = h * torch.sigmoid(self._map("gate", context))
-        return h
-
-    def entries(self, k):
-        """attributes, arrays of linear map k."""
-        attributes = {f"context_activation_{k}": self.activation} if self.activation else {}
-        arrays = {f"{name}_{k}": array.numpy() for name, array in self.named_buffers()}
-        return attributes, arrays
-
-    @classmethod
-    def from_record(cls, record, k):
-        """The term of linear map k; None where it has none."""
-
-        def array(name):
-            found = record.arrays.get(f"{name}_{k}")
-            return None if found is None else torch.from_numpy(found)
-
-        add, gate = array("context_weight"), array("gate_weight")
-        if add is None and gate is None:
-            return None
-        activation = record.attributes.get(f"context_activation_{k}")
-        return cls(
-            None if add is None else (add, array("context_bias"), activation),
-            None if gate is None else (gate, array("gate_bias")),
-        )
-
-
-class _Contextual(nn.Module):
-    """A conditioner whose linear maps, `maps`, may each have a context term."""
-
-    def __init__(self):
-        super().__init__()
-        self.terms = nn.ModuleDict()
-        self.register_buffer("context", None)
-
-    def _linear(self, k, h):
-        h = self.maps[k](h)
-        if str(k) not in self.terms:
-            return h
-        return self.terms[str(k)](h, self.context.to(h), self)
-
-    def _context_entries(self):
-        attributes, arrays = {}, {}
-        for k, term in self.terms.items():
-            more = term.entries(k)
-            attributes.update(more[0])
-            arrays.update(more[1])
-        return attributes, arrays
-
-
-class Conditioner(_Contextual):
-    """The network of a coupling layer: linear maps with an activation after all but the last.
-
-    `widths` lists the sizes [in, hidden ..., out].  The last map starts at zero, so that an
-    untrained coupling layer is the identity.
-    """
-
-    def __init__(self, widths, activation="tanh", negative_slope=0.01, alpha=1.0):
-        super().__init__()
-        if activation not in ACTIVATIONS:
-            raise FlowFileError(
-                f"expected an activation among {', '.join(ACTIVATIONS)}, found '{activation}'"
-            )
-        self.activation = activation
-        self.negative_slope = negative_slope
-        self.alpha = alpha
-        self.maps = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:]))
-        nn.init.zeros_(self.maps[-1].weight)
-        nn.init.zeros_(self.maps[-1].bias)
-
-    def forward(self, h):
-        activate = ACTIVATIONS[self.activation]
-        for k in range(len(self.maps) - 1):
-            h = activate(self._linear(k, h), self)
-        return self._linear(len(self.maps) - 1, h)
-
-    def record(self):
-        """The entries of this conditioner in a layer: attributes, arrays."""
-        attributes = {"activation": self.activation}
-        if self.activation == "leaky_relu":
-            attributes["negative_slope"] = float(self.negative_slope)
-        if self.activation == "elu":
-            attributes["alpha"] = float(self.alpha)
-        more = self._context_entries()
-        return {**attributes, **more[0]}, {**_linear_arrays(self.maps), **more[1]}
-
-
-def _linear_arrays(maps):
-    arrays = {}
-    for k, linear in enumerate(maps):
-        arrays[f"weight_{k}"] = linear.weight.detach().numpy()
-        arrays[f"bias_{k}"] = linear.bias.detach().numpy()
-    return arrays
-
-
-class Program(_Contextual):
-    """A conditioner as flow files write it: linear maps, activations, scales and residual sums.
-
-    `network` is the program, as in "linear ( tanh linear ) linear"; `widths` has the sizes
-    [in, hidden ..., out].
-    """
-
-    def __init__(self, network, widths, negative_slope=0.01, alpha=1.0, epsilon=1e-5):
-        super().__init__()
-        self.words = network.split(" ")
-        self.negative_slope = negative_slope
-        self.alpha = alpha
-        self.epsilon = epsilon
-        self.maps = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:]))
-        self.norms = nn.ParameterList()
-        mapped = 0
-        for word in self.words:
-            mapped += word == "linear"
-            if word in ("affine", "layer_norm"):
-                self.norms.append(nn.Parameter(torch.ones(widths[mapped])))
-                self.norms.append(nn.Parameter(torch.zeros(widths[mapped])))
-
-    def forward(self, h):
-        maps, norms, kept = iter(range(len(self.maps))), iter(self.norms), None
-        for word in self.words:
-            if word == "linear":
-                h = self._linear(next(maps), h)
-            elif word == "affine":
-                h = next(norms) * h + next(norms)
-            elif word == "layer_norm":
-                centred = h - h.mean(dim=1, keepdim=True)
-                variance = (centred * centred).mean(dim=1, keepdim=True)
-                h = next(norms) * centred / torch.sqrt(variance + self.epsilon) + next(norms)
-            elif word == "(":
-                kept = h
-            elif word == ")":
-                h = h + kept
-            else:
-                h = ACTIVATIONS[word](h, self)
-        return h
-
-    def record(self):
-        """The entries of this conditioner in a layer: attributes, arrays."""
-        attributes = {"network": " ".join(self.words)}
-        numbers = {
-            "leaky_relu": "negative_slope", "elu": "alpha", "layer_norm": "epsilon"
-        }
-        for word, name in numbers.items():
-            if word in self.words:
-                attributes[name] = float(getattr(self, name))
-        arrays = _linear_arrays(self.maps)
-        for k in range(len(self.norms) // 2):
-            arrays[f"norm_scale_{k}"] = self.norms[2 * k].detach().numpy()
-            arrays[f"norm_shift_{k}"] = self.norms[2 * k + 1].detach().numpy()
-        more = self._context_entries()
-        return {**attributes, **more[0]}, {**arrays, **more[1]}
-
-
-def conditioner_from_record(record, inputs, outputs):
-    """The conditioner of a coupling or an autoregressive layer."""
-    arrays = record.arrays
-    widths = [inputs] + [len(arrays[f"weight_{k}"]) for k in range(_linear_maps(record))]
-    _expect(record, widths[-1] == outputs, f"{outputs} outputs of the conditioner")
-    names = ("activation", "network", "negative_slope", "alpha", "epsilon")
-    options = {name: record.attributes[name] for name in names if name in record.attributes}
-    net = (Program if "network" in options else Conditioner)(widths=widths, **options)
-    for k, linear in enumerate(net.maps):
-        shape = tuple(linear.weight.shape)
-        weight, bias = arrays[f"weight_{k}"], arrays[f"bias_{k}"]
-        _expect(record, weight.shape == shape, f"weight_{k} of shape {shape}")
-        _expect(record, bias.shape == shape[:1], f"bias_{k} of shape {shape[:1]}")
-        # Keep the file's precision: double weights must not pass through float.
-        linear.weight = nn.Parameter(torch.from_numpy(weight))
-        linear.bias = nn.Parameter(torch.from_numpy(bias))
-        term = ContextTerm.from_record(record, k)
-        if term is not None:
-            net.terms[str(k)] = term
-    for k in range(len(getattr(net, "norms", ())) // 2):
-        net.norms[2 * k] = nn.Parameter(torch.from_numpy(arrays[f"norm_scale_{k}"]))
-        net.norms[2 * k + 1] = nn.Parameter(torch.from_numpy(arrays[f"norm_shift_{k}"]))
-    return net
+from flow_conditioners import FlowFileError, LayerRecord, conditioner_from_record, expect
 
 
 class AdditiveMap:
@@ -405,7 +179,7 @@ MAPS = {map_type.kind: map_type for map_type in (AdditiveMap, AffineMap, SplineM
 
 
 def _map_from_record(record):
-    conditioner = ("activation", "network", "negative_slope", "alpha", "epsilon", "direction")
+    conditioner = ("activation", "network", "negative_slope", "alpha", "epsilon")
     options = {
         name: value for name, value in record.attributes.items()
         if name not in conditioner and not name.startswith("context_activation_")
@@ -453,9 +227,8 @@ class Coupling(nn.Module):
     @classmethod
     def from_record(cls, record):
         coordinate_map, mask = _map_from_record(record), np.asarray(record.arrays["mask"])
-        kept = int(mask.sum())
-        outputs = coordinate_map.parameters * (len(mask) - kept)
-        net = conditioner_from_record(record, kept, outputs)
+        kept, moved = np.flatnonzero(mask == 1), np.flatnonzero(mask == 0)
+        net = conditioner_from_record(record, kept, moved, coordinate_map.parameters)
         if coordinate_map.kind == "affine" and not coordinate_map.attributes():
             return AffineCoupling(mask, net)
         return cls(mask, coordinate_map, net)
@@ -509,8 +282,9 @@ class Autoregressive(nn.Module):
     def from_record(cls, record):
         coordinate_map, order = _map_from_record(record), record.arrays["order"]
         dim = len(order)
-        _expect(record, np.array_equal(np.sort(order), np.arange(dim)), "order to be a permutation")
-        net = conditioner_from_record(record, dim, coordinate_map.parameters * dim)
+        expect(record, np.array_equal(np.sort(order), np.arange(dim)), "order to be a permutation")
+        every = np.arange(dim)
+        net = conditioner_from_record(record, every, every, coordinate_map.parameters)
         return cls(order.astype(np.int64), coordinate_map, net)
 
 
@@ -534,10 +308,96 @@ class Inverted(nn.Module):
         return record._replace(attributes={**record.attributes, "direction": "inverse"})
 
 
+class PerPixel(nn.Module):
+    """A layer at each of `pixels` pixels alike: coordinates are channels of that many pixels."""
+
+    def __init__(self, layer, pixels):
+        super().__init__()
+        self.layer, self.pixels = layer, int(pixels)
+
+    def _through(self, points, apply):
+        n, channels = len(points), points.shape[1] // self.pixels
+        columns = points.reshape(n, channels, -1).transpose(1, 2).reshape(-1, channels)
+        columns, log_det = apply(columns)
+        points = columns.reshape(n, -1, channels).transpose(1, 2).reshape(n, -1)
+        return points, log_det.reshape(n, -1).sum(dim=1)
+
+    def forward(self, z):
+        return self._through(z, self.layer)
+
+    def inverse(self, x):
+        return self._through(x, self.layer.inverse)
+
+    def record(self):
+        record = self.layer.record()
+        return record._replace(attributes={**record.attributes, "pixels": float(self.pixels)})
+
+
+class First(nn.Module):
+    """A layer on the first `coordinates` coordinates alone; the others pass."""
+
+    def __init__(self, layer, coordinates):
+        super().__init__()
+        self.layer, self.coordinates = layer, int(coordinates)
+
+    def _through(self, points, apply):
+        first, log_det = apply(points[:, : self.coordinates])
+        return torch.cat([first, points[:, self.coordinates :]], dim=1), log_det
+
+    def forward(self, z):
+        return self._through(z, self.layer)
+
+    def inverse(self, x):
+        return self._through(x, self.layer.inverse)
+
+    def record(self):
+        record = self.layer.record()
+        attributes = {**record.attributes, "coordinates": float(self.coordinates)}
+        return record._replace(attributes=attributes)
+
+
 def layer_from_record(record):
-    """The module of a record, turned round where the record says so."""
-    layer = LAYERS[record.type].from_record(record)
-    return Inverted(layer) if record.attributes.get("direction") == "inverse" else layer
+    """The module of a record, at each pixel, on the first coordinates, turned round as it says."""
+    own = dict(record.attributes)
+    pixels, coordinates = own.pop("pixels", None), own.pop("coordinates", None)
+    inverse = own.pop("direction", "forward") == "inverse"
+    layer = LAYERS[record.type].from_record(record._replace(attributes=own))
+    if pixels is not None:
+        layer = PerPixel(layer, pixels)
+    if coordinates is not None:
+        layer = First(layer, coordinates)
+    return Inverted(layer) if inverse else layer
+
+
+class Squeeze(nn.Module):
+    """Every 2 x 2 block of pixels into four channels of one pixel: channel 4 c + 2 i + j of x has
+    row i, column j of the blocks of channel c of z.  `image` is (channels, rows, columns) of z.
+
+    Dinh, Sohl-Dickstein & Bengio (2017), "Density estimation using Real NVP", section 3.6.
+    """
+
+    type = "squeeze"
+
+    def __init__(self, image):
+        super().__init__()
+        self.image = tuple(int(size) for size in image)
+
+    def forward(self, z):
+        channels, rows, columns = self.image
+        blocks = z.reshape(len(z), channels, rows // 2, 2, columns // 2, 2)
+        return blocks.permute(0, 1, 3, 5, 2, 4).reshape(len(z), -1), z.new_zeros(len(z))
+
+    def inverse(self, x):
+        channels, rows, columns = self.image
+        blocks = x.reshape(len(x), channels, 2, 2, rows // 2, columns // 2)
+        return blocks.permute(0, 1, 4, 2, 5, 3).reshape(len(x), -1), x.new_zeros(len(x))
+
+    def record(self):
+        return LayerRecord(self.type, {}, {"image": np.array(self.image)})
+
+    @classmethod
+    def from_record(cls, record):
+        return cls(record.arrays["image"])
 
 
 class Permutation(nn.Module):
@@ -564,7 +424,7 @@ class Permutation(nn.Module):
     def from_record(cls, record):
         indices = record.arrays["indices"]
         is_permutation = np.array_equal(np.sort(indices), np.arange(len(indices)))
-        _expect(record, is_permutation, "indices to be each of 0 ... dim - 1 once")
+        expect(record, is_permutation, "indices to be each of 0 ... dim - 1 once")
         return cls(indices)
 
 
@@ -595,9 +455,40 @@ class DiagonalAffine(nn.Module):
     @classmethod
     def from_record(cls, record):
         scale, shift = record.arrays["scale"], record.arrays["shift"]
-        _expect(record, scale.shape == shift.shape, "scale and shift of the same size")
-        _expect(record, np.all(scale != 0), "no scale to be zero")
+        expect(record, scale.shape == shift.shape, "scale and shift of the same size")
+        expect(record, np.all(scale != 0), "no scale to be zero")
         return cls(torch.from_numpy(scale), torch.from_numpy(shift))
+
+
+class Linear(nn.Module):
+    """x = W z + bias, W any invertible matrix."""
+
+    type = "linear"
+
+    def __init__(self, weight, bias):
+        super().__init__()
+        self.register_buffer("weight", torch.as_tensor(weight))
+        self.register_buffer("bias", torch.as_tensor(bias))
+
+    def _log_det(self, like):
+        return torch.linalg.slogdet(self.weight)[1].expand(len(like))
+
+    def forward(self, z):
+        return z @ self.weight.T + self.bias, self._log_det(z)
+
+    def inverse(self, x):
+        return (x - self.bias) @ torch.linalg.inv(self.weight).T, self._log_det(x)
+
+    def record(self):
+        return LayerRecord(
+            self.type, {}, {"weight": self.weight.numpy(), "bias": self.bias.numpy()}
+        )
+
+    @classmethod
+    def from_record(cls, record):
+        weight, bias = record.arrays["weight"], record.arrays["bias"]
+        expect(record, weight.shape == bias.shape * 2, "a square weight as large as the bias")
+        return cls(torch.from_numpy(weight), torch.from_numpy(bias))
 
 
 class LULinear(nn.Module):
@@ -628,8 +519,8 @@ class LULinear(nn.Module):
     @classmethod
     def from_record(cls, record):
         lower, upper, bias = (record.arrays[name] for name in ("lower", "upper", "bias"))
-        _expect(record, np.array_equal(lower, np.tril(lower)), "a lower triangular matrix")
-        _expect(record, np.array_equal(upper, np.triu(upper)), "an upper triangular matrix")
+        expect(record, np.array_equal(lower, np.tril(lower)), "a lower triangular matrix")
+        expect(record, np.array_equal(upper, np.triu(upper)), "an upper triangular matrix")
         return cls(torch.from_numpy(lower), torch.from_numpy(upper), torch.from_numpy(bias))
 
 
@@ -680,10 +571,9 @@ class Planar(nn.Module):
 
     @classmethod
     def from_record(cls, record):
-        options = {k: v for k, v in record.attributes.items() if k != "direction"}
         u, w = (torch.from_numpy(record.arrays[name]) for name in ("u", "w"))
-        _expect(record, u.shape == w.shape, "u and w of the same size")
-        return cls(u, w, **options)
+        expect(record, u.shape == w.shape, "u and w of the same size")
+        return cls(u, w, **record.attributes)
 
 
 class Radial(nn.Module):
@@ -781,7 +671,7 @@ class Sylvester(nn.Module):
     @classmethod
     def from_record(cls, record):
         arrays = [torch.from_numpy(record.arrays[name]) for name in cls.ARRAYS]
-        _expect(record, arrays[1].shape == arrays[2].shape, "r and s of the same size")
+        expect(record, arrays[1].shape == arrays[2].shape, "r and s of the same size")
         return cls(*arrays)
 
 
@@ -859,20 +749,11 @@ class Logit(nn.Module):
 
 
 PLAIN_LAYERS = (
-    DiagonalAffine, Householder, Logit, LULinear, Permutation, Planar, Radial, Sigmoid, Sylvester,
+    DiagonalAffine, Householder, Linear, Logit, LULinear, Permutation, Planar, Radial, Sigmoid,
+    Squeeze, Sylvester,
 )
 LAYERS = {
     **{layer.type: layer for layer in PLAIN_LAYERS},
     **{f"{kind}_coupling": Coupling for kind in MAPS},
     **{f"{kind}_autoregressive": Autoregressive for kind in MAPS},
 }
-
-
-def _linear_maps(record):
-    return sum(name.startswith("weight_") for name in record.arrays)
-
-
-def _expect(record, holds, what):
-    if not holds:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in record.arrays.items())
-        raise FlowFileError(f"expected {what}, found {shapes}; export the flow again")

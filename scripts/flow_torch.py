@@ -25,7 +25,8 @@ import torch
 from torch import nn
 
 from flow_bases import BASES, StandardNormal
-from flow_layers import LAYERS, FlowFileError, LayerRecord, layer_from_record
+from flow_conditioners import FlowFileError, LayerRecord
+from flow_layers import LAYERS, layer_from_record
 
 FORMAT = "flotilla-flow"
 FORMAT_VERSION = 1

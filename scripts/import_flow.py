@@ -39,7 +39,7 @@ import import_nflows
 import import_normflows
 import import_zuko
 from flow_bases import BASES
-from flow_layers import FlowFileError, LayerRecord
+from flow_conditioners import FlowFileError, LayerRecord
 from flow_torch import FlowContents, flow_from_contents, golden_values, write_flow_file
 from import_networks import ConversionError, State
 from threads import set_threads

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flow_layers import LayerRecord
+from flow_conditioners import LayerRecord
 
 
 class ConversionError(ValueError):

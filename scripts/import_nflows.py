@@ -6,7 +6,7 @@ nflows maps data to noise, so that what samples is the other way round: last tra
 import numpy as np
 
 import import_networks as networks
-from flow_layers import LayerRecord
+from flow_conditioners import LayerRecord
 from import_networks import ConversionError, Network
 
 PREFIX = "_transform._transforms."

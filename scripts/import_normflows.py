@@ -8,7 +8,7 @@ import torch
 
 import import_networks as networks
 import import_nflows as nflows
-from flow_layers import LayerRecord
+from flow_conditioners import LayerRecord
 from import_networks import ConversionError, Network
 
 PREFIX = "flows."

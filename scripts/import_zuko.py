@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 import import_networks as networks
-from flow_layers import LayerRecord
+from flow_conditioners import LayerRecord
 from import_networks import ConversionError, Network
 
 PREFIX = "transform.transforms."

@@ -18,6 +18,7 @@ some the other way round.  The image of such a flow is not the whole space: inve
 
 import argparse
 import copy
+import math
 import sys
 from pathlib import Path
 
@@ -25,27 +26,34 @@ import numpy as np
 import torch
 
 from flow_bases import DiagonalNormal, GaussianMixture, StandardNormal, UniformBox
-from flow_layers import (
+from flow_conditioners import (
     ACTIVATIONS,
+    Conditioner,
+    ContextTerm,
+    Convolutional,
+    FlowFileError,
+    Program,
+)
+from flow_layers import (
     AdditiveMap,
     AffineCoupling,
     AffineMap,
     Autoregressive,
-    Conditioner,
-    ContextTerm,
     Coupling,
     DiagonalAffine,
-    FlowFileError,
+    First,
     Householder,
     Inverted,
+    Linear,
     LULinear,
     Logit,
+    PerPixel,
     Permutation,
     Planar,
-    Program,
     Radial,
     Sigmoid,
     SplineMap,
+    Squeeze,
     Sylvester,
 )
 from flow_torch import Flow, half_masks, save_flow
@@ -120,8 +128,57 @@ def random_autoregressives(z, options, rng):
         yield Inverted(layer) if options.kind == "maf" else layer
 
 
+KERNELS = ((3, 3), (1, 1), (3, 3))
+
+
+def random_glow(z, options, rng):
+    """A Glow on square images of one channel, of as many levels as their size can be halved, two at
+    most; --layers counts the steps of a level, --widths are the hidden channels."""
+    side = math.isqrt(options.dim)
+    if side * side != options.dim or side % 2 or len(options.widths) + 1 != len(KERNELS):
+        raise FlowFileError(
+            f"expected --dim to be the square of an even number and {len(KERNELS) - 1} widths, "
+            f"found {options.dim} and {len(options.widths)}"
+        )
+    levels = []
+    shape = (1, side, side)
+    while len(levels) < 2 and shape[1] % 2 == 0:
+        squeeze, shape = Squeeze(shape), (4 * shape[0], shape[1] // 2, shape[2] // 2)
+        levels.insert(0, (shape, squeeze))
+        shape = (shape[0] // 2, *shape[1:])
+    for shape, squeeze in levels:
+        count = math.prod(shape)
+        for _ in range(options.layers):
+            for layer in random_glow_step(shape, z[:, :count], options, rng):
+                layer = layer if count == options.dim else First(layer, count)
+                z, _ = layer(z)
+                yield layer
+        yield Inverted(squeeze) if count == options.dim else First(Inverted(squeeze), count)
+        z, _ = Inverted(squeeze if count == options.dim else First(squeeze, count))(z)
+
+
+def random_glow_step(image, z, options, rng):
+    """A coupling of half the channels, a 1 x 1 convolution, a scale and shift of each channel."""
+    channels, pixels = image[0], image[1] * image[2]
+    kept = channels // 2
+    coordinates = np.arange(channels * pixels)
+    mask = (coordinates < kept * pixels).astype(np.int8)
+    widths = [kept, *options.widths, 2 * (channels - kept)]
+    net = Conditioner(widths, options.activation, kernels=KERNELS).double().requires_grad_(False)
+    fill(net, rng)
+    conditioner = Convolutional(
+        net, image, coordinates[mask == 1], coordinates[mask == 0], parameters=2
+    )
+    yield Coupling(mask, AffineMap(), conditioner)
+    rotation = np.linalg.qr(rng.standard_normal((channels, channels)))[0]
+    yield PerPixel(Linear(rotation, np.zeros(channels)), pixels)
+    scale, shift = rng.uniform(0.8, 1.2, channels), rng.uniform(-0.2, 0.2, channels)
+    yield PerPixel(DiagonalAffine(scale, shift), pixels)
+
+
 LAYERS = {
     "affine": random_couplings,
+    "glow": random_glow,
     "spline": random_couplings,
     "iaf": random_autoregressives,
     "maf": random_autoregressives,
@@ -211,7 +268,25 @@ def extra_layers(dim, rng):
         Inverted(planar(dim, "leaky_relu", rng)),
         Radial(0.5 * normals((dim,), rng), 1.0, 0.75),
         sylvester(dim, rng),
+        Linear(np.eye(dim) + 0.3 / dim**0.5 * rng.standard_normal((dim, dim)), np.ones(dim)),
         *conditioned_layers(dim, rng),
+        *(image_layers(rng) if dim >= 4 else []),
+    ]
+
+
+def image_layers(rng):
+    """Those that only an image has, on the first four coordinates."""
+    image, coordinates = (1, 2, 2), np.arange(4)
+    mask = np.array([1, 0, 0, 1])  # a checkerboard
+    kernels = [(3, 3), (1, 3), (3, 1)]
+    net = Program("linear ( silu linear affine ) linear", [1, 3, 3, 2], kernels=kernels)
+    fill(net.double().requires_grad_(False), rng)
+    conditioner = Convolutional(net, image, coordinates[mask == 1], coordinates[mask == 0], 2)
+    return [
+        First(Coupling(mask, AffineMap("tanh", bound=0.5), conditioner), 4),
+        First(Squeeze(image), 4),
+        First(PerPixel(LULinear(np.array([[1.0, 0.0], [0.5, 1.0]]), np.diag([0.8, -1.1]),
+                                np.array([0.1, 0.2])), 2), 4),
     ]
 
 
@@ -287,11 +362,11 @@ def masked_layer(order, coordinate_map, rng):
 def fill(net, rng):
     """Random weights, the outputs of a size with which flows stay far from the identity and tame."""
     for linear in net.maps:
-        fan_in = max(1, linear.weight.shape[1])
+        fan_in = max(1, linear.weight[0].numel())
         linear.weight.copy_(normals(linear.weight.shape, rng) / fan_in**0.5)
         linear.bias.copy_(OUTPUT_SPREAD * normals(linear.bias.shape, rng))
     net.maps[-1].weight.mul_(OUTPUT_SPREAD)
-    for norm in net.norms:
+    for norm in getattr(net, "norms", ()):
         norm.add_(0.2 * normals(norm.shape, rng))
 
 

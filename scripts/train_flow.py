@@ -21,12 +21,12 @@ import h5py
 import numpy as np
 import torch
 
-from flow_layers import ACTIVATIONS, AffineCoupling, Conditioner, DiagonalAffine
+from flow_conditioners import ACTIVATIONS, Conditioner
+from flow_layers import AffineCoupling, DiagonalAffine
 from flow_torch import Flow, half_masks, save_flow
 from threads import set_threads
 from toy_sets import toy_set
 
-GRADIENT_NORM_LIMIT = 5.0
 SMALLEST_IMPROVEMENT = 1e-4
 """Nats per draw by which the held-out likelihood must rise to count as improving."""
 
@@ -149,9 +149,9 @@ def real_nvp(draws, options):
 
 
 @torch.no_grad()
-def negative_log_likelihood(flow, draws):
-    """Mean over draws, in nats per draw."""
-    total = sum(flow.log_density(part).sum().double() for part in draws.split(8192))
+def negative_log_likelihood(flow, draws, at_once=8192):
+    """Mean over draws, in nats per draw; `at_once` bounds the memory that it takes."""
+    total = sum(flow.log_density(part).sum().double() for part in draws.split(at_once))
     return -float(total) / len(draws)
 
 
@@ -161,24 +161,29 @@ def negative_log_likelihood(flow, draws):
 class Training:
     """A flow on its way: optimiser, learning-rate schedule, best weights so far."""
 
+    GRADIENT_NORM_LIMIT = 5.0
+
     def __init__(self, flow, options):
         self.flow = flow
         self.options = options
         self.optimiser = torch.optim.Adam(flow.parameters(), lr=options.learning_rate)
-        # Several cuts of the learning rate fit into one patience, so that a stop means that
-        # smaller steps did not help either.
-        self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self.optimiser,
-            factor=0.5,
-            patience=max(1, options.patience // 4),
-            threshold=SMALLEST_IMPROVEMENT,
-            threshold_mode="abs",
-        )
+        self.schedule = self.make_schedule()
         self.epoch = 0
         self.seconds = 0.0
         self.best = float("inf")
         self.best_epoch = 0
         self.best_weights = None
+
+    def make_schedule(self):
+        """Several cuts of the learning rate fit into one patience, so that a stop means that
+        smaller steps did not help either."""
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimiser,
+            factor=0.5,
+            patience=max(1, self.options.patience // 4),
+            threshold=SMALLEST_IMPROVEMENT,
+            threshold_mode="abs",
+        )
 
     def run(self, data, checkpoint):
         """Epochs until the held-out likelihood stops improving or a limit is reached."""
@@ -186,31 +191,45 @@ class Training:
             start = time.monotonic()
             self.epoch += 1
             train_nll = self.train_epoch(data.epoch(self.epoch))
-            held_out_nll = negative_log_likelihood(self.flow, data.held_out)
+            held_out_nll = self.evaluate(data.held_out)
             self.keep_best(held_out_nll)
-            self.schedule.step(held_out_nll)
+            self.epoch_done(held_out_nll)
             self.seconds += time.monotonic() - start
             self.report(train_nll, held_out_nll)
             self.save(checkpoint)
         self.flow.load_state_dict(self.best_weights)
         return reason
 
+    def epoch_done(self, held_out_nll):
+        self.schedule.step(held_out_nll)
+
+    def batch_done(self):
+        """For schedules that change the learning rate within an epoch."""
+
+    def evaluate(self, draws):
+        return negative_log_likelihood(self.flow, draws)
+
     def train_epoch(self, draws):
         """One pass over the draws; the mean loss along the way, in nats per draw."""
         total = 0.0
         for batch in draws.split(self.options.batch_size):
-            loss = -self.flow.log_density(batch).mean()
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"expected a finite loss, found {float(loss)} in epoch {self.epoch}: "
-                    "lower --learning-rate"
-                )
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.flow.parameters(), GRADIENT_NORM_LIMIT)
-            self.optimiser.step()
-            total += float(loss) * len(batch)
+            total += self.step(batch) * len(batch)
         return total / len(draws)
+
+    def step(self, batch):
+        """One step of the optimiser; the loss before it, in nats per draw."""
+        loss = -self.flow.log_density(batch).mean()
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"expected a finite loss, found {float(loss)} in epoch {self.epoch}: "
+                "lower --learning-rate"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.flow.parameters(), self.GRADIENT_NORM_LIMIT)
+        self.optimiser.step()
+        self.batch_done()
+        return float(loss)
 
     def keep_best(self, held_out_nll):
         """Any better weights are kept; only a real improvement counts against the patience."""
@@ -234,6 +253,9 @@ class Training:
         if self.seconds >= 60 * self.options.max_minutes:
             return "reached --max-minutes"
         return None
+
+    def finished_flow(self):
+        return self.flow
 
     def report(self, train_nll, held_out_nll):
         rate = self.optimiser.param_groups[0]["lr"]
@@ -277,6 +299,20 @@ LIMITS = ("output", "max_epochs", "max_minutes", "patience", "threads", "resume"
 def recipe(options):
     """The options that decide what is trained, not how long or where to."""
     return {name: value for name, value in vars(options).items() if name not in LIMITS}
+
+
+def train_and_save(training, data, options, provenance):
+    """Trains until it is done, from the checkpoint where asked to, and writes the flow file.
+
+    `provenance(reason)` has what the file says of where it came from; returns `reason`.
+    """
+    checkpoint = Path(f"{options.output}.checkpoint")
+    if options.resume:
+        training.restore(checkpoint)
+    reason = training.run(data, checkpoint)
+    save_flow(options.output, training.finished_flow(), provenance(reason))
+    checkpoint.unlink(missing_ok=True)
+    return reason
 
 
 # --- Command line -------------------------------------------------------------------------------
@@ -349,12 +385,9 @@ def train(options):
     toy = toy_set(options.dataset, options.noise)
     data = toy_data(toy, options) if toy else file_data(options.dataset, options)
     training = Training(real_nvp(data.epoch(0), options), options)
-    checkpoint = Path(f"{options.output}.checkpoint")
-    if options.resume:
-        training.restore(checkpoint)
-    reason = training.run(data, checkpoint)
-    save_flow(options.output, training.flow, provenance(training, data, reason))
-    checkpoint.unlink(missing_ok=True)
+    reason = train_and_save(
+        training, data, options, lambda reason: provenance(training, data, reason)
+    )
     print(f"{options.output}: held-out nll {training.best:.4f} nats per draw; {reason}")
 
 

@@ -1,6 +1,7 @@
 #include "flow/blueprint.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <numeric>
@@ -82,14 +83,33 @@ void read_norm(const LayerReader& reader, std::size_t k, Index width, Blueprint&
   blueprint.entry_names.insert(blueprint.entry_names.end(), {scale, shift});
 }
 
+void expect_kernel(const LayerReader& reader, const std::string& weight,
+                   const std::vector<Index>& shape) {
+  if (shape.size() == 4 && shape[2] % 2 == 1 && shape[3] % 2 == 1) return;
+  reader.fail(fmt::format(
+      "array '{}' should have shape [outputs x inputs x rows x columns], the kernel's rows and "
+      "columns odd, but has [{}]",
+      weight, fmt::join(shape, " x ")));
+}
+
 void read_linear(const LayerReader& reader, std::size_t k, bool last, Index width, Index outputs,
                  Blueprint& blueprint) {
   const std::string weight = fmt::format("weight_{}", k);
   const std::string bias = fmt::format("bias_{}", k);
   const std::vector<Index>& shape = reader.shape(weight);
-  const Index rows = last || shape.empty() ? outputs : shape[0];
-  blueprint.linears.push_back(
-      {rows, width, reader.array(weight, {rows, width}), reader.array(bias, {rows})});
+  LinearArrays linear;
+  linear.rows = last || shape.empty() ? outputs : shape[0];
+  linear.cols = width;
+  std::vector<Index> expected = {linear.rows, linear.cols};
+  if (blueprint.image.channels > 0) {
+    expect_kernel(reader, weight, shape);
+    linear.kernel_rows = shape[2];
+    linear.kernel_columns = shape[3];
+    expected.insert(expected.end(), {linear.kernel_rows, linear.kernel_columns});
+  }
+  linear.weight = reader.array(weight, expected);
+  linear.bias = reader.array(bias, {linear.rows});
+  blueprint.linears.push_back(std::move(linear));
   blueprint.entry_names.insert(blueprint.entry_names.end(), {weight, bias});
 }
 
@@ -169,7 +189,11 @@ void permute_rows(LinearArrays& linear, const std::vector<Index>& rows) {
 
 void permute_cols(LinearArrays& linear, const std::vector<Index>& cols) {
   linear.weight = transposed(linear.rows, linear.cols, linear.weight);
-  LinearArrays turned{linear.cols, linear.rows, std::move(linear.weight),
+  LinearArrays turned{linear.cols,
+                      linear.rows,
+                      1,
+                      1,
+                      std::move(linear.weight),
                       std::vector<double>(static_cast<std::size_t>(linear.cols))};
   permute_rows(turned, cols);
   linear.weight = transposed(linear.cols, linear.rows, turned.weight);
@@ -287,6 +311,21 @@ void sort_by_degree(const LayerReader& reader, Index slices, Blueprint& blueprin
   }
 }
 
+/// What `image` says of the conditioner; its widths are channels from here on.
+void read_image_wiring(const LayerReader& reader, const Wiring& wiring, Blueprint& blueprint) {
+  if (wiring.kept.empty()) {
+    reader.fail("array 'mask' keeps nothing: a convolutional conditioner would see no image");
+  }
+  if (has(blueprint, Kind::kLayerNorm)) {
+    reader.fail("layer_norm normalises over all units: a convolutional conditioner has no such");
+  }
+  blueprint.entry_names.emplace_back("image");
+  blueprint.image = read_image(reader);
+  const auto parameters = static_cast<Index>(wiring.outputs.size() / wiring.moved.size());
+  blueprint.image_inputs = half_of(reader, blueprint.image, wiring.kept).rows(1);
+  blueprint.image_outputs = half_of(reader, blueprint.image, wiring.moved).rows(parameters);
+}
+
 }  // namespace
 
 Blueprint read_blueprint(const LayerReader& reader, const Wiring& wiring) {
@@ -295,6 +334,13 @@ Blueprint read_blueprint(const LayerReader& reader, const Wiring& wiring) {
   blueprint.entry_names = {written ? "network" : "activation"};
   blueprint.program = written ? written_program(reader) : plain_program(reader);
   number(reader, blueprint);
+  if (wiring.on_image) {
+    read_image_wiring(reader, wiring, blueprint);
+    read_arrays(reader, static_cast<Index>(blueprint.image_inputs.channel.size()),
+                static_cast<Index>(blueprint.image_outputs.channel.size()), blueprint);
+    read_numbers(reader, blueprint);
+    return blueprint;
+  }
   read_arrays(reader, static_cast<Index>(wiring.inputs.size()),
               static_cast<Index>(wiring.outputs.size()), blueprint);
   read_numbers(reader, blueprint);

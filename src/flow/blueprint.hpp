@@ -7,13 +7,17 @@
 #include <vector>
 
 #include "flotilla/flow/network.hpp"
+#include "flow/image.hpp"
 
 namespace flotilla {
 
-/// x W^T + b: weight [rows x cols] in C order.
+/// x W^T + b: weight [rows x cols] in C order; of a convolution rows and cols are channels, and the
+/// weight is [rows x cols x kernel_rows x kernel_columns].
 struct LinearArrays {
   Index rows = 0;
   Index cols = 0;
+  Index kernel_rows = 1;
+  Index kernel_columns = 1;
   std::vector<double> weight;
   std::vector<double> bias;
 };
@@ -32,6 +36,11 @@ struct Blueprint {
   double alpha = 1.0;    ///< of elu
   double epsilon = 0.0;  ///< of layer_norm
   std::vector<std::string> entry_names;
+
+  /// Of convolutions: the image, and where its values stand among inputs and outputs.
+  Image image;
+  PixelRows image_inputs;
+  PixelRows image_outputs;
 
   /// For a wiring with slices, one entry a linear map: the first row whose degree is d or more, for
   /// d = 0 .. slices + 1; row 0 stands for the inputs, row k + 1 for linear map k.

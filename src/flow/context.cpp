@@ -54,9 +54,12 @@ class LinearMap {
         layer_(&layer),
         k_(k),
         rows_(reader.shape(name("bias")).empty() ? 0 : reader.shape(name("bias"))[0]) {
-    const std::vector<Index>& weight = reader.shape(name("weight"));
-    cols_ = weight.size() == 2 ? weight[1] : 0;
-    reader.array(name("weight"), {rows_, cols_});
+    std::vector<Index> weight = reader.shape(name("weight"));  // a convolution's has four sizes
+    if (weight.size() < 2) weight.resize(2);
+    weight[0] = rows_;
+    cols_ = 1;
+    for (std::size_t i = 1; i < weight.size(); ++i) cols_ *= weight[i];
+    reader.array(name("weight"), weight);
     reader.array(name("bias"), {rows_});
   }
 

@@ -12,11 +12,15 @@ namespace {
 constexpr std::size_t kMap = 0;
 constexpr std::size_t kConditioner = 1;
 
-Wiring wiring(Index kept, Index moved, Index parameters) {
-  std::vector<Index> coordinates(static_cast<std::size_t>(moved));
+Wiring wiring(const LayerReader& reader, const std::vector<Index>& kept,
+              const std::vector<Index>& moved, Index parameters) {
+  std::vector<Index> coordinates(moved.size());
   std::iota(coordinates.begin(), coordinates.end(), Index{0});
-  Wiring result = Wiring::plain(kept, 0);
+  Wiring result = Wiring::plain(static_cast<Index>(kept.size()), 0);
   result.outputs = by_coordinate(coordinates, parameters);
+  result.on_image = reader.has_array("image");
+  result.kept = kept;
+  result.moved = moved;
   return result;
 }
 
@@ -43,8 +47,7 @@ Coupling<T, Map>::Coupling(const LayerReader& reader, Split split)
     : Layer<T>(reader.dim()),
       split_(std::move(split)),
       map_(reader),
-      conditioner_(reader, wiring(static_cast<Index>(split_.a.size()),
-                                  static_cast<Index>(split_.b.size()), map_.parameters())) {
+      conditioner_(reader, wiring(reader, split_.a, split_.b, map_.parameters())) {
   std::vector<std::string> names = conditioner_.entry_names();
   for (const std::string& name : map_.entry_names()) names.push_back(name);
   names.emplace_back("mask");

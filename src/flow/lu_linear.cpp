@@ -19,9 +19,8 @@ double& at(std::vector<double>& matrix, Index dim, Index i, Index j) {
   return matrix[static_cast<std::size_t>(i * dim + j)];
 }
 
-void expect_triangular(const LayerReader& reader, const char* name, std::vector<double>& matrix,
-                       bool lower) {
-  const Index dim = reader.dim();
+void expect_triangular(const LayerReader& reader, const char* name, Index dim,
+                       std::vector<double>& matrix, bool lower) {
   for (Index i = 0; i < dim; ++i) {
     for (Index j = 0; j < dim; ++j) {
       const bool outside = lower ? j > i : j < i;
@@ -53,11 +52,6 @@ std::vector<double> product(Index dim, std::vector<double>& lower, std::vector<d
   return result;
 }
 
-void add(double value, PerChain& per_chain) {
-  double* total = per_chain.row(0);
-  for (Index c = 0; c < per_chain.stride(); ++c) total[c] += value;
-}
-
 }  // namespace
 
 template <typename T>
@@ -69,14 +63,14 @@ struct LuLinear<T>::Solvers {
 };
 
 template <typename T>
-LuLinear<T>::LuLinear(const LayerReader& reader) : Layer<T>(reader.dim()) {
-  reader.expect_only({"lower", "upper", "bias"});
-  const Index dim = reader.dim();
+LuLinear<T>::LuLinear(const LayerReader& reader) : ConstantJacobian<T>(reader) {
+  reader.expect_only({"lower", "upper", "bias", "pixels"});
+  const Index dim = this->channels();
   std::vector<double> lower = reader.array("lower", {dim, dim});
   std::vector<double> upper = reader.array("upper", {dim, dim});
-  const std::vector<double>& bias = reader.array("bias", {dim});
-  expect_triangular(reader, "lower", lower, true);
-  expect_triangular(reader, "upper", upper, false);
+  this->set_shift(reader.array("bias", {dim}));
+  expect_triangular(reader, "lower", dim, lower, true);
+  expect_triangular(reader, "upper", dim, upper, false);
   const std::vector<double> whole = product(dim, lower, upper);
   product_ = PackedMatrix<T>(dim, dim, whole);
   product_transposed_ = PackedMatrix<T>(dim, dim, transposed(dim, dim, whole));
@@ -85,70 +79,51 @@ LuLinear<T>::LuLinear(const LayerReader& reader) : Layer<T>(reader.dim()) {
               TriangularSolver<T>(Triangle::kUpper, dim, upper),
               TriangularSolver<T>(Triangle::kUpper, dim, transposed(dim, dim, lower)),
               TriangularSolver<T>(Triangle::kLower, dim, transposed(dim, dim, upper))});
-  bias_.assign(bias.begin(), bias.end());
+  double log_det = 0.0;
   for (Index i = 0; i < dim; ++i) {
-    log_det_ += elementary::log_of_any(std::abs(at(upper, dim, i, i)));
+    log_det += elementary::log_of_any(std::abs(at(upper, dim, i, i)));
   }
+  this->set_log_det(log_det);
 }
 
 template <typename T>
 LuLinear<T>::~LuLinear() = default;
 
 template <typename T>
-TapeShape LuLinear<T>::tape_shape() const {
-  return {{}, {this->dim(), TriangularSolver<T>::kBlockRows}, {}};
+std::vector<Index> LuLinear<T>::scratch_rows() const {
+  return {this->channels(), TriangularSolver<T>::kBlockRows};
 }
 
 template <typename T>
-void LuLinear<T>::apply(const PackedMatrix<T>& matrix, const Tape<T>& tape, Batch<T>& rows) const {
-  Batch<T>& image = tape.scratch(kImage);
+void LuLinear<T>::multiply_by(const PackedMatrix<T>& matrix, const Tape<T>& tape,
+                              Batch<T>& rows) const {
+  Batch<T> image = this->scratch(tape, kImage, rows.dim());
   multiply(matrix, rows, 0, image, 0, [](Index /*row*/) {});
-  std::copy_n(image.row(0), this->dim() * rows.stride(), rows.row(0));
+  std::copy_n(image.row(0), rows.dim() * rows.stride(), rows.row(0));
 }
 
 template <typename T>
-void LuLinear<T>::forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
-  apply(product_, tape, point);
-  for (Index i = 0; i < this->dim(); ++i) {
-    T* row = point.row(i);
-    const T bias = bias_[static_cast<std::size_t>(i)];
-    for (Index c = 0; c < point.stride(); ++c) row[c] += bias;
-  }
-  add(log_det_, log_det);
+void LuLinear<T>::apply(const Tape<T>& tape, Batch<T>& rows) const {
+  multiply_by(product_, tape, rows);
 }
 
 template <typename T>
-void LuLinear<T>::inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
-  for (Index i = 0; i < this->dim(); ++i) {
-    T* row = point.row(i);
-    const T bias = bias_[static_cast<std::size_t>(i)];
-    for (Index c = 0; c < point.stride(); ++c) row[c] -= bias;
-  }
-  inverse_jvp(tape, point);
-  add(log_det_, log_det);
+void LuLinear<T>::apply_transposed(const Tape<T>& tape, Batch<T>& rows) const {
+  multiply_by(product_transposed_, tape, rows);
 }
 
 template <typename T>
-void LuLinear<T>::jvp(const Tape<T>& tape, Batch<T>& v) const {
-  apply(product_, tape, v);
+void LuLinear<T>::solve(const Tape<T>& tape, Batch<T>& rows) const {
+  Batch<T> block = this->scratch(tape, kBlock, TriangularSolver<T>::kBlockRows);
+  solvers_->lower.solve(rows, block);
+  solvers_->upper.solve(rows, block);
 }
 
 template <typename T>
-void LuLinear<T>::vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& /*log_det_bar*/) const {
-  apply(product_transposed_, tape, w);
-}
-
-template <typename T>
-void LuLinear<T>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const {
-  solvers_->lower.solve(v, tape.scratch(kBlock));
-  solvers_->upper.solve(v, tape.scratch(kBlock));
-}
-
-template <typename T>
-void LuLinear<T>::inverse_vjp(const Tape<T>& tape, Batch<T>& w,
-                              const Batch<T>& /*log_det_bar*/) const {
-  solvers_->upper_transposed.solve(w, tape.scratch(kBlock));
-  solvers_->lower_transposed.solve(w, tape.scratch(kBlock));
+void LuLinear<T>::solve_transposed(const Tape<T>& tape, Batch<T>& rows) const {
+  Batch<T> block = this->scratch(tape, kBlock, TriangularSolver<T>::kBlockRows);
+  solvers_->upper_transposed.solve(rows, block);
+  solvers_->lower_transposed.solve(rows, block);
 }
 
 template class LuLinear<float>;

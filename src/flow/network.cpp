@@ -7,6 +7,7 @@
 #include "core/elementary.hpp"
 #include "flow/activation.hpp"
 #include "flow/blueprint.hpp"
+#include "flow/convolution.hpp"
 #include "flow/product.hpp"
 
 namespace flotilla {
@@ -81,7 +82,7 @@ void add_rows(const Batch<T>& from, Rows rows, Batch<T>& to) {
 }  // namespace
 
 Wiring Wiring::plain(Index inputs, Index outputs) {
-  return {counting(inputs), counting(outputs), 0};
+  return {counting(inputs), counting(outputs)};
 }
 
 template <typename T>
@@ -92,26 +93,111 @@ Network<T>::Network(const LayerReader& reader, const Wiring& wiring)
   lay_out();
 }
 
+/// Values [channel] for every unit of a convolution, in the order of the rows.
+template <typename T>
+std::vector<T> spread(const std::vector<double>& values, const PixelRows& rows) {
+  std::vector<T> result;
+  for (std::size_t c = 0; c < values.size(); ++c) {
+    for (const Index pixel : rows.pixel) {
+      if (pixel == PixelRows::kAbsent) continue;
+      const auto row = static_cast<std::size_t>(rows.channel[c] + pixel);
+      if (result.size() <= row) result.resize(row + 1);
+      result[row] = static_cast<T>(values[c]);
+    }
+  }
+  return result;
+}
+
+/// The kernel that takes cotangents back: outputs and inputs exchanged, turned by half a circle.
+std::vector<double> turned(const LinearArrays& linear) {
+  const Index positions = linear.kernel_rows * linear.kernel_columns;
+  std::vector<double> result(linear.weight.size());
+  for (Index o = 0; o < linear.rows; ++o) {
+    for (Index i = 0; i < linear.cols; ++i) {
+      for (Index p = 0; p < positions; ++p) {
+        result[static_cast<std::size_t>((i * linear.rows + o) * positions + positions - 1 - p)] =
+            linear.weight[static_cast<std::size_t>((o * linear.cols + i) * positions + p)];
+      }
+    }
+  }
+  return result;
+}
+
+/// Where the values of linear map k's outputs stand; of k = -1, the inputs.
+PixelRows rows_of_map(const Blueprint& blueprint, Index k) {
+  if (k < 0) return blueprint.image_inputs;
+  if (k + 1 == static_cast<Index>(blueprint.linears.size())) return blueprint.image_outputs;
+  return PixelRows::whole(blueprint.linears[static_cast<std::size_t>(k)].rows,
+                          blueprint.image.pixels());
+}
+
+template <typename T>
+typename Network<T>::Linear Network<T>::pack_convolution(const Blueprint& blueprint,
+                                                         std::size_t k) const {
+  const LinearArrays& linear = blueprint.linears[k];
+  const PixelRows in = rows_of_map(blueprint, static_cast<Index>(k) - 1);
+  const PixelRows out = rows_of_map(blueprint, static_cast<Index>(k));
+  const typename PackedConvolution<T>::Shape shape{linear.rows,          linear.cols,
+                                                   linear.kernel_rows,   linear.kernel_columns,
+                                                   blueprint.image.rows, blueprint.image.columns};
+  typename PackedConvolution<T>::Shape back = shape;
+  std::swap(back.outputs, back.inputs);
+  Linear result;
+  result.whole.convolution = PackedConvolution<T>(shape, linear.weight, in, out);
+  result.whole_transposed.convolution = PackedConvolution<T>(back, turned(linear), out, in);
+  result.bias = spread<T>(linear.bias, out);
+  result.multiply_adds = result.whole.convolution.multiply_adds();
+  return result;
+}
+
 template <typename T>
 void Network<T>::pack(const Blueprint& blueprint) {
+  on_image_ = blueprint.image.channels > 0;
   program_ = blueprint.program;
   entry_names_ = blueprint.entry_names;
   slope_ = static_cast<T>(blueprint.slope);
   alpha_ = static_cast<T>(blueprint.alpha);
   epsilon_ = static_cast<T>(blueprint.epsilon);
-  for (const LinearArrays& linear : blueprint.linears) {
+  for (std::size_t k = 0; k < blueprint.linears.size(); ++k) {
+    if (on_image_) {
+      linears_.push_back(pack_convolution(blueprint, k));
+      continue;
+    }
+    const LinearArrays& linear = blueprint.linears[k];
     linears_.push_back({{PackedMatrix<T>(linear.rows, linear.cols, linear.weight)},
                         {PackedMatrix<T>(linear.cols, linear.rows,
                                          transposed(linear.rows, linear.cols, linear.weight))},
                         {},
                         {},
-                        std::vector<T>(linear.bias.begin(), linear.bias.end())});
-    if (!blueprint.first_of_degree.empty()) pack_slices(blueprint, linears_.size() - 1);
+                        std::vector<T>(linear.bias.begin(), linear.bias.end()),
+                        linear.rows * linear.cols});
+    if (!blueprint.first_of_degree.empty()) pack_slices(blueprint, k);
   }
-  for (const NormArrays& norm : blueprint.norms) {
-    norms_.push_back({std::vector<T>(norm.scale.begin(), norm.scale.end()),
-                      std::vector<T>(norm.shift.begin(), norm.shift.end())});
+  Index k = -1;
+  for (const Operation& operation : program_) {
+    if (operation.kind == Kind::kLinear) k = static_cast<Index>(operation.array);
+    if (operation.kind != Kind::kAffine && operation.kind != Kind::kLayerNorm) continue;
+    const NormArrays& norm = blueprint.norms[operation.array];
+    const PixelRows rows = on_image_ ? rows_of_map(blueprint, k)
+                                     : PixelRows::whole(static_cast<Index>(norm.scale.size()), 1);
+    norms_.push_back({spread<T>(norm.scale, rows), spread<T>(norm.shift, rows)});
   }
+}
+
+/// Rows of out <- the part's rows of the product with in, then finish(row) for each of them.
+template <typename T>
+template <typename Finish>
+void Network<T>::product(const Part& part, const Batch<T>& in, Batch<T>& out, Finish finish) const {
+  if (on_image_) {
+    convolve(part.convolution, in, out, finish);
+  } else {
+    multiply(part.matrix, in, part.first_col, out, part.first_row, finish);
+  }
+}
+
+template <typename T>
+Index Network<T>::units(const Part& part) const {
+  return on_image_ ? part.convolution.outputs() * part.convolution.pixels() : part.matrix.rows();
 }
 
 template <typename T>
@@ -146,7 +232,7 @@ void Network<T>::lay_out() {
     operation.slot = recorded_.size();
     switch (operation.kind) {
       case Kind::kLinear:
-        width = linears_[operation.array].whole.matrix.rows();
+        width = units(linears_[operation.array].whole);
         if (!is_last(operation)) scratch_.push_back(width);
         break;
       case Kind::kActivation:
@@ -170,9 +256,7 @@ void Network<T>::lay_out() {
 template <typename T>
 Index Network<T>::multiply_adds() const {
   Index count = 0;
-  for (const Linear& linear : linears_) {
-    count += linear.whole.matrix.rows() * linear.whole.matrix.cols();
-  }
+  for (const Linear& linear : linears_) count += linear.multiply_adds;
   return count;
 }
 
@@ -257,7 +341,7 @@ void Network<T>::run_linear(const Part& part, const Operation& operation,
   const Index count = source.stride();
   Batch<T>* derivative =
       activation == nullptr ? nullptr : &tape.recorded(first_slot + activation->slot);
-  multiply(part.matrix, source, part.first_col, result, part.first_row, [&](Index row) {
+  product(part, source, result, [&](Index row) {
     T* value = result.row(row);
     const T bias = biases[static_cast<std::size_t>(row)];
     for (Index c = 0; c < count; ++c) value[c] += bias;
@@ -284,7 +368,7 @@ void Network<T>::run_forward(Index slice, const Batch<T>& in, Batch<T>& out, Tap
         const bool fused = i + 1 < program_.size() && program_[i + 1].kind == Kind::kActivation;
         current = is_last(operation) ? &out : &tape.scratch(operation.array);
         const Part& part = part_of(operation, slice);
-        rows = {part.first_row, part.first_row + part.matrix.rows()};
+        rows = {part.first_row, part.first_row + units(part)};
         run_linear(part, operation, fused ? &program_[i + 1] : nullptr, *source, *current, tape,
                    first_slot);
         if (fused) ++i;
@@ -327,9 +411,9 @@ void Network<T>::run_tangent(Index slice, const Tape<T>& tape, std::size_t first
       case Kind::kLinear: {
         const Part& part = part_of(operation, slice);
         current = is_last(operation) ? &out : &tape.scratch(operation.array);
-        rows = {part.first_row, part.first_row + part.matrix.rows()};
+        rows = {part.first_row, part.first_row + units(part)};
         const bool fused = i + 1 < program_.size() && program_[i + 1].kind == Kind::kActivation;
-        multiply(part.matrix, *source, part.first_col, *current, part.first_row, [&](Index row) {
+        product(part, *source, *current, [&](Index row) {
           if (!fused) return;
           multiply_rows(tape.recorded(first_slot + program_[i + 1].slot), {row, row + 1}, *current);
         });
@@ -373,9 +457,9 @@ void Network<T>::run_reverse(Index slice, const Tape<T>& tape, std::size_t first
                                : linear.slices_transposed[static_cast<std::size_t>(slice)];
         const Batch<T>& source = *current;
         current = operation.array == 0 ? &in_bar : &tape.scratch(operation.array - 1);
-        rows = {part.first_row, part.first_row + part.matrix.rows()};
+        rows = {part.first_row, part.first_row + units(part)};
         const bool fused = i > 0 && program_[i - 1].kind == Kind::kActivation;
-        multiply(part.matrix, source, part.first_col, *current, part.first_row, [&](Index row) {
+        product(part, source, *current, [&](Index row) {
           if (!fused) return;
           multiply_rows(tape.recorded(first_slot + program_[i - 1].slot), {row, row + 1}, *current);
         });

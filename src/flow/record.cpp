@@ -84,6 +84,15 @@ const std::vector<double>& LayerReader::array(const std::string& name,
   return values;
 }
 
+Index LayerReader::count_or(const std::string& name, Index fallback) const {
+  const double value = number_or(name, static_cast<double>(fallback));
+  if (value < 1.0 || value != std::floor(value) || value > static_cast<double>(dim_)) {
+    fail(fmt::format("number '{}' should be a whole number from 1 to {} but is {}", name, dim_,
+                     value));
+  }
+  return static_cast<Index>(value);
+}
+
 std::vector<Index> LayerReader::whole_numbers(const std::string& name, Index count) const {
   const std::vector<double>& values = array(name, {count});
   std::vector<Index> whole;
@@ -99,7 +108,7 @@ std::vector<Index> LayerReader::whole_numbers(const std::string& name, Index cou
 
 void LayerReader::expect_only(const std::vector<std::string>& names) const {
   const auto check = [&](const std::string& name) {
-    if (name == "direction") return;
+    if (name == "direction" || name == "coordinates") return;
     if (std::find(names.begin(), names.end(), name) == names.end()) {
       fail(fmt::format("'{}' is not an entry of this type (it has: {})", name,
                        fmt::join(names, ", ")));

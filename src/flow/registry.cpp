@@ -8,9 +8,11 @@
 #include "flotilla/flow/coupling.hpp"
 #include "flotilla/flow/diagonal_affine.hpp"
 #include "flotilla/flow/elementwise.hpp"
+#include "flotilla/flow/first.hpp"
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/flow/householder.hpp"
 #include "flotilla/flow/inverted.hpp"
+#include "flotilla/flow/linear.hpp"
 #include "flotilla/flow/lu_linear.hpp"
 #include "flotilla/flow/permutation.hpp"
 #include "flotilla/flow/planar.hpp"
@@ -42,14 +44,16 @@ constexpr std::array kRegistry = {
     entry<T, AffineCoupling>(),
     entry<T, DiagonalAffine>(),
     entry<T, Householder>(),
-    entry<T, LuLinear>(),
+    entry<T, Linear>(),
     entry<T, Logit>(),
+    entry<T, LuLinear>(),
     entry<T, Permutation>(),
     entry<T, Planar>(),
     entry<T, Radial>(),
     entry<T, Sigmoid>(),
     entry<T, SplineAutoregressive>(),
     entry<T, SplineCoupling>(),
+    entry<T, Squeeze>(),
     entry<T, Sylvester>(),
 };
 
@@ -57,13 +61,16 @@ constexpr std::array kRegistry = {
 
 template <typename T>
 std::unique_ptr<Layer<T>> make_layer(const LayerRecord& record, std::size_t position, Index dim) {
-  const LayerReader reader(record, fmt::format("layer {} ({})", position, record.type), dim);
+  const std::string label = fmt::format("layer {} ({})", position, record.type);
+  const Index coordinates = LayerReader(record, label, dim).count_or("coordinates", dim);
+  const LayerReader reader(record, label, coordinates);
   for (const Entry<T>& entry : kRegistry<T>) {
     if (entry.type != record.type) continue;
     const bool inverted = reader.choice("direction", {"forward", "inverse"}) == 1;
     std::unique_ptr<Layer<T>> layer = entry.make(reader);
-    if (!inverted) return layer;
-    return std::make_unique<Inverted<T>>(std::move(layer));
+    if (inverted) layer = std::make_unique<Inverted<T>>(std::move(layer));
+    if (coordinates < dim) layer = std::make_unique<First<T>>(dim, std::move(layer));
+    return layer;
   }
   reader.fail(fmt::format("layer type '{}' is unknown (this version has: {})", record.type,
                           fmt::join(layer_types(), ", ")));

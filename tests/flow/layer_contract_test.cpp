@@ -101,6 +101,7 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
     const test::Program wide{"linear tanh linear silu linear", {2 * dim, dim + 3}, 0.3};
     const std::string name = "_of_" + std::to_string(dim);
     all.push_back({"lu_linear" + name, flow_of(dim, {test::random_lu_linear(dim, 41)})});
+    all.push_back({"linear" + name, flow_of(dim, {test::random_linear(dim, 54)})});
     all.push_back({"permutation" + name, flow_of(dim, {test::random_permutation(dim, 47)})});
     all.push_back(
         {"diagonal_affine" + name, flow_of(dim, {test::random_diagonal_affine(dim, 48)})});
@@ -166,6 +167,89 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
   }
 }
 
+/// Ones in the first `kept` of `channels` channels.
+std::vector<int> channel_mask(Index channels, Index kept, Index pixels) {
+  std::vector<int> mask(static_cast<std::size_t>(channels * pixels), 0);
+  std::fill_n(mask.begin(), kept * pixels, 1);
+  return mask;
+}
+
+/// Ones where row + column is even, in every channel.
+std::vector<int> checkerboard_mask(Index channels, Index rows, Index columns) {
+  std::vector<int> mask;
+  for (Index i = 0; i < channels * rows * columns; ++i) {
+    mask.push_back((i / columns % rows + i % columns) % 2 == 0 ? 1 : 0);
+  }
+  return mask;
+}
+
+void add_images(std::vector<LayerCase>& all) {
+  using test::flow_of;
+  const test::Program glow{"linear silu linear silu linear", {9, 8}, 0.4};
+  const std::vector<std::pair<Index, Index>> kernels = {{3, 3}, {1, 1}, {3, 3}};
+  const test::Program residual{"linear ( silu linear affine tanh linear ) linear", {5, 5, 5}, 0.4};
+  const std::vector<std::pair<Index, Index>> odd_kernels = {{3, 5}, {1, 3}, {3, 1}, {1, 1}};
+  const LayerRecord affine{"affine_coupling", {}, {}, {}};
+  const auto add = [&](const char* name, const LayerRecord& layer, bool kinked = false) {
+    const Index dim = layer.arrays.at("mask").shape[0];
+    all.push_back({name, flow_of(dim, {layer}), false, kinked});
+  };
+  add("convolutional_by_channel",
+      test::random_convolutional_coupling_of(affine, {4, 3, 3}, channel_mask(4, 2, 9), glow,
+                                             kernels, 2, 61));
+  add("convolutional_uneven_channels",
+      test::random_convolutional_coupling_of(affine, {3, 2, 4}, channel_mask(3, 1, 8), glow,
+                                             kernels, 2, 62));
+  add("convolutional_checkerboard",
+      test::random_convolutional_coupling_of(affine, {1, 4, 5}, checkerboard_mask(1, 4, 5), glow,
+                                             kernels, 2, 63));
+  add("convolutional_checkerboard_of_channels",
+      test::random_convolutional_coupling_of(affine, {3, 3, 2}, checkerboard_mask(3, 3, 2), glow,
+                                             kernels, 2, 64));
+  add("convolutional_residual",
+      test::random_convolutional_coupling_of({"additive_coupling", {}, {}, {}}, {2, 3, 4},
+                                             channel_mask(2, 1, 12), residual, odd_kernels, 1, 65));
+  add("convolutional_spline",
+      test::random_convolutional_coupling_of(
+          test::spline_map("spline_coupling", 3, "linear", "softmax"), {2, 2, 3},
+          channel_mask(2, 1, 6), glow, kernels, 8, 66),
+      true);
+  add("convolutional_inverse",
+      test::inverted(test::random_convolutional_coupling_of(
+          affine, {2, 3, 3}, channel_mask(2, 1, 9), glow, kernels, 2, 67)));
+  add("convolutional_kernel_larger_than_image",
+      test::random_convolutional_coupling_of(affine, {2, 2, 1}, channel_mask(2, 1, 2),
+                                             {"linear", {}, 0.4}, {{5, 3}}, 2, 68));
+  const std::vector<std::pair<std::string, LayerRecord>> linear = {
+      {"lu_linear", test::random_lu_linear(3, 71)},
+      {"linear", test::random_linear(3, 72)},
+      {"householder", test::random_householder(3, 2, 73)},
+      {"permutation", test::random_permutation(3, 74)},
+      {"diagonal_affine", test::random_diagonal_affine(3, 75)},
+  };
+  for (const auto& [name, layer] : linear) {
+    all.push_back({name + "_per_pixel", flow_of(15, {test::per_pixel(layer, 5)})});
+    all.push_back({name + "_on_first", flow_of(8, {test::on_first(layer, 3)})});
+  }
+  all.push_back({"coupling_on_first",
+                 flow_of(7, {test::on_first(test::random_coupling({1, 0, 1, 0}, {{6}}, 76), 4)})});
+  all.push_back({"squeeze_of_4", flow_of(4, {test::squeeze_layer({1, 2, 2})})});
+  all.push_back({"squeeze_of_64", flow_of(64, {test::squeeze_layer({1, 8, 8})})});
+  all.push_back({"squeeze_of_channels", flow_of(24, {test::squeeze_layer({3, 4, 2})})});
+  // Two levels: the first half of the channels is split off, squeezed and moved on its own.
+  all.push_back({"multi_scale",
+                 flow_of(16, {test::on_first(test::random_convolutional_coupling_of(
+                                                 affine, {8, 1, 1}, channel_mask(8, 4, 1), glow,
+                                                 kernels, 2, 77),
+                                             8),
+                              test::on_first(test::random_linear(8, 78), 8),
+                              test::on_first(test::inverted(test::squeeze_layer({2, 2, 2})), 8),
+                              test::random_convolutional_coupling_of(
+                                  affine, {4, 2, 2}, channel_mask(4, 2, 4), glow, kernels, 2, 79),
+                              test::per_pixel(test::random_lu_linear(4, 80), 4),
+                              test::inverted(test::squeeze_layer({1, 4, 4}))})});
+}
+
 std::vector<LayerCase> layer_cases() {
   using test::flow_of;
   using test::random_coupling;
@@ -187,6 +271,7 @@ std::vector<LayerCase> layer_cases() {
       {"coupling_wide", flow_of(13, {random_coupling({1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},
                                                      {{64, 19, 33}, "silu"}, 8)})});
   add_maps_and_programs(all);
+  add_images(all);
   all.push_back({"diagonal_affine", flow_of(4, {test::random_diagonal_affine(4, 9)})});
   all.push_back({"diagonal_affine_of_one", flow_of(1, {test::random_diagonal_affine(1, 10)})});
   all.push_back({"permutation", flow_of(7, {test::random_permutation(7, 11)})});
@@ -711,9 +796,11 @@ TEST_P(LayerContract, ProductsLeaveTheTapeAsItIs) {
   });
 }
 
-/// Whether a case has a layer of this type alone, in every dimension that the suite is about.
+/// Whether a case has a layer of this type alone, in every dimension that the suite is about; a
+/// squeeze in those that are images it can halve.
 bool is_alone_in_every_dimension(std::string_view type, const std::vector<LayerCase>& cases) {
-  const std::vector<Index> dims = {1, 2, 3, 7, 64};
+  std::vector<Index> dims = {1, 2, 3, 7, 64};
+  if (type == "squeeze") dims = {4, 24, 64};
   return std::all_of(dims.begin(), dims.end(), [&](Index dim) {
     return std::any_of(cases.begin(), cases.end(), [&](const LayerCase& tested) {
       return tested.record.dim == dim && tested.record.layers.size() == 1 &&

@@ -67,3 +67,29 @@ flotilla_add_torch_flow(
   --context
   3
   --extras)
+flotilla_add_torch_flow(
+  glow
+  --kind
+  glow
+  --dim
+  64
+  --layers
+  2
+  --widths
+  10,9
+  --activation
+  silu)
+flotilla_add_torch_flow(
+  conditional_glow
+  --kind
+  glow
+  --dim
+  36
+  --layers
+  1
+  --widths
+  7,8
+  --activation
+  relu
+  --context
+  2)

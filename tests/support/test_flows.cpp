@@ -1,6 +1,8 @@
 #include "support/test_flows.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <numeric>
 #include <sstream>
 #include <utility>
@@ -131,6 +133,68 @@ LayerRecord spline_map(const std::string& type, Index bins, const std::string& t
           {{"tails", tails}, {"parameterization", parameterization}},
           {{"bins", static_cast<double>(bins)}, {"bound", 2.0}},
           {}};
+}
+
+LayerRecord random_linear(Index dim, std::uint64_t seed) {
+  NumberStream numbers(seed);
+  const double sign = numbers.symmetric(1.0) < 0.0 ? -1.0 : 1.0;
+  LayerRecord layer{"linear", {}, {}, {}};
+  Tensor weight = random_tensor(numbers, {dim, dim}, 0.5 / static_cast<double>(dim));
+  for (Index i = 0; i < dim; ++i) {
+    weight.values[static_cast<std::size_t>(i * dim + i)] = i % 2 == 0 ? sign : -1.5 * sign;
+  }
+  layer.arrays["weight"] = weight;
+  layer.arrays["bias"] = random_tensor(numbers, {dim}, 1.0);
+  return layer;
+}
+
+LayerRecord squeeze_layer(const std::vector<Index>& image) {
+  return {"squeeze", {}, {}, {{"image", {{3}, {image.begin(), image.end()}}}}};
+}
+
+namespace {
+
+/// How many channels of an image a half of a mask has, the zeros or the ones.
+Index channels_of(const std::vector<Index>& image, const std::vector<int>& mask, int half) {
+  const auto pixels = static_cast<std::size_t>(image[1] * image[2]);
+  Index count = 0;
+  for (std::size_t c = 0; c < static_cast<std::size_t>(image[0]); ++c) {
+    const auto begin = mask.begin() + static_cast<std::ptrdiff_t>(c * pixels);
+    count += std::count(begin, begin + static_cast<std::ptrdiff_t>(pixels), half) > 0 ? 1 : 0;
+  }
+  return count;
+}
+
+}  // namespace
+
+LayerRecord random_convolutional_coupling_of(LayerRecord map, const std::vector<Index>& image,
+                                             const std::vector<int>& mask, const Program& program,
+                                             const std::vector<std::pair<Index, Index>>& kernels,
+                                             Index parameters, std::uint64_t seed) {
+  const auto dim = static_cast<Index>(mask.size());
+  map.arrays["mask"] = {{dim}, std::vector<double>(mask.begin(), mask.end())};
+  map.arrays["image"] = {{3}, {image.begin(), image.end()}};
+  add_program(map, program, channels_of(image, mask, 1), parameters * channels_of(image, mask, 0),
+              seed);
+  NumberStream numbers(seed + 1);
+  for (std::size_t k = 0; k < kernels.size(); ++k) {
+    Tensor& weight = map.arrays.at("weight_" + std::to_string(k));
+    const auto [rows, columns] = kernels[k];
+    const double spread = *std::max_element(weight.values.begin(), weight.values.end());
+    weight = random_tensor(numbers, {weight.shape[0], weight.shape[1], rows, columns},
+                           spread / std::sqrt(static_cast<double>(rows * columns)));
+  }
+  return map;
+}
+
+LayerRecord per_pixel(LayerRecord layer, Index pixels) {
+  layer.numbers["pixels"] = static_cast<double>(pixels);
+  return layer;
+}
+
+LayerRecord on_first(LayerRecord layer, Index coordinates) {
+  layer.numbers["coordinates"] = static_cast<double>(coordinates);
+  return layer;
 }
 
 LayerRecord inverted(LayerRecord layer) {
@@ -319,6 +383,16 @@ FlowRecord rich_flow(Index dim, std::uint64_t seed) {
           spline_map("spline_autoregressive", 3, "linear", "softclip"), dim, masked, 8, base + 5)),
   };
   flow.layers.insert(flow.layers.end(), more.begin(), more.end());
+  flow.layers.push_back(random_linear(dim, base + 11));
+  if (dim < 4) return flow;
+  const std::vector<Index> image = {1, 2, 2};
+  flow.layers.push_back(
+      on_first(random_convolutional_coupling_of({"affine_coupling", {}, {}, {}}, image,
+                                                {1, 0, 0, 1}, {"linear silu linear", {3}, 0.2},
+                                                {{3, 3}, {1, 3}}, 2, base + 12),
+               4));
+  flow.layers.push_back(on_first(squeeze_layer(image), 4));
+  flow.layers.push_back(on_first(per_pixel(random_lu_linear(2, base + 13), 2), 4));
   return flow;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flotilla/flow/record.hpp"
@@ -67,6 +68,23 @@ LayerRecord random_planar(Index dim, const std::string& activation, double overl
 LayerRecord random_radial(Index dim, double strength, std::uint64_t seed);
 /// A Sylvester flow whose determinants have factors 1 + overlap tanh'. @pre 1 <= units <= dim
 LayerRecord random_sylvester(Index dim, Index units, double overlap, std::uint64_t seed);
+/// A matrix near a multiple of the identity, of either sign.
+LayerRecord random_linear(Index dim, std::uint64_t seed);
+/// @param image  channels, rows, columns
+LayerRecord squeeze_layer(const std::vector<Index>& image);
+/// A coupling of any map on an image, its conditioner convolutional; a program's widths are
+/// channels.
+///
+/// @param image    channels, rows, columns
+/// @param mask     keeps whole channels, or the same pixels of every channel
+/// @param kernels  rows and columns of each linear map's kernel
+LayerRecord random_convolutional_coupling_of(LayerRecord map, const std::vector<Index>& image,
+                                             const std::vector<int>& mask, const Program& program,
+                                             const std::vector<std::pair<Index, Index>>& kernels,
+                                             Index parameters, std::uint64_t seed);
+/// The same layer at each of so many pixels; on the first so many coordinates.
+LayerRecord per_pixel(LayerRecord layer, Index pixels);
+LayerRecord on_first(LayerRecord layer, Index coordinates);
 LayerRecord sigmoid_layer();
 LayerRecord logit_layer();
 
@@ -89,7 +107,7 @@ FlowRecord random_real_nvp(Index dim, Index layers, const ConditionerShape& shap
 FlowRecord smooth_flow(Index dim, std::uint64_t seed);
 
 /// Every layer type at least once: smooth_flow and more, splines among it, which are only piecewise
-/// smooth. @pre dim >= 2
+/// smooth; those that only an image has where there are four coordinates. @pre dim >= 2
 FlowRecord rich_flow(Index dim, std::uint64_t seed);
 
 /// An array of a record that is expected to be there, for tests that damage it.

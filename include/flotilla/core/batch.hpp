@@ -20,7 +20,8 @@ inline constexpr Index kColumnBlock = 32;
 ///
 /// Rows are padded with further columns up to `stride()`. Arithmetic runs over the padding too,
 /// which keeps it free of special cases; what it leaves there belongs to no chain.
-/// Copies are deep, moves are cheap, and nothing but construction and copying allocates.
+/// Copies are deep, moves are cheap, and nothing but construction and copying allocates. The views
+/// that top() and folded() make share memory with the batch, which has to outlive them.
 template <typename T>
 class Batch {
  public:
@@ -86,14 +87,34 @@ class Batch {
     return {data_.get(), dim_, chains_, Stride(stride_)};
   }
 
+  /// The first `dim` rows; a view.
+  Batch top(Index dim) {
+    assert(dim >= 0 && dim <= dim_);
+    return Batch(data_.get(), dim, chains_, stride_);
+  }
+
+  /// The same values as a batch of `dim` rows, each of dim() / dim of ours one after another, with
+  /// their padding: an image [channel x pixel x chain] as [channel x (pixel x chain)]; a view.
+  /// @pre dim divides dim()
+  Batch folded(Index dim) {
+    assert(dim > 0 && dim_ % dim == 0);
+    return Batch(data_.get(), dim, dim_ / dim * stride_, dim_ / dim * stride_);
+  }
+
   void fill(T value) { std::fill_n(data_.get(), dim_ * stride_, value); }
 
  private:
   static constexpr std::align_val_t kAlignment{64};
 
   struct Release {
-    void operator()(T* data) const { ::operator delete[](data, kAlignment); }
+    bool owned = true;
+    void operator()(T* data) const {
+      if (owned) ::operator delete[](data, kAlignment);
+    }
   };
+
+  Batch(T* data, Index dim, Index chains, Index stride)
+      : dim_(dim), chains_(chains), stride_(stride), data_(data, Release{false}) {}
 
   static std::unique_ptr<T[], Release> allocate(Index count) {
     auto* data =

@@ -2,14 +2,14 @@
 
 #include <vector>
 
-#include "flotilla/flow/layer.hpp"
-#include "flotilla/flow/record.hpp"
+#include "flotilla/flow/constant_jacobian.hpp"
 
 namespace flotilla {
 
-/// Coordinate-wise x = scale * z + shift: standardisation, and ActNorm (Kingma, Dhariwal 2018).
+/// x = scale * z + shift for each coordinate, or for each channel of an image: standardisation,
+/// and ActNorm (Kingma, Dhariwal 2018).
 template <typename T>
-class DiagonalAffine final : public Layer<T> {
+class DiagonalAffine final : public ConstantJacobian<T> {
  public:
   static constexpr std::string_view kType = "diagonal_affine";
 
@@ -17,23 +17,20 @@ class DiagonalAffine final : public Layer<T> {
   explicit DiagonalAffine(const LayerReader& reader);
 
   std::string_view type() const override { return kType; }
-  TapeShape tape_shape() const override { return {}; }
-  Index multiply_adds() const override { return 0; }
-
-  void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
-  void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
-  void jvp(const Tape<T>& tape, Batch<T>& v) const override;
-  void vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
-  void inverse_jvp(const Tape<T>& tape, Batch<T>& v) const override;
-  void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
 
  private:
+  std::vector<Index> scratch_rows() const override { return {}; }
+  Index channel_multiply_adds() const override { return 0; }
+
+  void apply(const Tape<T>& tape, Batch<T>& rows) const override;
+  void solve(const Tape<T>& tape, Batch<T>& rows) const override;
+  void apply_transposed(const Tape<T>& tape, Batch<T>& rows) const override;
+  void solve_transposed(const Tape<T>& tape, Batch<T>& rows) const override;
+
   void multiply(Batch<T>& rows) const;
   void divide(Batch<T>& rows) const;
 
   std::vector<T> scale_;
-  std::vector<T> shift_;
-  double log_det_ = 0.0;
 };
 
 }  // namespace flotilla

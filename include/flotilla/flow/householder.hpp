@@ -2,8 +2,7 @@
 
 #include <vector>
 
-#include "flotilla/flow/layer.hpp"
-#include "flotilla/flow/record.hpp"
+#include "flotilla/flow/constant_jacobian.hpp"
 
 namespace flotilla {
 
@@ -11,7 +10,7 @@ namespace flotilla {
 /// |v_k|^2. Its log det is zero, its inverse the same reflections in the other order.
 /// Source: Tomczak & Welling 2016, arXiv:1611.09630.
 template <typename T>
-class Householder final : public Layer<T> {
+class Householder final : public ConstantJacobian<T> {
  public:
   static constexpr std::string_view kType = "householder";
 
@@ -19,20 +18,17 @@ class Householder final : public Layer<T> {
   explicit Householder(const LayerReader& reader);
 
   std::string_view type() const override { return kType; }
-  TapeShape tape_shape() const override { return {{}, {1}, {}}; }
-  Index multiply_adds() const override { return 2 * count_ * this->dim(); }
-
-  void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
-  void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
-  void jvp(const Tape<T>& tape, Batch<T>& v) const override;
-  void vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
-  void inverse_jvp(const Tape<T>& tape, Batch<T>& v) const override;
-  void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
 
  private:
+  std::vector<Index> scratch_rows() const override { return {1}; }
+  Index channel_multiply_adds() const override { return 2 * count_ * this->channels(); }
+
+  void apply(const Tape<T>& tape, Batch<T>& rows) const override;
+  void solve(const Tape<T>& tape, Batch<T>& rows) const override;
+  void apply_transposed(const Tape<T>& tape, Batch<T>& rows) const override;
+  void solve_transposed(const Tape<T>& tape, Batch<T>& rows) const override;
+
   void reflect(Index k, const Tape<T>& tape, Batch<T>& rows) const;
-  void rotate(const Tape<T>& tape, Batch<T>& rows) const;
-  void rotate_back(const Tape<T>& tape, Batch<T>& rows) const;
 
   Index count_ = 0;
   std::vector<T> vectors_;  ///< of length sqrt(2): H = I - v v^T

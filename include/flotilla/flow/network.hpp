@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "flotilla/flow/packed_convolution.hpp"
 #include "flotilla/flow/packed_matrix.hpp"
 #include "flotilla/flow/record.hpp"
 #include "flotilla/flow/tape.hpp"
@@ -36,12 +37,18 @@ struct Wiring {
   /// For an autoregressive network, how many coordinates there are, in their order: the
   /// outputs of coordinate i, outputs.size() / slices of them, see inputs 0 .. i - 1 alone.
   Index slices = 0;
+  /// For convolutions, which read `image` from the file: the coordinates that the inputs are, and
+  /// those whose outputs, outputs.size() / moved.size() each and together, they make; ascending.
+  bool on_image = false;
+  std::vector<Index> kept = {};
+  std::vector<Index> moved = {};
 
   /// As the file has it.
   static Wiring plain(Index inputs, Index outputs);
 };
 
 /// A conditioner on batches: linear maps, activations, normalisations and residual connections.
+/// On images the linear maps are convolutions, and a unit is a channel at a pixel.
 ///
 /// Its tape holds each activation's derivative, so that the tangent and the reverse pass are matrix
 /// products and little else. An autoregressive network can also be run slice by slice: then
@@ -94,18 +101,21 @@ class Network {
                      Batch<T>& in_bar) const;
 
  private:
-  /// Rows of a product that are computed together, from the columns on that they depend on.
+  /// Rows of a product that are computed together, from the columns on that they depend on; of a
+  /// convolution all of them.
   struct Part {
     PackedMatrix<T> matrix;
     Index first_row = 0;
     Index first_col = 0;
+    PackedConvolution<T> convolution = {};
   };
   struct Linear {
     Part whole;
     Part whole_transposed;
     std::vector<Part> slices;             ///< [d]: rows of degree d
     std::vector<Part> slices_transposed;  ///< [d]: inputs of degree d
-    std::vector<T> bias;
+    std::vector<T> bias;                  ///< [units]
+    Index multiply_adds = 0;
   };
   struct Norm {
     std::vector<T> scale;
@@ -113,7 +123,12 @@ class Network {
   };
   static constexpr Index kWhole = -1;
 
+  template <typename Finish>
+  void product(const Part& part, const Batch<T>& in, Batch<T>& out, Finish finish) const;
+  Index units(const Part& part) const;
+
   void pack(const Blueprint& blueprint);
+  Linear pack_convolution(const Blueprint& blueprint, std::size_t k) const;
   void pack_slices(const Blueprint& blueprint, std::size_t k);
   void lay_out();
   bool is_last(const Operation& operation) const { return operation.array + 1 == linears_.size(); }
@@ -135,6 +150,7 @@ class Network {
 
   Index inputs_;
   Index outputs_;
+  bool on_image_ = false;
   std::vector<Operation> program_;
   std::vector<Linear> linears_;
   std::vector<Norm> norms_;

@@ -78,6 +78,8 @@ class LayerReader {
   double number_or(const std::string& name, double fallback) const;
   /// A number that must exist.
   double number(const std::string& name) const;
+  /// A whole number from 1 to dim().
+  Index count_or(const std::string& name, Index fallback) const;
   bool has_array(const std::string& name) const;
   /// The shape of an array that must exist.
   const std::vector<Index>& shape(const std::string& name) const;
@@ -86,8 +88,8 @@ class LayerReader {
   /// An array of distinct indices in [0, dim), or of zeros and ones: whole numbers all the same.
   std::vector<Index> whole_numbers(const std::string& name, Index count) const;
 
-  /// Throws InputError when the record holds an entry that is neither among these nor `direction`,
-  /// which every layer may have.
+  /// Throws InputError when the record holds an entry that is neither among these nor one that
+  /// every layer may have: `direction`, `coordinates`.
   void expect_only(const std::vector<std::string>& names) const;
 
   /// InputError(label + ": " + message)

@@ -1,0 +1,61 @@
+#include "flotilla/flow/packed_convolution.hpp"
+
+#include <algorithm>
+
+#include "flow/image.hpp"
+#include "flow/register_tile.hpp"
+
+namespace flotilla {
+
+template <typename T>
+PackedConvolution<T>::PackedConvolution(const Shape& shape, const std::vector<double>& values,
+                                        const PixelRows& in, const PixelRows& out)
+    : shape_(shape),
+      input_channels_(in.channel),
+      output_channels_(out.channel),
+      values_(1, static_cast<Index>(values.size())) {
+  const Index positions = shape.kernel_rows * shape.kernel_columns;
+  T* next = values_.row(0);
+  for (Index first = 0; first < shape.outputs; first += kPanelRows) {
+    const Index end = std::min(first + kPanelRows, shape.outputs);
+    for (Index position = 0; position < positions; ++position) {
+      for (Index input = 0; input < shape.inputs; ++input) {
+        for (Index output = first; output < end; ++output) {
+          const Index place = (output * shape.inputs + input) * positions + position;
+          *next++ = static_cast<T>(values[static_cast<std::size_t>(place)]);
+        }
+      }
+    }
+  }
+  find_taps(in, out);
+}
+
+template <typename T>
+void PackedConvolution<T>::find_taps(const PixelRows& in, const PixelRows& out) {
+  first_tap_ = {0};
+  for (Index pixel = 0; pixel < shape_.rows * shape_.columns; ++pixel) {
+    const Index output_row = out.pixel[static_cast<std::size_t>(pixel)];
+    if (output_row == PixelRows::kAbsent) continue;
+    output_pixels_.push_back(output_row);
+    for (Index position = 0; position < shape_.kernel_rows * shape_.kernel_columns; ++position) {
+      const Index row =
+          pixel / shape_.columns + position / shape_.kernel_columns - shape_.kernel_rows / 2;
+      const Index column =
+          pixel % shape_.columns + position % shape_.kernel_columns - shape_.kernel_columns / 2;
+      if (row < 0 || row >= shape_.rows || column < 0 || column >= shape_.columns) continue;
+      const Index input_row = in.pixel[static_cast<std::size_t>(row * shape_.columns + column)];
+      if (input_row != PixelRows::kAbsent) taps_.push_back({position, input_row});
+    }
+    first_tap_.push_back(taps_.size());
+  }
+}
+
+template <typename T>
+Index PackedConvolution<T>::multiply_adds() const {
+  return static_cast<Index>(taps_.size()) * shape_.inputs * shape_.outputs;
+}
+
+template class PackedConvolution<float>;
+template class PackedConvolution<double>;
+
+}  // namespace flotilla
