@@ -83,9 +83,18 @@ void read_norm(const LayerReader& reader, std::size_t k, Index width, Blueprint&
   blueprint.entry_names.insert(blueprint.entry_names.end(), {scale, shift});
 }
 
-void expect_kernel(const LayerReader& reader, const std::string& weight,
+void expect_kernel(const LayerReader& reader, const std::string& weight, const Image& image,
                    const std::vector<Index>& shape) {
-  if (shape.size() == 4 && shape[2] % 2 == 1 && shape[3] % 2 == 1) return;
+  if (shape.size() == 4 && shape[2] % 2 == 1 && shape[3] % 2 == 1) {
+    // What a pixel can meet of the kernel, for all pixels: the table that a convolution keeps.
+    const double meetings = static_cast<double>(image.pixels()) *
+                            static_cast<double>(std::min(shape[2], image.rows)) *
+                            static_cast<double>(std::min(shape[3], image.columns));
+    constexpr double kMostMeetings = 1 << 26;
+    if (meetings <= kMostMeetings) return;
+    reader.fail(fmt::format("array '{}' has a kernel of {} x {}, too large for an image of {} x {}",
+                            weight, shape[2], shape[3], image.rows, image.columns));
+  }
   reader.fail(fmt::format(
       "array '{}' should have shape [outputs x inputs x rows x columns], the kernel's rows and "
       "columns odd, but has [{}]",
@@ -102,7 +111,7 @@ void read_linear(const LayerReader& reader, std::size_t k, bool last, Index widt
   linear.cols = width;
   std::vector<Index> expected = {linear.rows, linear.cols};
   if (blueprint.image.channels > 0) {
-    expect_kernel(reader, weight, shape);
+    expect_kernel(reader, weight, blueprint.image, shape);
     linear.kernel_rows = shape[2];
     linear.kernel_columns = shape[3];
     expected.insert(expected.end(), {linear.kernel_rows, linear.kernel_columns});

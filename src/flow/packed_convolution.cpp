@@ -37,14 +37,17 @@ void PackedConvolution<T>::find_taps(const PixelRows& in, const PixelRows& out) 
     const Index output_row = out.pixel[static_cast<std::size_t>(pixel)];
     if (output_row == PixelRows::kAbsent) continue;
     output_pixels_.push_back(output_row);
-    for (Index position = 0; position < shape_.kernel_rows * shape_.kernel_columns; ++position) {
-      const Index row =
-          pixel / shape_.columns + position / shape_.kernel_columns - shape_.kernel_rows / 2;
-      const Index column =
-          pixel % shape_.columns + position % shape_.kernel_columns - shape_.kernel_columns / 2;
-      if (row < 0 || row >= shape_.rows || column < 0 || column >= shape_.columns) continue;
-      const Index input_row = in.pixel[static_cast<std::size_t>(row * shape_.columns + column)];
-      if (input_row != PixelRows::kAbsent) taps_.push_back({position, input_row});
+    const Index first_row = pixel / shape_.columns - shape_.kernel_rows / 2;
+    const Index first_column = pixel % shape_.columns - shape_.kernel_columns / 2;
+    const Index end_row = std::min(shape_.rows, first_row + shape_.kernel_rows);
+    const Index end_column = std::min(shape_.columns, first_column + shape_.kernel_columns);
+    for (Index row = std::max<Index>(first_row, 0); row < end_row; ++row) {
+      for (Index column = std::max<Index>(first_column, 0); column < end_column; ++column) {
+        const Index input_row = in.pixel[static_cast<std::size_t>(row * shape_.columns + column)];
+        if (input_row == PixelRows::kAbsent) continue;
+        const Index position = (row - first_row) * shape_.kernel_columns + column - first_column;
+        taps_.push_back({position, input_row});
+      }
     }
     first_tap_.push_back(taps_.size());
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -146,6 +147,82 @@ FlowRecord alone(LayerRecord layer) {
 LayerRecord masked_layer(const std::string& network = "linear tanh linear tanh linear") {
   return test::random_autoregressive_of({"affine_autoregressive", {}, {}, {}}, 5,
                                         {network, {10, 10}, 0.5}, 2, 3);
+}
+
+/// A flow of one convolutional coupling on an image of 2 x 3 x 3.
+FlowRecord on_image() {
+  std::vector<int> mask(18, 0);
+  std::fill_n(mask.begin(), 9, 1);
+  return test::flow_of(18, {test::random_convolutional_coupling_of(
+                               {"affine_coupling", {}, {}, {}}, {2, 3, 3}, mask,
+                               {"linear silu linear", {4}, 0.5}, {{3, 3}, {1, 1}}, 2, 9)});
+}
+
+TEST(Flow, NamesWhatDoesNotFitAnImage) {
+  EXPECT_EQ(refusal(on_image()), "no InputError");
+  const std::string layer = "layer 0 (affine_coupling)";
+  int tested = 0;
+  for (const std::vector<double>& shape :
+       {std::vector<double>{2, 3, 4}, {0, 3, 6}, {2.5, 3, 3}, {-2, -3, 3}, {1e300, 1e300, 3}}) {
+    FlowRecord record = on_image();
+    test::array_of(record, 0, "image").values = shape;
+    expect_phrases(refusal(record), {layer, "image"});
+    ++tested;
+  }
+  EXPECT_EQ(tested, 5);
+
+  FlowRecord record = on_image();
+  test::array_of(record, 0, "image") = {{2}, {2, 9}};
+  expect_phrases(refusal(record), {layer, "image", "[3]", "[2]"});
+
+  record = on_image();
+  test::array_of(record, 0, "mask").values[3] = 0.0;
+  expect_phrases(refusal(record), {layer, "mask", "whole channels"});
+
+  record = on_image();
+  for (double& bit : test::array_of(record, 0, "mask").values) bit = 0.0;
+  expect_phrases(refusal(record), {layer, "mask", "keeps nothing"});
+
+  record = on_image();
+  test::array_of(record, 0, "weight_0") = {{4, 1, 2, 3}, std::vector<double>(24, 0.0)};
+  expect_phrases(refusal(record), {layer, "weight_0", "odd", "4 x 1 x 2 x 3"});
+
+  record = on_image();
+  test::array_of(record, 0, "weight_0") = {{4, 9}, std::vector<double>(36, 0.0)};
+  expect_phrases(refusal(record),
+                 {layer, "weight_0", "outputs x inputs x rows x columns", "4 x 9"});
+
+  record = on_image();
+  test::array_of(record, 0, "weight_1") = {{3, 4, 1, 1}, std::vector<double>(12, 0.0)};
+  expect_phrases(refusal(record), {layer, "weight_1", "2 x 4 x 1 x 1", "3 x 4 x 1 x 1"});
+
+  record = on_image();
+  record.layers[0].texts["network"] = "linear layer_norm silu linear";
+  expect_phrases(refusal(record), {layer, "layer_norm"});
+}
+
+TEST(Flow, NamesTheCountThatIsNone) {
+  int tested = 0;
+  for (const char* name : {"coordinates", "pixels"}) {
+    for (const double bad : {0.0, -1.0, 1.5, 6.0, 1e300}) {
+      LayerRecord layer = test::random_diagonal_affine(5, 3);
+      layer.numbers[name] = bad;
+      expect_phrases(refusal(alone(layer)), {"layer 0 (diagonal_affine)", name, "from 1 to 5"});
+      ++tested;
+    }
+  }
+  EXPECT_EQ(tested, 10);
+  expect_phrases(refusal(alone(test::per_pixel(test::random_diagonal_affine(2, 3), 2))),
+                 {"layer 0 (diagonal_affine)", "pixels", "divide the 5 coordinates"});
+  LayerRecord odd = test::squeeze_layer({1, 1, 5});
+  expect_phrases(refusal(alone(odd)), {"layer 0 (squeeze)", "image", "even", "1 x 5"});
+}
+
+TEST(Flow, NamesTheMatrixThatIsSingular) {
+  FlowRecord record = alone(test::random_linear(5, 3));
+  std::vector<double>& weight = test::array_of(record, 0, "weight").values;
+  for (std::size_t j = 0; j < 5; ++j) weight[5 + j] = 2.0 * weight[j];
+  expect_phrases(refusal(record), {"layer 0 (linear)", "weight", "singular"});
 }
 
 TEST(Flow, NamesTheOrderThatIsNoPermutation) {
