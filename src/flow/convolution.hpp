@@ -64,7 +64,7 @@ void convolve_panel(const PackedConvolution<T>& convolution, Index pixel, Index 
   constexpr std::size_t kVectors = kRows <= 4 ? 4 : 2;
   constexpr Index kLanes = Register<T>::kLanes;
   const TapRange<T> taps{convolution.taps_begin(pixel), convolution.taps_end(pixel)};
-  std::array<T*, kRows> rows;
+  std::array<T*, kRows> rows{};
   for (std::size_t r = 0; r < kRows; ++r) {
     rows[r] = out + convolution.output_row(first_output + static_cast<Index>(r), pixel) * stride;
   }
