@@ -62,16 +62,53 @@ class _BaseOfArrays(nn.Module):
 
 
 class DiagonalNormal(_BaseOfArrays):
-    """N(loc, diag(scale^2)); loc, scale [dim]."""
+    """N(loc, diag(scale^2)); loc, scale [dim].
+
+    In a conditional flow `context_loc` and `context_log_scale` [dim x context_dim] add to loc and to
+    log scale what they make of the context.
+    """
 
     type = "diagonal_normal"
     ARRAYS = ("loc", "scale")
+    CONTEXT_ARRAYS = ("context_loc", "context_log_scale")
+
+    def __init__(self, loc, scale, context_loc=None, context_log_scale=None):
+        super().__init__(loc, scale)
+        self.conditional = context_loc is not None
+        if self.conditional:
+            for name, array in zip(self.CONTEXT_ARRAYS, (context_loc, context_log_scale)):
+                self.register_buffer(name, torch.as_tensor(array))
+        self.register_buffer("context", None)
+
+    def _loc_and_scale(self):
+        if not self.conditional:
+            return self.loc, self.scale
+        context = self.context.to(self.loc)
+        loc = self.loc + self.context_loc @ context
+        return loc, self.scale * torch.exp(self.context_log_scale @ context)
 
     def log_density(self, z):
-        return torch.distributions.Normal(self.loc, self.scale).log_prob(z).sum(dim=1)
+        return torch.distributions.Normal(*self._loc_and_scale()).log_prob(z).sum(dim=1)
 
     def sample(self, draws, generator, dtype):
-        return self.loc + self.scale * _normals((draws, len(self.loc)), generator, dtype)
+        loc, scale = self._loc_and_scale()
+        return loc + scale * _normals((draws, len(loc)), generator, dtype)
+
+    def record(self):
+        record = super().record()
+        names = self.CONTEXT_ARRAYS if self.conditional else ()
+        more = {name: getattr(self, name).numpy() for name in names}
+        return record._replace(arrays={**record.arrays, **more})
+
+    @classmethod
+    def from_record(cls, record, dim):
+        base = super().from_record(record, dim)
+        more = [record.arrays[name] for name in cls.CONTEXT_ARRAYS if name in record.arrays]
+        if not more:
+            return base
+        if len(more) != 2 or any(array.ndim != 2 or len(array) != dim for array in more):
+            raise FlowFileError(f"expected context arrays of {dim} rows in the base density")
+        return cls(base.loc, base.scale, *(torch.from_numpy(array) for array in more))
 
 
 class GaussianMixture(_BaseOfArrays):

@@ -138,10 +138,10 @@ def golden_values(flow, draws=GOLDEN_DRAWS, seed=20240229):
     flow = copy.deepcopy(flow).double()
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
-    z = flow.base.sample(draws, generator, torch.float64)
     context = torch.randn(flow.context_dim, generator=generator, dtype=torch.float64)
     if flow.context_dim > 0:
         flow.at_context(context)
+    z = flow.base.sample(draws, generator, torch.float64)
     tangent = torch.from_numpy(rng.standard_normal((draws, flow.dim)))
     (x, log_det), (jvp, _) = torch.autograd.functional.jvp(flow, z, tangent)
     golden = {

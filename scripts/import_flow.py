@@ -96,6 +96,8 @@ def _simplest(base):
     """A diagonal normal at zero of unit scale is the standard one."""
     if base.type != "diagonal_normal":
         return base
+    if "context_loc" in base.arrays:
+        return base
     if np.all(base.arrays["loc"] == 0.0) and np.all(base.arrays["scale"] == 1.0):
         return LayerRecord("standard_normal", {}, {})
     return base
@@ -116,6 +118,7 @@ class Original(nn.Module):
 
     def at_context(self, context):
         self.context = torch.as_tensor(context, dtype=torch.float64)
+        self.base.context = self.context
         return self
 
     def forward(self, z):
@@ -130,13 +133,16 @@ class _OriginalBase(nn.Module):
         super().__init__()
         self.model = model
         self.draws = BASES[contents.base.type].from_record(contents.base, contents.dim).double()
+        self.draws.context = torch.zeros(contents.context_dim, dtype=torch.float64)
+        self.context = None
 
     def sample(self, draws, generator, dtype):
         return self.draws.sample(draws, generator, dtype)
 
     def log_density(self, z):
         library = LIBRARIES[library_of(self.model)]
-        return library.base_log_density(self.model, z) + 0.0 * z.sum(dim=1)
+        context = None if self.context is None else self.context.expand(len(z), -1)
+        return library.base_log_density(self.model, z, context) + 0.0 * z.sum(dim=1)
 
 
 def golden_of(model, contents):

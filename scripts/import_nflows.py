@@ -373,5 +373,5 @@ def sampling_map(model, z, context):
     return model._transform.inverse(z, context)
 
 
-def base_log_density(model, z):
+def base_log_density(model, z, _context):
     return model._distribution.log_prob(z)

@@ -6,6 +6,7 @@ normflows maps latent points to data: its layers stand in sampling order already
 import numpy as np
 import torch
 
+import import_glow as glow
 import import_networks as networks
 import import_nflows as nflows
 from flow_conditioners import LayerRecord
@@ -18,7 +19,9 @@ PREFIX = "flows."
 
 
 def describe(model):
-    """The description of a live NormalizingFlow: what its state dict does not tell."""
+    """The description of a live model: what its state dict does not tell."""
+    if type(model).__name__ == "MultiscaleFlow":
+        return glow.describe(model)
     base = model.q0
     described = {"class": type(base).__name__}
     if described["class"] == "Uniform":
@@ -115,6 +118,8 @@ _OPTIONS = {
 
 def convert(description, state):
     """(dim, context_dim, base record, layer records in sampling order)."""
+    if "levels" in description:
+        return glow.convert(description, state)
     base = _base(description, state)
     dim = description.get("features") or base.arrays["loc"].shape[-1]
     layers = description["layers"]
@@ -323,6 +328,8 @@ CONVERTERS = {
 
 def sampling_map(model, z, context):
     """(x, log|det dx/dz|) by normflows itself; context [draw x context_dim] or None."""
+    if hasattr(model, "merges"):
+        return glow.sampling_map(model, z, context)
     log_det = z.new_zeros(len(z))
     for flow in model.flows:
         z, change = flow(z) if context is None else flow(z, context=context)
@@ -330,5 +337,7 @@ def sampling_map(model, z, context):
     return z, log_det
 
 
-def base_log_density(model, z):
+def base_log_density(model, z, context):
+    if hasattr(model, "merges"):
+        return glow.base_log_density(model, z, context)
     return model.q0.log_prob(z)

@@ -239,5 +239,5 @@ def sampling_map(model, z, context):
     return x, -transform.log_abs_det_jacobian(x, z)
 
 
-def base_log_density(model, z):
+def base_log_density(model, z, _context):
     return model.base(None).log_prob(z)

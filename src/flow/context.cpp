@@ -133,11 +133,31 @@ void fold(const std::vector<double>& context, std::size_t position, LayerRecord&
   }
 }
 
+/// A diagonal normal whose mean and log scale the context shifts.
+void fold_base(const std::vector<double>& context, LayerRecord& base) {
+  const LayerRecord original = base;
+  const LayerReader reader(original, fmt::format("base density ({})", base.type), 0);
+  const bool shifts = base.arrays.erase("context_loc") > 0;
+  const bool stretches = base.arrays.erase("context_log_scale") > 0;
+  if (!shifts && !stretches) return;
+  const std::vector<Index>& shape = reader.shape("loc");
+  const Index dim = shape.size() == 1 ? shape[0] : 0;
+  reader.array("loc", {dim});
+  reader.array("scale", {dim});
+  const std::vector<double> shift = linear_map(reader, "context_loc", "", dim, context);
+  const std::vector<double> stretch = linear_map(reader, "context_log_scale", "", dim, context);
+  for (std::size_t i = 0; i < shift.size(); ++i) {
+    base.arrays["loc"].values[i] += shift[i];
+    base.arrays["scale"].values[i] *= elementary::exp(stretch[i]);
+  }
+}
+
 }  // namespace
 
 FlowRecord at_context(FlowRecord record, const std::vector<double>& context) {
   expect_fits(record, context);
   if (record.context_dim == 0) return record;
+  fold_base(context, record.base);
   for (std::size_t k = 0; k < record.layers.size(); ++k) fold(context, k, record.layers[k]);
   record.context_dim = 0;
   record.context = context;

@@ -146,5 +146,34 @@ TEST(Context, AConditionalFlowCannotBeBuiltWithoutOne) {
   EXPECT_THROW(Flow<double>(conditional("")), InputError);
 }
 
+TEST(Context, ShiftsAndStretchesADiagonalNormal) {
+  FlowRecord record = conditional("");
+  record.base = {"diagonal_normal", {}, {}, {}};
+  record.base.arrays["loc"] = {{2}, {0.5, -1.0}};
+  record.base.arrays["scale"] = {{2}, {2.0, 0.25}};
+  record.base.arrays["context_loc"] = {{2, kContext}, {1.0, 0.0, 0.0, 0.0, 0.0, -2.0}};
+  record.base.arrays["context_log_scale"] = {{2, kContext}, {0.0, 1.0, 0.0, 0.5, 0.0, 0.0}};
+  const FlowRecord there = at_context(record, kPoint);
+  EXPECT_EQ(there.base.arrays.size(), 2U);
+  const std::vector<double>& loc = there.base.arrays.at("loc").values;
+  const std::vector<double>& scale = there.base.arrays.at("scale").values;
+  EXPECT_DOUBLE_EQ(loc.at(0), 0.5 + kPoint[0]);
+  EXPECT_DOUBLE_EQ(loc.at(1), -1.0 - 2.0 * kPoint[2]);
+  EXPECT_DOUBLE_EQ(scale.at(0), 2.0 * std::exp(kPoint[1]));
+  EXPECT_DOUBLE_EQ(scale.at(1), 0.25 * std::exp(0.5 * kPoint[0]));
+
+  int refused = 0;
+  for (const char* damaged : {"loc", "scale", "context_loc", "context_log_scale"}) {
+    for (const bool missing : {true, false}) {
+      FlowRecord other = record;
+      if (missing) other.base.arrays.erase(damaged);
+      if (!missing) other.base.arrays.at(damaged) = {{3}, {1.0, 1.0, 1.0}};
+      EXPECT_THROW(Flow<double>(at_context(other, kPoint)), InputError) << damaged;
+      ++refused;
+    }
+  }
+  EXPECT_EQ(refused, 8);
+}
+
 }  // namespace
 }  // namespace flotilla

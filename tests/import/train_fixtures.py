@@ -143,6 +143,24 @@ def normflows_planar():
     return normflows_of([*planar, leaky, normflows.flows.Radial(DIM)])
 
 
+SIDE, CLASSES = 8, 3
+
+
+def normflows_glow(base, transform=None, **options):
+    """Two levels of two blocks on images of SIDE x SIDE pixels."""
+    distributions, levels = [], []
+    for level in range(2):
+        channels = 2 ** (3 - level)
+        blocks = [normflows.flows.GlowBlock(channels, 6, leaky=0.01, **options) for _ in range(2)]
+        levels.append([*blocks, normflows.flows.Squeeze()])
+        side = SIDE // 2 ** (2 - level)
+        distributions.append(base((channels // (1 if level == 0 else 2), side, side)))
+    conditional = getattr(distributions[0], "num_classes", None) is not None
+    return normflows.MultiscaleFlow(
+        distributions, levels, [normflows.flows.Merge()], transform, class_cond=conditional
+    )
+
+
 HYPER = {"hidden_features": (HIDDEN, HIDDEN)}
 RQS = {
     "univariate": zuko.transforms.MonotonicRQSTransform, "shapes": [(BINS,), (BINS,), (BINS - 1,)]
@@ -179,6 +197,20 @@ FLOWS = {
     "normflows_autoregressive_spline": normflows_autoregressive_spline,
     "normflows_context": normflows_context,
     "normflows_planar": normflows_planar,
+    "normflows_glow": lambda: normflows_glow(
+        normflows.distributions.DiagGaussian, normflows.transforms.Logit(0.05)
+    ),
+    "normflows_glow_classes": lambda: normflows_glow(
+        lambda shape: normflows.distributions.ClassCondDiagGaussian(shape, CLASSES),
+        normflows.transforms.Shift(), use_lu=False, scale_map="exp", net_actnorm=True,
+    ),
+    "normflows_glow_base": lambda: normflows_glow(
+        lambda shape: normflows.distributions.GlowBase(shape, CLASSES),
+        split_mode="checkerboard", scale_map="sigmoid_inv",
+    ),
+    "normflows_glow_additive": lambda: normflows_glow(
+        normflows.distributions.GlowBase, split_mode="channel_inv", scale=False
+    ),
     "zuko_realnvp": lambda: zuko.flows.RealNVP(DIM, transforms=4, activation=torch.nn.Tanh, **HYPER),
     "zuko_nice": lambda: zuko.flows.NICE(
         DIM, transforms=4, univariate=zuko.transforms.AdditiveTransform, shapes=[()], **HYPER
@@ -208,6 +240,16 @@ def draws(count, generator, context):
     return x if context is None else x + 0.5 * torch.cat([context, context[:, :1]], dim=1)
 
 
+def images(count, generator):
+    """(images in (0, 1), their classes): a soft blob, wider from class to class, somewhere."""
+    classes = torch.randint(CLASSES, (count,), generator=generator)
+    row, column = (SIDE * (0.25 + 0.5 * torch.rand(count, 1, 1, generator=generator)) for _ in "xy")
+    at = torch.arange(SIDE, dtype=torch.float32)
+    distance = (at[:, None] - row) ** 2 + (at - column) ** 2
+    blob = 0.1 + 0.75 * torch.exp(-distance / (2.0 + 3.0 * classes[:, None, None]))
+    return (blob + 0.1 * torch.rand(blob.shape, generator=generator))[:, None], classes
+
+
 def log_density(name, model, x, context):
     if name.startswith("zuko"):
         return model(context).log_prob(x)
@@ -222,6 +264,9 @@ def loss(name, model, generator):
         x, log_det = model.forward_and_log_det(z)
         energy = 0.5 * x[:, 0] ** 2 + 2.0 * (x[:, 1] - torch.sin(x[:, 0])) ** 2 + 0.5 * x[:, 2] ** 2
         return (log_q - log_det + energy).mean()
+    if "glow" in name:
+        x, classes = images(BATCH // 4, generator)
+        return -model.log_prob(x, classes if model.class_cond else None).mean()
     context = torch.randn(BATCH, CONTEXT, generator=generator) if "context" in name else None
     return -log_density(name, model, draws(BATCH, generator, context), context).mean()
 

@@ -1,0 +1,329 @@
+"""Multi-scale flows of normflows on images, its Glow above all, as layers of a flow file.
+
+z has normflows' list of latent images one after another, the deepest first: so a merge moves nothing,
+and the layers of a level act on the first coordinates.  A class becomes a context of one number for
+each class, 1 for the class meant and 0 for the others.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+import import_networks as networks
+from flow_conditioners import LayerRecord
+from import_networks import ConversionError, Network
+
+SCALES = {
+    "exp": {},
+    "sigmoid": {"scale": "reciprocal_sigmoid", "offset": 2.0},
+    "sigmoid_inv": {"scale": "sigmoid", "offset": 2.0, "floor": 0.0},
+}
+
+
+# --- From a model to its description ------------------------------------------------------------
+
+
+def describe(model):
+    """The description of a live MultiscaleFlow: what its state dict does not tell."""
+    for merge in model.merges:
+        if type(merge).__name__ != "Merge" or merge.mode != "channel":
+            raise ConversionError("its levels are merged otherwise than by channel")
+    levels = []
+    for i, flows in enumerate(model.flows):
+        layers = []
+        for k, flow in enumerate(flows):
+            kind = type(flow).__name__
+            if kind not in CONVERTERS:
+                raise ConversionError(f"layer {k} of level {i} (normflows.{kind}): {_known()}")
+            layers.append({"class": kind, **_OPTIONS.get(kind, lambda flow: {})(flow)})
+        levels.append({"base": _describe_base(model.q0[i]), "layers": layers})
+    return {
+        "library": "normflows",
+        "base": {"class": "MultiscaleFlow"},
+        "levels": levels,
+        "layers": [],
+        "transform": _describe_transform(model.transform),
+    }
+
+
+def _known():
+    return f"flow files have no such layer on images (converted are: {', '.join(sorted(CONVERTERS))})"
+
+
+def _describe_base(base):
+    described = {"class": type(base).__name__, "shape": [int(size) for size in base.shape]}
+    if described["class"] == "GlowBase":
+        described["logscale_factor"] = float(base.logscale_factor)
+    return described
+
+
+def _describe_transform(transform):
+    if transform is None:
+        return None
+    kind = type(transform).__name__
+    numbers = {"Logit": ("alpha",), "Shift": ("shift",)}
+    if kind not in numbers:
+        raise ConversionError(f"its transform {kind} is none of Logit, Shift")
+    return {"class": kind, **{name: float(getattr(transform, name)) for name in numbers[kind]}}
+
+
+def _describe_glow_block(block):
+    split, affine, _ = block.flows[0].flows
+    words = []
+    for module in affine.param_map.net:
+        kind = type(module).__name__
+        if kind in ("Conv2d", "ActNorm"):
+            words.append(kind)
+        else:
+            words.append(networks.describe_activation(module))
+    return {
+        "split_mode": split.mode,
+        "scale_map": affine.scale_map if affine.scale else None,
+        "network": words,
+    }
+
+
+_OPTIONS = {"GlowBlock": _describe_glow_block}
+
+
+# --- From a description and a state dict to records ---------------------------------------------
+
+
+def convert(description, state):
+    """(dim, context_dim, base record, layer records in sampling order)."""
+    levels, records, image = description["levels"], [], None
+    dim = sum(math.prod(level["base"]["shape"]) for level in levels)
+    for i, level in enumerate(levels):
+        shape = level["base"]["shape"]
+        image = tuple(shape) if image is None else (image[0] + shape[0], *image[1:])
+        for k, layer in enumerate(level["layers"]):
+            if layer["class"] not in CONVERTERS:
+                raise ConversionError(f"layer {k} of level {i} (normflows.{layer['class']}): {_known()}")
+            converter = CONVERTERS[layer["class"]]
+            try:
+                found, next_image = converter(layer, image, state.below(f"flows.{i}.{k}"))
+            except ConversionError as problem:
+                where = f"layer {k} of level {i} (normflows.{layer['class']})"
+                raise ConversionError(f"{where}: {problem}") from None
+            records += [_on_first(record, math.prod(image), dim) for record in found]
+            image = next_image
+    base, context_dim = _base(levels, state)
+    return dim, context_dim, base, records + _transform(description.get("transform"), dim)
+
+
+def _on_first(record, coordinates, dim):
+    if coordinates == dim:
+        return record
+    return record._replace(attributes={**record.attributes, "coordinates": float(coordinates)})
+
+
+def _per_pixel(record, image):
+    pixels = float(image[1] * image[2])
+    return record._replace(attributes={**record.attributes, "pixels": pixels})
+
+
+def _squeeze(_layer, image, _state):
+    """Sampling, normflows' Squeeze puts channels back into blocks of pixels."""
+    channels, rows, columns = image
+    if channels % 4:
+        raise ConversionError(f"expected channels that make blocks of four, found {channels}")
+    after = (channels // 4, 2 * rows, 2 * columns)
+    record = LayerRecord("squeeze", {"direction": "inverse"}, {"image": np.array(after)})
+    return [record], after
+
+
+def _glow_block(layer, image, state):
+    records = _coupling(layer, image, state.below("flows.0.flows.1.param_map"))
+    if image[0] > 1:
+        records += _convolution(image, state.below("flows.1"))
+    norm = state.below(f"flows.{2 if image[0] > 1 else 1}")
+    return records + _act_norm(layer, image, norm)[0], image
+
+
+def _coupling(layer, image, state):
+    """A coupling of channels; a checkerboard's two halves are images of half the columns, which
+    stand one after the other in between."""
+    mode = layer.get("split_mode", "channel")
+    channels, rows, columns = image
+    if mode in ("channel", "channel_inv"):
+        first = np.arange(math.prod(image)) < (channels + 1) // 2 * rows * columns
+        return [_conditioned(layer, first if mode == "channel" else ~first, image, state)]
+    if mode not in ("checkerboard", "checkerboard_inv"):
+        raise ConversionError(f"its split_mode '{mode}' is none of channel, checkerboard")
+    if columns % 2:
+        raise ConversionError("its checkerboard has an odd number of columns")
+    at = np.indices(image)
+    odd = at.sum(axis=0) % 2 == 1  # as normflows colours: by channel, row and column
+    kept = (odd if mode == "checkerboard" else ~odd).reshape(-1)
+    order = np.concatenate([np.flatnonzero(kept), np.flatnonzero(~kept)])
+    halves = (2 * channels, rows, columns // 2)
+    coupling = _conditioned(layer, np.arange(len(kept)) < len(kept) // 2, halves, state)
+    return [networks.permutation(order), coupling, networks.permutation(np.argsort(order))]
+
+
+def _conditioned(layer, kept, image, state):
+    net = _network(layer["network"], state)
+    scale = layer.get("scale_map", "sigmoid")
+    if scale is None:
+        record = networks.coupling("additive", {}, kept, net)
+    elif scale in SCALES:
+        moved = len(net.linears[-1][1]) // 2
+        net.keep_outputs(networks.by_parameter(moved, 2, (1, 0)))
+        record = networks.coupling("affine", SCALES[scale], kept, net)
+    else:
+        raise ConversionError(f"expected a scale_map among {', '.join(SCALES)}, found '{scale}'")
+    return record._replace(arrays={**record.arrays, "image": np.array(image)})
+
+
+def _network(words, state):
+    """A nets.ConvNet2d; `words` name its modules in turn."""
+    net = Network()
+    for k, word in enumerate(words):
+        below = state.below(f"net.{k}")
+        if word == "Conv2d":
+            net.linear(below.take("weight"), below.take_if("bias"))
+        elif word == "ActNorm":
+            scale, shift = _scale_and_shift(below.below("actNorm"))
+            net.affine(scale, shift)
+        else:
+            net.activation(word)
+    return net
+
+
+def _scale_and_shift(state):
+    state.drop("data_dep_init_done")
+    return np.exp(state.take("s").reshape(-1)), state.take("t").reshape(-1)
+
+
+def _act_norm(_layer, image, state):
+    record = networks.diagonal_affine(*_scale_and_shift(state))
+    size = len(record.arrays["scale"])
+    if size == math.prod(image):
+        return [record], image
+    if size != image[0]:
+        raise ConversionError(f"expected a scale for each of {image[0]} channels, found {size}")
+    return [_per_pixel(record, image)], image
+
+
+def _convolution(image, state):
+    """Sampling, normflows multiplies by the inverse of W."""
+    if state.has("W"):
+        matrix = state.take("W")
+    else:
+        eye = state.take("eye")
+        lower = np.tril(state.take("L"), -1) + eye
+        diagonal = state.take("sign_S") * np.exp(state.take("log_S"))
+        matrix = state.take("P") @ lower @ (np.triu(state.take("U"), 1) + np.diag(diagonal))
+    arrays = {"weight": matrix, "bias": np.zeros(len(matrix))}
+    return [_per_pixel(LayerRecord("linear", {"direction": "inverse"}, arrays), image)]
+
+
+CONVERTERS = {
+    "ActNorm": _act_norm,
+    "AffineConstFlow": _act_norm,
+    "GlowBlock": _glow_block,
+    "Invertible1x1Conv": lambda layer, image, state: (_convolution(image, state), image),
+    "Squeeze": _squeeze,
+}
+
+
+def _transform(transform, dim):
+    """What stands between the last level and the data."""
+    if transform is None:
+        return []
+    if transform["class"] == "Logit":
+        alpha = transform["alpha"]
+        stretch = 1.0 / (1.0 - 2.0 * alpha)
+        scale, shift = np.array([stretch]), np.array([-alpha * stretch])
+        return [LayerRecord("sigmoid", {}, {}), _everywhere(scale, shift, dim)]
+    return [_everywhere(np.ones(1), np.array([-transform["shift"]]), dim)]
+
+
+def _everywhere(scale, shift, dim):
+    record = networks.diagonal_affine(scale, shift)
+    return record._replace(attributes={"pixels": float(dim)})
+
+
+# --- Base densities -----------------------------------------------------------------------------
+
+
+def _base(levels, state):
+    """(record, context_dim): the levels' densities one after another."""
+    parts = []
+    for i, level in enumerate(levels):
+        described, below = level["base"], state.below(f"q0.{i}")
+        kind = described["class"]
+        if kind not in _BASES:
+            raise ConversionError(
+                f"base of level {i} (normflows.{kind}): flow files have no such base density "
+                f"(converted are: {', '.join(sorted(_BASES))})"
+            )
+        parts.append(_BASES[kind](described, below))
+    classes = {part["context_loc"].shape[1] for part in parts if "context_loc" in part}
+    if len(classes) > 1 or (classes and any("context_loc" not in part for part in parts)):
+        raise ConversionError("some of its levels are conditional, or on other numbers of classes")
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return LayerRecord("diagonal_normal", {}, arrays), max(classes, default=0)
+
+
+def _diagonal(_described, state):
+    loc, log_scale = (state.take(name)[0].reshape(-1) for name in ("loc", "log_scale"))
+    return {"loc": loc, "scale": np.exp(log_scale)}
+
+
+def _class_conditional(_described, state):
+    loc, log_scale = (
+        array.reshape(-1, array.shape[-1]) for array in map(state.take, ("loc", "log_scale"))
+    )
+    zeros = np.zeros(len(loc))
+    return {
+        "loc": zeros, "scale": zeros + 1.0, "context_loc": loc, "context_log_scale": log_scale
+    }
+
+
+def _glow_base(described, state):
+    shape, factor = described["shape"], described["logscale_factor"]
+    pixels = math.prod(shape[1:])
+
+    def each_pixel(values):
+        return np.repeat(values, pixels, axis=0)
+
+    found = {}
+    for name in ("loc", "log_scale"):
+        logs = state.take("loc_logs" if name == "loc" else "log_scale_logs")
+        found[name] = each_pixel((state.take(name) * np.exp(factor * logs)).reshape(-1))
+        if state.has(f"{name}_cc"):
+            found[f"context_{name}"] = each_pixel(state.take(f"{name}_cc").T)
+    found["scale"] = np.exp(found.pop("log_scale"))
+    return found
+
+
+_BASES = {
+    "ClassCondDiagGaussian": _class_conditional,
+    "DiagGaussian": _diagonal,
+    "GlowBase": _glow_base,
+}
+
+
+# --- The original's own values ------------------------------------------------------------------
+
+
+def _parts(model, z):
+    """normflows' list of latent images."""
+    shapes = [tuple(base.shape) for base in model.q0]
+    parts = torch.split(z, [math.prod(shape) for shape in shapes], dim=1)
+    return [part.reshape(len(z), *shape) for part, shape in zip(parts, shapes)]
+
+
+def sampling_map(model, z, _context):
+    """(x, log|det dx/dz|) by normflows itself."""
+    x, log_det = model.forward_and_log_det(_parts(model, z))
+    return x.flatten(1), log_det
+
+
+def base_log_density(model, z, context):
+    parts = zip(model.q0, _parts(model, z))
+    if context is None:
+        return sum(base.log_prob(part) for base, part in parts)
+    return sum(base.log_prob(part, context.to(part)) for base, part in parts)
