@@ -41,6 +41,42 @@ class Scripts(ProgramTest):
             self.assertEqual(x.shape, (64, 50, 3))
             np.testing.assert_allclose(x.mean(axis=(0, 1)), [0.0, 5.0, 1.0], atol=1.0)
 
+    def test_a_glow_trained_on_a_users_images_verifies_and_samples(self):
+        rng = np.random.default_rng(4)
+        images = rng.normal(128.0, 30.0, (160, 1, 1)) + rng.normal(0.0, 9.0, (160, 8, 8))
+        np.save(self.path("images.npy"), np.clip(images, 0, 255).astype(np.uint8))
+        flow = self.path("glow.h5")
+        size = ["--levels", 2, "--steps", 1, "--widths", "4,6", "--batch-size", 16, "--epochs", 3]
+        size += ["--held-out-size", 32, "--warm-up-steps", 3]
+        words = ["train_glow.py", self.path("images.npy"), "-o", flow, *size]
+        self.assertIn("reached --max-minutes", self.succeed(*words, "--max-minutes", 1e-6))
+        with h5py.File(flow) as file:
+            one_epoch = file["provenance"].attrs["held_out_bits_per_dimension"]
+        printed = self.succeed(*words)
+        self.assertEqual(printed.count("held-out"), 4, printed)  # three epochs and the end
+        with h5py.File(flow) as file:
+            self.assertLess(file["provenance"].attrs["held_out_bits_per_dimension"], one_epoch)
+        self.assertEqual(run("flow", "verify", flow).returncode, 0)
+        path = self.sample("--chains", 64, "--draws", 20, "--beta", 0, "--force", flow=flow)
+        x = datasets(path)["posterior/x"]
+        self.assertEqual(x.shape, (64, 20, 64))
+        self.assertTrue(np.isfinite(x).all())
+        self.assertLess(abs(x.mean() - 128.0), 40.0)
+
+    def test_a_glow_says_what_is_wrong_with_its_images(self):
+        np.save(self.path("odd.npy"), np.zeros((200, 9, 9), dtype=np.uint8))
+        np.save(self.path("grey.npy"), np.full((200, 8, 8), 0.5))
+        np.save(self.path("few.npy"), np.zeros((20, 8, 8), dtype=np.uint8))
+        told = 0
+        for source in ("odd.npy", "grey.npy", "few.npy", "none.npy"):
+            words = [self.path(source), "-o", self.path("flow.h5"), "--held-out-size", 32]
+            done = script("train_glow.py", *words)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertIn("expected", done.stderr)
+            told += 1
+        self.assertEqual(told, 4)
+
     def test_training_says_what_is_wrong_with_its_data(self):
         np.save(self.path("flat.npy"), np.ones(5))
         for source in (self.path("flat.npy"), self.path("none.npy"), "three_moons"):
