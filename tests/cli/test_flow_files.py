@@ -18,13 +18,16 @@ class FlowFiles(ProgramTest):
 
     def test_verify_accepts_the_flows_that_ship(self):
         flows = sorted(FLOWS.glob("*.h5"))
-        self.assertEqual(len(flows), 3)
+        self.assertEqual(len(flows), 4)
         for flow in flows:
             with self.subTest(flow=flow.name):
                 done = run("flow", "verify", flow)
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-                self.assertEqual(done.stdout.count(" ok"), 3)  # the checksum and two precisions
-                self.assertLess(flow.stat().st_size, 1_000_000)
+                # The checksum and two precisions; the Glow is too ill-conditioned for float.
+                glow = "glow" in flow.name
+                self.assertEqual(done.stdout.count(" ok"), 2 if glow else 3, done.stdout)
+                self.assertEqual("imprecise" in done.stdout, glow)
+                self.assertLess(flow.stat().st_size, 10_000_000 if glow else 1_000_000)
 
     def test_verify_refuses_golden_values_that_we_do_not_compute(self):
         for name in ("x", "log_det", "log_det_gradient", "jvp"):
