@@ -35,7 +35,7 @@ import torch.autograd.forward_ad as forward_ad
 import torch.nn.functional as F
 from torch import nn
 
-from flow_layers import AffineCoupling
+from flow_layers import Coupling
 from flow_torch import checksum, load_flow, read_records
 from threads import set_threads
 from train_flow import positive
@@ -74,46 +74,70 @@ class FixedLinear(torch.autograd.Function):
         return h_dot.mm(ctx.weight.t())
 
 
+class FixedConvolution(torch.autograd.Function):
+    """The same for a convolution; its reverse pass convolves with the kernel turned round."""
+
+    @staticmethod
+    def forward(ctx, h, weight, turned, bias):
+        ctx.weight, ctx.turned = weight, turned
+        ctx.padding = [size // 2 for size in weight.shape[2:]]
+        ctx.set_materialize_grads(False)
+        return F.conv2d(h, weight, bias, padding=ctx.padding)
+
+    @staticmethod
+    def backward(ctx, h_bar):
+        return F.conv2d(h_bar, ctx.turned, padding=ctx.padding), None, None, None
+
+    @staticmethod
+    def jvp(ctx, h_dot, weight_dot, turned_dot, bias_dot):
+        return F.conv2d(h_dot, ctx.weight, padding=ctx.padding)
+
+
 class FixedMap(nn.Module):
-    """A linear map of a trained network."""
+    """A linear map of a trained network, or a convolution."""
 
     def __init__(self, linear):
         super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias
+        self.weight, self.bias = linear.weight.detach(), linear.bias.detach()
+        self.turned = None
+        if self.weight.ndim == 4:
+            # Convolutions are fastest with the channels of a pixel side by side.
+            self.weight = channels_last(self.weight)
+            self.turned = channels_last(self.weight.transpose(0, 1).flip(2, 3))
 
     def forward(self, h):
-        return FixedLinear.apply(h, self.weight, self.bias)
+        if self.turned is None:
+            return FixedLinear.apply(h, self.weight, self.bias)
+        return FixedConvolution.apply(h, self.weight, self.turned, self.bias)
 
 
-class FixedCoupling(AffineCoupling):
+def channels_last(images):
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+class FixedCoupling(Coupling):
     """The same coupling; index_select is much faster than indexing by a tensor."""
 
     def __init__(self, trained):
         mask = torch.zeros(len(trained.order), dtype=torch.bool)
         mask[trained.kept] = True
-        super().__init__(mask, trained.conditioner)
+        super().__init__(mask, trained.map, trained.conditioner)
 
-    def forward(self, z):
-        kept = z.index_select(1, self.kept)
-        log_scale, shift = self.conditioner(kept).chunk(2, dim=1)
-        moved = z.index_select(1, self.moved) * torch.exp(log_scale) + shift
-        x = torch.cat([kept, moved], dim=1).index_select(1, self.order)
-        return x, log_scale.sum(dim=1)
-
-    def inverse(self, x):
-        kept = x.index_select(1, self.kept)
-        log_scale, shift = self.conditioner(kept).chunk(2, dim=1)
-        moved = (x.index_select(1, self.moved) - shift) * torch.exp(-log_scale)
-        z = torch.cat([kept, moved], dim=1).index_select(1, self.order)
-        return z, log_scale.sum(dim=1)
+    def _through(self, points, apply):
+        kept = points.index_select(1, self.kept)
+        theta = self.conditioner(kept).reshape(len(points), self.map.parameters, -1)
+        moved, log_slope = apply(points.index_select(1, self.moved), theta)
+        joined = torch.cat([kept, moved], dim=1).index_select(1, self.order)
+        return joined, log_slope.sum(dim=1)
 
 
 def load_fixed_flow(path, dtype, context):
     """The flow in `path` with its couplings and conditioners in their fast form."""
     flow = load_flow(path, dtype, context)
-    for i, layer in enumerate(flow.layers):
-        if isinstance(layer, AffineCoupling):
-            flow.layers[i] = FixedCoupling(layer)
+    for parent in list(flow.modules()):
+        for name, layer in parent.named_children():
+            if isinstance(layer, Coupling):
+                setattr(parent, name, FixedCoupling(layer))
     for module in flow.modules():
         if hasattr(module, "maps"):
             module.maps = nn.ModuleList(map(FixedMap, module.maps))

@@ -28,13 +28,13 @@ struct Stage {
       : flow(record),
         target(flow.base(), 1.0),
         metric(flow, target, std::make_unique<MetricMala<T>>(), 0.0),
-        work(flow, kChains),
+        work(metric, kChains),
         v(flow.dim(), kChains),
         log_det_bar(1, kChains) {
-    flow.base().sample(Random(1), Purpose::kStart, 0, 0, ColumnMask::all(work.current.z.chains()),
-                       work.current.z);
-    flow.base().sample(Random(1), Purpose::kNaive, 0, 0, ColumnMask::all(v.chains()), v);
-    metric.evaluate(work, work.current);
+    const ColumnMask all = ColumnMask::all(kChains);
+    flow.base().sample(Random(1), Purpose::kStart, 0, 0, all, v);
+    metric.begin(work, v);
+    flow.base().sample(Random(1), Purpose::kNaive, 0, 0, all, v);
   }
 
   Flow<T> flow;
@@ -127,9 +127,10 @@ void add_kernels(const std::string& prefix, const std::shared_ptr<Stage<T>>& sta
       const Random random(1);
       const StepSize step_size(0.05);
       std::uint64_t step = 0;
-      kernel->evaluate(stage->work, stage->work.current);
+      Workspace<T> work(*kernel, kChains);
+      kernel->begin(work, stage->work.current.position);
       const Meter meter(static_cast<double>(stage->flow.multiply_adds()), kernel->passes(), peak);
-      for (auto _ : state) kernel->step(random, step++, 0, step_size, stage->work);
+      for (auto _ : state) kernel->step(random, step++, 0, step_size, work);
       meter.report(state);
     });
   };

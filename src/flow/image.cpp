@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace flotilla {
 
@@ -27,12 +26,24 @@ Image read_image(const LayerReader& reader) {
           static_cast<Index>(values[2])};
 }
 
-PixelRows PixelRows::whole(Index channels, Index pixels) {
-  PixelRows rows;
-  for (Index c = 0; c < channels; ++c) rows.channel.push_back(c * pixels);
-  rows.pixel.resize(static_cast<std::size_t>(pixels));
-  std::iota(rows.pixel.begin(), rows.pixel.end(), Index{0});
-  return rows;
+namespace {
+
+/// 0, step, 2 step, ...
+std::vector<Index> multiples(Index step, Index count) {
+  std::vector<Index> numbers;
+  numbers.reserve(static_cast<std::size_t>(count));
+  for (Index i = 0; i < count; ++i) numbers.push_back(i * step);
+  return numbers;
+}
+
+}  // namespace
+
+PixelRows PixelRows::by_channel(Index channels, Index pixels) {
+  return {multiples(pixels, channels), multiples(1, pixels)};
+}
+
+PixelRows PixelRows::by_pixel(Index channels, Index pixels) {
+  return {multiples(1, channels), multiples(channels, pixels)};
 }
 
 PixelRows Half::rows(Index parameters) const {

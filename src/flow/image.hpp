@@ -28,8 +28,10 @@ struct PixelRows {
   std::vector<Index> channel;
   std::vector<Index> pixel;  ///< [rows * columns]; kAbsent where the batch has no such pixel
 
-  /// Channel by channel, every pixel.
-  static PixelRows whole(Index channels, Index pixels);
+  /// Channel by channel, every pixel: as coordinates lie.
+  static PixelRows by_channel(Index channels, Index pixels);
+  /// Pixel by pixel, every channel: what a convolution reads and writes together lies together.
+  static PixelRows by_pixel(Index channels, Index pixels);
 };
 
 /// The coordinates of one half of a coupling, as images that a convolution reads or writes.

@@ -127,8 +127,8 @@ std::vector<double> turned(const LinearArrays& linear) {
 PixelRows rows_of_map(const Blueprint& blueprint, Index k) {
   if (k < 0) return blueprint.image_inputs;
   if (k + 1 == static_cast<Index>(blueprint.linears.size())) return blueprint.image_outputs;
-  return PixelRows::whole(blueprint.linears[static_cast<std::size_t>(k)].rows,
-                          blueprint.image.pixels());
+  return PixelRows::by_pixel(blueprint.linears[static_cast<std::size_t>(k)].rows,
+                             blueprint.image.pixels());
 }
 
 template <typename T>
@@ -178,8 +178,9 @@ void Network<T>::pack(const Blueprint& blueprint) {
     if (operation.kind == Kind::kLinear) k = static_cast<Index>(operation.array);
     if (operation.kind != Kind::kAffine && operation.kind != Kind::kLayerNorm) continue;
     const NormArrays& norm = blueprint.norms[operation.array];
-    const PixelRows rows = on_image_ ? rows_of_map(blueprint, k)
-                                     : PixelRows::whole(static_cast<Index>(norm.scale.size()), 1);
+    const PixelRows rows = on_image_
+                               ? rows_of_map(blueprint, k)
+                               : PixelRows::by_channel(static_cast<Index>(norm.scale.size()), 1);
     norms_.push_back({spread<T>(norm.scale, rows), spread<T>(norm.shift, rows)});
   }
 }

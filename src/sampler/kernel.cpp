@@ -23,16 +23,42 @@ void probe(const Batch<T>& rows, Batch<T>& finiteness) {
 }
 
 /// out <- |a - b|^2 of each chain, [1 x chains].
-template <typename T>
-void squared_distance(const Batch<T>& a, const Batch<T>& b, PerChain& out) {
+void squared_distance(const Batch<double>& a, const Batch<double>& b, PerChain& out) {
   out.fill(0.0);
   double* sum = out.row(0);
   for (Index i = 0; i < a.dim(); ++i) {
-    const T* one = a.row(i);
-    const T* other = b.row(i);
+    const double* one = a.row(i);
+    const double* other = b.row(i);
     for (Index c = 0; c < a.stride(); ++c) {
-      const double gap = static_cast<double>(one[c]) - static_cast<double>(other[c]);
+      const double gap = one[c] - other[c];
       sum[c] += gap * gap;
+    }
+  }
+}
+
+/// Moves `to` where the displacement leads from `from`.
+template <typename T>
+void displace(const Point<T>& from, const Batch<T>& displacement, Point<T>& to) {
+  const double* origin = from.position.row(0);
+  const T* by = displacement.row(0);
+  double* position = to.position.row(0);
+  T* z = to.z.row(0);
+  const Index count = displacement.dim() * displacement.stride();
+  for (Index k = 0; k < count; ++k) {
+    position[k] = origin[k] + static_cast<double>(by[k]);
+    z[k] = static_cast<T>(position[k]);
+  }
+}
+
+/// In the masked columns position becomes z.
+template <typename T>
+void take_positions(const ColumnMask& mask, Point<T>& point) {
+  const T* take = mask.row<T>();
+  for (Index i = 0; i < point.z.dim(); ++i) {
+    const T* z = point.z.row(i);
+    double* position = point.position.row(i);
+    for (Index c = 0; c < point.z.stride(); ++c) {
+      position[c] = take[c] != T{0} ? static_cast<double>(z[c]) : position[c];
     }
   }
 }
@@ -40,12 +66,14 @@ void squared_distance(const Batch<T>& a, const Batch<T>& b, PerChain& out) {
 }  // namespace
 
 template <typename T>
-Workspace<T>::Workspace(const Flow<T>& flow, Index chains)
-    : current(flow, chains),
-      proposed(flow, chains),
+Workspace<T>::Workspace(const Kernel<T>& kernel, Index chains)
+    : current(kernel.flow(), chains, kernel.needs_tape()),
+      proposed(kernel.flow(), chains),
       outcome(chains),
-      cotangents(flow.dim(), chains),
-      noise(flow.dim(), chains),
+      everywhere(ColumnMask::all(chains)),
+      cotangents(kernel.flow().dim(), chains),
+      noise(kernel.flow().dim(), chains),
+      displacement(kernel.flow().dim(), chains),
       finiteness(1, chains),
       uniform(1, chains),
       local_ratio(1, chains),
@@ -66,6 +94,14 @@ Kernel<T>::Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<
 template <typename T>
 double Kernel<T>::passes() const {
   return moves_locally() ? local_->passes() : 1.0;
+}
+
+template <typename T>
+template <typename U>
+void Kernel<T>::begin(Workspace<T>& workspace, const Batch<U>& z) const {
+  workspace.proposed.move_to(z);
+  evaluate(workspace, workspace.proposed);
+  workspace.current.select(workspace.everywhere, workspace.proposed);
 }
 
 template <typename T>
@@ -114,14 +150,16 @@ void Kernel<T>::choose(const Random& random, std::uint64_t step, std::uint64_t f
 template <typename T>
 void Kernel<T>::propose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
                         StepSize step_size, Workspace<T>& workspace) const {
-  Batch<T>& to_z = workspace.proposed.z;
+  Point<T>& to = workspace.proposed;
   if (moves_locally()) {
     random.normals(Purpose::kLocalNoise, step, first_chain, workspace.noise);
-    local_->propose(*flow_, workspace.current, step_size, workspace.noise, to_z);
+    local_->propose(*flow_, workspace.current, step_size, workspace.noise, workspace.displacement);
+    displace(workspace.current, workspace.displacement, to);
   }
   if (moves_globally()) {
-    flow_->base().sample(random, Purpose::kGlobalNoise, step, first_chain, workspace.outcome.global,
-                         to_z);
+    const ColumnMask& global = workspace.outcome.global;
+    flow_->base().sample(random, Purpose::kGlobalNoise, step, first_chain, global, to.z);
+    take_positions(global, to);
   }
 }
 
@@ -129,7 +167,7 @@ template <typename T>
 void Kernel<T>::weigh(StepSize step_size, Workspace<T>& workspace) const {
   if (moves_locally()) {
     local_->log_ratio(*flow_, workspace.current, workspace.proposed, step_size, workspace.noise,
-                      workspace.local_ratio);
+                      workspace.displacement, workspace.local_ratio);
   }
   if (moves_globally()) {
     workspace.global_ratio.fill(0.0);
@@ -145,7 +183,7 @@ void Kernel<T>::decide(const Random& random, std::uint64_t step, std::uint64_t f
   const Point<T>& from = workspace.current;
   const Point<T>& to = workspace.proposed;
   StepOutcome& outcome = workspace.outcome;
-  squared_distance(from.z, to.z, outcome.squared_jump);
+  squared_distance(from.position, to.position, outcome.squared_jump);
   for (Index c = 0; c < from.z.chains(); ++c) {
     const double ratio =
         outcome.global[c] ? workspace.global_ratio(0, c) : workspace.local_ratio(0, c);
@@ -164,5 +202,8 @@ template struct Workspace<float>;
 template struct Workspace<double>;
 template class Kernel<float>;
 template class Kernel<double>;
+template void Kernel<float>::begin(Workspace<float>&, const Batch<float>&) const;
+template void Kernel<float>::begin(Workspace<float>&, const Batch<double>&) const;
+template void Kernel<double>::begin(Workspace<double>&, const Batch<double>&) const;
 
 }  // namespace flotilla

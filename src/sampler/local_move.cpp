@@ -56,12 +56,10 @@ void reverse_noise(const Batch<T>& drift, StepSize step_size, Batch<T>& rows) {
 }
 
 template <typename T>
-void subtract(const Batch<T>& minuend, const Batch<T>& subtrahend, Batch<T>& out) {
-  const T* a = minuend.row(0);
-  const T* b = subtrahend.row(0);
-  T* result = out.row(0);
-  const Index count = out.dim() * out.stride();
-  for (Index k = 0; k < count; ++k) result[k] = a[k] - b[k];
+void negate(Batch<T>& rows) {
+  T* value = rows.row(0);
+  const Index count = rows.dim() * rows.stride();
+  for (Index k = 0; k < count; ++k) value[k] = -value[k];
 }
 
 }  // namespace
@@ -77,26 +75,26 @@ void MetricMala<T>::prepare(const Flow<T>& flow, const Cotangents<T>& cotangents
 
 template <typename T>
 void MetricMala<T>::propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size,
-                            const Batch<T>& noise, Batch<T>& to_z) const {
-  langevin(from.drift, noise, step_size, to_z);
-  flow.inverse_jvp(from.tape, to_z);
-  add(from.z, to_z);
+                            const Batch<T>& noise, Batch<T>& displacement) const {
+  langevin(from.drift, noise, step_size, displacement);
+  flow.inverse_jvp(from.tape, displacement);
 }
 
 // log q(z'|z) = -|xi|^2/2 + l(z) and log q(z|z') = -|w|^2/2 + l(z'): each direction has its own log
 // det, since the proposal's covariance eps^2 (J^T J)^-1 is taken where the move starts.
 template <typename T>
 void MetricMala<T>::log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to,
-                              StepSize step_size, Batch<T>& noise, PerChain& out) const {
+                              StepSize step_size, const Batch<T>& noise, Batch<T>& displacement,
+                              PerChain& out) const {
   const double* forward = from.log_det.row(0);
   const double* backward = to.log_det.row(0);
   double* ratio = out.row(0);
   for (Index c = 0; c < out.stride(); ++c) ratio[c] = backward[c] - forward[c];
   add_half_square(noise, 1.0, out);
-  subtract(from.z, to.z, noise);
-  flow.jvp(to.tape, noise);
-  reverse_noise(to.drift, step_size, noise);
-  add_half_square(noise, -1.0, out);
+  negate(displacement);
+  flow.jvp(to.tape, displacement);
+  reverse_noise(to.drift, step_size, displacement);
+  add_half_square(displacement, -1.0, out);
 }
 
 // g = z_bar + J^T x_bar + log_det_bar grad l, one reverse pass.
@@ -114,19 +112,19 @@ void EuclideanMala<T>::prepare(const Flow<T>& flow, const Cotangents<T>& cotange
 
 template <typename T>
 void EuclideanMala<T>::propose(const Flow<T>& /*flow*/, const Point<T>& from, StepSize step_size,
-                               const Batch<T>& noise, Batch<T>& to_z) const {
-  langevin(from.drift, noise, step_size, to_z);
-  add(from.z, to_z);
+                               const Batch<T>& noise, Batch<T>& displacement) const {
+  langevin(from.drift, noise, step_size, displacement);
 }
 
 template <typename T>
-void EuclideanMala<T>::log_ratio(const Flow<T>& /*flow*/, const Point<T>& from, const Point<T>& to,
-                                 StepSize step_size, Batch<T>& noise, PerChain& out) const {
+void EuclideanMala<T>::log_ratio(const Flow<T>& /*flow*/, const Point<T>& /*from*/,
+                                 const Point<T>& to, StepSize step_size, const Batch<T>& noise,
+                                 Batch<T>& displacement, PerChain& out) const {
   out.fill(0.0);
   add_half_square(noise, 1.0, out);
-  subtract(from.z, to.z, noise);
-  reverse_noise(to.drift, step_size, noise);
-  add_half_square(noise, -1.0, out);
+  negate(displacement);
+  reverse_noise(to.drift, step_size, displacement);
+  add_half_square(displacement, -1.0, out);
 }
 
 template class MetricMala<float>;

@@ -34,7 +34,7 @@ Pool<T>::Pool(const Kernel<T>& kernel, const Random& random, const Tiling& tilin
   for (Index t = 0; t < tiling.tiles; ++t) {
     tiles_.emplace_back(kernel.flow().dim(), tiling.tile_width);
   }
-  if (tiling.tiles > 0) workspace_ = Workspace<T>(kernel.flow(), tiling.tile_width);
+  if (tiling.tiles > 0) workspace_ = Workspace<T>(kernel, tiling.tile_width);
 }
 
 template <typename T>
@@ -61,12 +61,12 @@ template <typename T>
 void Pool<T>::start_from_base() {
   const Base<T>& base = kernel_->flow().base();
   ColumnMask missing(tiling_.tile_width);
+  Batch<T> z(base.dim(), tiling_.tile_width);
   for (Index t = 0; t < tiling_.tiles; ++t) {
-    Point<T>& point = workspace_.current;
     for (Index c = 0; c < tiling_.tile_width; ++c) missing.set(c, true);
     for (std::uint64_t attempt = 0;; ++attempt) {
-      base.sample(random_, Purpose::kStart, attempt, first_chain_of(t), missing, point.z);
-      kernel_->evaluate(workspace_, point);
+      base.sample(random_, Purpose::kStart, attempt, first_chain_of(t), missing, z);
+      kernel_->begin(workspace_, z);
       if (first_without_density(t) < 0) break;
       if (attempt + 1 == kStartAttempts) {
         throw InputError(fmt::format(
@@ -76,10 +76,10 @@ void Pool<T>::start_from_base() {
             kStartAttempts));
       }
       for (Index c = 0; c < tiling_.tile_width; ++c) {
-        missing.set(c, !std::isfinite(point.log_density(0, c)));
+        missing.set(c, !std::isfinite(workspace_.current.log_density(0, c)));
       }
     }
-    tiles_[static_cast<std::size_t>(t)] = point.z;
+    tiles_[static_cast<std::size_t>(t)] = workspace_.current.position;
   }
 }
 
@@ -90,25 +90,26 @@ void Pool<T>::start_from(const Tensor& points) {
     throw InputError(fmt::format("starting points should have shape [n x {}] but have [{}]", dim,
                                  fmt::join(points.shape, " x ")));
   }
+  Batch<T> point(dim, tiling_.tile_width);
   for (Index t = 0; t < tiling_.tiles; ++t) {
-    Point<T>& point = workspace_.current;
     const auto first = static_cast<Index>(first_chain_of(t));
     for (Index c = 0; c < tiling_.tile_width; ++c) {
       const Index chain = first + std::min(c, columns_of(t) - 1);  // padding repeats the last one
       const Index source = chain % points.shape[0];
       for (Index i = 0; i < dim; ++i) {
-        point.z(i, c) = static_cast<T>(points.values[static_cast<std::size_t>(source * dim + i)]);
+        point(i, c) = static_cast<T>(points.values[static_cast<std::size_t>(source * dim + i)]);
       }
     }
-    kernel_->flow().inverse(point.z, point.log_det, point.tape);
-    kernel_->evaluate(workspace_, point);
+    Point<T>& scratch = workspace_.proposed;
+    kernel_->flow().inverse(point, scratch.log_det, scratch.tape);
+    kernel_->begin(workspace_, point);
     const Index lost = first_without_density(t);
     if (lost >= 0) {
       throw InputError(fmt::format(
           "starting point {} has a non-finite log density: choose one inside the flow's support",
           (first + lost) % points.shape[0]));
     }
-    tiles_[static_cast<std::size_t>(t)] = point.z;
+    tiles_[static_cast<std::size_t>(t)] = workspace_.current.position;
   }
 }
 
@@ -117,10 +118,9 @@ MoveStatistics Pool<T>::advance(const Block& block, StepSize step_size, DrawBloc
   MoveStatistics statistics;
   draws.restart(block.draws());
   for (Index t = 0; t < tiling_.tiles; ++t) {
-    Batch<T>& position = tiles_[static_cast<std::size_t>(t)];
+    Batch<double>& position = tiles_[static_cast<std::size_t>(t)];
     const std::uint64_t first_chain = first_chain_of(t);
-    workspace_.current.z = position;
-    kernel_->evaluate(workspace_, workspace_.current);
+    kernel_->begin(workspace_, position);
     Index draw = 0;
     for (std::uint64_t step = block.first_step;
          step < block.first_step + static_cast<std::uint64_t>(block.steps); ++step) {
@@ -128,7 +128,7 @@ MoveStatistics Pool<T>::advance(const Block& block, StepSize step_size, DrawBloc
       statistics.observe(workspace_.outcome, columns_of(t));
       if (block.keeps(step)) draws.store(workspace_, t * tiling_.tile_width, columns_of(t), draw++);
     }
-    position = workspace_.current.z;
+    position = workspace_.current.position;
   }
   return statistics;
 }

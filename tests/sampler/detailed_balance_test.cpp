@@ -71,7 +71,7 @@ struct Evaluated {
             const Eigen::VectorXd& z)
       : point(flow, 1) {
     Cotangents<double> cotangents(flow.dim(), 1);
-    point.z = to_batch<double>(z);
+    point.move_to(to_batch<double>(z));
     point.x = point.z;
     flow.forward(point.x, point.log_det, point.tape);
     target.evaluate(point.z, point.x, point.log_det, point.log_density, cotangents);
@@ -98,12 +98,13 @@ struct Violation {
 /// log of the code's acceptance probability for the step from a to b.
 double log_alpha(const Case& c, const Evaluated& a, const Evaluated& b, const Reference& from,
                  const Eigen::VectorXd& to, Violation& violation) {
-  Batch<double> noise = to_batch<double>(from.noise_towards(to));
-  Batch<double> proposed(c.flow.dim(), 1);
-  c.move.propose(c.flow, a.point, StepSize(kStepSize), noise, proposed);
-  violation.arrival = std::max(violation.arrival, largest_deviation(to_matrix(proposed), to));
+  const Batch<double> noise = to_batch<double>(from.noise_towards(to));
+  Batch<double> displacement(c.flow.dim(), 1);
+  c.move.propose(c.flow, a.point, StepSize(kStepSize), noise, displacement);
+  const Eigen::MatrixXd proposed = from.z + to_matrix(displacement);
+  violation.arrival = std::max(violation.arrival, largest_deviation(proposed, to));
   PerChain ratio(1, 1);
-  c.move.log_ratio(c.flow, a.point, b.point, StepSize(kStepSize), noise, ratio);
+  c.move.log_ratio(c.flow, a.point, b.point, StepSize(kStepSize), noise, displacement, ratio);
   return std::min(0.0, b.point.log_density(0, 0) - a.point.log_density(0, 0) + ratio(0, 0));
 }
 
@@ -200,10 +201,10 @@ TEST(DetailedBalance, HoldsForTheIndependenceMove) {
   const Flow<double> flow(random_real_nvp(5, 4, {.widths = {8, 8}, .activation = "tanh"}, 3));
   const TemperedTarget<double> target(flow.base(), kBeta);
   const Kernel<double> kernel(flow, target, std::make_unique<MetricMala<double>>(), 1.0);
-  Workspace<double> work(flow, 64);
-  flow.base().sample(Random(5), Purpose::kStart, 0, 0, ColumnMask::all(work.current.z.chains()),
-                     work.current.z);
-  kernel.evaluate(work, work.current);
+  Workspace<double> work(kernel, 64);
+  Batch<double> start(5, 64);
+  flow.base().sample(Random(5), Purpose::kStart, 0, 0, ColumnMask::all(64), start);
+  kernel.begin(work, start);
   const Eigen::MatrixXd from = to_matrix(work.current.z);
   kernel.step(Random(5), 0, 0, StepSize(1.0), work);
   const Eigen::MatrixXd to = to_matrix(work.proposed.z);

@@ -22,10 +22,10 @@ struct Sampler {
       : flow(record),
         target(flow.base(), 1.0),
         kernel(flow, target, std::make_unique<MetricMala<T>>(), global_fraction),
-        work(flow, kChains) {
-    flow.base().sample(Random(3), Purpose::kStart, 0, 0, ColumnMask::all(work.current.z.chains()),
-                       work.current.z);
-    kernel.evaluate(work, work.current);
+        work(kernel, kChains) {
+    Batch<T> start(flow.dim(), kChains);
+    flow.base().sample(Random(3), Purpose::kStart, 0, 0, ColumnMask::all(kChains), start);
+    kernel.begin(work, start);
   }
   void step(std::uint64_t number) { kernel.step(Random(3), number, 0, StepSize(0.5), work); }
 
@@ -56,9 +56,8 @@ TEST(Kernel, StepsWithoutAllocating) {
 TEST(Kernel, KeepsEveryPartOfAPointTogether) {
   Sampler<double> sampler(real_nvp(), 0.3);
   for (std::uint64_t step = 0; step < 20; ++step) sampler.step(step);
-  Workspace<double> fresh(sampler.flow, kChains);
-  fresh.current.z = sampler.work.current.z;
-  sampler.kernel.evaluate(fresh, fresh.current);
+  Workspace<double> fresh(sampler.kernel, kChains);
+  sampler.kernel.begin(fresh, sampler.work.current.position);
   const auto differing = [&](const Batch<double>& one, const Batch<double>& other) {
     return differing_bits(to_matrix(one), to_matrix(other));
   };
@@ -72,6 +71,35 @@ TEST(Kernel, KeepsEveryPartOfAPointTogether) {
   sampler.flow.jvp(fresh.current.tape, one);
   sampler.flow.jvp(sampler.work.current.tape, other);
   EXPECT_EQ(differing(one, other), 0);
+}
+
+/// The shear flow with its image stretched by thousands, as pixels are.
+FlowRecord stretched_flow() {
+  FlowRecord record = shear_flow(0.8);
+  LayerRecord stretch{"diagonal_affine", {}, {}, {}};
+  stretch.arrays["scale"] = {{2}, {3000.0, 3000.0}};
+  stretch.arrays["shift"] = {{2}, {0.0, 0.0}};
+  record.layers.push_back(stretch);
+  return record;
+}
+
+template <typename T>
+double acceptance_of_short_steps() {
+  Sampler<T> sampler(stretched_flow(), 0.0);
+  constexpr int kSteps = 50;
+  double sum = 0.0;
+  for (std::uint64_t step = 0; step < kSteps; ++step) {
+    sampler.kernel.step(Random(3), step, 0, StepSize(1e-4), sampler.work);
+    for (Index c = 0; c < kChains; ++c) sum += sampler.work.outcome.acceptance(0, c);
+  }
+  return sum / (kSteps * kChains);
+}
+
+// In data space such a step is shorter than what rounding z to float makes of it there: were the
+// way back computed from the rounded points, hardly any move would be accepted.
+TEST(Kernel, AcceptsStepsShorterThanARoundingOfZ) {
+  EXPECT_GT(acceptance_of_short_steps<double>(), 0.99);
+  EXPECT_NEAR(acceptance_of_short_steps<float>(), acceptance_of_short_steps<double>(), 0.01);
 }
 
 TEST(Kernel, ChoosesGlobalMovesAsOftenAsAsked) {
@@ -111,8 +139,7 @@ FlowRecord explosive_flow() {
 TEST(Kernel, RejectsAndCountsWhatIsNotFinite) {
   Sampler<float> sampler(explosive_flow(), 1.0);
   // Chains that stand at a finite point; their proposals overflow where 200 z_1 > 88.
-  sampler.work.current.z.fill(0.0F);
-  sampler.kernel.evaluate(sampler.work, sampler.work.current);
+  sampler.kernel.begin(sampler.work, Batch<float>(2, kChains));
   sampler.step(0);
   MoveStatistics statistics;
   statistics.observe(sampler.work.outcome, kChains);

@@ -28,13 +28,14 @@ class ForwardingMove : public LocalMove<T> {
                Point<T>& point) const override {
     right_.prepare(flow, cotangents, depends_on_x, point);
   }
+  bool needs_tape() const override { return right_.needs_tape(); }
   void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size, const Batch<T>& noise,
-               Batch<T>& to_z) const override {
-    right_.propose(flow, from, step_size, noise, to_z);
+               Batch<T>& displacement) const override {
+    right_.propose(flow, from, step_size, noise, displacement);
   }
   void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
-                 Batch<T>& noise, PerChain& out) const override {
-    right_.log_ratio(flow, from, to, step_size, noise, out);
+                 const Batch<T>& noise, Batch<T>& displacement, PerChain& out) const override {
+    right_.log_ratio(flow, from, to, step_size, noise, displacement, out);
   }
   double passes() const override { return right_.passes(); }
 
@@ -47,8 +48,8 @@ template <typename T>
 class OneSidedLogDet final : public ForwardingMove<T> {
  public:
   void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
-                 Batch<T>& noise, PerChain& out) const override {
-    ForwardingMove<T>::log_ratio(flow, from, to, step_size, noise, out);
+                 const Batch<T>& noise, Batch<T>& displacement, PerChain& out) const override {
+    ForwardingMove<T>::log_ratio(flow, from, to, step_size, noise, displacement, out);
     for (Index c = 0; c < out.stride(); ++c) out(0, c) += from.log_det(0, c);
   }
 };
@@ -58,7 +59,8 @@ template <typename T>
 class ReusedReverseNoise final : public ForwardingMove<T> {
  public:
   void log_ratio(const Flow<T>& /*flow*/, const Point<T>& from, const Point<T>& to,
-                 StepSize /*step_size*/, Batch<T>& /*noise*/, PerChain& out) const override {
+                 StepSize /*step_size*/, const Batch<T>& /*noise*/, Batch<T>& /*displacement*/,
+                 PerChain& out) const override {
     for (Index c = 0; c < out.stride(); ++c) out(0, c) = to.log_det(0, c) - from.log_det(0, c);
   }
 };
@@ -69,13 +71,12 @@ class ReusedNoise final : public ForwardingMove<T> {
  public:
   explicit ReusedNoise(Batch<T> noise) : noise_(std::move(noise)) {}
   void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size,
-               const Batch<T>& /*noise*/, Batch<T>& to_z) const override {
-    ForwardingMove<T>::propose(flow, from, step_size, noise_, to_z);
+               const Batch<T>& /*noise*/, Batch<T>& displacement) const override {
+    ForwardingMove<T>::propose(flow, from, step_size, noise_, displacement);
   }
   void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
-                 Batch<T>& noise, PerChain& out) const override {
-    noise = noise_;
-    ForwardingMove<T>::log_ratio(flow, from, to, step_size, noise, out);
+                 const Batch<T>& /*noise*/, Batch<T>& displacement, PerChain& out) const override {
+    ForwardingMove<T>::log_ratio(flow, from, to, step_size, noise_, displacement, out);
   }
 
  private:

@@ -9,19 +9,25 @@
 
 namespace flotilla {
 
-/// The buffers of one tile in motion: two points and what lies between them.
+template <typename T>
+class Kernel;
+
+/// The buffers of one tile in motion: two points and what lies between them. Only a kernel that
+/// needs the tape of where it stands has a second one.
 template <typename T>
 struct Workspace {
   Workspace() = default;
-  Workspace(const Flow<T>& flow, Index chains);
+  Workspace(const Kernel<T>& kernel, Index chains);
 
   Point<T> current;
   Point<T> proposed;
   StepOutcome outcome;  ///< of the last step
 
+  ColumnMask everywhere;
   Cotangents<T> cotangents;
   Batch<T> noise;
-  Batch<T> finiteness;  ///< [1 x chains], zero where everything is finite, else NaN
+  Batch<T> displacement;  ///< of the local proposal, z' - z
+  Batch<T> finiteness;    ///< [1 x chains], zero where everything is finite, else NaN
   PerChain uniform;
   PerChain local_ratio;
   PerChain global_ratio;
@@ -45,8 +51,14 @@ class Kernel {
 
   const Flow<T>& flow() const { return *flow_; }
 
-  /// Completes a point from its z: image, log det, log density, drift, tape.
-  void evaluate(Workspace<T>& workspace, Point<T>& point) const;
+  /// Whether a chain's tape has to follow it.
+  bool needs_tape() const { return moves_locally() && local_->needs_tape(); }
+
+  /// Puts workspace.current at z and completes it: image, log det, log density, drift, tape.
+  ///
+  /// @param z  [dim x chains], of float or double
+  template <typename U>
+  void begin(Workspace<T>& workspace, const Batch<U>& z) const;
 
   /// Moves every chain of workspace.current by one step and says how in workspace.outcome.
   ///
@@ -63,6 +75,7 @@ class Kernel {
   bool moves_locally() const { return global_fraction_ < 1.0; }
   bool moves_globally() const { return global_fraction_ > 0.0; }
 
+  void evaluate(Workspace<T>& workspace, Point<T>& point) const;
   void choose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
               Workspace<T>& workspace) const;
   void propose(const Random& random, std::uint64_t step, std::uint64_t first_chain,

@@ -24,16 +24,22 @@ class LocalMove {
   virtual void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
                        Point<T>& point) const = 0;
 
-  /// to_z <- the proposal from `from` with this noise; both [dim x chains].
+  /// Whether propose() reads from.tape: else a chain's tape need not follow it.
+  virtual bool needs_tape() const = 0;
+
+  /// displacement <- z' - z of the proposal from `from` with this noise; both [dim x chains].
   virtual void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size,
-                       const Batch<T>& noise, Batch<T>& to_z) const = 0;
+                       const Batch<T>& noise, Batch<T>& displacement) const = 0;
 
   /// out <- log q(from | to) - log q(to | from), where propose() led from `from` to `to`.
   ///
-  /// @param noise  the noise that led there, overwritten
-  /// @param out    [1 x chains]
+  /// @param noise         that led there
+  /// @param displacement  that propose() made of it, overwritten; the difference of the two z would
+  ///                      have lost what rounding took
+  /// @param out           [1 x chains]
   virtual void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to,
-                         StepSize step_size, Batch<T>& noise, PerChain& out) const = 0;
+                         StepSize step_size, const Batch<T>& noise, Batch<T>& displacement,
+                         PerChain& out) const = 0;
 
   /// Flow passes of one step, in units of Flow::multiply_adds(): what the move costs.
   virtual double passes() const = 0;
@@ -47,10 +53,11 @@ class MetricMala final : public LocalMove<T> {
  public:
   void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
                Point<T>& point) const override;
+  bool needs_tape() const override { return true; }
   void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size, const Batch<T>& noise,
-               Batch<T>& to_z) const override;
+               Batch<T>& displacement) const override;
   void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
-                 Batch<T>& noise, PerChain& out) const override;
+                 const Batch<T>& noise, Batch<T>& displacement, PerChain& out) const override;
   double passes() const override { return 4.0; }
 };
 
@@ -61,10 +68,11 @@ class EuclideanMala final : public LocalMove<T> {
  public:
   void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
                Point<T>& point) const override;
+  bool needs_tape() const override { return false; }
   void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size, const Batch<T>& noise,
-               Batch<T>& to_z) const override;
+               Batch<T>& displacement) const override;
   void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
-                 Batch<T>& noise, PerChain& out) const override;
+                 const Batch<T>& noise, Batch<T>& displacement, PerChain& out) const override;
   double passes() const override { return 2.0; }
 };
 

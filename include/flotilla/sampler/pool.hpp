@@ -80,7 +80,7 @@ class Pool {
   const Kernel<T>* kernel_;
   Random random_;
   Tiling tiling_;
-  std::vector<Batch<T>> tiles_;  ///< the latent position of each tile
+  std::vector<Batch<double>> tiles_;  ///< Point::position of each tile
   Workspace<T> workspace_;
 };
 
