@@ -6,10 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include <algorithm>
-#include <limits>
 #include "command_line.hpp"
-
 #include "commands.hpp"
 #include "flotilla/flow/context.hpp"
 #include "flotilla/flow/flow.hpp"
@@ -18,20 +15,6 @@
 
 namespace flotilla::app {
 namespace {
-
-// Golden values were computed in double by other code in another order. A float pass loses what
-// float loses, amplified by the flow's own condition, which double shows: what is lost there, in
-// roundings. Beyond kFloatTolerance a flow is too ill-conditioned for float; beyond what its
-// condition explains, float computes something else.
-constexpr double kDoubleTolerance = 1e-9;
-constexpr double kFloatTolerance = 1e-2;
-constexpr double kRoundingsRatio = 16.0;
-
-double explained_in_float(const GoldenDeviations& in_double) {
-  constexpr double kRatio = static_cast<double>(std::numeric_limits<float>::epsilon()) /
-                            std::numeric_limits<double>::epsilon();
-  return std::max(kFloatTolerance, kRoundingsRatio * kRatio * in_double.largest());
-}
 
 constexpr std::string_view kUsage =
     R"(flotilla flow show FLOW.h5      layers, parameters and provenance of a flow file
@@ -50,6 +33,7 @@ std::string describe(const LayerRecord& layer) {
   for (const auto& [name, value] : layer.numbers) {
     parts.push_back(fmt::format("{}={}", name, value));
   }
+  if (!layer.module.empty()) parts.push_back(fmt::format("{} bytes", layer.module.size()));
   for (const auto& [name, tensor] : layer.arrays) {
     parts.push_back(fmt::format("{}[{}]", name, fmt::join(tensor.shape, "x")));
   }
@@ -68,7 +52,13 @@ void show(const std::string& path, const FlowRecord& record) {
   fmt::print("{}\n  dim          {}\n  base         {}\n  checksum     {}\n", path, record.dim,
              describe_base(record.base), record.checksum);
   if (record.context_dim > 0) fmt::print("  context      {} numbers\n", record.context_dim);
-  fmt::print("  multiply-adds {} of one forward pass, per chain\n\n", flow.multiply_adds());
+  if (flow.multiply_adds() > 0) {
+    fmt::print("  multiply-adds {} of one forward pass, per chain\n", flow.multiply_adds());
+  }
+  if (!flow.has_inverse()) {
+    fmt::print("  no inverse: only --kernel mala and global moves, and no --start\n");
+  }
+  fmt::print("\n");
   fmt::print("{:>5}  {:<24} {:>10} {:>8} {:>8}  {}\n", "layer", "type", "parameters", "forward",
              "inverse", "entries");
   std::size_t total = 0;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "flotilla/core/error.hpp"
 
 namespace flotilla {
@@ -43,6 +45,12 @@ Index Flow<T>::multiply_adds() const {
   Index count = 0;
   for (const auto& layer : layers_) count += layer->multiply_adds();
   return count;
+}
+
+template <typename T>
+bool Flow<T>::has_inverse() const {
+  return std::all_of(layers_.begin(), layers_.end(),
+                     [](const auto& layer) { return layer->has_inverse(); });
 }
 
 template <typename T>

@@ -18,6 +18,7 @@
 #include "flotilla/flow/planar.hpp"
 #include "flotilla/flow/radial.hpp"
 #include "flotilla/flow/sylvester.hpp"
+#include "flotilla/flow/torchscript.hpp"
 
 namespace flotilla {
 namespace {
@@ -61,6 +62,7 @@ constexpr std::array kRegistry = {
 
 template <typename T>
 std::unique_ptr<Layer<T>> make_layer(const LayerRecord& record, std::size_t position, Index dim) {
+  if (!record.module.empty()) return make_torchscript_layer<T>(record, dim);
   const std::string label = fmt::format("layer {} ({})", position, record.type);
   const Index coordinates = LayerReader(record, label, dim).count_or("coordinates", dim);
   const LayerReader reader(record, label, coordinates);

@@ -3,17 +3,19 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <openssl/evp.h>
-
 #include <unistd.h>
+
 #include <array>
 #include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <new>
 
 #include "flotilla/core/error.hpp"
+#include "flotilla/flow/torchscript.hpp"
 #include "flotilla/io/hdf5.hpp"
 
 namespace flotilla {
@@ -66,6 +68,9 @@ void add_layer(Sha256& hash, const char* what, const LayerRecord& layer) {
     hash.add(fmt::format("array {} {}\n", name, fmt::join(tensor.shape, ",")));
     hash.add(tensor.values.data(), tensor.values.size() * sizeof(double));
   }
+  if (layer.module.empty()) return;
+  hash.add(fmt::format("module {}\n", layer.module.size()));
+  hash.add(layer.module);
 }
 
 std::vector<Index> extent(hid_t dataset) {
@@ -175,7 +180,9 @@ GoldenValues read_golden(hid_t file, double& budget) {
           read("jvp"),
           read_if("base_log_density"),
           read_if("base_score"),
-          read_if("context")};
+          read_if("context"),
+          {},
+          {}};
 }
 
 std::map<std::string, std::string> read_provenance(hid_t file) {
@@ -304,10 +311,35 @@ void expect_readable(const std::string& path) {
   if (access(path.c_str(), R_OK) != 0) {
     throw InputError(fmt::format("{}: it may not be read: check its permissions", path));
   }
-  if (H5Fis_hdf5(path.c_str()) <= 0) {
+}
+
+void expect_hdf5(const std::string& path) {
+  if (H5Fis_hdf5(path.c_str()) > 0) return;
+  throw InputError(
+      fmt::format("{}: it is no HDF5 file, or not a whole one: export or copy it again", path));
+}
+
+/// TorchScript files are zip archives, whatever their name.
+bool is_zip(const std::string& path) {
+  std::array<char, 4> begin{};
+  std::ifstream(path, std::ios::binary).read(begin.data(), begin.size());
+  return std::string_view(begin.data(), begin.size()) == "PK\3\4";
+}
+
+FlowRecord read_torchscript_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const auto size = static_cast<double>(file.tellg());
+  if (size > largest_flow()) {
     throw InputError(
-        fmt::format("{}: it is no HDF5 file, or not a whole one: export or copy it again", path));
+        fmt::format("it has {:.3g} bytes, more than this machine's memory allows", size));
   }
+  std::string bytes(static_cast<std::size_t>(size), '\0');
+  file.seekg(0);
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!file) throw InputError("it cannot be read to its end");
+  FlowRecord record = torchscript_record(bytes);
+  record.checksum = checksum(record);
+  return record;
 }
 
 }  // namespace
@@ -323,7 +355,10 @@ std::string checksum(const FlowRecord& record) {
 
 FlowRecord read_flow_file(const std::string& path) {
   expect_readable(path);
+  const bool torchscript = is_zip(path);
+  if (!torchscript) expect_hdf5(path);
   try {
+    if (torchscript) return read_torchscript_file(path);
     return read_record(hdf5::open_file(path).id());
   } catch (const InputError& error) {
     throw InputError(fmt::format("{}: not a usable flow file: {}", path, error.what()));
@@ -379,6 +414,7 @@ Tensor read_numbers(const std::string& location) {
   const std::size_t colon = whole ? std::string::npos : location.rfind(':');
   const std::string path = location.substr(0, colon);
   expect_readable(path);
+  expect_hdf5(path);
   try {
     const hdf5::Handle file = hdf5::open_file(path);
     std::string name = colon == std::string::npos ? "" : location.substr(colon + 1);

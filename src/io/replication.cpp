@@ -21,13 +21,14 @@ void serialize(Archive& archive, flotilla::Tensor& tensor, unsigned /*version*/)
 
 template <typename Archive>
 void serialize(Archive& archive, flotilla::LayerRecord& layer, unsigned /*version*/) {
-  archive& layer.type& layer.texts& layer.numbers& layer.arrays;
+  archive& layer.type& layer.texts& layer.numbers& layer.arrays& layer.module;
 }
 
 template <typename Archive>
 void serialize(Archive& archive, flotilla::GoldenValues& golden, unsigned /*version*/) {
   archive& golden.z& golden.x& golden.log_det& golden.log_det_gradient& golden.tangent& golden
-      .jvp& golden.base_log_density& golden.base_score& golden.context;
+      .jvp& golden.base_log_density& golden.base_score& golden.context& golden.z_from_x& golden
+      .tangent_from_jvp;
 }
 
 template <typename Archive>

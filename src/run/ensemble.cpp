@@ -1,5 +1,7 @@
 #include "flotilla/run/ensemble.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <memory>
@@ -11,6 +13,7 @@
 
 #include "core/elementary.hpp"
 #include "flotilla/core/error.hpp"
+#include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/io/run_file.hpp"
 #include "flotilla/parallel/exchange.hpp"
@@ -47,6 +50,21 @@ Index largest_share(const RunConfig& config, const Communicator& comm) {
   return (tiles + comm.size() - 1) / comm.size() * config.tile_width;
 }
 
+/// A foreign module proves itself on every rank before it is believed, and cannot be cut into tiles
+/// that do not fit it.
+template <typename T>
+void expect_module(const RunConfig& config, const FlowRecord& record) {
+  if (record.layers.empty() || record.layers.front().module.empty()) return;
+  const auto width = static_cast<Index>(record.layers.front().numbers.at("tile_width"));
+  if (config.tile_width % width != 0) {
+    throw InputError(
+        fmt::format("--tile-width should be a multiple of {}, the width that the TorchScript file "
+                    "was exported for, but is {}: change it, or export the module again",
+                    width, config.tile_width));
+  }
+  expect_golden<T>(record);
+}
+
 template <typename T>
 class Ensemble {
  public:
@@ -56,7 +74,10 @@ class Ensemble {
         comm_(comm),
         observer_(comm.is_root() ? observer : nullptr),
         exchange_(comm) {
-    comm.together([&] { flow_ = std::make_unique<Flow<T>>(record); });
+    comm.together([&] {
+      expect_module<T>(config, record);
+      flow_ = std::make_unique<Flow<T>>(record);
+    });
     level_ = find_level();
     comm.together([&] { prepare(); });
     start();
@@ -72,6 +93,8 @@ class Ensemble {
       // Nothing was voted on: leaving by the exception would wait for the others in a destructor.
       comm_.abort("out of memory in mid-run");
     } catch (const MpiError& error) {
+      comm_.abort(error.what());
+    } catch (const InputError& error) {  // of a TorchScript module, on this rank alone perhaps
       comm_.abort(error.what());
     }
   }

@@ -89,6 +89,11 @@ Kernel<T>::Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<
   if (moves_locally() && local_ == nullptr) {
     throw InputError("a kernel with a global fraction below 1 needs a local move, but has none");
   }
+  if (moves_locally() && local_->needs_inverse() && !flow.has_inverse()) {
+    throw InputError(
+        "metric MALA needs the flow's inverse, but this flow has none: choose --kernel mala, or "
+        "global moves alone with --global-fraction 1");
+  }
 }
 
 template <typename T>

@@ -91,6 +91,10 @@ void Pool<T>::start_from(const Tensor& points) {
                                  fmt::join(points.shape, " x ")));
   }
   Batch<T> point(dim, tiling_.tile_width);
+  if (!kernel_->flow().has_inverse()) {
+    throw InputError(
+        "--start needs the flow's inverse, but this flow has none: start from the base density");
+  }
   for (Index t = 0; t < tiling_.tiles; ++t) {
     const auto first = static_cast<Index>(first_chain_of(t));
     for (Index c = 0; c < tiling_.tile_width; ++c) {

@@ -28,6 +28,7 @@ class ForwardingMove : public LocalMove<T> {
                Point<T>& point) const override {
     right_.prepare(flow, cotangents, depends_on_x, point);
   }
+  bool needs_inverse() const override { return right_.needs_inverse(); }
   bool needs_tape() const override { return right_.needs_tape(); }
   void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size, const Batch<T>& noise,
                Batch<T>& displacement) const override {

@@ -22,6 +22,7 @@ class Flow final : public Layer<T> {
   std::string_view type() const override { return "flow"; }
   TapeShape tape_shape() const override;
   Index multiply_adds() const override;
+  bool has_inverse() const override;
 
   const Base<T>& base() const { return *base_; }
   std::size_t depth() const { return layers_.size(); }

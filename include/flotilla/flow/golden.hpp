@@ -25,4 +25,19 @@ struct GoldenDeviations {
 template <typename T>
 GoldenDeviations verify_golden(const FlowRecord& record);
 
+// Golden values were computed in double by other code in another order. A float pass loses what
+// float loses, amplified by the flow's own condition, which double shows: what is lost there, in
+// roundings. Beyond kFloatTolerance a flow is too ill-conditioned for float; beyond what its
+// condition explains, float computes something else.
+inline constexpr double kDoubleTolerance = 1e-9;
+inline constexpr double kFloatTolerance = 1e-2;
+
+/// The largest deviation in float of a flow that deviates so much in double and is right.
+double explained_in_float(const GoldenDeviations& in_double);
+
+/// Recomputes the golden values in the precision of T, and in double.
+/// @throws InputError where they are not what this program computes; see verify_golden()
+template <typename T>
+void expect_golden(const FlowRecord& record);
+
 }  // namespace flotilla

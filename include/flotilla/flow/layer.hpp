@@ -30,6 +30,8 @@ class Layer {
   virtual TapeShape tape_shape() const = 0;
   /// Multiply-adds of one forward pass, per chain; element-wise work is not counted.
   virtual Index multiply_adds() const = 0;
+  /// Whether inverse() and the products with J^-1 can be called.
+  virtual bool has_inverse() const { return true; }
   /// Conditioner passes that must wait for one another in forward() and in inverse(): more than one
   /// where coordinates are found one after another.
   virtual Index forward_passes() const { return 1; }

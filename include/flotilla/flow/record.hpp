@@ -24,6 +24,7 @@ struct LayerRecord {
   std::map<std::string, std::string> texts;
   std::map<std::string, double> numbers;
   std::map<std::string, Tensor> arrays;
+  std::string module = {};  ///< a TorchScript file, whole; in no flow file
 
   bool operator==(const LayerRecord&) const = default;
 };
@@ -42,6 +43,8 @@ struct GoldenValues {
   Tensor base_log_density;  ///< log q_Z(z)
   Tensor base_score;        ///< grad_z log q_Z(z)
   Tensor context;           ///< [context_dim], what the conditioners of a conditional flow saw
+  Tensor z_from_x;          ///< of an inverse that is not exact: f^-1(x) by itself, and below
+  Tensor tangent_from_jvp;  ///< J^-1 jvp by its own graph
 
   bool operator==(const GoldenValues&) const = default;
 };

@@ -45,7 +45,8 @@ class Kernel {
   /// @param flow, target     outlive the kernel
   /// @param global_fraction  in [0, 1]; at 1 the local move is never computed
   /// @param local            may be null where global_fraction is 1
-  /// @throws InputError where global_fraction is not in [0, 1], or a local move is missing
+  /// @throws InputError where global_fraction is not in [0, 1], or a local move is missing or needs
+  /// an inverse that the flow has not
   Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<LocalMove<T>> local,
          double global_fraction);
 

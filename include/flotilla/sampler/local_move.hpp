@@ -24,6 +24,8 @@ class LocalMove {
   virtual void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
                        Point<T>& point) const = 0;
 
+  /// Whether it uses products with J^-1, which some flows cannot give.
+  virtual bool needs_inverse() const = 0;
   /// Whether propose() reads from.tape: else a chain's tape need not follow it.
   virtual bool needs_tape() const = 0;
 
@@ -53,6 +55,7 @@ class MetricMala final : public LocalMove<T> {
  public:
   void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
                Point<T>& point) const override;
+  bool needs_inverse() const override { return true; }
   bool needs_tape() const override { return true; }
   void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size, const Batch<T>& noise,
                Batch<T>& displacement) const override;
@@ -68,6 +71,7 @@ class EuclideanMala final : public LocalMove<T> {
  public:
   void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
                Point<T>& point) const override;
+  bool needs_inverse() const override { return false; }
   bool needs_tape() const override { return false; }
   void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size, const Batch<T>& noise,
                Batch<T>& displacement) const override;

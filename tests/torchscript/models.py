@@ -1,0 +1,103 @@
+"""Flows that flow files do not hold, for TorchScript: a continuous and a residual one.
+
+Their weights are random but fixed; what is tested is that the program runs them as PyTorch does.
+"""
+
+import torch
+from torch import nn
+
+DIM = 3
+HIDDEN = 16
+
+
+def fixed_linear(inputs, outputs, spread, seed):
+    linear = nn.Linear(inputs, outputs)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        linear.weight.copy_(spread * torch.randn(outputs, inputs, generator=generator))
+        linear.bias.copy_(0.3 * torch.randn(outputs, generator=generator))
+    return linear
+
+
+class Field(nn.Module):
+    """A vector field of two tanh layers and its exact divergence, no automatic differentiation."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = fixed_linear(DIM + 1, HIDDEN, 0.7, 1)
+        self.last = fixed_linear(HIDDEN, DIM, 0.5, 2)
+
+    def forward(self, y, time):
+        hidden = torch.tanh(self.first(torch.cat([y, time.expand(len(y), 1)], dim=1)))
+        # trace of W_2 diag(1 - h^2) W_1, its columns of y alone
+        between = (self.last.weight.t() * self.first.weight[:, :DIM]).sum(dim=1)
+        return self.last(hidden), ((1.0 - hidden * hidden) * between).sum(dim=1)
+
+
+class Continuous(nn.Module):
+    """dx/dt = field(x, t) from 0 to 1 by RK4 of fixed steps, log det the integral of the
+    divergence (Chen et al. 2018)."""
+
+    STEPS = 20
+
+    def __init__(self):
+        super().__init__()
+        self.field = Field()
+
+    def _integrate(self, y, begin, step):
+        log_det = torch.zeros_like(y[:, 0])
+        for k in range(self.STEPS):
+            time = torch.full_like(y[:1, :1], begin + k * step)
+            v1, d1 = self.field(y, time)
+            v2, d2 = self.field(y + 0.5 * step * v1, time + 0.5 * step)
+            v3, d3 = self.field(y + 0.5 * step * v2, time + 0.5 * step)
+            v4, d4 = self.field(y + step * v3, time + step)
+            y = y + step / 6.0 * (v1 + 2.0 * v2 + 2.0 * v3 + v4)
+            log_det = log_det + step / 6.0 * (d1 + 2.0 * d2 + 2.0 * d3 + d4)
+        return y, log_det
+
+    def forward(self, z):
+        return self._integrate(z, 0.0, 1.0 / self.STEPS)
+
+    def inverse(self, x):
+        return self._integrate(x, 1.0, -1.0 / self.STEPS)
+
+
+class Residual(nn.Module):
+    """x = z + g(z), g of Lipschitz constant 1/2 at most, inverted by fixed-point iteration
+    (Behrmann et al. 2019)."""
+
+    ITERATIONS = 60
+
+    def __init__(self):
+        super().__init__()
+        self.first = fixed_linear(DIM, HIDDEN, 1.0, 3)
+        self.last = fixed_linear(HIDDEN, DIM, 1.0, 4)
+        with torch.no_grad():
+            for linear, bound in ((self.first, 1.0), (self.last, 0.5)):
+                linear.weight.mul_(bound / torch.linalg.matrix_norm(linear.weight, 2))
+
+    def _g(self, z):
+        return self.last(torch.tanh(self.first(z)))
+
+    def _log_det(self, z):
+        hidden = torch.tanh(self.first(z))
+        slopes = (1.0 - hidden * hidden)[:, :, None] * self.first.weight
+        jacobian = self.last.weight @ slopes + torch.eye(DIM, dtype=z.dtype)
+        return torch.linalg.slogdet(jacobian)[1]
+
+    def forward(self, z):
+        return z + self._g(z), self._log_det(z)
+
+    def inverse(self, x):
+        z = x
+        for _ in range(self.ITERATIONS):
+            z = x - self._g(z)
+        return z, self._log_det(z)
+
+
+class Broken(nn.Module):
+    """Not invertible and not finite: what a tested mistake looks like."""
+
+    def forward(self, z):
+        return z / 0.0 * 0.0, z[:, 0]
