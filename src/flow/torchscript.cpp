@@ -3,16 +3,22 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <stdexcept>
 #include <type_traits>
+#include <vector>
 
 #include "flotilla/core/error.hpp"
-#include "torchscript/plugin.hpp"
+#include "torchscript/engine.hpp"
 
 namespace flotilla {
 namespace {
 
-const TorchScriptPlugin& load_plugin() {
-  void* library = dlopen(kPluginFile, RTLD_NOW | RTLD_LOCAL);
+using torchscript::Engine;
+using torchscript::Method;
+
+const torchscript::Plugin& load_plugin() {
+  void* library = dlopen(torchscript::kPluginFile, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     throw InputError(fmt::format(
         "a TorchScript file needs LibTorch, and this flotilla was built without it or cannot load "
@@ -20,35 +26,201 @@ const TorchScriptPlugin& load_plugin() {
         "again",
         dlerror()));
   }
-  const auto entry = reinterpret_cast<PluginEntry>(dlsym(library, kPluginSymbol));
+  const auto entry =
+      reinterpret_cast<torchscript::PluginEntry>(dlsym(library, torchscript::kPluginSymbol));
   if (entry == nullptr) {
-    throw InputError(
-        fmt::format("{} is of another version of flotilla: build and install both "
-                    "together",
-                    kPluginFile));
+    throw InputError(fmt::format("{} is of another version of flotilla: build both together",
+                                 torchscript::kPluginFile));
   }
   return *entry();
 }
 
 /// Loaded once, and never unloaded: LibTorch does not survive that.
-const TorchScriptPlugin& plugin() {
-  static const TorchScriptPlugin& loaded = load_plugin();
+const torchscript::Plugin& plugin() {
+  static const torchscript::Plugin& loaded = load_plugin();
   return loaded;
+}
+
+/// What the plugin throws has one line, and is the file's fault.
+template <typename Work>
+auto blaming_the_file(Work work) {
+  try {
+    return work();
+  } catch (const InputError&) {
+    throw;
+  } catch (const std::runtime_error& error) {
+    throw InputError(error.what());
+  }
+}
+
+template <typename T>
+std::unique_ptr<Engine<T>> make_engine(const std::string& bytes) {
+  return blaming_the_file([&] {
+    if constexpr (std::is_same_v<T, float>) {
+      return plugin().make_float(bytes);
+    } else {
+      return plugin().make_double(bytes);
+    }
+  });
+}
+
+// Recorded slots: both ends of the map, so that no product has to find the other one.
+constexpr std::size_t kLatent = 0;
+constexpr std::size_t kImage = 1;
+
+/// Points of one slab of a batch [width x dim], as the module has them.
+template <typename T>
+using Slab = std::vector<T>;
+
+template <typename T>
+class TorchScript final : public Layer<T> {
+ public:
+  TorchScript(const LayerRecord& record, Index dim)
+      : Layer<T>(dim),
+        width_(static_cast<Index>(record.numbers.at("tile_width"))),
+        inverse_sign_(static_cast<T>(record.numbers.at("inverse_sign"))),
+        engine_(make_engine<T>(record.module)) {}
+
+  std::string_view type() const override { return kTorchScript; }
+  TapeShape tape_shape() const override { return {{this->dim(), this->dim()}, {}, {}}; }
+  Index multiply_adds() const override { return 0; }
+  bool has_inverse() const override { return inverse_sign_ != T{0}; }
+
+  void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override {
+    tape.recorded(kLatent) = point;
+    evaluate(Method::kForward, T{1}, point, log_det);
+    tape.recorded(kImage) = point;
+  }
+
+  void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override {
+    tape.recorded(kImage) = point;
+    evaluate(Method::kInverse, inverse_sign_, point, log_det);
+    tape.recorded(kLatent) = point;
+  }
+
+  void jvp(const Tape<T>& tape, Batch<T>& v) const override {
+    push(Method::kForward, tape.recorded(kLatent), v);
+  }
+
+  void vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override {
+    pull(Method::kForward, T{1}, tape.recorded(kLatent), w, log_det_bar);
+  }
+
+  void inverse_jvp(const Tape<T>& tape, Batch<T>& v) const override {
+    push(Method::kInverse, tape.recorded(kImage), v);
+  }
+
+  // J^-T (w + bar grad_z l) = grad_x (w . z + bar l), z and l the inverse's as functions of x.
+  void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override {
+    pull(Method::kInverse, inverse_sign_, tape.recorded(kImage), w, log_det_bar);
+  }
+
+ private:
+  /// Calls work(first, count) for each slab of a batch's columns.
+  template <typename Work>
+  void for_each_slab(const Batch<T>& batch, Work work) const {
+    blaming_the_file([&] {
+      for (Index first = 0; first < batch.chains(); first += width_) {
+        work(first, std::min(width_, batch.chains() - first));
+      }
+    });
+  }
+
+  /// Columns first, ..., first + count - 1; the last one fills up what is missing.
+  Slab<T> slab_of(const Batch<T>& batch, Index first, Index count) const {
+    Slab<T> slab;
+    slab.reserve(static_cast<std::size_t>(width_ * batch.dim()));
+    for (Index c = 0; c < width_; ++c) {
+      for (Index i = 0; i < batch.dim(); ++i) {
+        slab.push_back(batch(i, first + std::min(c, count - 1)));
+      }
+    }
+    return slab;
+  }
+
+  void store(const Slab<T>& slab, Index first, Index count, Batch<T>& batch) const {
+    const T* next = slab.data();
+    for (Index c = 0; c < count; ++c) {
+      for (Index i = 0; i < batch.dim(); ++i) batch(i, first + c) = *next++;
+    }
+  }
+
+  void evaluate(Method method, T sign, Batch<T>& point, PerChain& log_det) const {
+    Slab<T> change(static_cast<std::size_t>(width_));
+    for_each_slab(point, [&](Index first, Index count) {
+      Slab<T> slab = slab_of(point, first, count);
+      engine_->evaluate(method, slab.data(), slab.data(), change.data());
+      store(slab, first, count, point);
+      for (Index c = 0; c < count; ++c) {
+        log_det(0, first + c) += static_cast<double>(sign * change[static_cast<std::size_t>(c)]);
+      }
+    });
+  }
+
+  void push(Method method, const Batch<T>& point, Batch<T>& v) const {
+    for_each_slab(v, [&](Index first, Index count) {
+      Slab<T> slab = slab_of(v, first, count);
+      engine_->push(method, slab_of(point, first, count).data(), slab.data());
+      store(slab, first, count, v);
+    });
+  }
+
+  void pull(Method method, T sign, const Batch<T>& point, Batch<T>& w,
+            const Batch<T>& log_det_bar) const {
+    for_each_slab(w, [&](Index first, Index count) {
+      Slab<T> slab = slab_of(w, first, count);
+      Slab<T> bar = slab_of(log_det_bar, first, count);
+      for (T& value : bar) value *= sign;
+      engine_->pull(method, slab_of(point, first, count).data(), bar.data(), slab.data());
+      store(slab, first, count, w);
+    });
+  }
+
+  Index width_;
+  T inverse_sign_;
+  std::unique_ptr<Engine<T>> engine_;
+};
+
+Tensor to_tensor(const std::map<std::string, torchscript::Array>& arrays, const std::string& name) {
+  const auto found = arrays.find(name);
+  if (found == arrays.end()) return {};
+  return {{found->second.shape.begin(), found->second.shape.end()}, found->second.values};
 }
 
 }  // namespace
 
 FlowRecord torchscript_record(const std::string& bytes) {
-  return plugin().read(bytes);
+  const torchscript::Description found = blaming_the_file([&] { return plugin().describe(bytes); });
+  FlowRecord record;
+  record.dim = found.dim;
+  record.base.type = found.base_type;
+  for (const auto& [name, array] : found.base_arrays) {
+    record.base.arrays[name] = to_tensor(found.base_arrays, name);
+  }
+  LayerRecord layer{std::string(kTorchScript), {}, {}, {}};
+  layer.numbers["tile_width"] = static_cast<double>(found.width);
+  layer.numbers["inverse_sign"] = static_cast<double>(found.inverse_sign);
+  layer.module = bytes;
+  record.layers.push_back(std::move(layer));
+  const auto golden = [&](const char* name) { return to_tensor(found.golden, name); };
+  record.golden = {golden("z"),
+                   golden("x"),
+                   golden("log_det"),
+                   golden("log_det_gradient"),
+                   golden("tangent"),
+                   golden("jvp"),
+                   golden("base_log_density"),
+                   golden("base_score"),
+                   {},
+                   golden("z_from_x"),
+                   golden("tangent_from_jvp")};
+  record.provenance = found.provenance;
+  return record;
 }
 
 template <typename T>
 std::unique_ptr<Layer<T>> make_torchscript_layer(const LayerRecord& record, Index dim) {
-  if constexpr (std::is_same_v<T, float>) {
-    return plugin().make_float(record, dim);
-  } else {
-    return plugin().make_double(record, dim);
-  }
+  return std::make_unique<TorchScript<T>>(record, dim);
 }
 
 template std::unique_ptr<Layer<float>> make_torchscript_layer(const LayerRecord&, Index);

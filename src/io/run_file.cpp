@@ -227,8 +227,9 @@ void write_slab(const Handle& dataset, const Slab& slab, const V* values) {
 double RunFileLayout::bytes(std::size_t scalar) const {
   constexpr double kStatistics = 4 * sizeof(double) + 3 * sizeof(std::int8_t);
   const double points = static_cast<double>(dim) * static_cast<double>(scalar) * (latent ? 2 : 1);
-  return static_cast<double>(chains) * static_cast<double>(draws + warmup_draws) *
-         (points + kStatistics);
+  const double start = static_cast<double>(dim) * static_cast<double>(scalar);
+  return static_cast<double>(chains) *
+         (start + static_cast<double>(draws + warmup_draws) * (points + kStatistics));
 }
 
 template <typename T>
@@ -248,6 +249,7 @@ RunFile<T>::RunFile(const Communicator& comm, const std::string& path, bool forc
     });
   } catch (const std::exception&) {
     // Everything that keeps the file open goes first, then its name.
+    start_.close();
     warmup_ = {};
     sampling_ = {};
     for (Handle& dataset : adaptation_) dataset.close();
@@ -269,6 +271,7 @@ void RunFile<T>::create(const RunFacts& facts, const std::vector<std::string>& m
   for (const std::string& name : measured) {
     hdf5::write_number(file_.id(), name, std::numeric_limits<double>::quiet_NaN());
   }
+  create_start(facts);
   create_draw_set("", layout_.draws, facts, sampling_);
   if (layout_.warmup_draws > 0) create_draw_set("warmup_", layout_.warmup_draws, facts, warmup_);
   if (layout_.windows > 0) create_adaptation(facts);
@@ -305,6 +308,25 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
   set.committed = make_dataset<std::int64_t>(file_.id(), prefix + "draws_committed", {});
   hdf5::write_text(set.committed.id(), "long_name",
                    "draws of each chain that are complete; later ones read as NaN");
+}
+
+template <typename T>
+void RunFile<T>::create_start(const RunFacts& facts) {
+  GroupBuilder group(*comm_, file_.id(), "start", facts);
+  group.dimension("chain", layout_.chains, layout_.chunk_chains);
+  group.dimension("x_dim_0", layout_.dim, layout_.dim);
+  start_ = group.variable<T>("x", "where each chain begins, in data space");
+}
+
+template <typename T>
+void RunFile<T>::write_start(const DrawBlock<T>& block) {
+  const auto size = [](Index value) { return static_cast<hsize_t>(value); };
+  const Slab slab = {{size(layout_.first_chain), 0, 0},
+                     {size(block.chains()), size(layout_.dim), 0}};
+  comm_->together([&] {
+    write_slab(start_, slab, block.x.data());
+    start_.close();
+  });
 }
 
 template <typename T>

@@ -83,6 +83,8 @@ class Ensemble {
     start();
     file_ = std::make_unique<RunFile<T>>(comm, config.output, config.force, layout(),
                                          run_facts(config, record, level_, comm), measured_names());
+    comm.together([&] { pool_->look(draws_); });
+    file_->write_start(draws_);
   }
 
   RunSummary run() {

@@ -118,6 +118,15 @@ void Pool<T>::start_from(const Tensor& points) {
 }
 
 template <typename T>
+void Pool<T>::look(DrawBlock<T>& draws) {
+  draws.restart(1);
+  for (Index t = 0; t < tiling_.tiles; ++t) {
+    kernel_->begin(workspace_, tiles_[static_cast<std::size_t>(t)]);
+    draws.store(workspace_, t * tiling_.tile_width, columns_of(t), 0);
+  }
+}
+
+template <typename T>
 MoveStatistics Pool<T>::advance(const Block& block, StepSize step_size, DrawBlock<T>& draws) {
   MoveStatistics statistics;
   draws.restart(block.draws());

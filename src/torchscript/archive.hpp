@@ -1,41 +1,35 @@
 #pragma once
 
-// A TorchScript file by scripts/export_torchscript.py: its module and what it says of itself.
+// Reading a TorchScript file, and turning what LibTorch throws into one line.
 
 #include <torch/script.h>
 
+#include <stdexcept>
 #include <string>
-#include <utility>
 
-#include "flotilla/core/error.hpp"
-#include "flotilla/flow/record.hpp"
+#include "torchscript/engine.hpp"
 
-namespace flotilla {
+namespace flotilla::torchscript {
 
-/// Runs `work`; what LibTorch throws becomes an InputError that begins with `what`.
-template <typename Work>
-auto with_torch(const std::string& what, Work work);
+/// The line of a message of LibTorch that says what is wrong, without its stacks.
+std::string essence(const std::string& message);
 
-/// The first line of what LibTorch says, without its stack.
-std::string first_line(const std::string& message);
-
-/// Loads the file's bytes. @throws InputError where they are not TorchScript, or not an export
-torch::jit::Module load_archive(const std::string& bytes);
-
-/// The record of a loaded file. @throws InputError where an entry is missing or of another shape
-FlowRecord read_archive(const std::string& bytes);
-
+/// Runs `work`; whatever it throws becomes a std::runtime_error of one line, `what` first.
 template <typename Work>
 auto with_torch(const std::string& what, Work work) {
   try {
     return work();
-  } catch (const InputError&) {
-    throw;
   } catch (const c10::Error& error) {
-    throw InputError(what + ": " + first_line(error.what_without_backtrace()));
+    throw std::runtime_error(what + ": " + essence(error.what_without_backtrace()));
   } catch (const std::exception& error) {
-    throw InputError(what + ": " + first_line(error.what()));
+    throw std::runtime_error(what + ": " + essence(error.what()));
   }
 }
 
-}  // namespace flotilla
+/// Loads a file's bytes. @throws std::runtime_error where they are not such a file
+torch::jit::Module load_archive(const std::string& bytes);
+
+/// What the file says. @throws std::runtime_error where an entry is missing or of another kind
+Description describe(const std::string& bytes);
+
+}  // namespace flotilla::torchscript

@@ -1,5 +1,6 @@
 """Runs the built program as a user would, alone or under mpirun, with a time limit."""
 
+import math
 import os
 import pathlib
 import shutil
@@ -66,6 +67,15 @@ def datasets(path):
             else None
         )
     return found
+
+
+def moments(path):
+    """(mean, standard error) of x_i and x_i^2, by the spread between chains."""
+    with h5py.File(path, "r") as file:
+        x = file["posterior/x"][()].astype(float)
+    by_chain = np.concatenate([x.mean(axis=1), (x**2).mean(axis=1)], axis=1)
+    error = by_chain.std(axis=0, ddof=1) / math.sqrt(len(by_chain))
+    return list(zip(by_chain.mean(axis=0), error))
 
 
 def same_bits(one, other):

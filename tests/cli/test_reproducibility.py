@@ -23,6 +23,7 @@ FLOWS = {
     "diagonal": (["--dim", 3, "--base", "diagonal_normal"], ["--target", "clipped"]),
     "box": (["--dim", 3, "--base", "uniform_box"], ["--global-fraction", 0.5]),
     "conditional": (["--dim", 3, "--context", 2], ["--context", "0.5,1"]),
+    "images": (["--kind", "glow", "--dim", 64, "--widths", "9,8"], ["--global-fraction", 0.2]),
 }
 
 

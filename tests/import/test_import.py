@@ -7,7 +7,6 @@ import subprocess
 import sys
 import unittest
 
-import h5py
 import numpy as np
 import torch
 
@@ -17,7 +16,7 @@ sys.path.insert(0, str(HERE.parent / "cli"))
 import flow_torch  # noqa: E402
 import import_flow  # noqa: E402
 from import_networks import ConversionError  # noqa: E402
-from program import PYTHON, SOURCE, ProgramTest, run  # noqa: E402
+from program import PYTHON, SOURCE, ProgramTest, moments, run  # noqa: E402
 
 FIXTURES = HERE / "fixtures"
 NAMES = sorted(path.stem for path in FIXTURES.glob("*.json"))
@@ -168,7 +167,7 @@ class Sampling(ImportTest):
             flow = self.imported(name)
             output = f"{name}_run.h5"
             path = self.sample(*self.SIZE, *options, flow=flow, ranks=2, output=output)
-            found = self.moments(path)
+            found = moments(path)
             truth = self.importance_sampling(flow, options)
             for (mean, error), (expected, its_error) in zip(found, truth):
                 distance = abs(mean - expected) / math.hypot(error, its_error)
@@ -176,15 +175,6 @@ class Sampling(ImportTest):
                 self.assertLess(its_error, 0.02)
                 compared += 1
         self.assertEqual(compared, 18)
-
-    @staticmethod
-    def moments(path):
-        """(mean, standard error) of x_i and x_i^2, by the spread between chains."""
-        with h5py.File(path, "r") as file:
-            x = file["posterior/x"][()].astype(float)
-        by_chain = np.concatenate([x.mean(axis=1), (x**2).mean(axis=1)], axis=1)
-        error = by_chain.std(axis=0, ddof=1) / math.sqrt(len(by_chain))
-        return list(zip(by_chain.mean(axis=0), error))
 
     @staticmethod
     def importance_sampling(path, options):

@@ -1,6 +1,7 @@
-"""Flows that flow files do not hold, for TorchScript: a continuous and a residual one.
+"""Flows that flow files do not hold, for TorchScript: a continuous and a residual one, and modules
+that a user may get wrong.
 
-Their weights are random but fixed; what is tested is that the program runs them as PyTorch does.
+Weights are random but fixed; what is tested is that the program runs them as PyTorch does.
 """
 
 import torch
@@ -96,8 +97,58 @@ class Residual(nn.Module):
         return z, self._log_det(z)
 
 
-class Broken(nn.Module):
-    """Not invertible and not finite: what a tested mistake looks like."""
+class Shear(nn.Module):
+    """x1 = z1, x2 = z2 exp(z1), with nothing but the sampling direction."""
 
     def forward(self, z):
-        return z / 0.0 * 0.0, z[:, 0]
+        return torch.stack([z[:, 0], z[:, 1] * torch.exp(z[:, 0])], dim=1), z[:, 0]
+
+
+class ShearBothWays(Shear):
+    def inverse(self, x):
+        return torch.stack([x[:, 0], x[:, 1] * torch.exp(-x[:, 0])], dim=1), -x[:, 0]
+
+
+class NotANumber(ShearBothWays):
+    """The shear flow, but no number where z1 > 3."""
+
+    def forward(self, z):
+        x, log_det = super().forward(z)
+        return torch.where(z[:, :1] > 3.0, torch.full_like(x, float("nan")), x), log_det
+
+
+class WrongInverse(ShearBothWays):
+    def inverse(self, x):
+        return x + 1.0, -x[:, 0]
+
+
+class WrongLogDet(ShearBothWays):
+    def inverse(self, x):
+        z, log_det = super().inverse(x)
+        return z, log_det + 0.5
+
+
+class WrongShape(Shear):
+    def forward(self, z):
+        return z, z
+
+
+class Branching(Shear):
+    """What a trace cannot hold: an operation that depends on values."""
+
+    def forward(self, z):
+        scale = 2.0 if bool(z[0, 0] > 0.0) else 3.0
+        return scale * z, z[:, 0]
+
+
+class Raising(nn.Module):
+    """TorchScript that raises where a point is far out."""
+
+    def forward(self, z: torch.Tensor):
+        if bool((z.abs() > 4.5).any()):
+            raise ValueError("too far out")
+        return z * 1.0, z[:, 0] * 0.0
+
+
+def raising():
+    return torch.jit.script(Raising())

@@ -65,6 +65,9 @@ class RunFile {
   RunFile(const RunFile&) = delete;
   RunFile& operator=(const RunFile&) = delete;
 
+  /// Writes where the chains start. @param block  one draw of each, of which x counts
+  void write_start(const DrawBlock<T>& block);
+
   /// Writes a block behind the draws already there, then commits it.
   ///
   /// @param step_size  with which the block's local moves were made
@@ -95,6 +98,7 @@ class RunFile {
 
   void create(const RunFacts& facts, const std::vector<std::string>& measured);
   void create_draw_set(const std::string& prefix, Index draws, const RunFacts& facts, DrawSet& set);
+  void create_start(const RunFacts& facts);
   void create_adaptation(const RunFacts& facts);
   void write_block(DrawSet& set, const DrawBlock<T>& block);
   void commit(DrawSet& set);
@@ -103,6 +107,7 @@ class RunFile {
   const Communicator* comm_;
   RunFileLayout layout_;
   hdf5::Handle file_;
+  hdf5::Handle start_;
   DrawSet warmup_;
   DrawSet sampling_;
   std::array<hdf5::Handle, 3> adaptation_;

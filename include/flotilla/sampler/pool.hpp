@@ -63,6 +63,10 @@ class Pool {
   /// @throws InputError where the shape does not fit, or a point has no finite density
   void start_from(const Tensor& points);
 
+  /// Fills `draws` with one draw of each chain: where it stands. After start_from_base() or
+  /// start_from(), and before the first step.
+  void look(DrawBlock<T>& draws);
+
   /// Advances every chain by the block's steps.
   ///
   /// @param draws  restarted and filled with what the block keeps

@@ -1,0 +1,66 @@
+#pragma once
+
+// What libflotilla_torchscript.so offers to the library, in plain C++17: the headers of LibTorch do
+// not compile as C++20 everywhere. LibTorch is some three hundred shared libraries that take a
+// third of a second to load: only those who sample a TorchScript file wait for them, and nobody
+// else has to have them.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace flotilla::torchscript {
+
+/// An array in C order.
+struct Array {
+  std::vector<std::int64_t> shape;
+  std::vector<double> values;
+};
+
+/// What a file by scripts/export_torchscript.py says of itself.
+struct Description {
+  std::int64_t dim = 0;
+  std::int64_t width = 0;         ///< points that the module takes at a time
+  std::int64_t inverse_sign = 0;  ///< +1: inverse returns log|det dx/dz|; -1: its negative; 0: none
+  std::string base_type;
+  std::map<std::string, Array> base_arrays;
+  std::map<std::string, Array> golden;
+  std::map<std::string, std::string> provenance;
+};
+
+enum class Method { kForward, kInverse };
+
+/// A module in one precision; all points are [width x dim], log dets [width].
+///
+/// Every call throws std::runtime_error with one line where the module fails or returns something
+/// else. Nothing is kept from one call to the next.
+template <typename T>
+class Engine {
+ public:
+  Engine() = default;
+  virtual ~Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// The method's image and log det, as it returns them.
+  virtual void evaluate(Method method, const T* points, T* images, T* log_det) const = 0;
+  /// v <- (Jacobian of the method) v.
+  virtual void push(Method method, const T* points, T* v) const = 0;
+  /// w <- (Jacobian of the method)^T w + log_det_bar * gradient of its log det.
+  virtual void pull(Method method, const T* points, const T* log_det_bar, T* w) const = 0;
+};
+
+/// The entry of the plugin. Both throw std::runtime_error with one line.
+struct Plugin {
+  Description (*describe)(const std::string& bytes);
+  std::unique_ptr<Engine<float>> (*make_float)(const std::string& bytes);
+  std::unique_ptr<Engine<double>> (*make_double)(const std::string& bytes);
+};
+
+inline constexpr const char* kPluginFile = "libflotilla_torchscript.so";
+inline constexpr const char* kPluginSymbol = "flotilla_torchscript_plugin";
+using PluginEntry = const Plugin* (*)();
+
+}  // namespace flotilla::torchscript

@@ -1,0 +1,260 @@
+"""TorchScript files: any module that can be traced is verified, sampled and refused as a flow file is."""
+
+import math
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+import h5py
+import numpy as np
+import torch
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "cli"))
+
+from program import (  # noqa: E402
+    ENVIRONMENT, MOONS, PROGRAM, PYTHON, SOURCE, ProgramTest, command, moments, random_flow, run,
+)
+
+NAF = HERE / "fixtures/zuko_naf.pt"
+SHORT = ["--chains", 96, "--warmup", 20, "--draws", 10, "--tile-width", 32]
+
+
+class TorchScriptTest(ProgramTest):
+    def script(self, *words):
+        program = str(SOURCE / "scripts/export_torchscript.py")
+        return subprocess.run(
+            [PYTHON, program, *map(str, words)], capture_output=True, text=True, timeout=120
+        )
+
+    def exported(self, model, *words, dim=2):
+        """A file of the module that models.py makes by this name."""
+        path = self.path(f"{model}.pt")
+        done = self.script("--model", f"{HERE}/models.py:{model}", "--dim", dim, "-o", path, *words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return path
+
+    def refused(self, *arguments, ranks=None):
+        """What the program says where it refuses; one line, whatever the number of ranks."""
+        done = run(*arguments, ranks=ranks)
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("flotilla: ")]
+        self.assertEqual(len(lines), 1, done.stderr)
+        return lines[0]
+
+
+class Architectures(TorchScriptTest):
+    def test_each_is_what_its_module_computes(self):
+        files = [NAF, self.exported("Continuous", dim=3), self.exported("Residual", dim=3)]
+        for path in files:
+            done = run("flow", "verify", path)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            rows = {row.split()[0]: row.split()[1:9] for row in done.stdout.splitlines()[2:]}
+            largest = {kind: max(map(float, row)) for kind, row in rows.items()}
+            self.assertLess(largest["double"], 1e-12, done.stdout)
+            self.assertLess(largest["float"], 2e-5, done.stdout)
+
+    def test_an_inexact_inverse_is_announced(self):
+        words = ["--model", f"{HERE}/models.py:Continuous", "--dim", 3, "-o", self.path("c.pt")]
+        self.assertIn("from z: metric MALA inherits that", self.script(*words).stderr)
+
+    def test_any_number_of_ranks_draws_the_same_bits(self):
+        compared = 0
+        for flow in (NAF, self.exported("Residual", "--tile-width", 32, dim=3)):
+            size = [*SHORT[:-1], 64] if flow == NAF else SHORT
+            one = self.sample(*size, flow=flow, output="1.h5", ranks=1)
+            for ranks in (2, 3):
+                many = self.sample(*size, "--force", flow=flow, output="n.h5", ranks=ranks)
+                self.assert_same_datasets(one, many)
+                compared += 1
+            (self.directory / "1.h5").unlink()
+        self.assertEqual(compared, 4)
+
+    def test_both_conventions_of_an_inverse_draw_the_same(self):
+        # flow files' own twins return log|det dx/dz| from inverse, the module log|det dz/dx|
+        twin = self.path("twin.pt")
+        shear = self.path("shear.h5")
+        random_flow(shear, "--shear", 1.0)
+        self.assertEqual(self.script("--flow", shear, "-o", twin).returncode, 0)
+        options = ["--precision", "double", "--chains", 64, "--warmup", 20, "--draws", 5]
+        runs = [
+            self.sample(*options, flow=flow, output=f"{i}.h5")
+            for i, flow in enumerate((twin, self.exported("ShearBothWays"), shear))
+        ]
+        x = [h5py.File(path)["posterior/x"][()] for path in runs]
+        np.testing.assert_allclose(x[0], x[2], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(x[1], x[2], rtol=1e-9, atol=1e-9)
+
+
+class Agreement(TorchScriptTest):
+    """The same flow natively and by LibTorch, seeds apart: moments within 4 joint standard errors.
+    4 and 128 moments: a false alarm in one of 120 pairs of seeds."""
+
+    def agree(self, flow, *options):
+        path = self.path("twin.pt")
+        self.assertEqual(self.script("--flow", flow, "-o", path).returncode, 0)
+        native = moments(self.sample(*options, flow=flow, output="a.h5", ranks=2))
+        other = moments(self.sample(*options, "--seed", 7, flow=path, output="b.h5", ranks=2))
+        for (one, error), (two, its_error) in zip(native, other):
+            self.assertLess(abs(one - two) / math.hypot(error, its_error), 4.0)
+        return len(native)
+
+    def test_of_a_realnvp(self):
+        self.assertEqual(self.agree(MOONS, "--chains", 512, "--warmup", 200, "--draws", 50), 4)
+
+    def test_of_a_glow(self):
+        flow = self.path("glow.h5")
+        random_flow(flow, "--kind", "glow", "--dim", 64, "--layers", 1, "--widths", "8,8")
+        self.assertEqual(self.agree(flow, "--chains", 128, "--warmup", 150, "--draws", 60), 128)
+
+
+class WithoutInverse(TorchScriptTest):
+    def test_euclidean_and_global_moves_work(self):
+        flow = self.exported("Shear", "--tile-width", 32)
+        self.assertIn("no inverse", run("flow", "show", flow).stdout)
+        self.assertEqual(run("flow", "verify", flow).returncode, 0)
+        size = ["--chains", 512, "--warmup", 100, "--draws", 100, "--beta", 1, "--tile-width", 32]
+        for output, options in (
+            ("mala.h5", ["--kernel", "mala"]), ("global.h5", ["--global-fraction", 1])
+        ):
+            path = self.sample(*size, *options, flow=flow, output=output)
+            # at beta = 1 z1 ~ N(-1, 1) and x2 ~ N(0, 1); 4 standard errors
+            for (mean, error), truth in zip(moments(path), (-1.0, 0.0, 2.0, 1.0)):
+                self.assertLess(abs(mean - truth) / error, 4.0, output)
+
+    def test_what_needs_one_is_refused_by_name(self):
+        flow = self.exported("ShearBothWays", "--no-inverse")
+        said = self.refused("sample", flow, "-o", self.path("x.h5"), ranks=2)
+        self.assertIn("--kernel mala", said)
+        with h5py.File(self.path("points.h5"), "w") as file:
+            file["x"] = np.zeros((3, 2))
+        words = ["--kernel", "mala", "--start", self.path("points.h5"), "-o", self.path("x.h5")]
+        self.assertIn("--start needs", self.refused("sample", flow, *words, ranks=2))
+
+
+class WhileRunning(TorchScriptTest):
+    def test_memory_does_not_grow_from_step_to_step(self):
+        flow = self.exported("Residual", dim=3)
+        few, many = (self.peak_memory(flow, steps) for steps in (30, 600))
+        self.assertLess(many - few, 8e6, f"{few} and {many} bytes")
+
+    def peak_memory(self, flow, steps):
+        words = ["sample", flow, "-o", self.path("m.h5"), "--force", "--quiet", "--chains", 64]
+        words += ["--warmup", 0, "--draws", 10, "--thin", steps // 10]
+        process = subprocess.Popen(command(*words), env=ENVIRONMENT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = status  # it was waited for
+        self.assertEqual(status, 0)
+        return usage.ru_maxrss * 1024
+
+    def test_what_is_no_number_is_rejected_and_counted(self):
+        path = self.sample(
+            "--chains", 256, "--warmup", 20, "--draws", 100, "--beta", 0,
+            flow=self.exported("NotANumber"), ranks=2,
+        )
+        with h5py.File(path) as file:
+            self.assertGreater(file.attrs["non_finite_proposals"], 10)
+            self.assertTrue(np.isfinite(file["posterior/x"][()]).all())
+            self.assertLess(file["posterior/x"][..., 0].max(), 3.0)
+
+    def test_a_module_that_raises_ends_all_ranks(self):
+        flow = self.exported("raising")
+        words = ["--chains", 512, "--kernel", "mala", "--global-fraction", 1, "--draws", 100000]
+        done = run("sample", flow, "-o", self.path("r.h5"), "--quiet", *words, ranks=3)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("the TorchScript module failed in 'forward'", done.stderr)
+        self.assertIn("too far out", done.stderr)
+
+
+class Exporting(TorchScriptTest):
+    def test_modules_that_cannot_be_believed_are_refused(self):
+        reasons = {
+            "WrongInverse": "expected inverse(forward(z)) within",
+            "WrongLogDet": "plus or minus that of forward",
+            "WrongShape": "expected forward of [64, 2] to return",
+            "Branching": "the module branches on values",
+            "Missing": "Missing",
+        }
+        for model, reason in reasons.items():
+            done = self.script(
+                "--model", f"{HERE}/models.py:{model}", "--dim", 2, "-o", self.path("no.pt")
+            )
+            self.assertNotEqual(done.returncode, 0, model)
+            self.assertIn(reason, done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertFalse(pathlib.Path(self.path("no.pt")).exists())
+
+
+class Hostile(TorchScriptTest):
+    """Whatever the bytes are: one sentence, exit code 2."""
+
+    def refused_bytes(self, data):
+        path = self.directory / "hostile.pt"
+        path.write_bytes(data)
+        return self.refused("flow", "show", path)
+
+    def test_other_files(self):
+        torch.jit.script(torch.nn.Linear(2, 2)).save(self.path("plain.pt"))
+        self.assertIn("export_torchscript.py", self.refused("flow", "show", self.path("plain.pt")))
+        torch.save({"weight": torch.ones(2)}, self.path("state.pt"))
+        self.assertIn("TorchScript", self.refused("flow", "show", self.path("state.pt")))
+        self.assertIn("TorchScript", self.refused_bytes(b"PK\3\4" + bytes(1000)))
+        self.assertIn("TorchScript", self.refused_bytes(b"PK\3\4"))
+
+    def test_truncated_ones(self):
+        whole = pathlib.Path(self.exported("ShearBothWays")).read_bytes()
+        for share in (0.02, 0.3, 0.7, 0.99):
+            self.refused_bytes(whole[: int(share * len(whole))])
+
+    def test_damaged_ones(self):
+        whole = pathlib.Path(self.exported("ShearBothWays")).read_bytes()
+        rng = np.random.default_rng(1)
+        refused = 0
+        for _ in range(15):
+            data = bytearray(whole)
+            for place in rng.integers(4, len(whole), 3):
+                data[place] ^= int(rng.integers(1, 256))
+            path = self.directory / "hostile.pt"
+            path.write_bytes(data)
+            done = run("flow", "verify", path)
+            # Weights are held against golden values; names of source lines nobody reads.
+            self.assertIn(done.returncode, (0, 2), done.stderr)
+            refused += done.returncode == 2
+        self.assertGreater(refused, 3)
+
+    def test_golden_values_that_are_not_reproduced(self):
+        archive = torch.jit.load(self.exported("ShearBothWays"))
+        golden = archive.golden
+        golden["x"][3, 1] += 1e-6
+        archive.golden = golden
+        archive.save(self.path("wrong.pt"))
+        said = self.refused("sample", self.path("wrong.pt"), "-o", self.path("x.h5"), ranks=2)
+        self.assertIn("golden values", said)
+        self.assertEqual(run("flow", "verify", self.path("wrong.pt")).returncode, 2)
+
+    def test_a_tile_that_does_not_fit(self):
+        flow = self.exported("ShearBothWays", "--tile-width", 96)
+        said = self.refused("sample", flow, "-o", self.path("x.h5"), ranks=2)
+        self.assertIn("multiple of 96", said)
+        self.sample("--chains", 10, "--draws", 2, "--tile-width", 96, flow=flow)
+
+    def test_a_build_without_libtorch_says_how_to_get_it(self):
+        # the same program, its search path for the plugin leading nowhere
+        program = pathlib.Path(PROGRAM).read_bytes()
+        lost = program.replace(b"/src/torchscript", b"/src/nowhere____")
+        self.assertNotEqual(program, lost)
+        (self.directory / "flotilla").write_bytes(lost)
+        (self.directory / "flotilla").chmod(0o755)
+        done = subprocess.run(
+            [self.directory / "flotilla", "flow", "show", str(NAF)],
+            env=ENVIRONMENT, capture_output=True, text=True, timeout=60,
+        )
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("libtorch-dev", done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
