@@ -5,8 +5,10 @@
     compare_speed.py --markdown --rounds 5 --seconds 20
     compare_speed.py --only planar ranks
     compare_speed.py --only architectures  couplings, splines, MAF and IAF in 8, 64, 512 dimensions
+    compare_speed.py --only glow           the Glow of Fashion-MNIST, metric and Euclidean MALA
+    compare_speed.py --only torchscript    the program on TorchScript files against itself
 
-Both programs sample the same random flow (random_flow.py) with the same kernel, step size and
+Both programs sample the same flow, a random one (random_flow.py) or one of apps/flows, with the same kernel, step size and
 precision, one rank and one thread each, in turns: A B A B ...  Each tells its own rate over its
 sampling phase, in chain-steps per second (steps times chains over wall time); the table has the
 medians over rounds, their ratio and, in brackets, the lowest and the highest round; for
@@ -31,6 +33,7 @@ from train_flow import positive
 
 SCRIPTS = Path(__file__).resolve().parent
 FLOTILLA = SCRIPTS.parent / "build/release/apps/flotilla/flotilla"
+FLOWS = SCRIPTS.parent / "apps/flows"
 BENCH = SCRIPTS.parent / "build/release/apps/bench/flotilla_bench"
 PASSES = 4
 """Conditioner passes of a step of metric MALA: f, the score, and two Jacobian products."""
@@ -143,6 +146,8 @@ class Case(NamedTuple):
     step_size: float
     kind: str = "affine"
     layers: int = 8
+    kernel: str = "metric-mala"
+    shipped: bool = False  # the flow is there already
     thin: int = 10
     warmup: int = 10
     """Steps before the timed ones, without adaptation: they bring memory and caches into use."""
@@ -154,7 +159,7 @@ class Case(NamedTuple):
             "warmup": self.warmup,
             "draws": draws,
             "thin": self.thin,
-            "kernel": "metric-mala",
+            "kernel": self.kernel,
             "target": "tempered",
             "beta": 1,
             "global-fraction": 0,
@@ -165,12 +170,16 @@ class Case(NamedTuple):
         }
 
     def make_flow(self):
+        if self.shipped:
+            return
         shape = {"dim": self.dim, "layers": self.layers, "widths": self.widths}
         shape = {**shape, "kind": self.kind, "activation": "tanh"}
         words = [str(SCRIPTS / "random_flow.py"), "-o", str(self.flow)]
         run(words + as_words({**shape, "seed": 1}), os.environ)
 
     def title(self):
+        if self.shipped:
+            return f"{self.flow.stem}, {self.kernel}, {self.chains} chains"
         layers = f"{self.layers} {self.kind} layers of {self.widths.replace(',', '-')}"
         return f"dim {self.dim}, {layers}, {self.chains} chains"
 
@@ -179,6 +188,14 @@ def cases(directory):
     planar = Case("planar", directory / "planar.h5", 2, "64,64", 1024, 0.15)
     image = Case("image", directory / "image.h5", 784, "512,512", 256, 0.01)
     return {case.name: case for case in (planar, image)}
+
+
+def shipped_cases():
+    """A Glow on images, with either local move."""
+    glow = Case("glow", FLOWS / "fashion_mnist_glow.h5", 784, "", 64, 1e-4, shipped=True, thin=1)
+    glow = glow._replace(warmup=2)
+    euclidean = glow._replace(name="glow, mala", kernel="mala", step_size=0.02)
+    return [glow, euclidean]
 
 
 ARCHITECTURES = ("affine", "spline", "maf", "iaf")
@@ -254,11 +271,11 @@ def peak_of_core():
     return float(words[words.index("GFLOP/s") - 1]) * 1e9
 
 
-def flops_of_step(flotilla, case):
-    """Of metric MALA, for each chain."""
+def flops_of_step(flotilla, case, passes=PASSES):
+    """For each chain; of metric MALA where nobody says another number of passes."""
     printed = run([str(flotilla.path), "flow", "show", str(case.flow)], flotilla.environment)
     line = next(line for line in printed.splitlines() if "multiply-adds" in line)
-    return 2.0 * PASSES * float(line.split()[1])
+    return 2.0 * passes * float(line.split()[1])
 
 
 def compare_architectures(options, directory, torch, one):
@@ -268,6 +285,30 @@ def compare_architectures(options, directory, torch, one):
         comparison = compare(case, (torch, one), ("PyTorch", "flotilla"), options)
         found.append(comparison._replace(flops=flops_of_step(one, case)))
     return found
+
+
+class TorchScript(Flotilla):
+    """The program on the flow as a TorchScript file, run by LibTorch."""
+
+    def __init__(self, path, directory):
+        super().__init__(path, 1)
+        self.directory = directory
+
+    def rate(self, case, draws):
+        twin = self.directory / f"{case.flow.stem}.pt"
+        if not twin.exists():
+            run([str(SCRIPTS / "export_torchscript.py"), "--flow", str(case.flow), "-o", str(twin)],
+                os.environ)
+        return super().rate(case._replace(flow=twin), draws)
+
+
+def compare_torchscript(options, directory, one):
+    moons = Case("moons", FLOWS / "two_moons.h5", 2, "", 1024, 0.05, shipped=True)
+    pair = (TorchScript(options.flotilla, directory), one)
+    return [
+        compare(case, pair, ("TorchScript", "native"), options)
+        for case in (moons, *shipped_cases())
+    ]
 
 
 def compare_all(options, directory):
@@ -282,6 +323,13 @@ def compare_all(options, directory):
         pair = (one, Flotilla(options.flotilla, 2))
         planar = cases(directory)["planar"]
         found.append(compare(planar, pair, ("1 rank", "2 ranks"), options))
+    if "glow" in options.only:
+        for case in shipped_cases():
+            comparison = compare(case, (torch, one), ("PyTorch", "flotilla"), options)
+            passes = PASSES if case.kernel == "metric-mala" else PASSES / 2
+            found.append(comparison._replace(flops=flops_of_step(one, case, passes)))
+    if "torchscript" in options.only:
+        found += compare_torchscript(options, directory, one)
     if "architectures" in options.only:
         found += compare_architectures(options, directory, torch, one)
     return found
@@ -310,7 +358,7 @@ def table(comparisons, markdown):
 
 def caption(options):
     return (
-        f"Metric MALA, float, one thread a process; medians of {options.rounds} rounds of about "
+        f"Metric MALA where nothing else is said, float, one thread a process; medians of {options.rounds} rounds of about "
         f"{options.seconds:g} s each, lowest and highest in brackets."
     )
 
@@ -323,7 +371,7 @@ def parse(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    names = ("planar", "image", "ranks", "architectures")
+    names = ("planar", "image", "ranks", "architectures", "glow", "torchscript")
     add("--flotilla", type=Path, default=FLOTILLA, help="the program (default: the release build)")
     add("--rounds", type=positive(int), default=3, help="(default %(default)s)")
     add("--seconds", type=positive(float), default=10.0, help="of a round (default %(default)g)")

@@ -9,6 +9,10 @@ run's, both over the log density that the flow learnt, log q_X, and the run's la
 l(z) = log|det J(z)|.  Below, for the first coordinates in any dimension, traces of a few chains
 and marginals, and at the bottom acceptance rate and step size over the windows of warm-up.  Of an
 unfinished run, the draws that were committed are shown.
+
+Where the flow is one of images (or --image says so), the first rows are images: where the first chains
+start, naive draws unless the run had a --start; the last draws of the same chains; draws along one
+chain.  Traces are those of lp and l(z) then.
 """
 
 import argparse
@@ -45,6 +49,12 @@ LOWEST_DENSITY = -10.0
 
 TRACED_CHAINS = 4
 LONGEST_TRACE = 1000
+IMAGES = 16
+"""In a row."""
+
+LAST_GREY = 255.0
+"""What is drawn white, where pixels go from 0 to it."""
+
 COORDINATES = 3
 """Most coordinates that are drawn, from the first on, in more than two dimensions."""
 
@@ -95,6 +105,10 @@ class Run(NamedTuple):
     traces: np.ndarray  # [chain x draw x coordinates]
     trace_draws: np.ndarray  # their indices
     windows: dict  # name -> [window]
+    energies: dict  # name -> traces [chain x draw]
+    start: np.ndarray  # of the first chains [chain x dim], or None, as are the next two
+    last: np.ndarray
+    along: np.ndarray  # [draw x dim] of the first chain
     acceptance_rate: float  # of local moves in the sampling phase, as is the next
     step_size: float
 
@@ -131,6 +145,13 @@ def run_of(file, path):
         z=None if latent is None else spread_points(latent, draws, few),
         traces=x[:TRACED_CHAINS, :draws:sparse, :few],
         trace_draws=np.arange(0, draws, sparse),
+        energies={
+            name: file["sample_stats"][name][:TRACED_CHAINS, :draws:sparse]
+            for name in ("lp", "log_det_jacobian")
+        },
+        start=file["start/x"][:IMAGES] if "start" in file else None,
+        last=x[:IMAGES, draws - 1],
+        along=x[0, np.unique(np.linspace(0, draws - 1, IMAGES).astype(int))],
         windows={name: values[()] for name, values in file.get("adaptation", {}).items()},
         acceptance_rate=acceptance,
         step_size=step_size,
@@ -161,6 +182,9 @@ def find_flow(run, given):
     """The run's flow; None, with a word of what to do, where nobody says where it is now."""
     recorded = Path(str(run.facts.get("flow_file", "")))
     path = given or recorded
+    if path.is_file() and not h5py.is_hdf5(path):
+        print(f"plot_run.py: {path} is no flow file; plotting without it", file=sys.stderr)
+        return None
     if not path.is_file():
         advice = f"expected the run's flow at {path}, found none: say where it is with --flow"
         if given:
@@ -183,6 +207,18 @@ def naive_draws(flow, run):
     z = flow.base.sample(len(run.x), generator, torch.float32)
     x = torch.cat([flow(part)[0][:, : run.x.shape[1]] for part in z.split(1024)])
     return z.numpy(), x.numpy()
+
+
+def image_shape(run, flow, given):
+    """(channels, rows, columns) of the data; None where it is no image."""
+    shape = given
+    for layer in flow.layers if flow is not None and shape is None else ():
+        inner = getattr(layer, "layer", layer)
+        if hasattr(inner, "image") and int(np.prod(inner.image)) == run.dim:
+            shape = tuple(int(size) for size in inner.image)
+    if shape is not None and (len(shape) != 3 or np.prod(shape) != run.dim):
+        raise PlotError(f"expected --image of {run.dim} coordinates, found {shape}")
+    return shape
 
 
 # --- Panels -------------------------------------------------------------------------------------
@@ -284,6 +320,46 @@ def finish_bar(bar, ticks):
     bar.ax.tick_params(width=0.6, length=2.5)
 
 
+def draw_images(figure, grid, run, shape):
+    """Three rows of images, of which the first two are of the same chains."""
+    rows = [
+        (run.start, f"where the first {len(run.last)} chains start"),
+        (run.last, "the same chains' last draws"),
+        (run.along, f"along the first chain, draws 0 to {run.draws - 1}"),
+    ]
+    for i, (images, title) in enumerate(rows):
+        axes = figure.add_subplot(grid[i, 0])
+        axes.set_axis_off()
+        if images is not None:
+            axes.set_title(title)
+            axes.imshow(strip(images, shape), cmap="gray", vmin=0, vmax=largest_grey(run))
+
+
+def strip(images, shape):
+    """Images [n x coordinate] side by side, [row x column] or [row x column x colour]."""
+    channels, rows, columns = shape
+    images = images.reshape(-1, channels, rows, columns).transpose(2, 0, 3, 1)
+    gap = np.full((rows, len(images[0]), 2, channels), np.nan)
+    joined = np.concatenate([images, gap], axis=2).reshape(rows, -1, channels)
+    if channels != 3:
+        return joined.mean(axis=2)
+    return np.nan_to_num(np.clip(joined / max(1.0, np.nanmax(joined)), 0, 1), nan=1.0)
+
+
+def largest_grey(run):
+    return LAST_GREY if np.nanmax(run.last) > 1.5 else 1.0
+
+
+def draw_energies(figure, grid, run):
+    """Traces of lp and l(z): whether the chains have met."""
+    for i, (name, label) in enumerate((("lp", "lp (nats)"), ("log_det_jacobian", "l(z) (nats)"))):
+        axes = figure.add_subplot(grid[0, i])
+        for chain, colour in zip(run.energies[name], CHAINS):
+            axes.plot(run.trace_draws, chain, color=colour, linewidth=0.6, alpha=0.85)
+        axes.set(title=f"{label}, {len(run.energies[name])} chains", xlabel="draw")
+        axes.set_xlim(0, max(1, run.draws - 1))
+
+
 def draw_coordinates(figure, grid, run, naive):
     """Traces of a few chains, and beside each the marginal, on one scale."""
     samples = [run.x] if naive is None else [run.x, naive[1]]
@@ -356,22 +432,33 @@ def headline(run):
     return f"{flow}:  {target},  {kernel},  {run.chains} chains, {run.draws}{unfinished} draws each"
 
 
-def plot(run, flow, output):
-    """One figure: the plane where there is one, then a row a coordinate, then warm-up."""
+def plot(run, flow, shape, output):
+    """One figure: the plane where there is one, then a row a coordinate, then warm-up; of images,
+    the images, lp and l, then warm-up."""
     plt.rcParams.update(STYLE)
-    naive = None if flow is None else naive_draws(flow, run)
+    naive = None if flow is None or shape else naive_draws(flow, run)
     plane = run.dim == 2 and flow is not None
     rows = run.x.shape[1]
     heights = ([4.0] if plane else []) + [0.4 + 1.3 * rows, 1.9]
+    if shape:
+        heights = [3.3, 2.0, 1.9]
     figure = plt.figure(figsize=(12.5, sum(heights) + 0.4), layout="constrained")
     figure.suptitle(headline(run), x=0.005, ha="left", fontsize=11)
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     if plane:
         draw_plane(figure, grid[0].subgridspec(1, 3), flow, run, naive)
-    draw_coordinates(figure, grid[-2].subgridspec(rows, 2, width_ratios=(3, 1)), run, naive)
+    if shape:
+        draw_images(figure, grid[0].subgridspec(3, 1), run, shape)
+        draw_energies(figure, grid[1].subgridspec(1, 2), run)
+    else:
+        draw_coordinates(figure, grid[-2].subgridspec(rows, 2, width_ratios=(3, 1)), run, naive)
     draw_warmup(figure, grid[-1].subgridspec(1, 2), run)
     figure.savefig(output, format="png")
     plt.close(figure)
+
+
+def sizes(text):
+    return tuple(int(size) for size in text.split("x"))
 
 
 def parse(arguments=None):
@@ -381,6 +468,7 @@ def parse(arguments=None):
     parser.add_argument("run", type=Path, help="run file")
     parser.add_argument("-o", "--output", type=Path, help="PNG to write (default: beside the run)")
     parser.add_argument("--flow", type=Path, help="the flow's file, if it has moved since")
+    parser.add_argument("--image", type=sizes, help="1x28x28: channels, rows and columns of x")
     parser.add_argument("--threads", type=positive(int), default=1, help="(default %(default)s)")
     return parser.parse_args(arguments)
 
@@ -391,7 +479,8 @@ def main():
     output = options.output or options.run.with_suffix(".png")
     try:
         run = read_run(options.run)
-        plot(run, find_flow(run, options.flow), output)
+        flow = find_flow(run, options.flow)
+        plot(run, flow, image_shape(run, flow, options.image), output)
     except (ValueError, OSError) as problem:
         sys.exit(f"plot_run.py: {problem}")
     print(output)

@@ -11,15 +11,16 @@
 #include <utility>
 #include <vector>
 
+#include "convolutions.hpp"
 #include "flotilla/flow/coordinate_map.hpp"
+#include "flotilla/io/flow_file.hpp"
 #include "flotilla/sampler/kernel.hpp"
+#include "meter.hpp"
 #include "peak.hpp"
 #include "random_flow.hpp"
 
 namespace flotilla::bench {
 namespace {
-
-constexpr Index kChains = 64;  // the program's own tile width
 
 /// A flow of one size in one precision, with a tile of chains that stand at typical points.
 template <typename T>
@@ -70,35 +71,13 @@ std::vector<Size> sizes() {
   return all;
 }
 
-/// Counts what a benchmark's loop did in its own processor time, so that shares are plain numbers.
-class Meter {
- public:
-  /// @param passes  conditioner passes of one call
-  Meter(double multiply_adds, double passes, const Peak& peak)
-      : flops_(2.0 * multiply_adds * passes * static_cast<double>(kChains)), peak_(peak) {}
-
-  void report(benchmark::State& state) const {
-    const double seconds = static_cast<double>(std::clock() - begin_) / CLOCKS_PER_SEC;
-    const double calls = static_cast<double>(state.iterations()) / seconds;
-    state.counters["chain_steps_per_s"] = calls * static_cast<double>(kChains);
-    state.counters["gflop_per_s"] = calls * flops_ * 1e-9;
-    state.counters["of_gemm_peak"] = calls * flops_ / peak_.gemm;
-    state.counters["of_fma_peak"] = calls * flops_ / peak_.fma;
-  }
-
- private:
-  double flops_;
-  Peak peak_;
-  std::clock_t begin_ = std::clock();
-};
-
 template <typename T>
 void add_flow_operations(const std::string& prefix, const std::shared_ptr<Stage<T>>& stage,
                          const Peak& peak) {
   const auto add = [&](const char* name, std::function<void(Stage<T>&)> call) {
     benchmark::RegisterBenchmark((prefix + name).c_str(), [=](benchmark::State& state) {
       const Batch<T> start = stage->v;
-      const Meter meter(static_cast<double>(stage->flow.multiply_adds()), 1.0, peak);
+      const Meter meter(static_cast<double>(stage->flow.multiply_adds()), peak);
       for (auto _ : state) {
         stage->v = start;  // keeps repeated products from growing without bound
         call(*stage);
@@ -117,6 +96,24 @@ void add_flow_operations(const std::string& prefix, const std::shared_ptr<Stage<
       [](Stage<T>& s) { s.flow.inverse_vjp(s.work.current.tape, s.v, s.log_det_bar); });
 }
 
+Index recorded_rows(const TapeShape& shape) {
+  Index rows = 0;
+  for (const Index count : shape.recorded) rows += count;
+  for (const TapeShape& child : shape.children) rows += recorded_rows(child);
+  return rows;
+}
+
+/// What tapes and points of a rank's one workspace take, a few rows left out; beside it a chain
+/// that does not move just now takes 8 bytes a coordinate.
+template <typename T>
+double workspace_bytes(const Kernel<T>& kernel) {
+  const Index tapes = kernel.needs_tape() ? 2 : 1;
+  const Index dim = kernel.flow().dim();
+  const Index rows = tapes * recorded_rows(kernel.flow().tape_shape()) + 10 * dim;
+  return static_cast<double>(kChains) *
+         (static_cast<double>(rows * static_cast<Index>(sizeof(T)) + 16 * dim));
+}
+
 template <typename T>
 void add_kernels(const std::string& prefix, const std::shared_ptr<Stage<T>>& stage,
                  const Peak& peak) {
@@ -129,9 +126,10 @@ void add_kernels(const std::string& prefix, const std::shared_ptr<Stage<T>>& sta
       std::uint64_t step = 0;
       Workspace<T> work(*kernel, kChains);
       kernel->begin(work, stage->work.current.position);
-      const Meter meter(static_cast<double>(stage->flow.multiply_adds()), kernel->passes(), peak);
+      const Meter meter(kernel->passes() * static_cast<double>(stage->flow.multiply_adds()), peak);
       for (auto _ : state) kernel->step(random, step++, 0, step_size, work);
       meter.report(state);
+      state.counters["workspace_mb"] = 1e-6 * workspace_bytes<T>(*kernel);
     });
   };
   add("step/metric_mala", std::make_unique<MetricMala<T>>(), 0.0);
@@ -176,17 +174,23 @@ void add_splines(const std::string& precision) {
 }
 
 template <typename T>
+void add_flow(const std::string& prefix, const FlowRecord& record, const Peak& peak) {
+  const auto stage = std::make_shared<Stage<T>>(record);
+  add_flow_operations(prefix, stage, peak);
+  add_kernels(prefix, stage, peak);
+}
+
+template <typename T>
 void add_all(const std::string& precision) {
   const Peak peak = measure_peak<T>();
   fmt::print("{}: this core reaches {:.0f} GFLOP/s in a matrix product, {:.0f} in registers\n",
              precision, peak.gemm * 1e-9, peak.fma * 1e-9);
   for (const Size& size : sizes()) {
-    const auto stage =
-        std::make_shared<Stage<T>>(random_flow(size.kind, size.dim, size.layers, size.widths));
-    const std::string prefix = fmt::format("{}/{}/", precision, size.name);
-    add_flow_operations(prefix, stage, peak);
-    add_kernels(prefix, stage, peak);
+    add_flow<T>(fmt::format("{}/{}/", precision, size.name),
+                random_flow(size.kind, size.dim, size.layers, size.widths), peak);
   }
+  add_flow<T>(precision + "/glow_784d/", read_flow_file(FLOTILLA_GLOW), peak);
+  add_convolutions<T>(precision, peak);
   add_splines<T>(precision);
 }
 
