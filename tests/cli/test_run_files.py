@@ -43,6 +43,9 @@ class RunFiles(ProgramTest):
                     with self.subTest(engine=engine, group=prefix + group):
                         self.check_group(path, engine, prefix + group, variables, draws)
                         tried += 1
+            with xarray.open_dataset(path, group="start", engine=engine) as start:
+                self.assertEqual(start.x.dims, ("chain", "x_dim_0"))
+                self.assertFalse(np.isnan(start.x).any())
             with xarray.open_dataset(path, group="adaptation", engine=engine) as adaptation:
                 self.assertEqual(dict(adaptation.sizes), {"window": 4})
                 self.assertFalse(np.isnan(adaptation.step_size).any())

@@ -1,12 +1,13 @@
 """The Python scripts beside the program: training, reference, pictures."""
 
 import subprocess
+import time
 import unittest
 
 import h5py
 import numpy as np
 
-from program import ENVIRONMENT, MOONS, PYTHON, SOURCE, ProgramTest, datasets, run
+from program import ENVIRONMENT, MOONS, PROGRAM, PYTHON, SOURCE, ProgramTest, datasets, run
 
 
 def script(name, *arguments):
@@ -63,6 +64,26 @@ class Scripts(ProgramTest):
         self.assertTrue(np.isfinite(x).all())
         self.assertLess(abs(x.mean() - 128.0), 40.0)
 
+    def test_a_killed_training_of_a_glow_resumes_to_the_same_flow(self):
+        images = np.random.default_rng(5).integers(0, 256, (160, 8, 8))
+        np.save(self.path("images.npy"), images.astype(np.uint8))
+        words = ["--levels", 1, "--steps", 1, "--widths", 4, "--batch-size", 16, "--epochs", 6]
+        words += ["--held-out-size", 32, "--warm-up-steps", 3]
+        words = [self.path("images.npy"), *map(str, words)]
+        whole, killed = self.path("whole.h5"), self.path("killed.h5")
+        self.succeed("train_glow.py", *words, "-o", whole)
+        program = [PYTHON, str(SOURCE / "scripts/train_glow.py"), *words, "-o", killed]
+        with subprocess.Popen(program, env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
+            checkpoint = self.directory / "killed.h5.checkpoint"
+            while not checkpoint.exists() and process.poll() is None:
+                time.sleep(0.005)
+            process.kill()
+        self.assertTrue(checkpoint.exists())
+        self.succeed("train_glow.py", *words, "-o", killed, "--resume")
+        self.assertFalse(checkpoint.exists())
+        with h5py.File(whole) as one, h5py.File(killed) as other:
+            self.assertEqual(one.attrs["checksum"], other.attrs["checksum"])
+
     def test_a_glow_says_what_is_wrong_with_its_images(self):
         np.save(self.path("odd.npy"), np.zeros((200, 9, 9), dtype=np.uint8))
         np.save(self.path("grey.npy"), np.full((200, 8, 8), 0.5))
@@ -111,12 +132,15 @@ class Scripts(ProgramTest):
         return means.mean(axis=0), means.std(axis=0, ddof=1) / np.sqrt(len(means))
 
     def test_pictures_come_out_for_any_dimension_and_for_a_run_cut_short(self):
-        flow = self.path("flow.h5")
+        flow, image = self.path("flow.h5"), self.path("image.h5")
         self.succeed("random_flow.py", "-o", flow, "--dim", 7, "--layers", 2, "--widths", "8")
+        glow = ["--kind", "glow", "--dim", 64, "--layers", 1, "--widths", "4,4"]
+        self.succeed("random_flow.py", "-o", image, *glow)
         for name, source, options in (
             ("planar", MOONS, ["--save-warmup"]),
             ("wide", flow, ["--no-latent"]),
             ("cold", MOONS, ["--warmup", 0]),
+            ("images", image, []),
         ):
             with self.subTest(name=name):
                 size = ["--chains", 40, "--warmup", 20, "--draws", 30]
@@ -126,6 +150,18 @@ class Scripts(ProgramTest):
             file["draws_committed"][...] = 11
             file["posterior/x"][:, 11:] = np.nan
         self.check_picture(self.path("planar.h5"))
+
+    def test_the_table_of_a_flow_of_images_comes_out(self):
+        flow = self.path("image.h5")
+        glow = ["--kind", "glow", "--dim", 64, "--layers", 1, "--widths", "4,4"]
+        self.succeed("random_flow.py", "-o", flow, *glow)
+        np.save(self.path("held_out.npy"), np.zeros((40, 8, 8), dtype=np.uint8))
+        words = [flow, self.path("held_out.npy"), "--chains", 32, "--warmup", 20, "--draws", 8]
+        words += ["--targets", "clipped", "--figure", self.path("traces.png"), "--ranks", 1]
+        words += ["--flotilla", PROGRAM]
+        rows = self.succeed("image_table.py", *words).splitlines()
+        self.assertEqual(len(rows), 8, rows)  # header, rule, held out, naive thrice, two runs
+        self.assertIn("clipped, from images", rows[-1])
 
     def check_picture(self, path):
         picture = self.path("picture.png")

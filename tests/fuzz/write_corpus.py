@@ -21,6 +21,7 @@ FLOWS = {
     "conditional": ["--dim", "2", "--layers", "2", "--widths", "2", "--context", "2"],
     "diagonal": ["--dim", "2", "--layers", "1", "--widths", "2", "--base", "diagonal_normal"],
     "mixture": ["--dim", "2", "--layers", "1", "--widths", "2", "--base", "gaussian_mixture"],
+    "image": ["--kind", "glow", "--dim", "16", "--layers", "1", "--widths", "1,1"],
     "box": ["--dim", "2", "--layers", "1", "--widths", "2", "--base", "uniform_box"],
 }
 
