@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 # ---- each row names earlier rows, so that there can be no cycle.
 ROOMS = {
     "core": set(),
-    "flow": {"core"},
+    "torchscript": set(),  # a plugin of its own: plain C++ in front of LibTorch
+    "flow": {"core", "torchscript"},
     "target": {"core", "flow"},
     "sampler": {"core", "flow", "target"},
     "parallel": {"core"},
@@ -42,12 +43,16 @@ LIBRARIES = {
     "openssl/": ["src/io/"],
     "Random123/": ["src/core/"],
     "fmt/": ["src/", "apps/", "tests/"],
+    "torch/": ["src/torchscript/"],
     "CLI/": ["apps/"],
     "benchmark/": ["apps/bench/"],
     "gtest/": ["tests/"],
 }
 
-OPERATING_SYSTEM = ["src/io/", "src/run/", "apps/", "tests/"]
+OPERATING_SYSTEM = [
+    "src/io/", "src/run/", "apps/", "tests/",
+    "src/flow/torchscript.cpp", "src/torchscript/",  # a plugin is loaded
+]
 OPERATING_SYSTEM_HEADER = re.compile(r"(sys/[a-z_]+|unistd|fcntl|signal|dlfcn|sched|spawn)\.h")
 
 STANDARD_HEADERS = set(
