@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures what sampling through the latent space does to a flow on images, as a markdown table.
 
-    image_table.py fashion_mnist_glow.h5 fashion_mnist --figure traces.png     some 25 minutes
+    image_table.py fashion_mnist_glow.h5 fashion_mnist --figure traces.png     some 10 minutes
     image_table.py mine.h5 held_out.npy --chains 32 --warmup 200 --draws 20
 
 For the held-out images, for naive draws x = f(z), z ~ q_Z, for naive draws at lower temperatures
@@ -88,7 +88,8 @@ def naive(flow, count, temperature, seed):
 
 
 def run_draws(flotilla, flow, target, start, seed, options):
-    names = ("chains", "warmup", "draws", "thin", "kernel", "global_fraction")
+    names = ("chains", "tile_width", "warmup", "draws", "thin", "kernel", "global_fraction")
+    names += ("exchange_every",)
     settings = {name.replace("_", "-"): getattr(options, name) for name in names}
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "run.h5"
@@ -201,9 +202,11 @@ def parse(arguments=None):
     add("--targets", nargs="+", choices=TARGETS, default=tuple(TARGETS), help="(default all)")
     add("--kernel", choices=("mala", "metric-mala"), default="mala", help="(default %(default)s)")
     add("--chains", type=positive(int), default=64, help="of each run (default %(default)s)")
-    add("--warmup", type=positive(int), default=1500, help="steps (default %(default)s)")
+    add("--tile-width", type=positive(int), default=32, help="(default %(default)s)")
+    add("--warmup", type=positive(int), default=1000, help="steps (default %(default)s)")
+    add("--exchange-every", type=positive(int), default=2, help="steps (default %(default)s)")
     add("--draws", type=positive(int), default=100, help="a chain (default %(default)s)")
-    add("--thin", type=positive(int), default=10, help="steps a draw (default %(default)s)")
+    add("--thin", type=positive(int), default=5, help="steps a draw (default %(default)s)")
     add("--global-fraction", type=probability, default=0.1, help="(default %(default)s)")
     add("--ranks", type=positive(int), default=2, help="(default %(default)s)")
     add("--seed", type=int, default=1, help="(default %(default)s)")
