@@ -6,8 +6,8 @@
 
 For the held-out images, for naive draws x = f(z), z ~ q_Z, for naive draws at lower temperatures
 (z shrunk by T) and for runs of the program: means of log q_X(x) and of l(z) = log|det J(z)|, and the
-shares of draws below the 1 % and above the 99 % quantile of the held-out images' log q_X.  A sampler
-that draws what the flow learnt has 1 % of its draws beyond either.
+shares of draws below the 1 % and above the 99 % quantile of the held-out images' log q_X: draws that
+were like the images would have 1 % beyond either.
 
 Each target is run twice with seeds of their own, from q_Z and from held-out images: R-hat of lp (split
 R-hat, Gelman et al. 2013) is over the chains of both runs, above 1.01 where they have not met.
