@@ -31,7 +31,7 @@ from typing import Dict
 import torch
 from torch import nn
 
-from flow_bases import StandardNormal
+from flow_bases import BASES, StandardNormal
 from flow_conditioners import FlowFileError
 from flow_torch import golden_values, load_flow
 from import_flow import load_model, load_state_dict
@@ -48,9 +48,13 @@ LARGEST_TRACE_DEVIATION = {torch.float32: 1e-4, torch.float64: 1e-10}
 LARGEST_ROUND_TRIP = 1e-3
 """|f^-1(f(z)) - z| in double precision beyond which an inverse is none."""
 
-
 LARGEST_EXACT = 1e-10
-"""The same up to which it is exact but for rounding."""
+"""Deviation of an inverse that is exact but for rounding; the program allows ten times as much."""
+
+FARTHEST = 1.5
+"""How much farther out than draws of q_Z a trace is held against its module."""
+
+WIDEST_TILE = 4096
 
 
 class ExportError(ValueError):
@@ -117,6 +121,8 @@ def inverse_sign(module, z):
     finite = torch.isfinite(x).all(dim=1)
     outputs = module.inverse(x)
     expect_map(outputs, "inverse", z)
+    if not bool(finite.any()):
+        raise ExportError("expected finite images of draws of the base density, found none")
     z, log_det, outputs = z[finite], log_det[finite], [values[finite] for values in outputs]
     distance = float((outputs[0] - z).abs().max())
     if not distance <= LARGEST_ROUND_TRIP:
@@ -140,19 +146,41 @@ def inverse_sign(module, z):
     return sign
 
 
-def inverse_golden(module, golden):
+def inverse_golden(module, golden, sign):
     """What an inverse that is not exact makes of the golden x and of J v; nothing if it is exact."""
-    x, jvp = (torch.as_tensor(golden[name]) for name in ("x", "jvp"))
-    (z, _), (tangent, _) = torch.autograd.functional.jvp(module.inverse, x, jvp)
-    found = {"z_from_x": z, "tangent_from_jvp": tangent}
-    scale = max(1.0, float(jvp.abs().max()))
-    exact = {"z_from_x": golden["z"], "tangent_from_jvp": golden["tangent"]}
-    distance = max(float((found[k] - torch.as_tensor(exact[k])).abs().max()) for k in found)
-    return found if distance > LARGEST_EXACT * scale else {}
+    x, jvp, z, tangent, log_det = (
+        torch.as_tensor(golden[name]) for name in ("x", "jvp", "z", "tangent", "log_det")
+    )
+    (found_z, found_log_det), (found_tangent, _) = torch.autograd.functional.jvp(
+        module.inverse, x, jvp
+    )
+    pairs = [(found_z, z), (found_tangent, tangent), (sign * found_log_det, log_det)]
+    if max(largest_deviation(found, wanted) for found, wanted in pairs) <= LARGEST_EXACT:
+        return {}
+    return {"z_from_x": found_z, "tangent_from_jvp": found_tangent}
+
+
+def expect_independent(module, name, points):
+    """Refuses a map in which a chain depends on the others of its batch."""
+    alone = points.flip(0).clone()
+    alone[0] = points[0]
+    for together, apart in zip(getattr(module, name)(points), getattr(module, name)(alone)):
+        distance = largest_deviation(apart[:1], together[:1])
+        if not distance <= LARGEST_TRACE_DEVIATION[points.dtype]:
+            raise ExportError(
+                f"expected {name} to map each point by itself, found one {distance:.1e} away in "
+                "other company: chains must not know of each other"
+            )
 
 
 def traced(module, points, images):
     """The module as TorchScript, held against itself at points that were not traced."""
+    far = FARTHEST * torch.randn(points.shape, generator=torch.Generator().manual_seed(2))
+    others = [("forward", far.to(points)), ("forward", -far.to(points))]
+    if images is not None:
+        others += [("inverse", module(values)[0].detach()) for _, values in others]
+    for name, values in others:
+        expect_independent(module, name, values)
     if isinstance(module, torch.jit.ScriptModule):
         return module
     inputs = {"forward": points} if images is None else {"forward": points, "inverse": images}
@@ -162,14 +190,14 @@ def traced(module, points, images):
             result = torch.jit.trace_module(module, inputs, check_trace=False)
         except Exception as problem:  # torch has no type of its own for what it cannot trace
             raise ExportError(f"expected a module that can be traced, found: {first_line(problem)}")
-    for name, values in inputs.items():
-        other = values.flip(0) if images is values else 0.9 * values.flip(0)
+    for name, other in others:
         for found, wanted in zip(getattr(result, name)(other), getattr(module, name)(other)):
             distance = largest_deviation(found, wanted)
             if not distance <= LARGEST_TRACE_DEVIATION[points.dtype]:
                 raise ExportError(
                     f"expected the trace of {name} to compute what the module does, found it "
-                    f"{distance:.1e} away at other points: the module branches on values; make it "
+                    f"{distance:.1e} away at other points: the module branches on values, or "
+                    "iterates until it has converged; fix the number of iterations, or make it "
                     "TorchScript with torch.jit.script and export that"
                 )
     return result
@@ -203,6 +231,12 @@ class _WithoutInverse(nn.Module):
 def export_torchscript(module, path, dim, base=None, tile_width=64, inverse=True, provenance=None):
     """Writes the module, with base density N(0, I) where none is given; returns its inverse's sign,
     0 without one."""
+    if tile_width > WIDEST_TILE:
+        raise ExportError(f"expected tiles of at most {WIDEST_TILE} chains, found {tile_width}")
+    if base is not None and getattr(base, "type", None) not in BASES:
+        raise ExportError(
+            f"expected a base density of {', '.join(BASES)}, found a {type(base).__name__}"
+        )
     module = module.cpu().eval()
     if not inverse:
         module = _WithoutInverse(module)
@@ -222,7 +256,7 @@ def export_torchscript(module, path, dim, base=None, tile_width=64, inverse=True
             precisions[dtype] = traced(own, z.to(dtype), images)
         found = golden_values(_Sampling(own, base, dim), draws=tile_width)
         if sign:
-            found.update(inverse_golden(own, found))
+            found.update(inverse_golden(own, found, sign))
     finally:
         torch.set_default_dtype(usual)
     golden = {name: torch.as_tensor(value) for name, value in found.items()}
@@ -272,6 +306,8 @@ def write(options):
         facts = {"exported_from": options.model}
         if options.state_dict:
             module.load_state_dict(load_state_dict(options.state_dict))
+        if not isinstance(module, nn.Module):
+            raise ExportError(f"expected a torch.nn.Module, found a {type(module).__name__}")
     base = getattr(module, "base", None) if base is None else base
     sign = export_torchscript(
         module, options.output, dim, base, options.tile_width, options.inverse, facts
@@ -285,8 +321,14 @@ def main():
     set_threads(1)
     try:
         write(options)
-    except (ExportError, ConversionError, FlowFileError, OSError, KeyError) as problem:
+    except (ExportError, ConversionError, FlowFileError, OSError) as problem:
         sys.exit(f"export_torchscript.py: {problem}")
+    except (RuntimeError, AttributeError, TypeError, ValueError, KeyError) as problem:
+        # Whatever else the module or its weights do not bear, a wrong --dim above all.
+        sys.exit(
+            f"export_torchscript.py: the module failed on points of --dim {options.dim}: "
+            f"{type(problem).__name__}: {first_line(problem)}"
+        )
 
 
 if __name__ == "__main__":

@@ -87,25 +87,27 @@ def naive(flow, count, temperature, seed):
     return Draws(log_q.numpy()[:, None], log_det.numpy()[:, None])
 
 
-def run_draws(flotilla, flow, target, start, seed, options):
+def run_draws(flotilla, flow, target, start, seed, level, options):
+    """(Draws, clip level): the level is the run's own estimate where none is given."""
     names = ("chains", "tile_width", "warmup", "draws", "thin", "kernel", "global_fraction")
     names += ("exchange_every",)
     settings = {name.replace("_", "-"): getattr(options, name) for name in names}
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "run.h5"
-        more = {"start": start, "seed": seed}
+        more = {"start": start, "seed": seed, "clip-level": level}
         flotilla.sample(options.flow, output, {**settings, **TARGETS[target], **more})
         with h5py.File(output, "r") as file:
             stats, z = file["sample_stats"], file["unconstrained_posterior/z"][()]
             log_det, lp = stats["log_det_jacobian"][()], stats["lp"][()]
             acceptance = float(file.attrs["acceptance_rate"]), float(file.attrs["step_size"])
             lost = int(file.attrs["non_finite_proposals"])
+            level = file.attrs.get("clip_level")
     log_base = flow.base.log_density(torch.from_numpy(z.reshape(-1, z.shape[2])).double())
     print(
         f"{target}, start {start or 'q_Z'}: acceptance rate {acceptance[0]:.3f} at step size "
         f"{acceptance[1]:.3g}, {lost} non-finite proposals", file=sys.stderr, flush=True,
     )
-    return Draws(log_base.numpy().reshape(log_det.shape) - log_det, log_det, lp)
+    return Draws(log_base.numpy().reshape(log_det.shape) - log_det, log_det, lp), level
 
 
 # --- Estimates ----------------------------------------------------------------------------------
@@ -158,10 +160,10 @@ def measure(options, start):
     flotilla, traces = Flotilla(options.flotilla, options.ranks, binding="none"), {}
     for number, target in enumerate(options.targets):
         seeds = (options.seed + 2 * number, options.seed + 2 * number + 1)
-        runs = [
-            run_draws(flotilla, flow, target, where, seed, options)
-            for where, seed in zip((None, start), seeds)
-        ]
+        runs, level = [], None
+        for where, seed in zip((None, start), seeds):
+            run, level = run_draws(flotilla, flow, target, where, seed, level, options)
+            runs.append(run)
         r_hat = split_r_hat(np.concatenate([run.lp for run in runs]))
         for where, run in zip(("q_Z", "images"), runs):
             rows.append(row(f"{target}, from {where}", run, quantiles, r_hat))
@@ -212,7 +214,10 @@ def parse(arguments=None):
     add("--seed", type=int, default=1, help="(default %(default)s)")
     add("--figure", type=Path, help="PNG of the traces of l to write")
     add("--flotilla", type=Path, default=FLOTILLA, help="the program (default: the release build)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.draws < 4 or options.chains < 2:
+        parser.error("expected at least 2 chains of at least 4 draws: R-hat needs them")
+    return options
 
 
 def main():

@@ -332,7 +332,8 @@ def draw_images(figure, grid, run, shape):
         axes.set_axis_off()
         if images is not None:
             axes.set_title(title)
-            axes.imshow(strip(images, shape), cmap="gray", vmin=0, vmax=largest_grey(run))
+            white = LAST_GREY if np.nanmax(run.last) > 1.5 else 1.0
+            axes.imshow(strip(images / white, shape), cmap="gray", vmin=0, vmax=1)
 
 
 def strip(images, shape):
@@ -343,11 +344,7 @@ def strip(images, shape):
     joined = np.concatenate([images, gap], axis=2).reshape(rows, -1, channels)
     if channels != 3:
         return joined.mean(axis=2)
-    return np.nan_to_num(np.clip(joined / max(1.0, np.nanmax(joined)), 0, 1), nan=1.0)
-
-
-def largest_grey(run):
-    return LAST_GREY if np.nanmax(run.last) > 1.5 else 1.0
+    return np.nan_to_num(np.clip(joined, 0, 1), nan=1.0)
 
 
 def draw_energies(figure, grid, run):
@@ -437,7 +434,7 @@ def plot(run, flow, shape, output):
     the images, lp and l, then warm-up."""
     plt.rcParams.update(STYLE)
     naive = None if flow is None or shape else naive_draws(flow, run)
-    plane = run.dim == 2 and flow is not None
+    plane = run.dim == 2 and flow is not None and not shape
     rows = run.x.shape[1]
     heights = ([4.0] if plane else []) + [0.4 + 1.3 * rows, 1.9]
     if shape:

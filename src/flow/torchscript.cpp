@@ -18,7 +18,10 @@ using torchscript::Engine;
 using torchscript::Method;
 
 const torchscript::Plugin& load_plugin() {
+  const std::string installed =
+      fmt::format("{}/{}", FLOTILLA_PLUGIN_DIRECTORY, torchscript::kPluginFile);
   void* library = dlopen(torchscript::kPluginFile, RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) library = dlopen(installed.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     throw InputError(fmt::format(
         "a TorchScript file needs LibTorch, and this flotilla was built without it or cannot load "

@@ -38,7 +38,9 @@ template <typename T>
 double clip_level(const Flow<T>& flow, const Random& random, Index tile_width, double quantile,
                   const Communicator& comm) {
   const Tiling tiling = Tiling::share(kCalibrationDraws, tile_width, comm.rank(), comm.size());
-  std::vector<double> all = comm.gather(log_dets(flow, random, tiling));
+  std::vector<double> own;
+  comm.together([&] { own = log_dets(flow, random, tiling); });
+  std::vector<double> all = comm.gather(own);
   for (double& value : all) {
     if (std::isnan(value)) value = std::numeric_limits<double>::infinity();
   }

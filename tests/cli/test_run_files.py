@@ -45,7 +45,7 @@ class RunFiles(ProgramTest):
                         tried += 1
             with xarray.open_dataset(path, group="start", engine=engine) as start:
                 self.assertEqual(start.x.dims, ("chain", "x_dim_0"))
-                self.assertFalse(np.isnan(start.x).any())
+                self.assertEqual(len(np.unique(start.x.values[:, 0])), start.sizes["chain"])
             with xarray.open_dataset(path, group="adaptation", engine=engine) as adaptation:
                 self.assertEqual(dict(adaptation.sizes), {"window": 4})
                 self.assertFalse(np.isnan(adaptation.step_size).any())
@@ -140,6 +140,7 @@ class RunFiles(ProgramTest):
         np.testing.assert_allclose(
             found["posterior/x"][:, 0], starts[np.arange(7) % 3], atol=2e-4
         )
+        np.testing.assert_allclose(found["start/x"], starts[np.arange(7) % 3], atol=1e-5)
 
     def test_more_ranks_than_tiles_work(self):
         path = self.sample("--chains", 3, "--warmup", 10, "--draws", 10, ranks=5)

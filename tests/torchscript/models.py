@@ -141,6 +141,25 @@ class Branching(Shear):
         return scale * z, z[:, 0]
 
 
+class Converging(Shear):
+    """Iterates until the whole batch has converged: a trace keeps one number of iterations."""
+
+    def forward(self, z):
+        scale, done = torch.ones_like(z[:, :1]), False
+        while not done:  # Newton's method for exp(z1 / 2)
+            following = 0.5 * (scale + torch.exp(z[:, :1]) / scale)
+            done = bool((following - scale).abs().max() < 1e-3)
+            scale = following
+        return torch.cat([z[:, :1], z[:, 1:] * scale], dim=1), torch.log(scale[:, 0])
+
+
+class Gregarious(Shear):
+    """Each chain is shifted by the mean of all."""
+
+    def forward(self, z):
+        return z + z.mean(dim=0, keepdim=True), z[:, 0] * 0.0
+
+
 class Raising(nn.Module):
     """TorchScript that raises where a point is far out."""
 

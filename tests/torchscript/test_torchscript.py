@@ -162,10 +162,12 @@ class WhileRunning(TorchScriptTest):
     def test_a_module_that_raises_ends_all_ranks(self):
         flow = self.exported("raising")
         words = ["--chains", 512, "--kernel", "mala", "--global-fraction", 1, "--draws", 100000]
-        done = run("sample", flow, "-o", self.path("r.h5"), "--quiet", *words, ranks=3)
-        self.assertNotEqual(done.returncode, 0)
-        self.assertIn("the TorchScript module failed in 'forward'", done.stderr)
-        self.assertIn("too far out", done.stderr)
+        for target in (["--beta", 1], ["--target", "clipped"]):  # while drawing, while calibrating
+            words = [*words, *target, "--force"]
+            done = run("sample", flow, "-o", self.path("r.h5"), "--quiet", *words, ranks=3)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("the TorchScript module failed in 'forward'", done.stderr)
+            self.assertIn("too far out", done.stderr)
 
 
 class Exporting(TorchScriptTest):
@@ -175,6 +177,9 @@ class Exporting(TorchScriptTest):
             "WrongLogDet": "plus or minus that of forward",
             "WrongShape": "expected forward of [64, 2] to return",
             "Branching": "the module branches on values",
+            "Converging": "iterates until it has converged",
+            "Gregarious": "chains must not know of each other",
+            "Continuous": "failed on points of --dim 2",
             "Missing": "Missing",
         }
         for model, reason in reasons.items():

@@ -65,7 +65,8 @@ class Kernel {
   ///
   /// @param step         number of the step since the run began: keys the variates
   /// @param first_chain  global index of column 0
-  /// Allocates nothing. Cost: passes() passes through the flow's conditioners.
+  /// Allocates nothing, but for TorchScript layers. Cost: passes() passes through the flow's
+  /// conditioners.
   void step(const Random& random, std::uint64_t step, std::uint64_t first_chain, StepSize step_size,
             Workspace<T>& workspace) const;
 

@@ -8,7 +8,8 @@ namespace flotilla {
 
 /// A proposal z' in the neighbourhood of z, and the density ratio that makes it reversible.
 ///
-/// Works on whole batches, matrix-free, without allocating. Const and stateless.
+/// Works on whole batches, matrix-free; allocates nothing, but for TorchScript layers. Const and
+/// stateless.
 template <typename T>
 class LocalMove {
  public:

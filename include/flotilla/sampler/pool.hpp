@@ -71,7 +71,7 @@ class Pool {
   ///
   /// @param draws  restarted and filled with what the block keeps
   /// @returns the statistics of all moves of this rank's chains
-  /// Allocates nothing.
+  /// Allocates nothing, but for TorchScript layers.
   MoveStatistics advance(const Block& block, StepSize step_size, DrawBlock<T>& draws);
 
  private:
