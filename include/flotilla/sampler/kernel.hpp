@@ -23,7 +23,7 @@ struct Workspace {
   Point<T> proposed;
   StepOutcome outcome;  ///< of the last step
 
-  ColumnMask everywhere;
+  ColumnMask everywhere;  ///< all chains: what begin() selects
   Cotangents<T> cotangents;
   Batch<T> noise;
   Batch<T> displacement;  ///< of the local proposal, z' - z

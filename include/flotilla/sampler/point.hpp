@@ -29,7 +29,7 @@ struct Point {
   PerChain log_det;      ///< l(z)
   PerChain log_density;  ///< log pi(z), -inf where anything above is not finite
   Tape<T> tape;
-  bool keeps_tape = false;
+  bool keeps_tape = false;  ///< whether select() moves the tape
 };
 
 }  // namespace flotilla
