@@ -21,10 +21,11 @@ ROOMS = {
     "torchscript": set(),  # a plugin of its own: plain C++ in front of LibTorch
     "flow": {"core", "torchscript"},
     "target": {"core", "flow"},
-    "sampler": {"core", "flow", "target"},
+    "diagnostics": {"core"},
     "parallel": {"core"},
+    "sampler": {"core", "flow", "target"},
     "io": {"core", "flow", "sampler", "parallel"},
-    "run": {"core", "flow", "target", "sampler", "parallel", "io"},
+    "run": {"core", "flow", "target", "diagnostics", "sampler", "parallel", "io"},
 }
 
 # What other people wrote, and the only places that may include it. Public headers stand on MPI,
@@ -36,10 +37,11 @@ LIBRARIES = {
         "apps/bench/peak.cpp",  # a yardstick
         "tests/",
     ],
+    "unsupported/Eigen/": ["src/diagnostics/autocovariance.cpp"],  # its Fourier transform
     "mpi.h": ["include/flotilla/parallel/", "src/parallel/", "src/io/", "tests/"],
     "hdf5.h": ["include/flotilla/io/", "src/io/"],
     "hdf5_hl.h": ["src/io/"],
-    "boost/": ["src/io/"],
+    "boost/": ["src/io/", "src/diagnostics/rank_scores.cpp"],
     "openssl/": ["src/io/"],
     "Random123/": ["src/core/"],
     "fmt/": ["src/", "apps/", "tests/"],

@@ -1,0 +1,122 @@
+#include "flotilla/diagnostics/quantity.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "flotilla/diagnostics/autocovariance.hpp"
+#include "flotilla/diagnostics/effective_size.hpp"
+#include "flotilla/diagnostics/rank_scores.hpp"
+#include "flotilla/diagnostics/rhat.hpp"
+
+namespace flotilla {
+namespace {
+
+constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+constexpr double kLowTail = 0.05;
+constexpr double kHighTail = 0.95;
+
+/// NaN unless the draws vary and are finite: one bad draw spoils all that compares them.
+double effective_size(const ChainDraws& split) {
+  if (!varies(split)) return kUndefined;
+  Autocovariance<double> autocovariance;
+  for (Index lags = std::min<Index>(64, split.draws);;
+       lags = std::min<Index>(16 * lags, split.draws)) {
+    EffectiveSize size(split.draws, lags);
+    std::vector<double> covariance(static_cast<std::size_t>(lags));
+    for (Index c = 0; c < split.chains; ++c) {
+      const double mean =
+          autocovariance({split.chain(c), static_cast<std::size_t>(split.draws)}, covariance);
+      size.observe(mean, covariance);
+    }
+    const std::optional<double> found = size.result();
+    if (found || lags == split.draws) return found.value_or(kUndefined);
+  }
+}
+
+double rhat_of(const ChainDraws& split) {
+  return varies(split) ? rhat(chain_moments(split)) : kUndefined;
+}
+
+std::vector<double> sorted(const ChainDraws& draws) {
+  std::vector<double> values = draws.values;
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+/// 1 where a draw is at most the level, else 0.
+ChainDraws at_most(const ChainDraws& draws, double level) {
+  ChainDraws flags = draws;
+  for (double& value : flags.values) value = value <= level ? 1.0 : 0.0;
+  return flags;
+}
+
+/// NaN where either is.
+double larger(double a, double b) {
+  return std::isnan(a) || std::isnan(b) ? kUndefined : std::max(a, b);
+}
+double smaller(double a, double b) {
+  return std::isnan(a) || std::isnan(b) ? kUndefined : std::min(a, b);
+}
+
+double tail_size(const ChainDraws& draws, const std::vector<double>& ordered) {
+  const auto size_at = [&](double p) {
+    return effective_size(split_chains(at_most(draws, quantile(ordered, p))));
+  };
+  return smaller(size_at(kLowTail), size_at(kHighTail));
+}
+
+double rank_rhat(const ChainDraws& draws, const ChainDraws& scores, double median) {
+  return larger(rhat_of(scores), rhat_of(normal_scores(split_chains(folded(draws, median)))));
+}
+
+/// Of chains of equal length: infinite where a draw is.
+double mean_of(const std::vector<Moments>& chains) {
+  double sum = 0.0;
+  for (const Moments& chain : chains) sum += chain.mean();
+  return sum / static_cast<double>(chains.size());
+}
+
+double standard_deviation(const std::vector<Moments>& chains) {
+  Moments all;
+  for (const Moments& chain : chains) all.merge(chain);
+  return std::sqrt(all.variance());
+}
+
+QuantitySummary undefined() {
+  return {kUndefined, kUndefined, kUndefined, kUndefined, kUndefined, kUndefined,
+          kUndefined, kUndefined, kUndefined, kUndefined, 0.0};
+}
+
+}  // namespace
+
+QuantitySummary summarise(const ChainDraws& draws, Index superchains) {
+  QuantitySummary summary = undefined();
+  bool comparable = !draws.values.empty();
+  for (const double value : draws.values) {
+    if (!std::isfinite(value)) summary.non_finite += 1.0;
+    comparable = comparable && !std::isnan(value);
+  }
+  if (!comparable) return summary;
+
+  const std::vector<double> ordered = sorted(draws);
+  const std::vector<Moments> chains = chain_moments(draws);
+  summary.mean = mean_of(chains);
+  summary.sd = standard_deviation(chains);
+  summary.q5 = quantile(ordered, kLowTail);
+  summary.median = quantile(ordered, 0.5);
+  summary.q95 = quantile(ordered, kHighTail);
+
+  const ChainDraws split = split_chains(draws);
+  const ChainDraws scores = normal_scores(split);
+  summary.mcse_mean = summary.sd / std::sqrt(effective_size(split));
+  summary.ess_bulk = effective_size(scores);
+  summary.rhat = rank_rhat(draws, scores, summary.median);
+  if (!varies(draws)) return summary;
+  summary.ess_tail = tail_size(draws, ordered);
+  summary.nested_rhat = nested_rhat(chains, superchains);
+  return summary;
+}
+
+}  // namespace flotilla
