@@ -1,5 +1,6 @@
 // The program flotilla: hands over to a subcommand, and turns what it throws into a sentence and an
-// exit code: 2 for input that cannot be used, 1 for a machine that failed.
+// exit code: 2 for input that cannot be used, 1 for a machine that failed. (3 is a command's own
+// answer: a threshold was not met.)
 
 #include <fmt/format.h>
 
@@ -19,6 +20,7 @@ constexpr std::string_view kUsage =
     R"(flotilla samples normalizing flows with ensembles of latent MALA chains.
 
   flotilla sample FLOW.h5 -o RUN.h5    draw from a flow; with mpirun, on all ranks
+  flotilla summary RUN.h5              whether the draws can be trusted, and what they say
   flotilla flow show FLOW.h5           what a flow file holds
   flotilla flow verify FLOW.h5         whether this program computes the flow that the file means
   flotilla --version
@@ -29,6 +31,7 @@ constexpr std::string_view kUsage =
 int dispatch(const flotilla::Communicator& comm, int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "--help";
   if (command == "sample") return flotilla::app::sample(comm, argc - 1, argv + 1);
+  if (command == "summary") return flotilla::app::summary(comm, argc - 1, argv + 1);
   if (command == "flow") return flotilla::app::flow(comm, argc - 1, argv + 1);
   if (command == "--version") {
     const flotilla::BuildFacts build = flotilla::build_facts();
@@ -40,7 +43,7 @@ int dispatch(const flotilla::Communicator& comm, int argc, char** argv) {
     return 0;
   }
   throw flotilla::InputError(
-      fmt::format("'{}' is not a command: choose sample or flow, see 'flotilla --help'", command));
+      fmt::format("'{}' is not a command: choose sample, summary or flow, see 'flotilla --help'", command));
 }
 
 int run(const flotilla::Communicator& comm, int argc, char** argv) {

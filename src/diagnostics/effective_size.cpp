@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "diagnostics/undefined.hpp"
+
 namespace flotilla {
 namespace {
 
@@ -38,7 +40,6 @@ double EffectiveSize::correlation(Index lag, double within, double total) const 
 }
 
 std::optional<double> EffectiveSize::result() const {
-  constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
   if (draws_ < 3) return kUndefined;
   const auto draws = static_cast<double>(draws_);
   const double within = covariance_[0] / means_.count() * draws / (draws - 1.0);

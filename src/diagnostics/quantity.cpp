@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
+#include "diagnostics/undefined.hpp"
 #include "flotilla/diagnostics/autocovariance.hpp"
 #include "flotilla/diagnostics/effective_size.hpp"
 #include "flotilla/diagnostics/rank_scores.hpp"
@@ -13,7 +13,6 @@
 namespace flotilla {
 namespace {
 
-constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 constexpr double kLowTail = 0.05;
 constexpr double kHighTail = 0.95;
 
@@ -52,14 +51,6 @@ ChainDraws at_most(const ChainDraws& draws, double level) {
   return flags;
 }
 
-/// NaN where either is.
-double larger(double a, double b) {
-  return std::isnan(a) || std::isnan(b) ? kUndefined : std::max(a, b);
-}
-double smaller(double a, double b) {
-  return std::isnan(a) || std::isnan(b) ? kUndefined : std::min(a, b);
-}
-
 double tail_size(const ChainDraws& draws, const std::vector<double>& ordered) {
   const auto size_at = [&](double p) {
     return effective_size(split_chains(at_most(draws, quantile(ordered, p))));
@@ -84,15 +75,10 @@ double standard_deviation(const std::vector<Moments>& chains) {
   return std::sqrt(all.variance());
 }
 
-QuantitySummary undefined() {
-  return {kUndefined, kUndefined, kUndefined, kUndefined, kUndefined, kUndefined,
-          kUndefined, kUndefined, kUndefined, kUndefined, 0.0};
-}
-
 }  // namespace
 
 QuantitySummary summarise(const ChainDraws& draws, Index superchains) {
-  QuantitySummary summary = undefined();
+  QuantitySummary summary;
   bool comparable = !draws.values.empty();
   for (const double value : draws.values) {
     if (!std::isfinite(value)) summary.non_finite += 1.0;

@@ -1,56 +1,73 @@
 #include "flotilla/diagnostics/rhat.hpp"
 
 #include <cmath>
-#include <limits>
+
+#include "diagnostics/undefined.hpp"
 
 namespace flotilla {
 namespace {
-
-constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
-
-/// The variance of the chains' means; 0 for a single chain.
-double variance_of_means(std::span<const Moments> chains) {
-  Moments means;
-  for (const Moments& chain : chains) means.observe(chain.mean());
-  return chains.size() > 1 ? means.variance() : 0.0;
-}
-
-double mean_variance(std::span<const Moments> chains) {
-  double sum = 0.0;
-  for (const Moments& chain : chains) sum += chain.variance();
-  return sum / static_cast<double>(chains.size());
-}
 
 /// The square root of a ratio of variances, which 0/0 is not.
 double scale(double total, double within) {
   return within > 0.0 || total > 0.0 ? std::sqrt(total / within) : kUndefined;
 }
 
+/// 0 for a single value.
+double variance_between(const Moments& means) {
+  return means.count() > 1.0 ? means.variance() : 0.0;
+}
+
 }  // namespace
 
+void Rhat::observe(const Moments& chain) {
+  draws_ = chain.count();
+  means_.observe(chain.mean());
+  variances_ += chain.variance();
+}
+
+void Rhat::merge(const Rhat& other) {
+  draws_ = other.draws_ > 0.0 ? other.draws_ : draws_;
+  means_.merge(other.means_);
+  variances_ += other.variances_;
+}
+
+double Rhat::total() const {
+  return within() * (draws_ - 1.0) / draws_ + variance_between(means_);
+}
+
+double Rhat::value() const {
+  if (means_.count() < 2.0 || draws_ < 2.0) return kUndefined;
+  return scale(total(), within());
+}
+
+void NestedRhat::observe(const Moments& chain) {
+  current_.observe(chain.mean());
+  if (chain.count() > 1.0) variances_ += chain.variance();
+  if (current_.count() < width_) return;
+  superchains_.observe(current_.mean());
+  within_ += variance_between(current_) + variances_ / width_;
+  current_ = {};
+  variances_ = 0.0;
+}
+
+double NestedRhat::value() const {
+  if (superchains_.count() < 2.0 || current_.count() > 0.0) return kUndefined;
+  const double within = within_ / superchains_.count();
+  return scale(within + superchains_.variance(), within);
+}
+
 double rhat(std::span<const Moments> chains) {
-  if (chains.size() < 2 || chains.front().count() < 2.0) return kUndefined;
-  const double draws = chains.front().count();
-  const double within = mean_variance(chains);
-  return scale(within * (draws - 1.0) / draws + variance_of_means(chains), within);
+  Rhat gathered;
+  for (const Moments& chain : chains) gathered.observe(chain);
+  return gathered.value();
 }
 
 double nested_rhat(std::span<const Moments> chains, Index superchains) {
-  const auto count = static_cast<std::size_t>(superchains);
-  if (superchains < 2 || chains.size() % count != 0) return kUndefined;
-  const std::size_t width = chains.size() / count;
-  const bool single_draws = chains.front().count() < 2.0;
-  Moments means;
-  double within = 0.0;
-  for (std::size_t k = 0; k < count; ++k) {
-    const std::span<const Moments> own = chains.subspan(k * width, width);
-    Moments superchain;
-    for (const Moments& chain : own) superchain.observe(chain.mean());
-    means.observe(superchain.mean());
-    within += variance_of_means(own) + (single_draws ? 0.0 : mean_variance(own));
-  }
-  within /= static_cast<double>(count);
-  return scale(within + means.variance(), within);
+  const auto count = static_cast<Index>(chains.size());
+  if (superchains < 2 || count % superchains != 0) return kUndefined;
+  NestedRhat gathered(count / superchains);
+  for (const Moments& chain : chains) gathered.observe(chain);
+  return gathered.value();
 }
 
 }  // namespace flotilla

@@ -300,25 +300,6 @@ void write_record(hid_t file, const FlowRecord& record) {
   }
 }
 
-void expect_readable(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
-    throw InputError(fmt::format("{}: there is no such file: check the path", path));
-  }
-  if (std::filesystem::is_directory(path, error)) {
-    throw InputError(fmt::format("{}: it is a directory: name a file in it", path));
-  }
-  if (access(path.c_str(), R_OK) != 0) {
-    throw InputError(fmt::format("{}: it may not be read: check its permissions", path));
-  }
-}
-
-void expect_hdf5(const std::string& path) {
-  if (H5Fis_hdf5(path.c_str()) > 0) return;
-  throw InputError(
-      fmt::format("{}: it is no HDF5 file, or not a whole one: export or copy it again", path));
-}
-
 /// TorchScript files are zip archives, whatever their name.
 bool is_zip(const std::string& path) {
   std::array<char, 4> begin{};
@@ -354,9 +335,9 @@ std::string checksum(const FlowRecord& record) {
 }
 
 FlowRecord read_flow_file(const std::string& path) {
-  expect_readable(path);
+  hdf5::expect_readable(path);
   const bool torchscript = is_zip(path);
-  if (!torchscript) expect_hdf5(path);
+  if (!torchscript) hdf5::expect_hdf5(path);
   try {
     if (torchscript) return read_torchscript_file(path);
     return read_record(hdf5::open_file(path).id());
@@ -413,8 +394,8 @@ Tensor read_numbers(const std::string& location) {
   const bool whole = std::filesystem::exists(location, unknown);  // a path may have a colon itself
   const std::size_t colon = whole ? std::string::npos : location.rfind(':');
   const std::string path = location.substr(0, colon);
-  expect_readable(path);
-  expect_hdf5(path);
+  hdf5::expect_readable(path);
+  hdf5::expect_hdf5(path);
   try {
     const hdf5::Handle file = hdf5::open_file(path);
     std::string name = colon == std::string::npos ? "" : location.substr(colon + 1);

@@ -1,9 +1,11 @@
 #include "flotilla/io/hdf5.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 
 namespace flotilla::hdf5 {
 namespace {
@@ -108,6 +110,25 @@ hid_t native_type<std::int8_t>() {
 template <>
 hid_t native_type<std::int64_t>() {
   return H5T_NATIVE_INT64;
+}
+
+void expect_readable(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
+    throw InputError(fmt::format("{}: there is no such file: check the path", path));
+  }
+  if (std::filesystem::is_directory(path, error)) {
+    throw InputError(fmt::format("{}: it is a directory: name a file in it", path));
+  }
+  if (access(path.c_str(), R_OK) != 0) {
+    throw InputError(fmt::format("{}: it may not be read: check its permissions", path));
+  }
+}
+
+void expect_hdf5(const std::string& path) {
+  if (H5Fis_hdf5(path.c_str()) > 0) return;
+  throw InputError(
+      fmt::format("{}: it is no HDF5 file, or not a whole one: make or copy it again", path));
 }
 
 Handle open_file(const std::string& path) {

@@ -47,6 +47,7 @@ LIBRARIES = {
     "fmt/": ["src/", "apps/", "tests/"],
     "torch/": ["src/torchscript/"],
     "CLI/": ["apps/"],
+    "nlohmann/": ["apps/", "src/run/"],
     "benchmark/": ["apps/bench/"],
     "gtest/": ["tests/"],
 }

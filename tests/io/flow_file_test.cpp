@@ -247,12 +247,12 @@ TEST_F(FlowFile, RefusesADirectory) {
 
 TEST_F(FlowFile, RefusesAnEmptyFile) {
   write_bytes(file("empty.h5"), "");
-  expect_refusal(file("empty.h5"), {"no HDF5 file", "export or copy it again"});
+  expect_refusal(file("empty.h5"), {"no HDF5 file", "make or copy it again"});
 }
 
 TEST_F(FlowFile, RefusesAFileOfAnotherKind) {
   write_bytes(file("text.h5"), std::string(10'000, 'x'));
-  expect_refusal(file("text.h5"), {"no HDF5 file", "export or copy it again"});
+  expect_refusal(file("text.h5"), {"no HDF5 file", "make or copy it again"});
 }
 
 TEST_F(FlowFile, RefusesAFileThatWasCutOff) {

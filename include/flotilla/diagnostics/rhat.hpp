@@ -7,20 +7,59 @@
 
 namespace flotilla {
 
-/// The potential scale reduction factor of chains of equal length; 1 where they agree.
+/// The potential scale reduction factor of chains of equal length, gathered chain by chain; 1 where
+/// they agree.
 ///
 /// Of split chains it is split R-hat, of split chains' normal scores rank-normalised R-hat.
-/// @returns NaN below two draws a chain, or where no chain varies
 /// Source: Vehtari, Gelman, Simpson, Carpenter & Buerkner 2021, eq. 1 to 4.
-double rhat(std::span<const Moments> chains);
+class Rhat {
+ public:
+  void observe(const Moments& chain);
+  /// Appends other chains. The order of merges decides the last bits.
+  void merge(const Rhat& other);
+
+  /// NaN below two chains or two draws a chain, or where nothing varies.
+  double value() const;
+  /// The mean variance inside a chain.
+  double within() const { return variances_ / means_.count(); }
+  /// Means of the chains.
+  const Moments& means() const { return means_; }
+  /// Variance of all draws, that between chains included.
+  double total() const;
+
+ private:
+  double draws_ = 0.0;  ///< of each chain
+  Moments means_;
+  double variances_ = 0.0;  ///< summed over chains
+};
 
 /// Nested R-hat: chains that began at one point form a superchain, and superchains are compared.
+/// Gathered chain by chain, those of a superchain one after another.
 ///
-/// @param chains       of equal length; those of a superchain lie one after another
-/// @param superchains  K >= 2, divides the number of chains
-/// @returns sqrt(1 + B / W): B the variance of superchain means, W the mean variance inside a
-///          superchain, that between its chains included; NaN where K is no such number
+/// sqrt(1 + B / W): B the variance of superchain means, W the mean variance inside a superchain,
+/// that between its chains included.
 /// Source: Margossian, Hoffman, Sountsov, Riou-Durand, Vehtari & Gelman 2024, definition 2.1.
+class NestedRhat {
+ public:
+  /// @param width  chains of a superchain, >= 1
+  explicit NestedRhat(Index width) : width_(static_cast<double>(width)) {}
+
+  void observe(const Moments& chain);
+
+  /// NaN below two superchains, inside a superchain, and where nothing varies.
+  double value() const;
+
+ private:
+  double width_;
+  Moments superchains_;  ///< means of the complete ones
+  double within_ = 0.0;  ///< summed over the complete ones
+  Moments current_;      ///< chain means of the superchain under way
+  double variances_ = 0.0;
+};
+
+/// Both of chains in memory. @param superchains  equal numbers of chains, one after another; where
+/// there are none, or where they are of unequal size, nested R-hat is NaN
+double rhat(std::span<const Moments> chains);
 double nested_rhat(std::span<const Moments> chains, Index superchains);
 
 }  // namespace flotilla

@@ -50,6 +50,11 @@ hid_t native_type();
 // Everything below throws Hdf5Error where the library refuses, and InputError where an attribute is
 // of another kind. In a file that ranks share, what changes the file is collective.
 
+/// @throws InputError in words for whoever named the file: missing, a directory, not permitted
+void expect_readable(const std::string& path);
+/// @throws InputError where the bytes are not those of an HDF5 file
+void expect_hdf5(const std::string& path);
+
 Handle open_file(const std::string& path);
 Handle open_group(hid_t parent, const std::string& name);
 Handle make_group(hid_t parent, const std::string& name);

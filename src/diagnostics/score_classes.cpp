@@ -1,0 +1,77 @@
+#include "flotilla/diagnostics/score_classes.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+#include "flotilla/diagnostics/rank_scores.hpp"
+
+namespace flotilla {
+
+ScoreClasses::ScoreClasses(double centre, double scale)
+    : centre_(centre), inverse_scale_(1.0 / scale), counts_(std::size_t{2} * kHalf) {}
+
+double ScoreClasses::edge(std::uint32_t number) {
+  const auto distance = [](std::uint32_t place) {
+    return static_cast<double>(std::bit_cast<float>((place + (127U << 10U)) << 13U)) - 1.0;
+  };
+  return number >= kHalf ? distance(number - kHalf) : -distance(kHalf - number);
+}
+
+void ScoreClasses::rank() {
+  total_ = 0.0;
+  for (const std::uint32_t count : counts_) total_ += static_cast<double>(count);
+  scores_.assign(counts_.size(), 0.0F);
+  double below = 0.0;
+  for (std::size_t k = 0; k < counts_.size(); ++k) {
+    if (counts_[k] == 0) continue;
+    const auto count = static_cast<double>(counts_[k]);
+    scores_[k] = static_cast<float>(normal_score(below + 0.5 * (count + 1.0), total_));
+    below += count;
+  }
+  low_tail_ = quantile(0.05);
+  median_ = quantile(0.5);
+  high_tail_ = quantile(0.95);
+  rank_folded();
+  counts_ = {};
+}
+
+/// Classes by their distance from the median: two runs that both grow, merged.
+void ScoreClasses::rank_folded() {
+  const double median = (median_ - centre_) * inverse_scale_;
+  folded_.assign(counts_.size(), 0.0F);
+  const auto middle = [](std::size_t k) {
+    const auto number = static_cast<std::uint32_t>(k);
+    return 0.5 * (edge(number) + edge(number + 1));
+  };
+  std::size_t above = 0;
+  while (above < counts_.size() && middle(above) < median) ++above;
+  std::size_t below = above;  // the classes before it
+  double nearer = 0.0;
+  while (below > 0 || above < counts_.size()) {
+    const bool right = below == 0 || (above < counts_.size() &&
+                                      middle(above) - median < median - middle(below - 1));
+    const std::size_t k = right ? above++ : --below;
+    if (counts_[k] == 0) continue;
+    const auto count = static_cast<double>(counts_[k]);
+    folded_[k] = static_cast<float>(normal_score(nearer + 0.5 * (count + 1.0), total_));
+    nearer += count;
+  }
+}
+
+double ScoreClasses::quantile(double p) const {
+  const double place = p * (total_ - 1.0);
+  double below = 0.0;
+  std::size_t k = 0;
+  for (; k + 1 < counts_.size(); ++k) {
+    const auto count = static_cast<double>(counts_[k]);
+    if (count > 0.0 && below + count > place) break;
+    below += count;
+  }
+  const auto number = static_cast<std::uint32_t>(k);
+  const double share = (place - below + 0.5) / static_cast<double>(counts_[k]);
+  const double inside = edge(number) + std::min(share, 1.0) * (edge(number + 1) - edge(number));
+  return centre_ + inside / inverse_scale_;
+}
+
+}  // namespace flotilla

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "flotilla/diagnostics/quantity.hpp"
+#include "flotilla/io/run_reader.hpp"
+
+namespace flotilla {
+
+/// Coordinates of a variable, from a first one on.
+struct CoordinateRange {
+  Index first = 0;
+  Index count = 0;
+};
+
+/// Summaries of coordinates of a variable of a run file. Not collective.
+///
+/// @param exact  all their draws are held at once; else they are read chain by chain, three times
+/// or
+///               more, in bounded memory
+/// @throws Hdf5Error
+std::vector<QuantitySummary> summarise_coordinates(const RunReader& reader,
+                                                   const RunVariable& variable,
+                                                   CoordinateRange range, Index superchains,
+                                                   bool exact);
+
+/// Calls `visit` with parts of a variable that cover its complete draws once, along its chunks,
+/// each of about a megabyte at most. @param range  of coordinates
+template <typename Visit>
+void for_each_slab(const RunVariable& variable, Visit visit, CoordinateRange range = {0, 1}) {
+  constexpr Index kValues = Index{1} << 18U;
+  const Index chains = std::min(variable.chunk_chains, variable.chains);
+  const Index chunks = std::max<Index>(1, kValues / (chains * variable.chunk_draws * range.count));
+  const Index draws = variable.chunk_draws * chunks;
+  for (Index c = 0; c < variable.chains; c += chains) {
+    for (Index d = 0; d < variable.draws; d += draws) {
+      visit(RunSlab{c, std::min(chains, variable.chains - c), d,
+                    std::min(draws, variable.draws - d), range.first, range.count});
+    }
+  }
+}
+
+}  // namespace flotilla
