@@ -5,26 +5,56 @@
 #include <complex>
 #include <unsupported/Eigen/FFT>
 
+#include "core/register_tile.hpp"
+
 namespace flotilla {
 namespace {
 
-constexpr Index kLagsTogether = 32;
 // Partial sums in T are this long: the rounding of a float sum stays that of a few digits.
 constexpr Index kTermsTogether = 1024;
 // Where a Fourier transform of the whole series begins to be cheaper.
-constexpr std::size_t kMostDirectLags = 2048;
+constexpr std::size_t kMostDirectLags = 8192;
 
-/// sums[k] += sum of x[i] x[i + k], i in [0, terms), k in [0, kLagsTogether).
+constexpr std::size_t kSums = 8;   // vectors of lags that are summed in registers
+constexpr std::size_t kReuse = 4;  // products that each loaded vector takes part in
+
+template <typename T>
+inline constexpr Index kLagsTogether = static_cast<Index>(kSums) * Register<T>::kLanes;
+/// Terms of one turn; what is read beyond them are kLagsTogether more.
+template <typename T>
+inline constexpr Index kTurn = static_cast<Index>(kReuse) * Register<T>::kLanes;
+
+/// sums[k] += sum of x[i] later[i + k], i in [0, terms rounded up to a turn), k in
+/// [0, kLagsTogether).
+///
+/// x[i] and x[i + lanes] want vectors of `later` that are the same but for one: each is loaded once
+/// for kReuse products.
 template <typename T>
 void add_products(const T* x, const T* later, Index terms, double* sums) {
-  std::array<T, kLagsTogether> partial{};
-  for (Index i = 0; i < terms; ++i) {
-    for (Index k = 0; k < kLagsTogether; ++k) {
-      partial[static_cast<std::size_t>(k)] += x[i] * later[i + k];
+  using Vector = typename Register<T>::Vector;
+  using Anywhere [[gnu::aligned(alignof(T))]] = Vector;
+  constexpr Index kLanes = Register<T>::kLanes;
+  Vector partial[kSums] = {};
+  for (Index turn = 0; turn < terms; turn += kTurn<T>) {
+    for (Index i = turn; i < turn + kLanes; ++i) {
+      Vector values[kSums + kReuse - 1];
+#pragma GCC unroll 11
+      for (std::size_t k = 0; k < kSums + kReuse - 1; ++k) {
+        values[k] = *reinterpret_cast<const Anywhere*>(later + i + static_cast<Index>(k) * kLanes);
+      }
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < kReuse; ++r) {
+#pragma GCC unroll 8
+        for (std::size_t k = 0; k < kSums; ++k) {
+          partial[k] += x[i + static_cast<Index>(r) * kLanes] * values[r + k];
+        }
+      }
     }
   }
-  for (Index k = 0; k < kLagsTogether; ++k) {
-    sums[k] += static_cast<double>(partial[static_cast<std::size_t>(k)]);
+  for (std::size_t k = 0; k < kSums; ++k) {
+    for (Index lane = 0; lane < kLanes; ++lane) {
+      sums[static_cast<Index>(k) * kLanes + lane] += static_cast<double>(partial[k][lane]);
+    }
   }
 }
 
@@ -36,7 +66,7 @@ double Autocovariance<T>::operator()(std::span<const T> series, std::span<double
   double sum = 0.0;
   for (const T value : series) sum += static_cast<double>(value);
   const double mean = sum / static_cast<double>(length);
-  centred_.assign(series.size() + 2 * kLagsTogether, T{});
+  centred_.assign(series.size() + static_cast<std::size_t>(2 * kLagsTogether<T> + kTurn<T>), T{});
   for (std::size_t i = 0; i < series.size(); ++i) {
     centred_[i] = static_cast<T>(static_cast<double>(series[i]) - mean);
   }
@@ -50,15 +80,16 @@ double Autocovariance<T>::operator()(std::span<const T> series, std::span<double
 
 template <typename T>
 void Autocovariance<T>::sum_directly(Index length, std::span<double> out) {
+  constexpr Index kTogether = kLagsTogether<T>;
   const auto lags = static_cast<Index>(out.size());
-  for (Index lag = 0; lag < lags; lag += kLagsTogether) {
-    std::array<double, kLagsTogether> sums{};
+  for (Index lag = 0; lag < lags; lag += kTogether) {
+    std::array<double, static_cast<std::size_t>(kTogether)> sums{};
     const Index all = length - lag;
     for (Index i = 0; i < all; i += kTermsTogether) {
-      add_products(centred_.data() + i, centred_.data() + i + lag,
-                   std::min(kTermsTogether, all - i), sums.data());
+      const T* x = centred_.data() + i;
+      add_products(x, x + lag, std::min(kTermsTogether, all - i), sums.data());
     }
-    for (Index k = 0; k < std::min(kLagsTogether, lags - lag); ++k) {
+    for (Index k = 0; k < std::min(kTogether, lags - lag); ++k) {
       out[static_cast<std::size_t>(lag + k)] =
           sums[static_cast<std::size_t>(k)] / static_cast<double>(length);
     }
@@ -79,6 +110,43 @@ void Autocovariance<T>::transform(Index length, std::span<double> out) {
   for (std::size_t lag = 0; lag < out.size(); ++lag) {
     out[lag] = series[lag] / static_cast<double>(length);
   }
+}
+
+double FlagAutocovariance::operator()(std::span<const std::uint8_t> flags, std::span<double> out) {
+  const auto length = static_cast<Index>(flags.size());
+  used_ = (length + 63) / 64;
+  words_.assign(static_cast<std::size_t>(2 * used_ + 1), 0);
+  std::int64_t set = 0;
+  for (Index i = 0; i < length; ++i) {
+    const std::uint64_t flag = flags[static_cast<std::size_t>(i)];
+    words_[static_cast<std::size_t>(i / 64)] |= flag << static_cast<std::uint64_t>(i % 64);
+    set += static_cast<std::int64_t>(flag);
+  }
+  const auto all = static_cast<double>(length);
+  const double mean = static_cast<double>(set) / all;
+  std::int64_t edges = 0;  // set among the first `lag` flags, and among the last
+  for (Index lag = 0; lag < static_cast<Index>(out.size()); ++lag) {
+    const double alone = static_cast<double>(2 * set - edges);
+    const double products = static_cast<double>(both(lag)) - mean * alone +
+                            mean * mean * static_cast<double>(length - lag);
+    out[static_cast<std::size_t>(lag)] = products / all;
+    edges +=
+        flags[static_cast<std::size_t>(lag)] + flags[static_cast<std::size_t>(length - 1 - lag)];
+  }
+  return mean;
+}
+
+std::int64_t FlagAutocovariance::both(Index lag) const {
+  const std::uint64_t* here = words_.data();
+  const std::uint64_t* there = here + lag / 64;
+  const auto shift = static_cast<std::uint64_t>(lag % 64);
+  std::uint64_t count = 0;
+  for (Index k = 0; k < used_ - lag / 64; ++k) {
+    // In two steps, because a shift by 64 is none.
+    const std::uint64_t later = there[k] >> shift | there[k + 1] << 1U << (63U - shift);
+    count += static_cast<std::uint64_t>(__builtin_popcountll(here[k] & later));
+  }
+  return static_cast<std::int64_t>(count);
 }
 
 template class Autocovariance<float>;

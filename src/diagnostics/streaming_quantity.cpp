@@ -8,8 +8,8 @@
 namespace flotilla {
 namespace {
 
-constexpr Index kFirstLags = 64;
-constexpr Index kMoreLags = 8;
+constexpr Index kFirstLags = 256;
+constexpr Index kMoreLags = 4;
 
 Moments moments_of(std::span<const float> series) {
   double sum = 0.0;
@@ -26,21 +26,26 @@ Moments moments_of(std::span<const float> series) {
 
 }  // namespace
 
+template <typename T>
+void StreamingQuantity::count(std::span<const T> draws) {
+  for (const T draw : draws) {
+    const float standardised = classes_.standardised(draw);
+    if (std::isfinite(standardised)) {
+      classes_.observe(standardised);
+    } else {
+      non_finite_ += 1.0;
+    }
+  }
+}
+
 void StreamingQuantity::rank(Index draws) {
   draws_ = draws;
   if (non_finite_ > 0.0) return;
   classes_.rank();
   low_tail_ = classes_.standardised(classes_.low_tail());
   high_tail_ = classes_.standardised(classes_.high_tail());
-  restart(std::min(kFirstLags, draws_ / 2));
-}
-
-void StreamingQuantity::restart(Index lags) {
-  sizes_.assign(kSeries, EffectiveSize(draws_ / 2, lags));
-  all_ = {};
   nested_ = NestedRhat(std::max<Index>(superchain_width_, 1));
-  bulk_ = {};
-  folded_ = {};
+  sizes_.assign(kSeries, EffectiveSize(draws_ / 2, std::min(kFirstLags, draws_ / 2)));
 }
 
 template <typename T>
@@ -50,33 +55,34 @@ void StreamingQuantity::observe_chain(std::span<const T> chain, StreamingScratch
   for (std::size_t i = 0; i < chain.size(); ++i) {
     scratch.series[i] = classes_.standardised(chain[i]);
   }
-  const Moments moments = moments_of(scratch.series);
-  all_.merge(moments);
-  nested_.observe(moments);
+  if (first_reading_) {
+    const Moments moments = moments_of(scratch.series);
+    all_.merge(moments);
+    nested_.observe(moments);
+  }
   const std::size_t half = chain.size() / 2;
   if (half == 0) return;
-  observe_half(0, half, scratch);
-  observe_half(chain.size() - half, half, scratch);
+  observe_half({scratch.series.data(), half}, scratch);
+  observe_half({scratch.series.data() + chain.size() - half, half}, scratch);
 }
 
-void StreamingQuantity::observe_half(std::size_t first, std::size_t length,
-                                     StreamingScratch& scratch) {
-  const std::span<const float> series(scratch.series.data() + first, length);
-  scratch.scores.resize(length);
-  scratch.flags.resize(length);
-  const auto each = [&](std::vector<float>& out, auto of) {
-    for (std::size_t i = 0; i < length; ++i) out[i] = of(series[i]);
-  };
-  each(scratch.flags, [&](float v) { return classes_.folded_score(v); });
-  folded_.observe(moments_of(scratch.flags));
-  each(scratch.scores, [&](float v) { return classes_.score(v); });
-  bulk_.observe(moments_of(scratch.scores));
-  observe_series(kValues, series, scratch);
-  observe_series(kScores, scratch.scores, scratch);
-  each(scratch.flags, [&](float v) { return v <= low_tail_ ? 1.0F : 0.0F; });
-  observe_series(kLowTail, scratch.flags, scratch);
-  each(scratch.flags, [&](float v) { return v <= high_tail_ ? 1.0F : 0.0F; });
-  observe_series(kHighTail, scratch.flags, scratch);
+void StreamingQuantity::observe_half(std::span<const float> half, StreamingScratch& scratch) {
+  if (first_reading_) observe_spread(half, scratch);
+  if (wanted(kValues)) observe_series(kValues, half, scratch);
+  if (wanted(kScores)) {
+    scratch.scores.resize(half.size());
+    for (std::size_t i = 0; i < half.size(); ++i) scratch.scores[i] = classes_.score(half[i]);
+    if (first_reading_) bulk_.observe(moments_of(scratch.scores));
+    observe_series(kScores, scratch.scores, scratch);
+  }
+  if (wanted(kLowTail)) observe_tail(kLowTail, half, low_tail_, scratch);
+  if (wanted(kHighTail)) observe_tail(kHighTail, half, high_tail_, scratch);
+}
+
+void StreamingQuantity::observe_spread(std::span<const float> half, StreamingScratch& scratch) {
+  scratch.folded.resize(half.size());
+  for (std::size_t i = 0; i < half.size(); ++i) scratch.folded[i] = classes_.folded_score(half[i]);
+  folded_.observe(moments_of(scratch.folded));
 }
 
 void StreamingQuantity::observe_series(Series which, std::span<const float> series,
@@ -87,15 +93,28 @@ void StreamingQuantity::observe_series(Series which, std::span<const float> seri
   size.observe(mean, scratch.covariance);
 }
 
+void StreamingQuantity::observe_tail(Series which, std::span<const float> series, float level,
+                                     StreamingScratch& scratch) {
+  EffectiveSize& size = sizes_[which];
+  scratch.flags.resize(series.size());
+  for (std::size_t i = 0; i < series.size(); ++i) scratch.flags[i] = series[i] <= level ? 1 : 0;
+  scratch.covariance.resize(static_cast<std::size_t>(size.lags()));
+  const double mean = scratch.flag_autocovariance(scratch.flags, scratch.covariance);
+  size.observe(mean, scratch.covariance);
+}
+
 bool StreamingQuantity::needs_more_lags() {
+  if (non_finite_ > 0.0) return false;
+  first_reading_ = false;
   const Index half = draws_ / 2;
-  if (non_finite_ > 0.0 || sizes_.front().lags() == half) return false;
-  const bool ended = std::all_of(sizes_.begin(), sizes_.end(), [](const EffectiveSize& size) {
-    return size.result().has_value();
-  });
-  if (ended) return false;
-  restart(std::min(sizes_.front().lags() * kMoreLags, half));
-  return true;
+  bool more = false;
+  for (std::size_t k = 0; k < kSeries; ++k) {
+    ended_[k] = ended_[k] || sizes_[k].lags() == half || sizes_[k].result().has_value();
+    if (ended_[k]) continue;
+    sizes_[k] = EffectiveSize(half, std::min(sizes_[k].lags() * kMoreLags, half));
+    more = true;
+  }
+  return more;
 }
 
 double StreamingQuantity::effective_size(Series which) const {
@@ -119,6 +138,8 @@ QuantitySummary StreamingQuantity::summary() const {
   return summary;
 }
 
+template void StreamingQuantity::count(std::span<const float>);
+template void StreamingQuantity::count(std::span<const double>);
 template void StreamingQuantity::observe_chain(std::span<const float>, StreamingScratch&);
 template void StreamingQuantity::observe_chain(std::span<const double>, StreamingScratch&);
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "flow/image.hpp"
-#include "flow/register_tile.hpp"
+#include "core/register_tile.hpp"
 
 namespace flotilla {
 

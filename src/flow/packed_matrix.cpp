@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "flow/register_tile.hpp"
+#include "core/register_tile.hpp"
 
 namespace flotilla {
 

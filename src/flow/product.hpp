@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "flotilla/flow/packed_matrix.hpp"
-#include "flow/register_tile.hpp"
+#include "core/register_tile.hpp"
 
 namespace flotilla {
 

@@ -111,11 +111,13 @@ class Stream {
           buffer_.resize(static_cast<std::size_t>(slab.size()));
           reader_.read(variable_, slab, buffer_.data());
           const Index rows = slab.chains * slab.draws;
+          columns_.resize(static_cast<std::size_t>(kTogether * rows));
           for (Index first = 0; first < range_.count; first += kTogether) {
-            const Index end = std::min(first + kTogether, range_.count);
-            for (Index r = 0; r < rows; ++r) {
-              const T* row = buffer_.data() + r * range_.count;
-              for (Index i = first; i < end; ++i) at(i).count(row[i]);
+            const Index together = std::min(kTogether, range_.count - first);
+            gather_columns(buffer_.data(), rows, range_.count, first, together, columns_.data());
+            for (Index i = 0; i < together; ++i) {
+              at(first + i).count(
+                  std::span<const T>(columns_.data() + i * rows, static_cast<std::size_t>(rows)));
             }
           }
         },

@@ -38,7 +38,7 @@ TEST(Autocovariance, IsItsDefinitionAtEveryLag) {
   int compared = 0;
   Autocovariance<double> in_double;
   Autocovariance<float> in_float;
-  for (const std::size_t length : {1U, 2U, 31U, 32U, 33U, 100U, 1500U, 5000U}) {
+  for (const std::size_t length : {1U, 2U, 31U, 32U, 33U, 100U, 1500U, 9000U}) {
     const std::vector<double> series = autoregressive(length, 0.9, length);
     const std::vector<float> rounded(series.begin(), series.end());
     for (const std::size_t lags : {std::size_t{1}, std::size_t{70}, length}) {
@@ -56,6 +56,27 @@ TEST(Autocovariance, IsItsDefinitionAtEveryLag) {
     }
   }
   EXPECT_GT(compared, 300);
+}
+
+TEST(Autocovariance, OfFlagsIsThatOfNumbers) {
+  int compared = 0;
+  for (const std::size_t length : {1U, 5U, 64U, 65U, 128U, 1000U}) {
+    const std::vector<double> series = autoregressive(length, 0.8, length + 1);
+    std::vector<std::uint8_t> flags(length);
+    std::vector<double> numbers(length);
+    for (std::size_t i = 0; i < length; ++i) {
+      flags[i] = series[i] < 0.5 ? 1 : 0;
+      numbers[i] = flags[i];
+    }
+    std::vector<double> found(length);
+    FlagAutocovariance autocovariance;
+    autocovariance(flags, found);
+    for (std::size_t lag = 0; lag < length; ++lag) {
+      EXPECT_NEAR(found[lag], by_definition(numbers, lag), 1e-12) << length << " " << lag;
+      ++compared;
+    }
+  }
+  EXPECT_EQ(compared, 1263);
 }
 
 /// Chains of an autoregression of known correlation time (1 + r) / (1 - r); over 40 seeds the mean

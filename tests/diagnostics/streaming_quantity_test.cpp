@@ -15,7 +15,7 @@ template <typename T>
 QuantitySummary streamed(const ChainDraws& draws, double centre, double scale, Index superchains) {
   StreamingQuantity quantity(centre, scale, superchains > 0 ? draws.chains / superchains : 0);
   const std::vector<T> values(draws.values.begin(), draws.values.end());
-  for (const T value : values) quantity.count(value);
+  quantity.count(std::span<const T>(values));
   quantity.rank(draws.draws);
   StreamingScratch scratch;
   int readings = 0;
@@ -23,7 +23,8 @@ QuantitySummary streamed(const ChainDraws& draws, double centre, double scale, I
     for (Index c = 0; c < draws.chains; ++c) {
       const auto length = static_cast<std::size_t>(draws.draws);
       quantity.observe_chain(
-          std::span<const T>(values.data() + static_cast<std::size_t>(c) * length, length), scratch);
+          std::span<const T>(values.data() + static_cast<std::size_t>(c) * length, length),
+          scratch);
     }
     ++readings;
   } while (quantity.needs_more_lags());

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <cmath>
+#include <array>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -16,14 +17,16 @@ namespace flotilla {
 struct StreamingScratch {
   std::vector<float> series;
   std::vector<float> scores;
-  std::vector<float> flags;
+  std::vector<float> folded;
+  std::vector<std::uint8_t> flags;
   std::vector<double> covariance;
   Autocovariance<float> autocovariance;
+  FlagAutocovariance flag_autocovariance;
 };
 
 /// The summary of one quantity, gathered chain by chain, when its draws do not fit into memory.
 ///
-/// Three readings: count() every draw; after rank(), observe_chain() every chain in order; where
+/// Two readings: count() every draw; after rank(), observe_chain() every chain in order; where
 /// that leaves needs_more_lags(), observe_chain() every chain again, with as many as it asks for.
 /// Ranks are those of ScoreClasses and sums are of floats: figures agree with summarise() to about
 /// 1e-3 of their Monte Carlo errors.
@@ -34,15 +37,9 @@ class StreamingQuantity {
   StreamingQuantity(double centre, double scale, Index superchain_width)
       : classes_(centre, scale), superchain_width_(superchain_width), nested_(1) {}
 
+  /// Counts draws, in any order.
   template <typename T>
-  void count(T value) {
-    const float standardised = classes_.standardised(value);
-    if (std::isfinite(standardised)) {
-      classes_.observe(standardised);
-    } else {
-      non_finite_ += 1.0;
-    }
-  }
+  void count(std::span<const T> draws);
 
   /// After the last count(). @param draws  of each chain, >= 1
   void rank(Index draws);
@@ -61,9 +58,12 @@ class StreamingQuantity {
   /// The four series whose effective sizes are wanted.
   enum Series : std::size_t { kValues, kScores, kLowTail, kHighTail, kSeries };
 
-  void restart(Index lags);
-  void observe_half(std::size_t first, std::size_t length, StreamingScratch& scratch);
+  bool wanted(Series which) const { return !ended_[which]; }
+  void observe_spread(std::span<const float> half, StreamingScratch& scratch);
+  void observe_half(std::span<const float> half, StreamingScratch& scratch);
   void observe_series(Series which, std::span<const float> series, StreamingScratch& scratch);
+  void observe_tail(Series which, std::span<const float> series, float level,
+                    StreamingScratch& scratch);
   double effective_size(Series which) const;
 
   ScoreClasses classes_;
@@ -73,6 +73,8 @@ class StreamingQuantity {
   float low_tail_ = 0.0F;
   float high_tail_ = 0.0F;
   std::vector<EffectiveSize> sizes_;
+  std::array<bool, kSeries> ended_{};  ///< whose effective size is known
+  bool first_reading_ = true;
   Moments all_;        ///< standardised
   NestedRhat nested_;  ///< of whole chains
   Rhat bulk_;          ///< of half chains, as is the next
