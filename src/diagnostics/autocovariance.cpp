@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <complex>
+#include <cstring>
 #include <unsupported/Eigen/FFT>
 
 #include "core/register_tile.hpp"
@@ -16,7 +17,7 @@ constexpr Index kTermsTogether = 1024;
 constexpr std::size_t kMostDirectLags = 8192;
 
 constexpr std::size_t kSums = 8;   // vectors of lags that are summed in registers
-constexpr std::size_t kReuse = 4;  // products that each loaded vector takes part in
+constexpr std::size_t kReuse = 8;  // products that each loaded vector takes part in
 
 template <typename T>
 inline constexpr Index kLagsTogether = static_cast<Index>(kSums) * Register<T>::kLanes;
@@ -37,16 +38,18 @@ void add_products(const T* x, const T* later, Index terms, double* sums) {
   Vector partial[kSums] = {};
   for (Index turn = 0; turn < terms; turn += kTurn<T>) {
     for (Index i = turn; i < turn + kLanes; ++i) {
-      Vector values[kSums + kReuse - 1];
-#pragma GCC unroll 11
-      for (std::size_t k = 0; k < kSums + kReuse - 1; ++k) {
-        values[k] = *reinterpret_cast<const Anywhere*>(later + i + static_cast<Index>(k) * kLanes);
-      }
-#pragma GCC unroll 4
+      Vector early[kReuse];
+#pragma GCC unroll 8
       for (std::size_t r = 0; r < kReuse; ++r) {
+        early[r] = Vector{} + x[i + static_cast<Index>(r) * kLanes];
+      }
+#pragma GCC unroll 16
+      for (std::size_t j = 0; j < kSums + kReuse - 1; ++j) {
+        const Vector late =
+            *reinterpret_cast<const Anywhere*>(later + i + static_cast<Index>(j) * kLanes);
 #pragma GCC unroll 8
         for (std::size_t k = 0; k < kSums; ++k) {
-          partial[k] += x[i + static_cast<Index>(r) * kLanes] * values[r + k];
+          if (j >= k && j - k < kReuse) partial[k] += early[j - k] * late;
         }
       }
     }
@@ -63,10 +66,13 @@ void add_products(const T* x, const T* later, Index terms, double* sums) {
 template <typename T>
 double Autocovariance<T>::operator()(std::span<const T> series, std::span<double> out) {
   const auto length = static_cast<Index>(series.size());
+  std::array<double, 16> lanes{};  // vectorise; what is left over goes into the first few
+  for (std::size_t i = 0; i < series.size(); ++i) lanes[i % 16] += static_cast<double>(series[i]);
   double sum = 0.0;
-  for (const T value : series) sum += static_cast<double>(value);
+  for (const double lane : lanes) sum += lane;
   const double mean = sum / static_cast<double>(length);
-  centred_.assign(series.size() + static_cast<std::size_t>(2 * kLagsTogether<T> + kTurn<T>), T{});
+  centred_.resize(series.size() + static_cast<std::size_t>(2 * kLagsTogether<T> + kTurn<T>));
+  std::fill(centred_.begin() + length, centred_.end(), T{});
   for (std::size_t i = 0; i < series.size(); ++i) {
     centred_[i] = static_cast<T>(static_cast<double>(series[i]) - mean);
   }
@@ -117,11 +123,14 @@ double FlagAutocovariance::operator()(std::span<const std::uint8_t> flags, std::
   used_ = (length + 63) / 64;
   words_.assign(static_cast<std::size_t>(2 * used_ + 1), 0);
   std::int64_t set = 0;
-  for (Index i = 0; i < length; ++i) {
-    const std::uint64_t flag = flags[static_cast<std::size_t>(i)];
-    words_[static_cast<std::size_t>(i / 64)] |= flag << static_cast<std::uint64_t>(i % 64);
-    set += static_cast<std::int64_t>(flag);
+  for (Index i = 0; i < length; i += 8) {
+    std::uint64_t eight = 0;  // flags, a byte each
+    std::memcpy(&eight, flags.data() + i, static_cast<std::size_t>(std::min<Index>(8, length - i)));
+    // Byte k times the bit at 7 (8 - k) lands on bit 56 + k, and nothing else lands there.
+    const std::uint64_t bits = (eight * 0x0102040810204080U) >> 56U;
+    words_[static_cast<std::size_t>(i / 64)] |= bits << static_cast<std::uint64_t>(i % 64);
   }
+  for (const std::uint64_t word : words_) set += __builtin_popcountll(word);
   const auto all = static_cast<double>(length);
   const double mean = static_cast<double>(set) / all;
   std::int64_t edges = 0;  // set among the first `lag` flags, and among the last

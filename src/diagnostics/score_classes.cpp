@@ -1,8 +1,10 @@
 #include "flotilla/diagnostics/score_classes.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 
 #include "flotilla/diagnostics/rank_scores.hpp"
 
@@ -10,6 +12,40 @@ namespace flotilla {
 
 ScoreClasses::ScoreClasses(double centre, double scale)
     : centre_(centre), inverse_scale_(1.0 / scale), counts_(std::size_t{2} * kHalf) {}
+
+template <typename T>
+double ScoreClasses::observe(std::span<const T> draws) {
+  // Classes first, in vectors; counting them cannot be.
+  constexpr std::size_t kTogether = 256;
+  std::array<std::int32_t, kTogether> classes{};
+  std::size_t lost = 0;
+  for (std::size_t first = 0; first < draws.size(); first += kTogether) {
+    const std::span<const T> part =
+        draws.subspan(first, std::min(kTogether, draws.size() - first));
+    std::uint32_t bad = 0;
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      const float v = standardised(part[i]);
+      classes[i] = class_of(v);
+      bad += std::abs(v) <= std::numeric_limits<float>::max() ? 0U : 1U;
+    }
+    lost += bad;
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      ++counts_[static_cast<std::size_t>(classes[i])];
+    }
+  }
+  return static_cast<double>(lost);
+}
+
+void ScoreClasses::score(std::span<const float> standardised, std::span<float> scores,
+                         std::span<float> folded) const {
+  const float* of_class = scores_.data();
+  const float* folded_of_class = folded_.data();
+  for (std::size_t i = 0; i < standardised.size(); ++i) {
+    const std::int32_t own = class_of(standardised[i]);
+    scores[i] = of_class[own];
+    folded[i] = folded_of_class[own];
+  }
+}
 
 double ScoreClasses::edge(std::uint32_t number) {
   const auto distance = [](std::uint32_t place) {
@@ -73,5 +109,8 @@ double ScoreClasses::quantile(double p) const {
   const double inside = edge(number) + std::min(share, 1.0) * (edge(number + 1) - edge(number));
   return centre_ + inside / inverse_scale_;
 }
+
+template double ScoreClasses::observe(std::span<const float>);
+template double ScoreClasses::observe(std::span<const double>);
 
 }  // namespace flotilla

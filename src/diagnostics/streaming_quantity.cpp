@@ -11,31 +11,32 @@ namespace {
 constexpr Index kFirstLags = 256;
 constexpr Index kMoreLags = 4;
 
-Moments moments_of(std::span<const float> series) {
-  double sum = 0.0;
-  for (const float value : series) sum += static_cast<double>(value);
-  const auto count = static_cast<double>(series.size());
-  const double mean = sum / count;
-  double deviations = 0.0;
-  for (const float value : series) {
-    const double distance = static_cast<double>(value) - mean;
-    deviations += distance * distance;
+/// Sums in lanes, which vectorise; a fixed order, whatever the processor.
+template <typename Term>
+double sum_of(std::span<const float> series, Term term) {
+  constexpr std::size_t kLanes = 16;
+  std::array<double, kLanes> lanes{};
+  const std::size_t whole = series.size() / kLanes * kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes) {
+    for (std::size_t k = 0; k < kLanes; ++k) lanes[k] += term(static_cast<double>(series[i + k]));
   }
-  return {count, mean, deviations};
+  double sum = 0.0;
+  for (std::size_t i = whole; i < series.size(); ++i) sum += term(static_cast<double>(series[i]));
+  for (const double lane : lanes) sum += lane;
+  return sum;
+}
+
+Moments moments_of(std::span<const float> series) {
+  const auto count = static_cast<double>(series.size());
+  const double mean = sum_of(series, [](double v) { return v; }) / count;
+  return {count, mean, sum_of(series, [mean](double v) { return (v - mean) * (v - mean); })};
 }
 
 }  // namespace
 
 template <typename T>
 void StreamingQuantity::count(std::span<const T> draws) {
-  for (const T draw : draws) {
-    const float standardised = classes_.standardised(draw);
-    if (std::isfinite(standardised)) {
-      classes_.observe(standardised);
-    } else {
-      non_finite_ += 1.0;
-    }
-  }
+  non_finite_ += classes_.observe(draws);
 }
 
 void StreamingQuantity::rank(Index draws) {
@@ -67,22 +68,19 @@ void StreamingQuantity::observe_chain(std::span<const T> chain, StreamingScratch
 }
 
 void StreamingQuantity::observe_half(std::span<const float> half, StreamingScratch& scratch) {
-  if (first_reading_) observe_spread(half, scratch);
   if (wanted(kValues)) observe_series(kValues, half, scratch);
   if (wanted(kScores)) {
     scratch.scores.resize(half.size());
-    for (std::size_t i = 0; i < half.size(); ++i) scratch.scores[i] = classes_.score(half[i]);
-    if (first_reading_) bulk_.observe(moments_of(scratch.scores));
+    scratch.folded.resize(half.size());
+    classes_.score(half, scratch.scores, scratch.folded);
     observe_series(kScores, scratch.scores, scratch);
+  }
+  if (first_reading_) {
+    bulk_.observe(moments_of(scratch.scores));
+    folded_.observe(moments_of(scratch.folded));
   }
   if (wanted(kLowTail)) observe_tail(kLowTail, half, low_tail_, scratch);
   if (wanted(kHighTail)) observe_tail(kHighTail, half, high_tail_, scratch);
-}
-
-void StreamingQuantity::observe_spread(std::span<const float> half, StreamingScratch& scratch) {
-  scratch.folded.resize(half.size());
-  for (std::size_t i = 0; i < half.size(); ++i) scratch.folded[i] = classes_.folded_score(half[i]);
-  folded_.observe(moments_of(scratch.folded));
 }
 
 void StreamingQuantity::observe_series(Series which, std::span<const float> series,

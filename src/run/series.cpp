@@ -9,7 +9,7 @@ namespace flotilla {
 namespace {
 
 constexpr Index kChainBytes = Index{1} << 27U;  // of chains that are held whole
-constexpr Index kMostQuantities = 768;          // whose classes are held, 0.4 MB each
+constexpr Index kMostQuantities = 1024;         // whose classes are held, 0.25 MiB each
 constexpr Index kTogether = 16;  // coordinates that are gathered at once: a cache line
 
 /// Values [rows x width] to [count x rows], for `count` columns from `first` on.
@@ -170,7 +170,9 @@ std::vector<QuantitySummary> summarise_in_streams(const RunReader& reader,
                                                   const RunVariable& variable,
                                                   CoordinateRange range, Index superchains) {
   const Index chain_bytes = variable.draws * static_cast<Index>(sizeof(T));
-  const Index width = std::clamp<Index>(kChainBytes / chain_bytes, 1, kMostQuantities);
+  const Index most = std::clamp<Index>(kChainBytes / chain_bytes, 1, kMostQuantities);
+  const Index parts = (range.count + most - 1) / most;
+  const Index width = (range.count + parts - 1) / parts;
   std::vector<QuantitySummary> summaries;
   for (Index done = 0; done < range.count; done += width) {
     const CoordinateRange part = {range.first + done, std::min(width, range.count - done)};

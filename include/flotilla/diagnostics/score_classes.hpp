@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "flotilla/core/batch.hpp"
@@ -27,16 +30,20 @@ class ScoreClasses {
   double centre() const { return centre_; }
   double scale() const { return 1.0 / inverse_scale_; }
 
-  /// Counts one draw. @param standardised  finite
-  void observe(float standardised) { ++counts_[class_of(standardised)]; }
+  /// Counts draws. @returns how many of them are not finite: then no rank means anything
+  template <typename T>
+  double observe(std::span<const T> draws);
 
   /// Ranks the classes. Nothing can be observed afterwards.
   /// @pre at least one draw was observed, at most 2^32 - 1
   void rank();
 
-  float score(float standardised) const { return scores_[class_of(standardised)]; }
-  /// The score of the distance from the median.
-  float folded_score(float standardised) const { return folded_[class_of(standardised)]; }
+  /// The normal scores of draws, and those of their distances from the median.
+  ///
+  /// @param standardised  [n] @param scores, folded  [n], overwritten
+  void score(std::span<const float> standardised, std::span<float> scores,
+             std::span<float> folded) const;
+
   /// Quantiles of all draws, linear inside a class.
   double low_tail() const { return low_tail_; }  ///< 5 %
   double median() const { return median_; }
@@ -49,12 +56,12 @@ class ScoreClasses {
 
   /// Monotone: the leading bits of 1 + |v|, counted up on the right of the centre and down on its
   /// left.
-  static std::uint32_t class_of(float v) {
-    const float magnitude = 1.0F + (v < 0.0F ? -v : v);
-    const std::uint32_t bits = std::bit_cast<std::uint32_t>(magnitude) >> 13U;
-    const std::uint32_t place = bits - (127U << 10U);
-    const std::uint32_t bounded = place < kHalf ? place : kHalf - 1;
-    return v < 0.0F ? kHalf - 1 - bounded : kHalf + bounded;
+  static std::int32_t class_of(float v) {
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(1.0F + std::abs(v)) >> 13U;
+    const auto place = static_cast<std::int32_t>(bits - (127U << 10U));
+    const std::int32_t bounded = std::min(place, static_cast<std::int32_t>(kHalf) - 1);
+    const std::int32_t sign = std::bit_cast<std::int32_t>(v) >> 31;  // all ones on the left
+    return static_cast<std::int32_t>(kHalf) + (bounded ^ sign);
   }
   /// Where a class begins, standardised.
   static double edge(std::uint32_t number);

@@ -59,7 +59,6 @@ class StreamingQuantity {
   enum Series : std::size_t { kValues, kScores, kLowTail, kHighTail, kSeries };
 
   bool wanted(Series which) const { return !ended_[which]; }
-  void observe_spread(std::span<const float> half, StreamingScratch& scratch);
   void observe_half(std::span<const float> half, StreamingScratch& scratch);
   void observe_series(Series which, std::span<const float> series, StreamingScratch& scratch);
   void observe_tail(Series which, std::span<const float> series, float level,
