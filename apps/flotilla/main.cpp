@@ -42,8 +42,8 @@ int dispatch(const flotilla::Communicator& comm, int argc, char** argv) {
     if (comm.is_root()) fmt::print("{}", kUsage);
     return 0;
   }
-  throw flotilla::InputError(
-      fmt::format("'{}' is not a command: choose sample, summary or flow, see 'flotilla --help'", command));
+  throw flotilla::InputError(fmt::format(
+      "'{}' is not a command: choose sample, summary or flow, see 'flotilla --help'", command));
 }
 
 int run(const flotilla::Communicator& comm, int argc, char** argv) {

@@ -44,6 +44,13 @@ std::string describe(const Progress& progress) {
       rate(progress.acceptance_rate), progress.step_size, duration(left));
 }
 
+/// What the last report said, behind the line; nothing before the first.
+std::string describe(const ConvergenceReport& report) {
+  if (report.draws == 0) return "";
+  const std::string ess = std::isnan(report.ess) ? "-" : count(report.ess);
+  return fmt::format("  R-hat {} ({})  ESS {}", rate(report.rhat), report.rhat_of, ess);
+}
+
 }  // namespace
 
 void show(const std::string& text) {
@@ -72,8 +79,9 @@ bool Reporter::due(const Progress& progress) {
 void Reporter::advanced(const Progress& progress) noexcept {
   if (!due(progress)) return;
   const bool ended = progress.steps == progress.steps_total;
-  show(terminal_ ? fmt::format("\r\x1b[K{}{}", describe(progress), ended ? "\n" : "")
-                 : fmt::format("{}\n", describe(progress)));
+  const std::string line = describe(progress) + describe(report_);
+  show(terminal_ ? fmt::format("\r\x1b[K{}{}", line, ended ? "\n" : "")
+                 : fmt::format("{}\n", line));
 }
 
 std::string summary_table(const RunConfig& config, const RunSummary& summary, int ranks) {
@@ -82,8 +90,8 @@ std::string summary_table(const RunConfig& config, const RunSummary& summary, in
     text += fmt::format("  {:<28}{}\n", name, value);
   };
   const MoveTotals& moves = summary.moves;
-  text += fmt::format("\n{} chains, {} draws each, {} rank{}\n", config.chains, config.draws, ranks,
-                      ranks == 1 ? "" : "s");
+  text += fmt::format("\n{} chains, {} draws each, {} rank{}\n", config.chains, summary.draws,
+                      ranks, ranks == 1 ? "" : "s");
   line("acceptance rate, local", rate(moves.local_acceptance_rate()));
   line("acceptance rate, global", rate(moves.global_acceptance_rate()));
   line("step size", fmt::format("{:.4g}", summary.step_size));

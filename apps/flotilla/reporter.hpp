@@ -24,6 +24,7 @@ class Reporter final : public ProgressObserver {
   explicit Reporter(bool terminal) : terminal_(terminal) {}
 
   void advanced(const Progress& progress) noexcept override;
+  void reported(const ConvergenceReport& report) noexcept override { report_ = report; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -31,6 +32,7 @@ class Reporter final : public ProgressObserver {
 
   bool terminal_;
   Clock::time_point last_{};
+  ConvergenceReport report_;
 };
 
 /// The table at the end of a run.

@@ -28,6 +28,8 @@ void define_run(CLI::App& app, RunConfig& run) {
                  "what a conditional flow is conditioned on: numbers as in 0.5,-1, or an array "
                  "FILE.h5[:dataset]");
   app.add_option("--chains", run.chains, "chains of the whole run");
+  app.add_option("--superchains", run.superchains,
+                 "groups of chains that start from one point, for nested R-hat; 0: all apart");
   app.add_option("--warmup", run.warmup, "warm-up steps");
   app.add_option("--draws", run.draws, "draws kept of each chain");
   app.add_option("--thin", run.thin, "steps from one kept draw to the next");
@@ -66,6 +68,12 @@ void define_switches(CLI::App& app, RunConfig& run, Switches& switches) {
   app.add_flag("--no-adapt", switches.no_adapt, "keep the step size through warm-up");
   app.add_flag("--save-warmup", run.save_warmup, "store the draws of warm-up too");
   app.add_flag("--no-latent", switches.no_latent, "do not store the latent points z");
+  app.add_option("--report-every", run.report_every,
+                 "draws from one report of convergence to the next, in OUTPUT.jsonl; 0: none");
+  app.add_option("--until-rhat", run.until_rhat,
+                 "stop once a report has R-hat no larger; with superchains nested R-hat");
+  app.add_option("--until-ess", run.until_ess,
+                 "stop once a report has every effective sample size no smaller");
   app.add_flag("--quiet", switches.quiet, "print nothing but errors");
 }
 

@@ -44,7 +44,8 @@ void define(CLI::App& app, Options& options) {
   app.add_flag("--json", options.json, "print JSON, every coordinate in it");
   app.add_flag("--csv", options.csv, "print a line of CSV for every coordinate");
   app.add_flag("--strict", options.strict, "exit with 3 where a threshold is not met");
-  app.add_option("--max-rhat", options.max_rhat, "threshold of R-hat and nested R-hat");
+  app.add_option("--max-rhat", options.max_rhat,
+                 "threshold of R-hat; of nested R-hat where there are superchains");
   app.add_option("--min-ess", options.min_ess, "threshold of bulk and tail effective sample size");
 }
 
@@ -301,8 +302,10 @@ std::vector<std::string> failures(const Diagnosis& diagnosis, const Options& opt
   const char* short_run =
       "keep more draws, let more steps pass between them (--thin), or run more "
       "chains";
-  expect(&QuantitySummary::rhat, "R-hat", 1.0, options.max_rhat, "--max-rhat", disagree);
-  if (diagnosis.superchains > 1) {
+  // Superchains are there to be compared when chains are too short for R-hat.
+  if (diagnosis.superchains == 0) {
+    expect(&QuantitySummary::rhat, "R-hat", 1.0, options.max_rhat, "--max-rhat", disagree);
+  } else {
     expect(&QuantitySummary::nested_rhat, "nested R-hat", 1.0, options.max_rhat, "--max-rhat",
            disagree);
   }
@@ -311,10 +314,10 @@ std::vector<std::string> failures(const Diagnosis& diagnosis, const Options& opt
   return found;
 }
 
-std::string verdict(const std::vector<std::string>& failures, const Options& options) {
+std::string verdict(const std::vector<std::string>& failures, const Options& options, bool nested) {
   if (failures.empty()) {
-    return fmt::format("converged: R-hat at most {:g} and ESS at least {:g} for every quantity\n",
-                       options.max_rhat, options.min_ess);
+    return fmt::format("converged: {} at most {:g} and ESS at least {:g} for every quantity\n",
+                       nested ? "nested R-hat" : "R-hat", options.max_rhat, options.min_ess);
   }
   return fmt::format("not converged:\n  {}\n", fmt::join(failures, "\n  "));
 }
@@ -337,7 +340,7 @@ int summary(const Communicator& comm, int argc, char** argv) {
     } else if (options.csv) {
       show(csv(diagnosis));
     } else {
-      show(table(diagnosis, options) + verdict(found, options));
+      show(table(diagnosis, options) + verdict(found, options, diagnosis.superchains > 0));
     }
     if (options.strict && !found.empty()) {
       fmt::print(stderr, "flotilla: not converged: {}\n", fmt::join(found, "; "));

@@ -40,9 +40,25 @@ double Rhat::value() const {
   return scale(total(), within());
 }
 
+double Rhat::effective_size() const {
+  const double between = variance_between(means_);
+  return std::isnan(value()) || between == 0.0 ? kUndefined : means_.count() * total() / between;
+}
+
 void NestedRhat::observe(const Moments& chain) {
   current_.observe(chain.mean());
   if (chain.count() > 1.0) variances_ += chain.variance();
+  close_superchain();
+}
+
+void NestedRhat::merge(const Rhat& part) {
+  const double variances = part.within() * part.means().count();
+  current_.merge(part.means());
+  if (!std::isnan(variances)) variances_ += variances;
+  close_superchain();
+}
+
+void NestedRhat::close_superchain() {
   if (current_.count() < width_) return;
   superchains_.observe(current_.mean());
   within_ += variance_between(current_) + variances_ / width_;

@@ -20,8 +20,7 @@ double ScoreClasses::observe(std::span<const T> draws) {
   std::array<std::int32_t, kTogether> classes{};
   std::size_t lost = 0;
   for (std::size_t first = 0; first < draws.size(); first += kTogether) {
-    const std::span<const T> part =
-        draws.subspan(first, std::min(kTogether, draws.size() - first));
+    const std::span<const T> part = draws.subspan(first, std::min(kTogether, draws.size() - first));
     std::uint32_t bad = 0;
     for (std::size_t i = 0; i < part.size(); ++i) {
       const float v = standardised(part[i]);

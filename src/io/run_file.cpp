@@ -26,6 +26,7 @@ constexpr std::chrono::seconds kFlushInterval{10};
 
 // One number a draw: many draws make a chunk, whatever the dimension.
 constexpr Index kStatisticsChunkDraws = 100;
+constexpr hsize_t kScaleChunk = hsize_t{1} << 16U;
 
 // ArviZ expects these on every group.
 constexpr std::array kGroupFacts = {
@@ -122,13 +123,37 @@ class GroupBuilder {
   GroupBuilder& dimension(const std::string& name, Index size, Index chunk) {
     shape_.sizes.push_back(static_cast<hsize_t>(size));
     if (chunk > 0) shape_.chunks.push_back(static_cast<hsize_t>(std::min(chunk, size)));
-    scales_.push_back(make_dataset<std::int64_t>(group_.id(), name, {{shape_.sizes.back()}, {}}));
+    // In chunks, so that it can end early.
+    const hsize_t chunk_size = std::min<hsize_t>(shape_.sizes.back(), kScaleChunk);
+    scales_.push_back(
+        make_dataset<std::int64_t>(group_.id(), name, {{shape_.sizes.back()}, {chunk_size}}));
     check(H5DSset_scale(scales_.back().id(), name.c_str()), "H5DSset_scale " + name);
     std::vector<std::int64_t> values(comm_->is_root() ? static_cast<std::size_t>(size) : 0);
     std::iota(values.begin(), values.end(), 0);
     write_from_root(*comm_, scales_.back(), values.data());
     return *this;
   }
+
+  /// Says of each chain, the first dimension, which superchain it belongs to: a coordinate of all
+  /// variables that follow, as netCDF's conventions name them.
+  GroupBuilder& superchains(Index superchains) {
+    if (superchains == 0) return *this;
+    const Handle dataset =
+        make_dataset<std::int64_t>(group_.id(), "superchain", {{shape_.sizes.front()}, {}});
+    check(H5DSattach_scale(dataset.id(), scales_.front().id(), 0), "H5DSattach_scale superchain");
+    hdf5::write_text(dataset.id(), "long_name", "chains of one superchain start from one point");
+    std::vector<std::int64_t> values(comm_->is_root() ? shape_.sizes.front() : 0);
+    const auto width = static_cast<std::int64_t>(shape_.sizes.front()) / superchains;
+    for (std::size_t c = 0; c < values.size(); ++c) {
+      values[c] = static_cast<std::int64_t>(c) / width;
+    }
+    write_from_root(*comm_, dataset, values.data());
+    coordinates_ = "superchain";
+    return *this;
+  }
+
+  /// One of the dimensions made so far.
+  Handle take_scale(std::size_t number) { return std::move(scales_[number]); }
 
   template <typename V>
   Handle variable(const std::string& name, const std::string& meaning) const {
@@ -138,6 +163,7 @@ class GroupBuilder {
             "H5DSattach_scale " + name);
     }
     hdf5::write_text(dataset.id(), "long_name", meaning);
+    if (!coordinates_.empty()) hdf5::write_text(dataset.id(), "coordinates", coordinates_);
     return dataset;
   }
 
@@ -153,6 +179,7 @@ class GroupBuilder {
   Handle group_;
   Shape shape_;
   std::vector<Handle> scales_;
+  std::string coordinates_;  ///< beside those of the dimensions
 };
 
 /// Refuses what can be refused before any rank calls HDF5, with the system's own reason.
@@ -285,6 +312,7 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
     GroupBuilder group(*comm_, file_.id(), prefix + name, facts);
     group.dimension("chain", layout_.chains, layout_.chunk_chains);
     group.dimension("draw", draws, chunk_draws);
+    group.superchains(layout_.superchains);
     return group;
   };
   GroupBuilder data = make_group("posterior", layout_.chunk_draws);
@@ -294,8 +322,10 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
     GroupBuilder latent = make_group("unconstrained_posterior", layout_.chunk_draws);
     latent.dimension("z_dim_0", layout_.dim, layout_.dim);
     set.z = latent.variable<T>("z", "draws in latent space");
+    set.draw_scales.push_back(latent.take_scale(1));
   }
-  const GroupBuilder stats = make_group("sample_stats", kStatisticsChunkDraws);
+  set.draw_scales.push_back(data.take_scale(1));
+  GroupBuilder stats = make_group("sample_stats", kStatisticsChunkDraws);
   set.lp = stats.variable<double>("lp", "log density of the target in latent space, unnormalised");
   set.acceptance_rate =
       stats.variable<double>("acceptance_rate", "acceptance probability of the last step");
@@ -304,6 +334,7 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
   set.log_det_jacobian = stats.variable<double>("log_det_jacobian", "log |det dx/dz|");
   set.is_global = stats.flag("is_global", "the last step proposed a global move");
   set.accepted = stats.flag("accepted", "the last step's proposal was accepted");
+  set.draw_scales.push_back(stats.take_scale(1));
 
   set.committed = make_dataset<std::int64_t>(file_.id(), prefix + "draws_committed", {});
   hdf5::write_text(set.committed.id(), "long_name",
@@ -314,6 +345,7 @@ template <typename T>
 void RunFile<T>::create_start(const RunFacts& facts) {
   GroupBuilder group(*comm_, file_.id(), "start", facts);
   group.dimension("chain", layout_.chains, layout_.chunk_chains);
+  group.superchains(layout_.superchains);
   group.dimension("x_dim_0", layout_.dim, layout_.dim);
   start_ = group.variable<T>("x", "where each chain begins, in data space");
 }
@@ -413,6 +445,26 @@ void RunFile<T>::write_adaptation(const std::vector<AdaptationWindow>& windows) 
     for (std::size_t i = 0; i < columns.size(); ++i) {
       write_from_root(*comm_, adaptation_[i], columns[i].data());
     }
+  });
+}
+
+// The new extent needs less of the file than the old one, and no rank can fail alone at that.
+template <typename T>
+void RunFile<T>::truncate() {
+  DrawSet& set = sampling_;
+  const std::array scalars = {&set.lp,        &set.acceptance_rate,  &set.step_size,
+                              &set.diverging, &set.log_det_jacobian, &set.is_global,
+                              &set.accepted};
+  const auto size = [](Index value) { return static_cast<hsize_t>(value); };
+  const std::array point = {size(layout_.chains), size(set.draws), size(layout_.dim)};
+  comm_->together([&] {
+    const auto shrink = [&](const Handle& dataset, const hsize_t* extent) {
+      check(H5Dset_extent(dataset.id(), extent), "H5Dset_extent");
+    };
+    shrink(set.x, point.data());
+    if (layout_.latent) shrink(set.z, point.data());
+    for (const Handle* scalar : scalars) shrink(*scalar, point.data());
+    for (const Handle& scale : set.draw_scales) shrink(scale, &point[1]);
   });
 }
 

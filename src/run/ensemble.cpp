@@ -19,7 +19,9 @@
 #include "flotilla/parallel/exchange.hpp"
 #include "flotilla/run/calibration.hpp"
 #include "flotilla/run/schedule.hpp"
+#include "run/convergence_monitor.hpp"
 #include "run/facts.hpp"
+#include "run/report_log.hpp"
 #include "run/stopwatch.hpp"
 
 namespace flotilla {
@@ -83,7 +85,11 @@ class Ensemble {
     start();
     file_ = std::make_unique<RunFile<T>>(comm, config.output, config.force, layout(),
                                          run_facts(config, record, level_, comm), measured_names());
-    comm.together([&] { pool_->look(draws_); });
+    comm.together([&] {
+      pool_->look(draws_);
+      // Not before the run file, which says whether there may be another run of this name.
+      if (monitor_ != nullptr) log_ = std::make_unique<ReportLog>(comm, config.output);
+    });
     file_->write_start(draws_);
   }
 
@@ -112,6 +118,10 @@ class Ensemble {
     const Tiling tiling =
         Tiling::share(config_.chains, config_.tile_width, comm_.rank(), comm_.size());
     pool_ = std::make_unique<Pool<T>>(*kernel_, Random(config_.seed), tiling);
+    if (config_.report_every > 0) {
+      monitor_ =
+          std::make_unique<ConvergenceMonitor<T>>(tiling, flow_->dim(), config_.superchain_width());
+    }
     draws_ = DrawBlock<T>(flow_->dim(), tiling.local_chains(), schedule_.largest_draws(),
                           config_.latent);
   }
@@ -135,13 +145,18 @@ class Ensemble {
 
   RunSummary sample(StepSize step_size) {
     Stopwatch clock;
+    bool met = false;
     for (const Block block : schedule_.sampling) {
       const MoveStatistics window = advance(block, step_size, clock);
       count(post(window, clock));
       write(Phase::kSampling, step_size, clock);
-      report(Phase::kSampling, block, step_size, clock);
+      drawn_ += block.draws();
+      met = watch(block, clock);
+      report(Phase::kSampling, block, step_size, clock, met);
+      if (met) break;
     }
     count(drain(clock));
+    if (drawn_ < config_.draws) file_->truncate();
     const RunSummary summary = summarise(step_size, clock);
     file_->finish(measured_facts(summary));
     return summary;
@@ -190,13 +205,41 @@ class Ensemble {
     clock.measure(Activity::kOutput, [&] { file_->append(phase, draws_, step_size); });
   }
 
-  void report(Phase phase, const Block& block, StepSize step_size, const Stopwatch& clock) {
+  /// Looks at convergence where a report is due; whether the run may stop.
+  bool watch(const Block& block, Stopwatch& clock) {
+    if (monitor_ == nullptr) return false;
+    return clock.measure(Activity::kExchange, [&] {
+      monitor_->observe(draws_);
+      // Where a stretch ends: with thinning, a draw may end before it.
+      const auto steps = static_cast<Index>(block.first_step - block.phase_start) + block.steps;
+      if (steps % (config_.report_every * config_.thin) != 0) return false;
+      ConvergenceReport report = monitor_->report(comm_);
+      report.acceptance_rate = moves_.local_acceptance_rate();
+      report.global_acceptance_rate = moves_.global_acceptance_rate();
+      report.mean_squared_jump = moves_.mean_squared_jump();
+      log_->append(report, clock.seconds());
+      if (observer_ != nullptr) observer_->reported(report);
+      return suffices(report);
+    });
+  }
+
+  /// NaN never does.
+  bool suffices(const ConvergenceReport& report) const {
+    const double rhat = config_.superchains > 0 ? report.nested_rhat : report.rhat;
+    return config_.may_stop_early() && (!config_.until_rhat || rhat <= *config_.until_rhat) &&
+           (!config_.until_ess || report.ess >= *config_.until_ess);
+  }
+
+  /// @param stopped  the phase ends here, before its last step
+  void report(Phase phase, const Block& block, StepSize step_size, const Stopwatch& clock,
+              bool stopped = false) {
     if (observer_ == nullptr) return;
     const auto before = static_cast<Index>(block.first_step - block.phase_start);
     Progress progress;
     progress.phase = phase;
     progress.steps = before + block.steps;
     progress.steps_total = phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
+    if (stopped) progress.steps_total = progress.steps;
     progress.seconds = clock.seconds();
     progress.chain_steps_per_second =
         static_cast<double>(progress.steps * config_.chains) / progress.seconds;
@@ -214,11 +257,11 @@ class Ensemble {
 
   void start() {
     if (config_.start.empty()) {
-      comm_.together([&] { pool_->start_from_base(); });
+      comm_.together([&] { pool_->start_from_base(config_.superchain_width()); });
       return;
     }
     const Tensor points = replicate_numbers(comm_, config_.start);
-    comm_.together([&] { pool_->start_from(points); });
+    comm_.together([&] { pool_->start_from(points, config_.superchain_width()); });
   }
 
   RunFileLayout layout() const {
@@ -227,6 +270,7 @@ class Ensemble {
             .draws = config_.draws,
             .warmup_draws = config_.save_warmup ? config_.warmup / config_.thin : 0,
             .windows = schedule_.warmup.size(),
+            .superchains = config_.superchains,
             .latent = config_.latent,
             .chunk_chains = config_.tile_width,
             .chunk_draws = schedule_.chunk_draws,
@@ -240,6 +284,7 @@ class Ensemble {
       return std::accumulate(shares.begin(), shares.end(), 0.0) / comm_.size();
     };
     RunSummary summary;
+    summary.draws = drawn_;
     summary.moves = moves_;
     summary.step_size = step_size.value();
     summary.warmup_seconds = comm_.largest(warmup_seconds_);
@@ -265,9 +310,12 @@ class Ensemble {
   DrawBlock<T> draws_;
   StatisticsExchange exchange_;
   std::unique_ptr<RunFile<T>> file_;
+  std::unique_ptr<ConvergenceMonitor<T>> monitor_;  ///< null where nothing is reported, as the next
+  std::unique_ptr<ReportLog> log_;
 
   std::vector<AdaptationWindow> windows_;
   std::size_t learnt_ = 0;
+  Index drawn_ = 0;
   MoveTotals moves_;
   double acceptance_rate_ = kUnknown;
   double warmup_seconds_ = 0.0;

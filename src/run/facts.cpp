@@ -60,6 +60,9 @@ RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optio
       {"beta", config.beta},
       {"global_fraction", config.global_fraction},
   };
+  if (config.superchains > 0) {
+    facts.emplace_back("superchains", std::int64_t{config.superchains});
+  }
   if (!record.context.empty()) {
     facts.emplace_back("context", fmt::format("{}", fmt::join(record.context, ",")));
   }

@@ -17,9 +17,25 @@ constexpr Index kBlockSteps = 256;  // between two reports, two exchanges, two c
 
 }  // namespace
 
+Blocks::Blocks(std::uint64_t first_step, Index steps, Index block_steps, Index stretch, Index thin)
+    : first_step_(first_step),
+      steps_(steps),
+      block_steps_(block_steps),
+      stretch_(stretch > 0 ? stretch : std::max<Index>(1, steps)),
+      thin_(thin) {}
+
+Index Blocks::size() const {
+  const Index in_stretch = (stretch_ + block_steps_ - 1) / block_steps_;
+  const Index rest = steps_ % stretch_;
+  return steps_ / stretch_ * in_stretch + (rest + block_steps_ - 1) / block_steps_;
+}
+
 Block Blocks::operator[](Index i) const {
-  const Index done = i * block_steps_;
-  return {first_step_ + static_cast<std::uint64_t>(done), std::min(block_steps_, steps_ - done),
+  const Index in_stretch = (stretch_ + block_steps_ - 1) / block_steps_;
+  const Index begin = i / in_stretch * stretch_;
+  const Index end = std::min(begin + stretch_, steps_);
+  const Index done = begin + i % in_stretch * block_steps_;
+  return {first_step_ + static_cast<std::uint64_t>(done), std::min(block_steps_, end - done),
           first_step_, thin_};
 }
 
@@ -39,7 +55,7 @@ Schedule make_schedule(const RunConfig& config, Index bytes_per_point, Index lar
   const Index draws = std::min(
       {schedule.chunk_draws, std::max<Index>(1, kBlockSteps / config.thin), most, config.draws});
   schedule.warmup =
-      Blocks(0, config.warmup, config.exchange_every, config.save_warmup ? config.thin : 0);
+      Blocks(0, config.warmup, config.exchange_every, 0, config.save_warmup ? config.thin : 0);
   const double held = static_cast<double>(schedule.warmup.largest_draws()) *
                       static_cast<double>(largest_share * bytes_per_point);
   if (held > kWarmupBytes) {
@@ -51,7 +67,7 @@ Schedule make_schedule(const RunConfig& config, Index bytes_per_point, Index lar
   const Index steps = std::min(
       {draws * config.thin, kBlockSteps, Index{MoveStatistics::kMostMoves} / config.chains});
   schedule.sampling = Blocks(static_cast<std::uint64_t>(config.warmup), config.draws * config.thin,
-                             steps, config.thin);
+                             steps, config.report_every * config.thin, config.thin);
   return schedule;
 }
 

@@ -58,14 +58,36 @@ Index Pool<T>::first_without_density(Index tile) const {
 }
 
 template <typename T>
-void Pool<T>::start_from_base() {
+void Pool<T>::draw_starts(std::uint64_t attempt, std::uint64_t first_chain, Index width,
+                          const ColumnMask& missing, Batch<T>& z) const {
+  const Base<T>& base = kernel_->flow().base();
+  if (width == 1) {
+    base.sample(random_, Purpose::kStart, attempt, first_chain, missing, z);
+    return;
+  }
+  const auto chains = static_cast<std::uint64_t>(width);
+  Batch<T> point(base.dim(), 1);
+  std::uint64_t drawn = ~std::uint64_t{0};
+  for (Index c = 0; c < z.chains(); ++c) {
+    if (!missing[c]) continue;
+    const std::uint64_t leader = (first_chain + static_cast<std::uint64_t>(c)) / chains * chains;
+    if (leader != drawn) {
+      base.sample(random_, Purpose::kStart, attempt, leader, ColumnMask::all(1), point);
+    }
+    drawn = leader;
+    for (Index i = 0; i < base.dim(); ++i) z(i, c) = point(i, 0);
+  }
+}
+
+template <typename T>
+void Pool<T>::start_from_base(Index width) {
   const Base<T>& base = kernel_->flow().base();
   ColumnMask missing(tiling_.tile_width);
   Batch<T> z(base.dim(), tiling_.tile_width);
   for (Index t = 0; t < tiling_.tiles; ++t) {
     for (Index c = 0; c < tiling_.tile_width; ++c) missing.set(c, true);
     for (std::uint64_t attempt = 0;; ++attempt) {
-      base.sample(random_, Purpose::kStart, attempt, first_chain_of(t), missing, z);
+      draw_starts(attempt, first_chain_of(t), width, missing, z);
       kernel_->begin(workspace_, z);
       if (first_without_density(t) < 0) break;
       if (attempt + 1 == kStartAttempts) {
@@ -84,7 +106,7 @@ void Pool<T>::start_from_base() {
 }
 
 template <typename T>
-void Pool<T>::start_from(const Tensor& points) {
+void Pool<T>::start_from(const Tensor& points, Index width) {
   const Index dim = kernel_->flow().dim();
   if (points.shape.size() != 2 || points.shape[1] != dim || points.shape[0] < 1) {
     throw InputError(fmt::format("starting points should have shape [n x {}] but have [{}]", dim,
@@ -99,7 +121,7 @@ void Pool<T>::start_from(const Tensor& points) {
     const auto first = static_cast<Index>(first_chain_of(t));
     for (Index c = 0; c < tiling_.tile_width; ++c) {
       const Index chain = first + std::min(c, columns_of(t) - 1);  // padding repeats the last one
-      const Index source = chain % points.shape[0];
+      const Index source = chain / width % points.shape[0];
       for (Index i = 0; i < dim; ++i) {
         point(i, c) = static_cast<T>(points.values[static_cast<std::size_t>(source * dim + i)]);
       }
@@ -111,7 +133,7 @@ void Pool<T>::start_from(const Tensor& points) {
     if (lost >= 0) {
       throw InputError(fmt::format(
           "starting point {} has a non-finite log density: choose one inside the flow's support",
-          (first + lost) % points.shape[0]));
+          (first + lost) / width % points.shape[0]));
     }
     tiles_[static_cast<std::size_t>(t)] = workspace_.current.position;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <span>
 
 #include "flotilla/core/batch.hpp"
@@ -14,6 +15,16 @@ namespace flotilla {
 /// Source: Vehtari, Gelman, Simpson, Carpenter & Buerkner 2021, eq. 1 to 4.
 class Rhat {
  public:
+  /// As numbers that can travel.
+  using State = std::array<double, 5>;
+
+  Rhat() = default;
+  explicit Rhat(const State& state)
+      : draws_(state[0]), means_(state[1], state[2], state[3]), variances_(state[4]) {}
+  State state() const {
+    return {draws_, means_.count(), means_.mean(), means_.deviations(), variances_};
+  }
+
   void observe(const Moments& chain);
   /// Appends other chains. The order of merges decides the last bits.
   void merge(const Rhat& other);
@@ -26,6 +37,9 @@ class Rhat {
   const Moments& means() const { return means_; }
   /// Variance of all draws, that between chains included.
   double total() const;
+  /// What the draws are worth by the spread of the chains' means: right to a share of
+  /// sqrt(2 / chains). NaN where value() is.
+  double effective_size() const;
 
  private:
   double draws_ = 0.0;  ///< of each chain
@@ -45,11 +59,15 @@ class NestedRhat {
   explicit NestedRhat(Index width) : width_(static_cast<double>(width)) {}
 
   void observe(const Moments& chain);
+  /// Appends chains of one superchain.
+  void merge(const Rhat& part);
 
   /// NaN below two superchains, inside a superchain, and where nothing varies.
   double value() const;
 
  private:
+  void close_superchain();
+
   double width_;
   Moments superchains_;  ///< means of the complete ones
   double within_ = 0.0;  ///< summed over the complete ones

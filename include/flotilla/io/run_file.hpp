@@ -24,6 +24,7 @@ struct RunFileLayout {
   Index draws = 0;         ///< of each chain
   Index warmup_draws = 0;  ///< of each chain; 0 leaves the warm-up groups out
   Index windows = 0;       ///< of adaptation; 0 leaves the group out
+  Index superchains = 0;   ///< recorded for each chain; 0 leaves the coordinate out
   bool latent = true;      ///< whether z is stored beside x
   Index chunk_chains = 0;  ///< chunk shape of points [chunk_chains x chunk_draws x dim]
   Index chunk_draws = 0;
@@ -77,6 +78,10 @@ class RunFile {
   /// Fills in the adaptation group; windows that are missing stay NaN.
   void write_adaptation(const std::vector<AdaptationWindow>& windows);
 
+  /// Gives up the draws that were not made: every variable ends with the last draw committed. For a
+  /// run that stops early.
+  void truncate();
+
   /// Writes the measured numbers and closes the file.
   void finish(const std::vector<std::pair<std::string, double>>& measured);
 
@@ -93,6 +98,7 @@ class RunFile {
     hdf5::Handle is_global;
     hdf5::Handle accepted;
     hdf5::Handle committed;
+    std::vector<hdf5::Handle> draw_scales;  ///< the dimension `draw` of each group
     Index draws = 0;
   };
 

@@ -18,10 +18,11 @@ struct RunConfig {
 
   std::string context;  ///< of a conditional flow: "0.5,-1" or "FILE.h5[:dataset]"; empty: none
 
-  Index chains = 1024;  ///< of the whole run, [1, 2^27]
-  Index warmup = 1000;  ///< steps
-  Index draws = 1000;   ///< kept of each chain
-  Index thin = 1;       ///< steps from one kept draw to the next
+  Index chains = 1024;    ///< of the whole run, [1, 2^27]
+  Index superchains = 0;  ///< chains of one start from one point; divides chains; 0: all apart
+  Index warmup = 1000;    ///< steps
+  Index draws = 1000;     ///< kept of each chain
+  Index thin = 1;         ///< steps from one kept draw to the next
   std::uint64_t seed = 1;
   Index tile_width = 64;  ///< chains in a tile, a multiple of 32
 
@@ -42,7 +43,16 @@ struct RunConfig {
   bool save_warmup = false;
   bool latent = true;  ///< whether z is stored beside x
 
+  Index report_every = 100;          ///< draws from one report of convergence to the next; 0: none
+  std::optional<double> until_rhat;  ///< stop at the first report with R-hat no larger (nested
+                                     ///< R-hat where there are superchains),
+  std::optional<double> until_ess;   ///< and an effective sample size no smaller
+
   std::string text;  ///< the whole configuration as TOML, as the run file records it
+
+  /// Chains that start from one point.
+  Index superchain_width() const { return superchains > 0 ? chains / superchains : 1; }
+  bool may_stop_early() const { return until_rhat || until_ess; }
 
   /// @throws InputError naming the first option that is out of range, and its range
   void validate() const;

@@ -10,6 +10,7 @@ namespace flotilla {
 
 /// What a finished run has to say, the same on every rank.
 struct RunSummary {
+  Index draws = 0;   ///< kept of each chain: fewer than asked for where the run stopped early
   MoveTotals moves;  ///< of the sampling phase, all ranks
   double step_size = 0.0;
   double warmup_seconds = 0.0;  ///< wall time of the slowest rank, as is the next

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "flotilla/run/convergence_report.hpp"
 #include "flotilla/sampler/pool.hpp"
 
 namespace flotilla {
@@ -24,8 +25,10 @@ class ProgressObserver {
   ProgressObserver(const ProgressObserver&) = delete;
   ProgressObserver& operator=(const ProgressObserver&) = delete;
 
-  /// Must not throw: rank 0 would leave the others waiting.
+  /// Told after every block. Must not throw, as the next: rank 0 would leave the others waiting.
   virtual void advanced(const Progress& progress) noexcept = 0;
+  /// Told of every report of convergence, before the block's advanced().
+  virtual void reported(const ConvergenceReport& report) noexcept = 0;
 };
 
 }  // namespace flotilla

@@ -5,15 +5,16 @@
 
 namespace flotilla {
 
-/// The steps of one phase, cut into blocks of equal length; the last one may be shorter.
+/// The steps of one phase, cut into stretches of equal length, and each stretch into blocks of
+/// equal length; the last of either may be shorter.
 class Blocks {
  public:
   Blocks() = default;
-  /// @param thin  see Block
-  Blocks(std::uint64_t first_step, Index steps, Index block_steps, Index thin)
-      : first_step_(first_step), steps_(steps), block_steps_(block_steps), thin_(thin) {}
+  /// @param stretch  steps after which a block ends, whatever the length of blocks; 0 for none
+  /// @param thin     see Block
+  Blocks(std::uint64_t first_step, Index steps, Index block_steps, Index stretch, Index thin);
 
-  Index size() const { return (steps_ + block_steps_ - 1) / block_steps_; }
+  Index size() const;
   Block operator[](Index i) const;
   /// The most draws that any block keeps, or a little more.
   Index largest_draws() const;
@@ -40,11 +41,13 @@ class Blocks {
   std::uint64_t first_step_ = 0;
   Index steps_ = 0;
   Index block_steps_ = 1;
+  Index stretch_ = 1;
   Index thin_ = 0;
 };
 
 /// A run as blocks: in warm-up a block is one window of the exchange, in sampling as many draws as
-/// one write to the run file takes. Where blocks end never changes a draw.
+/// one write to the run file takes, and no block reaches across a report of convergence. Where
+/// blocks end never changes a draw.
 struct Schedule {
   Blocks warmup;
   Blocks sampling;

@@ -53,15 +53,18 @@ class Pool {
 
   const Tiling& tiling() const { return tiling_; }
 
-  /// Starts every chain from its own draw of q_Z; a draw without a finite density is drawn again.
-  /// @throws InputError where 100 draws in a row have none
-  void start_from_base();
-
-  /// Starts chain i from point i (modulo their number) of the data space, through the inverse.
+  /// Starts every superchain from its own draw of q_Z; a draw without a finite density is drawn
+  /// again.
   ///
-  /// @param points  [n x dim]
+  /// @param width  chains of a superchain, which start from one point; 1 where all start apart
+  /// @throws InputError where 100 draws in a row have none
+  void start_from_base(Index width = 1);
+
+  /// Starts superchain i from point i (modulo their number) of the data space, through the inverse.
+  ///
+  /// @param points  [n x dim] @param width  as in start_from_base()
   /// @throws InputError where the shape does not fit, or a point has no finite density
-  void start_from(const Tensor& points);
+  void start_from(const Tensor& points, Index width = 1);
 
   /// Fills `draws` with one draw of each chain: where it stands. After start_from_base() or
   /// start_from(), and before the first step.
@@ -77,6 +80,9 @@ class Pool {
  private:
   Index columns_of(Index tile) const;
   std::uint64_t first_chain_of(Index tile) const;
+  /// Draws the masked columns of z, chains of one superchain alike.
+  void draw_starts(std::uint64_t attempt, std::uint64_t first_chain, Index width,
+                   const ColumnMask& missing, Batch<T>& z) const;
   /// The first of the tile's chains that has no finite density at the workspace's current point, or
   /// -1.
   Index first_without_density(Index tile) const;

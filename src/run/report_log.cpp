@@ -1,0 +1,53 @@
+#include "run/report_log.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "flotilla/core/error.hpp"
+
+namespace flotilla {
+
+std::string ReportLog::path_beside(const std::string& output) {
+  const std::filesystem::path path(output);
+  if (path.extension() != ".h5") return output + ".jsonl";
+  return std::filesystem::path(path).replace_extension(".jsonl").string();
+}
+
+ReportLog::ReportLog(const Communicator& comm, const std::string& output) {
+  if (!comm.is_root()) return;
+  const std::string path = path_beside(output);
+  file_.open(path, std::ios::trunc);
+  if (!file_) {
+    throw InputError(fmt::format(
+        "cannot write {}: {}: choose an output in a directory that may be written to, or set "
+        "--report-every 0",
+        path, std::strerror(errno)));
+  }
+}
+
+void ReportLog::append(const ConvergenceReport& report, double seconds) {
+  if (!file_.is_open()) return;
+  const auto number = [](double value) {
+    return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+  };
+  const nlohmann::ordered_json line = {
+      {"draws", report.draws},
+      {"seconds", seconds},
+      {"rhat", number(report.rhat)},
+      {"rhat_of", report.rhat_of},
+      {"nested_rhat", number(report.nested_rhat)},
+      {"ess", number(report.ess)},
+      {"ess_of", report.ess_of},
+      {"acceptance_rate", number(report.acceptance_rate)},
+      {"global_acceptance_rate", number(report.global_acceptance_rate)},
+      {"mean_squared_jump", number(report.mean_squared_jump)},
+  };
+  file_ << line.dump() << std::endl;
+}
+
+}  // namespace flotilla
