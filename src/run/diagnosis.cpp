@@ -22,7 +22,8 @@ std::string phase_of(const std::string& group) {
 RunVariable find(const RunReader& reader, const std::string& group, const std::string& name) {
   const std::string stats = phase_of(group) + "sample_stats";
   const bool statistic = name == "lp" || name == "log_det_jacobian";
-  return reader.variable(statistic ? stats : group, name);
+  // A group that is not there is named as such.
+  return reader.variable(statistic && reader.has_group(group) ? stats : group, name);
 }
 
 std::vector<std::string> default_variables(const std::string& group) {

@@ -10,7 +10,9 @@
 
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/io/hdf5.hpp"
+#include "flotilla/io/run_reader.hpp"
 #include "flotilla/run/calibration.hpp"
+#include "flotilla/run/diagnosis.hpp"
 #include "flotilla/run/ensemble.hpp"
 #include "support/scratch_directory.hpp"
 #include "support/test_flows.hpp"
@@ -101,6 +103,94 @@ INSTANTIATE_TEST_SUITE_P(
                     Variant{"metric_mixture", "metric-mala", 0.3, "clipped", "float"},
                     Variant{"mala_mixture", "mala", 0.3, "clipped", "double"}),
     [](const testing::TestParamInfo<Variant>& tested) { return tested.param.name; });
+
+/// The text of a file beside another, without what depends on the clock.
+std::string reports_beside(const std::string& output) {
+  std::ifstream file(output.substr(0, output.size() - 3) + ".jsonl");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  for (std::size_t at = 0; (at = text.find("\"seconds\":", at)) != std::string::npos;) {
+    text.erase(at, text.find(',', at) - at);
+  }
+  return text;
+}
+
+TEST(RunEnsemble, StopsAtTheSameBlockOnAnyNumberOfRanks) {
+  const Communicator world(MPI_COMM_WORLD);
+  const Communicator self(MPI_COMM_SELF);
+  const ScratchDirectory directory;
+  std::string shared = directory.file("together.h5");
+  world.broadcast(shared);
+
+  RunConfig config = config_for(shared);
+  config.chains = 159;
+  config.superchains = 53;
+  config.draws = 400;
+  config.report_every = 7;
+  config.global_fraction = 0.5;
+  config.until_rhat = 1.1;
+  config.until_ess = 500.0;
+  const RunSummary together = run_ensemble(config, flow_record(), world, nullptr);
+  config.output = directory.file("alone.h5");
+  const RunSummary alone = run_ensemble(config, flow_record(), self, nullptr);
+  EXPECT_EQ(together.draws, alone.draws);
+  EXPECT_LT(together.draws, 400);
+  EXPECT_EQ(together.draws % 7, 0);
+  world.barrier();
+  EXPECT_TRUE(all_datasets(shared) == all_datasets(config.output));
+  if (world.is_root()) {
+    const std::string reports = reports_beside(shared);
+    EXPECT_EQ(std::count(reports.begin(), reports.end(), '\n'), together.draws / 7);
+    EXPECT_EQ(reports, reports_beside(config.output));
+  }
+  const RunReader reader(shared);
+  EXPECT_EQ(reader.variable("posterior", "x").draws, together.draws);
+  EXPECT_EQ(reader.superchains(), 53);
+  world.barrier();
+}
+
+TEST(Diagnosis, IsTheSameOnAnyNumberOfRanksExactAndInStreams) {
+  const Communicator world(MPI_COMM_WORLD);
+  const Communicator self(MPI_COMM_SELF);
+  const ScratchDirectory directory;
+  std::string shared = directory.file("run.h5");
+  world.broadcast(shared);
+  RunConfig config = config_for(shared);
+  config.chains = 96;
+  config.superchains = 8;
+  config.draws = 700;
+  run_ensemble(config, flow_record(), world, nullptr);
+  world.barrier();
+
+  DiagnosisConfig what;
+  const Diagnosis exact = diagnose(shared, what, self);
+  EXPECT_TRUE(exact.exact);
+  what.exact_values = 0;
+  const Diagnosis streamed = diagnose(shared, what, self);
+  EXPECT_FALSE(streamed.exact);
+  const Diagnosis shared_streams = diagnose(shared, what, world);
+  what.exact_values = kExactValues;
+  const Diagnosis shared_exact = diagnose(shared, what, world);
+  ASSERT_EQ(exact.quantities.size(), 5U);
+  EXPECT_EQ(exact.quantities[4].name, "log_det_jacobian");
+  for (std::size_t i = 0; i < 5; ++i) {
+    const QuantitySummary& truth = exact.quantities[i].summary;
+    const QuantitySummary& close = streamed.quantities[i].summary;
+    EXPECT_NEAR(close.mean, truth.mean, 1e-5 * truth.sd);
+    EXPECT_NEAR(close.median, truth.median, 5e-3 * truth.sd);
+    EXPECT_NEAR(close.rhat, truth.rhat, 1e-3);
+    EXPECT_NEAR(close.nested_rhat, truth.nested_rhat, 1e-4);
+    EXPECT_NEAR(close.ess_bulk, truth.ess_bulk, 2e-2 * truth.ess_bulk);
+    for (const auto figure : {&QuantitySummary::mean, &QuantitySummary::ess_tail,
+                              &QuantitySummary::rhat, &QuantitySummary::q95}) {
+      EXPECT_EQ(shared_exact.quantities[i].summary.*figure, truth.*figure);
+      EXPECT_EQ(shared_streams.quantities[i].summary.*figure, close.*figure);
+    }
+  }
+  EXPECT_EQ(exact.superchains, 8);
+  EXPECT_EQ(exact.gradients, 96.0 * 700.0 * 2.0);
+  EXPECT_GT(exact.acceptance_rate, 0.1);
+  world.barrier();
+}
 
 TEST(RunEnsemble, WorksWithMoreRanksThanTiles) {
   const Communicator world(MPI_COMM_WORLD);

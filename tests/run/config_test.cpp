@@ -47,6 +47,12 @@ std::vector<Mistake> mistakes() {
          c.warmup = c.exchange_every = 4096;
        }},
       {"--precision", [](RunConfig& c) { c.precision = "half"; }},
+      {"--superchains", [](RunConfig& c) { c.superchains = 1; }},
+      {"--superchains", [](RunConfig& c) { c.superchains = 7; }},
+      {"--superchains", [](RunConfig& c) { c.superchains = -2; }},
+      {"--report-every", [](RunConfig& c) { c.report_every = -1; }},
+      {"--until-rhat", [](RunConfig& c) { c.until_rhat = 0.9; }},
+      {"--until-ess", [](RunConfig& c) { c.until_ess = std::nan(""); }},
   };
 }
 
@@ -68,7 +74,7 @@ TEST(RunConfig, NamesTheOptionThatIsWrong) {
     }
     ++tried;
   }
-  EXPECT_EQ(tried, 24);
+  EXPECT_EQ(tried, 30);
 }
 
 }  // namespace

@@ -68,6 +68,30 @@ TEST(Schedule, MakesChunksOfAboutAMebibyteWhateverTheRanks) {
   EXPECT_EQ(make_schedule(config, 1 << 24, 64).chunk_draws, 1);
 }
 
+TEST(Schedule, EndsABlockAtEveryReport) {
+  int tried = 0;
+  for (const Index report_every : {1, 7, 100, 1000}) {
+    for (const Index thin : {1, 3, 300}) {
+      for (const Index share : {64, 1000000}) {
+        RunConfig config;
+        config.draws = 257;
+        config.thin = thin;
+        config.report_every = report_every;
+        const Schedule schedule = make_schedule(config, 8, share);
+        Index reports = 0;
+        for (const Block block : schedule.sampling) {
+          const auto end = static_cast<Index>(block.first_step - block.phase_start) + block.steps;
+          reports += end % (report_every * thin) == 0 ? 1 : 0;
+        }
+        EXPECT_EQ(reports, 257 / report_every);
+        EXPECT_EQ(walk(schedule.sampling, 1000).draws, 257);
+        ++tried;
+      }
+    }
+  }
+  EXPECT_EQ(tried, 24);
+}
+
 TEST(Schedule, TakesNoMemoryForALongRun) {
   RunConfig config;
   config.draws = Index{1} << 40U;

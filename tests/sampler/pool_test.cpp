@@ -53,6 +53,43 @@ bool same_bits(const std::vector<float>& one, const std::vector<float>& other) {
          std::memcmp(one.data(), other.data(), one.size() * sizeof(float)) == 0;
 }
 
+/// Where all chains start, [chain x 3] in data space, by a pool for each of `ranks` shares.
+std::vector<float> starts(const Scene& scene, Index ranks, Index width, const Tensor* points) {
+  std::vector<float> all;
+  for (Index rank = 0; rank < ranks; ++rank) {
+    const Tiling tiling = Tiling::share(kChains, 32, rank, ranks);
+    Pool<float> pool(scene.kernel, Random(17), tiling);
+    if (points == nullptr) {
+      pool.start_from_base(width);
+    } else {
+      pool.start_from(*points, width);
+    }
+    DrawBlock<float> draws(3, tiling.local_chains(), 1);
+    pool.look(draws);
+    all.insert(all.end(), draws.x.begin(), draws.x.begin() + tiling.local_chains() * 3);
+  }
+  return all;
+}
+
+TEST(Pool, StartsSuperchainsFromOnePoint) {
+  const Scene scene;
+  const Tensor points = {{4, 3}, {0.1, 0.2, 0.3, -1, 0, 1, 0.5, 0.5, 0.5, 1, 1, 0}};
+  int pairs = 0;
+  for (const Tensor* from : {static_cast<const Tensor*>(nullptr), &points}) {
+    for (const Index width : {1, 15, 50}) {
+      const std::vector<float> x = starts(scene, 1, width, from);
+      EXPECT_TRUE(same_bits(x, starts(scene, 3, width, from)));
+      for (Index chain = 1; chain < kChains; ++chain) {
+        const bool same = std::equal(x.begin() + chain * 3, x.begin() + chain * 3 + 3,
+                                     x.begin() + (chain - 1) * 3);
+        EXPECT_EQ(same, chain % width != 0) << width << " " << chain;
+        ++pairs;
+      }
+    }
+  }
+  EXPECT_EQ(pairs, 2 * 3 * (kChains - 1));
+}
+
 TEST(Tiling, CoversEveryChainOnceWhateverTheRanks) {
   int tried = 0;
   for (const Index chains : {1, 63, 64, 65, 1000}) {
