@@ -107,4 +107,17 @@ std::optional<std::string> CommandLine::parse(const Communicator& comm, int argc
   return without_manners(text);
 }
 
+std::string CommandLine::read(const std::string& toml) const {
+  CLI::App app;
+  prepare(app);
+  std::istringstream stream(toml);
+  try {
+    app.parse_from_stream(stream);
+  } catch (const CLI::ParseError& error) {
+    throw InputError(fmt::format("{}: see '{} --help' for all options", explain(error), name_));
+  }
+  expect_recordable(app);
+  return without_manners(app.config_to_str(true, false));
+}
+
 }  // namespace flotilla::app

@@ -27,6 +27,10 @@ class CommandLine {
   /// @throws InputError naming the option that cannot be used
   std::optional<std::string> parse(const Communicator& comm, int argc, char** argv) const;
 
+  /// Sets the variables from TOML and returns it resolved, as parse() does. Not collective.
+  /// @throws InputError naming the entry that cannot be used
+  std::string read(const std::string& toml) const;
+
  private:
   std::string resolve(int argc, char** argv) const;
   void prepare(CLI::App& app) const;

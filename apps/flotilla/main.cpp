@@ -21,6 +21,7 @@ constexpr std::string_view kUsage =
 
   flotilla sample FLOW.h5 -o RUN.h5    draw from a flow; with mpirun, on all ranks
   flotilla summary RUN.h5              whether the draws can be trusted, and what they say
+  flotilla study STUDY.toml            a sweep over runs: figures with errors over seeds
   flotilla flow show FLOW.h5           what a flow file holds
   flotilla flow verify FLOW.h5         whether this program computes the flow that the file means
   flotilla --version
@@ -32,6 +33,7 @@ int dispatch(const flotilla::Communicator& comm, int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "--help";
   if (command == "sample") return flotilla::app::sample(comm, argc - 1, argv + 1);
   if (command == "summary") return flotilla::app::summary(comm, argc - 1, argv + 1);
+  if (command == "study") return flotilla::app::study(comm, argc - 1, argv + 1);
   if (command == "flow") return flotilla::app::flow(comm, argc - 1, argv + 1);
   if (command == "--version") {
     const flotilla::BuildFacts build = flotilla::build_facts();
@@ -43,7 +45,8 @@ int dispatch(const flotilla::Communicator& comm, int argc, char** argv) {
     return 0;
   }
   throw flotilla::InputError(fmt::format(
-      "'{}' is not a command: choose sample, summary or flow, see 'flotilla --help'", command));
+      "'{}' is not a command: choose sample, summary, study or flow, see 'flotilla --help'",
+      command));
 }
 
 int run(const flotilla::Communicator& comm, int argc, char** argv) {

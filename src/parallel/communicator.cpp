@@ -115,6 +115,15 @@ std::vector<std::int64_t> PendingSum::wait() {
 
 Communicator::Communicator(MPI_Comm comm) {
   check(MPI_Comm_dup(comm, &comm_), "MPI_Comm_dup");
+  adopt();
+}
+
+Communicator::Communicator(const Communicator& whole, int group) {
+  check(MPI_Comm_split(whole.comm_, group, whole.rank_, &comm_), "MPI_Comm_split");
+  adopt();
+}
+
+void Communicator::adopt() {
   check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   check(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");
   check(MPI_Comm_size(comm_, &size_), "MPI_Comm_size");

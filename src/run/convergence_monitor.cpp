@@ -118,6 +118,7 @@ void ConvergenceMonitor<T>::add_states(Index quantity, const Segment& segment,
 template <typename T>
 void ConvergenceMonitor<T>::judge(Index quantity, Rhat split, Rhat whole, double nested,
                                   ConvergenceReport& report) const {
+  if (quantity + 1 < quantities_) report.means.push_back(whole.means().mean());
   const std::string name =
       quantity + 1 < quantities_ ? fmt::format("x[{}]", quantity) : std::string("lp");
   keep_worst(split.value(), 1.0, name, report.rhat, report.rhat_of);

@@ -17,23 +17,15 @@
 #include "flotilla/io/replication.hpp"
 #include "flotilla/io/run_file.hpp"
 #include "flotilla/parallel/exchange.hpp"
-#include "flotilla/run/calibration.hpp"
 #include "flotilla/run/schedule.hpp"
 #include "run/convergence_monitor.hpp"
 #include "run/facts.hpp"
+#include "run/make_target.hpp"
 #include "run/report_log.hpp"
 #include "run/stopwatch.hpp"
 
 namespace flotilla {
 namespace {
-
-template <typename T>
-std::unique_ptr<Target<T>> make_target(const RunConfig& config, const Flow<T>& flow,
-                                       std::optional<double> level) {
-  if (!level) return std::make_unique<TemperedTarget<T>>(flow.base(), config.beta);
-  return std::make_unique<ClippedTarget<T>>(flow.base(), config.beta, *level,
-                                            config.clip_sharpness);
-}
 
 template <typename T>
 std::unique_ptr<LocalMove<T>> make_local_move(const RunConfig& config) {
@@ -80,7 +72,7 @@ class Ensemble {
       expect_module<T>(config, record);
       flow_ = std::make_unique<Flow<T>>(record);
     });
-    level_ = find_level();
+    level_ = target_level(config_, *flow_, comm_);
     comm.together([&] { prepare(); });
     start();
     file_ = std::make_unique<RunFile<T>>(comm, config.output, config.force, layout(),
@@ -246,13 +238,6 @@ class Ensemble {
     progress.step_size = step_size.value();
     progress.acceptance_rate = acceptance_rate_;
     observer_->advanced(progress);
-  }
-
-  std::optional<double> find_level() const {
-    if (config_.target != "clipped") return std::nullopt;
-    if (config_.clip_level) return config_.clip_level;
-    return clip_level(*flow_, Random(config_.seed), config_.tile_width, config_.clip_quantile,
-                      comm_);
   }
 
   void start() {

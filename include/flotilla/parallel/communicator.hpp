@@ -50,6 +50,9 @@ class PendingSum {
 class Communicator {
  public:
   explicit Communicator(MPI_Comm comm);
+  /// The ranks of another communicator that name the same group, in the same order. Collective
+  /// there. @param group  >= 0
+  Communicator(const Communicator& whole, int group);
   /// All ranks that were started together.
   static Communicator world() { return Communicator(MPI_COMM_WORLD); }
   ~Communicator();
@@ -85,6 +88,8 @@ class Communicator {
   void together(const std::function<void()>& work) const;
 
  private:
+  void adopt();
+
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0;
   int size_ = 1;

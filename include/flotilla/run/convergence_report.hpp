@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "flotilla/core/batch.hpp"
 
@@ -16,6 +17,7 @@ struct ConvergenceReport {
   double nested_rhat = kUnknown;
   double ess = kUnknown;  ///< smallest, by the spread of chain means: right to sqrt(2 / chains)
   std::string ess_of;
+  std::vector<double> means;  ///< of x, [dim]
   double acceptance_rate =
       kUnknown;  ///< of local moves, of all blocks but the last, as are the next
   double global_acceptance_rate = kUnknown;

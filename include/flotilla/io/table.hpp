@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace flotilla {
+
+/// Columns of equal length, each of numbers or of text. A number that is not known is NaN.
+struct Table {
+  using Column = std::variant<std::vector<double>, std::vector<std::string>>;
+
+  std::string name;
+  std::vector<std::pair<std::string, Column>> columns;
+
+  std::size_t rows() const;
+};
+
+/// Writes tables as groups of one HDF5 file, a column a dataset [rows], under a temporary name that
+/// is changed once all is written.
+/// @throws Hdf5Error, EnvironmentError
+void write_tables(const std::string& path, const std::vector<Table>& tables);
+
+/// Writes one table as CSV (RFC 4180), NaN as nothing; replaces the file at once.
+/// @throws EnvironmentError
+void write_csv(const std::string& path, const Table& table);
+
+}  // namespace flotilla

@@ -1,0 +1,257 @@
+#include "flotilla/run/study.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "flotilla/core/error.hpp"
+#include "flotilla/flow/context.hpp"
+#include "flotilla/io/replication.hpp"
+#include "flotilla/run/diagnosis.hpp"
+#include "flotilla/run/ensemble.hpp"
+#include "flotilla/run/reference.hpp"
+#include "run/cell_record.hpp"
+#include "run/stopwatch.hpp"
+
+namespace flotilla {
+namespace {
+
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+std::string stem(const std::string& output) {
+  return std::filesystem::path(output).replace_extension("").string();
+}
+
+/// Remembers the reports of a run. Told on the first rank of its group alone.
+class Listener final : public ProgressObserver {
+ public:
+  void reported(const ConvergenceReport& report) noexcept override { last_ = report; }
+  void advanced(const Progress& progress) noexcept override {
+    if (last_.draws == 0) return;
+    reports_.emplace_back(last_, progress.seconds);
+    last_ = {};
+  }
+  const std::vector<std::pair<ConvergenceReport, double>>& reports() const { return reports_; }
+
+ private:
+  ConvergenceReport last_;
+  std::vector<std::pair<ConvergenceReport, double>> reports_;
+};
+
+/// The first report that satisfies, or none: all NaN.
+template <typename Satisfies>
+CellReport first_of(const std::vector<CellReport>& reports, Satisfies satisfies) {
+  const auto found = std::find_if(reports.begin(), reports.end(), satisfies);
+  return found == reports.end()
+             ? CellReport{kUnknown, kUnknown, kUnknown, kUnknown, kUnknown, kUnknown}
+             : *found;
+}
+
+/// One group of ranks at work on its share of the cells.
+class Group {
+ public:
+  Group(const StudyPlan& plan, const Communicator& comm, const std::optional<Reference>& reference)
+      : plan_(plan), comm_(comm), reference_(reference) {}
+
+  /// What identifies a cell's figures, beside its place in the study.
+  std::string key(std::size_t cell) const {
+    return fmt::format("{}reference={}\nrhat={}\ness={}\n", plan_.cells[cell].config.text,
+                       plan_.reference, plan_.rhat, plan_.ess);
+  }
+
+  std::string path(std::size_t cell) const {
+    return fmt::format("{}/{:04}.json", plan_.folder(), cell);
+  }
+
+  CellOutcome work(std::size_t cell) const {
+    const Stopwatch clock;
+    CellOutcome outcome{cell, plan_.cells.size(), false, "", 0.0};
+    std::string done;
+    if (comm_.is_root()) {
+      const std::optional<CellRecord> record = read_record(path(cell));
+      if (record && record->key == key(cell) && record->message.empty()) done = "done";
+    }
+    comm_.broadcast(done);
+    outcome.before = !done.empty();
+    if (outcome.before) return outcome;
+    CellRecord record;
+    try {
+      run(cell, record);
+    } catch (const MpiError&) {
+      throw;  // nothing can go on
+    } catch (const InputError& error) {
+      record = {"", error.what(), {}, {}};
+    } catch (const EnvironmentError& error) {
+      record = {"", error.what(), {}, {}};
+    }
+    record.key = key(cell);
+    comm_.together([&] {
+      if (comm_.is_root()) write_record(path(cell), record);
+    });
+    outcome.message = record.message;
+    outcome.seconds = clock.seconds();
+    return outcome;
+  }
+
+ private:
+  /// Collective within the group; throws the same on all its ranks.
+  void run(std::size_t cell, CellRecord& record) const {
+    const RunConfig& config = plan_.cells[cell].config;
+    FlowRecord flow = replicate_flow(comm_, config.flow);
+    const std::vector<double> context = replicate_context(comm_, config.context);
+    comm_.together([&] { flow = at_context(std::move(flow), context); });
+    Listener listener;
+    const RunSummary summary = run_ensemble(config, flow, comm_, &listener);
+    const Diagnosis diagnosis = diagnose(config.output, {}, comm_);
+    std::optional<Reference> reference = reference_;
+    if (plan_.reference == "importance") reference = importance_reference(config, flow, comm_);
+    for (const auto& [report, seconds] : listener.reports()) {
+      record.reports.push_back({static_cast<double>(report.draws), seconds, report.rhat,
+                                report.nested_rhat, report.ess,
+                                reference ? reference->error_of(report.means) : kUnknown});
+    }
+    record.figures = figures(config, summary, diagnosis, reference, record.reports);
+    comm_.together([&] {
+      if (comm_.is_root() && !plan_.keep_runs) remove_run(config.output);
+    });
+  }
+
+  static void remove_run(const std::string& output) {
+    std::error_code unknown;
+    std::filesystem::remove(output, unknown);
+    std::filesystem::remove(stem(output) + ".jsonl", unknown);
+  }
+
+  std::vector<std::pair<std::string, double>> figures(
+      const RunConfig& config, const RunSummary& summary, const Diagnosis& diagnosis,
+      const std::optional<Reference>& reference, const std::vector<CellReport>& reports) const {
+    std::vector<double> means;
+    double bulk = std::numeric_limits<double>::infinity();
+    double tail = bulk;
+    for (const NamedQuantity& quantity : diagnosis.quantities) {
+      if (quantity.name.front() == 'x') means.push_back(quantity.summary.mean);
+      // Written so that what is not defined stays so.
+      bulk = quantity.summary.ess_bulk >= bulk ? bulk : quantity.summary.ess_bulk;
+      tail = quantity.summary.ess_tail >= tail ? tail : quantity.summary.ess_tail;
+    }
+    const auto member = config.superchains > 0 ? &CellReport::nested_rhat : &CellReport::rhat;
+    const CellReport met =
+        first_of(reports, [&](const CellReport& r) { return r.*member <= plan_.rhat; });
+    const CellReport worth =
+        first_of(reports, [&](const CellReport& r) { return r.ess >= plan_.ess; });
+    const double ess = diagnosis.smallest_ess();
+    return {
+        {"draws_kept", static_cast<double>(summary.draws)},
+        {"rhat", diagnosis.largest_rhat()},
+        {"nested_rhat", diagnosis.largest_nested_rhat()},
+        {"ess_bulk", bulk},
+        {"ess_tail", tail},
+        {"ess_per_second", ess / summary.sampling_seconds},
+        {"ess_per_gradient", ess / diagnosis.gradients},
+        {"error", reference ? reference->error_of(means) : kUnknown},
+        {"reference_ess", reference ? reference->ess : kUnknown},
+        {"draws_to_rhat", met.draws},
+        {"seconds_to_rhat", met.seconds},
+        {"draws_to_ess", worth.draws},
+        {"seconds_to_ess", worth.seconds},
+        {"final_step_size", summary.step_size},
+        {"acceptance_rate", summary.moves.local_acceptance_rate()},
+        {"global_acceptance_rate", summary.moves.global_acceptance_rate()},
+        {"mean_squared_jump", summary.moves.mean_squared_jump()},
+        {"non_finite_proposals", summary.moves.non_finite()},
+        {"warmup_seconds", summary.warmup_seconds},
+        {"sampling_seconds", summary.sampling_seconds},
+        {"chain_steps_per_second", summary.chain_steps_per_second},
+    };
+  }
+
+  const StudyPlan& plan_;
+  const Communicator& comm_;
+  const std::optional<Reference>& reference_;
+};
+
+/// Rank 0's, once all groups are done.
+StudyOutcome collect(const StudyPlan& plan, const Group& group) {
+  std::vector<CellRecord> records;
+  StudyOutcome outcome;
+  outcome.cells = plan.cells.size();
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+    std::optional<CellRecord> record = read_record(group.path(i));
+    if (!record || record->key != group.key(i)) {
+      throw EnvironmentError(fmt::format("{} is not what was written to it", group.path(i)));
+    }
+    outcome.failed += record->message.empty() ? 0U : 1U;
+    records.push_back(std::move(*record));
+  }
+  const std::vector<Table> tables = tables_of(plan, records);
+  write_tables(plan.output, tables);
+  write_csv(stem(plan.output) + ".csv", tables[0]);
+  write_csv(stem(plan.output) + ".means.csv", tables[1]);
+  return outcome;
+}
+
+}  // namespace
+
+std::string StudyPlan::folder() const {
+  return stem(output) + ".cells";
+}
+
+void StudyPlan::validate() const {
+  if (output.empty()) throw InputError("output should name a file but is empty");
+  if (ranks_per_run < 1) {
+    throw InputError(fmt::format("ranks_per_run should be at least 1 but is {}", ranks_per_run));
+  }
+  if (cells.empty()) throw InputError("a study should have at least one run: give it a flow");
+  if (!(rhat >= 1.0)) throw InputError(fmt::format("rhat should be at least 1 but is {}", rhat));
+  if (!(ess > 0.0)) throw InputError(fmt::format("ess should be positive but is {}", ess));
+}
+
+StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,
+                       const std::function<void(const CellOutcome&)>& told) {
+  plan.validate();
+  const auto width = static_cast<int>(std::min<Index>(plan.ranks_per_run, comm.size()));
+  const int groups = comm.size() / width;
+  // Ranks that do not fill a group are a group of their own, which has no work.
+  const int own = std::min(comm.rank() / width, groups);
+  const Communicator part(comm, own);
+  std::optional<Reference> reference;
+  if (!plan.reference.empty() && plan.reference != "importance") {
+    reference = run_reference(plan.reference, comm);
+  }
+  comm.together([&] {
+    std::error_code error;
+    if (comm.is_root()) std::filesystem::create_directories(plan.folder(), error);
+    if (error) {
+      throw InputError(fmt::format("cannot write {}: {}: choose another output", plan.folder(),
+                                   error.message()));
+    }
+  });
+  const Group group(plan, part, reference);
+  std::int64_t before = 0;
+  for (std::size_t cell = 0; cell < plan.cells.size(); ++cell) {
+    if (static_cast<int>(cell % static_cast<std::size_t>(groups)) != own) continue;
+    CellOutcome outcome;
+    try {
+      outcome = group.work(cell);
+    } catch (const std::exception& error) {
+      comm.abort(error.what());  // the other groups know nothing of it
+    }
+    if (!part.is_root()) continue;
+    before += outcome.before ? 1 : 0;
+    told(outcome);
+  }
+  const std::int64_t all_before = comm.begin_sum({before}).wait().front();
+  StudyOutcome outcome;
+  comm.together([&] {
+    if (comm.is_root()) outcome = collect(plan, group);
+  });
+  outcome.failed = static_cast<std::size_t>(comm.largest(static_cast<double>(outcome.failed)));
+  outcome.cells = plan.cells.size();
+  outcome.before = static_cast<std::size_t>(all_before);
+  return outcome;
+}
+
+}  // namespace flotilla
