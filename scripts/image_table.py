@@ -31,7 +31,7 @@ import torch
 
 from compare_speed import FLOTILLA, Flotilla, ProgramError
 from flow_torch import load_flow
-from plot_run import CHAINS, STYLE
+from plot_style import CHAINS, STYLE
 from reference_torch import probability
 from threads import set_threads
 from train_flow import TrainingError, positive

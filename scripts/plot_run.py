@@ -32,6 +32,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from flow_torch import checksum, load_flow, read_records
+from plot_style import CHAINS, NAIVE, RUN, STYLE, PlotError
 from threads import set_threads
 from train_flow import positive
 
@@ -58,35 +59,8 @@ LAST_GREY = 255.0
 COORDINATES = 3
 """Most coordinates that are drawn, from the first on, in more than two dimensions."""
 
-# Okabe & Ito: told apart by readers of any colour vision.
-NAIVE, RUN = "#D55E00", "#0072B2"
-CHAINS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00")
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#8c8c8c"])
 """For what lies behind points: pale, so that single points stand out wherever they are."""
-
-STYLE = {
-    "figure.dpi": 100,
-    "savefig.dpi": 160,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 9,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "mathtext.fontset": "dejavusans",
-}
-
-
-class PlotError(ValueError):
-    """A plot that cannot be made; the message is one sentence for the user."""
 
 
 # --- What is plotted ----------------------------------------------------------------------------

@@ -1,0 +1,290 @@
+#!/usr/bin/python3
+"""Draws what a study found: one picture, of the kind that fits what the study varied.
+
+    plot_study.py study.h5                       writes study.png
+    plot_study.py study.h5 -o figure.png --kind chains
+
+step-size   effective draws per gradient against acceptance rate, and acceptance against step size
+exchange    how far the acceptance rate ends from its target against the length of warm-up
+chains      R-hat and error of the mean against draws, with the 1/sqrt(n) line, and effective draws
+            per second against chains
+beta        R-hat, effective draws and error of the mean against beta
+
+Points are means over seeds, bars their standard errors.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import h5py
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from plot_style import CHAINS, STYLE, PlotError
+
+TARGET_ACCEPT = 0.574
+"""What a run aims at unless told otherwise."""
+
+COLOURS = (*CHAINS, "#D55E00", "#56B4E9", "#000000")
+MARKERS = "os^Dv*P"
+
+
+# --- The study ----------------------------------------------------------------------------------
+
+
+class StudyTables:
+    """The tables of a study file: columns as arrays, by name."""
+
+    def __init__(self, path):
+        if not Path(path).is_file():
+            raise PlotError(f"expected a study file at {path}, found none: check the path")
+        try:
+            with h5py.File(path, "r") as file:
+                missing = {"runs", "means", "reports"} - set(file)
+                if missing:
+                    raise PlotError(
+                        f"expected the output of 'flotilla study' in {path}, but it has no "
+                        f"{', '.join(sorted(missing))}"
+                    )
+                self.runs, self.means, self.reports = (
+                    self._columns(file[name]) for name in ("runs", "means", "reports")
+                )
+        except OSError as problem:
+            raise PlotError(f"expected an HDF5 file at {path}: {problem}") from problem
+
+    @staticmethod
+    def _columns(group):
+        return {
+            name: column.asstr()[()] if column.dtype.kind == "O" else column[()]
+            for name, column in group.items()
+        }
+
+    def varies(self, name):
+        return name in self.means and len(np.unique(self.means[name])) > 1
+
+    def groups(self, *names):
+        """For each combination of values of the columns that the study has: a label, and which rows
+        of `means` it is."""
+        names = [name for name in names if self.varies(name)]
+        if not names:
+            yield "", np.ones(len(self.means["runs"]), dtype=bool)
+            return
+        rows = list(zip(*(self.means[name] for name in names)))
+        for row in sorted(set(rows), key=rows.index):
+            label = ", ".join(show(name, value) for name, value in zip(names, row))
+            yield label, np.array([other == row for other in rows])
+
+    def runs_like(self, row, *names):
+        """Which runs agree with a row of `means` in these columns."""
+        chosen = np.ones(len(self.runs["run"]), dtype=bool)
+        for name in names:
+            if name in self.means:
+                chosen &= self.runs[name] == self.means[name][row]
+        return chosen
+
+
+def show(name, value):
+    """A value as a legend says it: texts speak for themselves, numbers do not."""
+    if isinstance(value, str):
+        return Path(value).stem if "." in value else value
+    return f"{name.replace('_', ' ')} {value:g}"
+
+
+def kind_of(study):
+    """The picture that a study's columns ask for."""
+    if study.varies("step_size") or study.varies("target_accept"):
+        return "step-size"
+    if study.varies("warmup") and study.varies("chains"):
+        return "exchange"
+    for kind in ("chains", "beta"):
+        if study.varies(kind):
+            return kind
+    raise PlotError(
+        "expected a study that varies step_size, target_accept, warmup with chains, chains or beta, "
+        "found none of them: use the CSV files beside it"
+    )
+
+
+# --- Pictures -----------------------------------------------------------------------------------
+
+
+def lines_of(axes, table, rows, x, y, label, number):
+    """Means with their errors, in the order of x."""
+    order = np.flatnonzero(rows)[np.argsort(table[x][rows])]
+    axes.errorbar(
+        table[x][order],
+        table[y][order],
+        yerr=np.nan_to_num(table[y + "_error"][order]) if y + "_error" in table else None,
+        color=COLOURS[number % len(COLOURS)],
+        marker=MARKERS[number % len(MARKERS)],
+        markersize=4,
+        linewidth=1.1,
+        elinewidth=0.8,
+        label=label,
+    )
+
+
+def draw_step_size(study):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.2), layout="constrained")
+    varied = "step_size" if study.varies("step_size") else "target_accept"
+    for number, (label, rows) in enumerate(study.groups("kernel", "flow", "beta", "target")):
+        lines_of(left, study.means, rows, "acceptance_rate", "ess_per_gradient", label, number)
+        lines_of(right, study.means, rows, varied, "acceptance_rate", label, number)
+    left.axvline(TARGET_ACCEPT, color="0.5", linestyle="--", linewidth=0.8)
+    left.set(
+        xlabel="acceptance rate", ylabel="ESS per gradient", yscale="log", xlim=(0, 1),
+        title="Effective draws against acceptance",
+    )
+    right.axhline(TARGET_ACCEPT, color="0.5", linestyle="--", linewidth=0.8)
+    right.set(
+        xlabel=varied.replace("_", " "), ylabel="acceptance rate", ylim=(0, 1),
+        title=f"Acceptance against {varied.replace('_', ' ')}",
+    )
+    if left.get_legend_handles_labels()[1] != [""]:
+        left.legend()
+    return figure
+
+
+def miss(study, row):
+    """Root mean square over seeds of the distance from the target, and how uncertain it is."""
+    rates = study.runs["acceptance_rate"][study.runs_like(row, "chains", "warmup", "exchange_every")]
+    squares = (rates - TARGET_ACCEPT) ** 2
+    root = np.sqrt(squares.mean())
+    error = squares.std(ddof=1) / np.sqrt(len(squares)) / (2 * root) if len(squares) > 1 else 0.0
+    return root, error
+
+
+def draw_exchange(study):
+    panels = list(study.groups("exchange_every", "kernel"))
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(4.3 * len(panels), 3.2), layout="constrained", squeeze=False,
+        sharey=True,
+    )
+    for panel, (title, chosen) in zip(axes[0], panels):
+        for number, chains in enumerate(np.unique(study.means["chains"])):
+            rows = np.flatnonzero(chosen & (study.means["chains"] == chains))
+            rows = rows[np.argsort(study.means["warmup"][rows])]
+            misses = np.array([miss(study, row) for row in rows])
+            panel.errorbar(
+                study.means["warmup"][rows], misses[:, 0], yerr=misses[:, 1],
+                color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)],
+                markersize=4, linewidth=1.1, elinewidth=0.8, label=f"{chains:g} chains",
+            )
+        panel.set(xscale="log", yscale="log", xlabel="warm-up steps", title=title)
+    axes[0, 0].set_ylabel(f"distance of acceptance from {TARGET_ACCEPT}")
+    axes[0, -1].legend()
+    return figure
+
+
+def report_means(study, chains, column, root=False):
+    """Draws of all chains together and the mean over runs of a column of the reports."""
+    runs = study.runs["run"][study.runs["chains"] == chains]
+    chosen = np.isin(study.reports["run"], runs)
+    draws = np.unique(study.reports["draws"][chosen])
+    power = 2 if root else 1
+    values = [
+        np.mean(study.reports[column][chosen & (study.reports["draws"] == count)] ** power)
+        ** (1 / power)
+        for count in draws
+    ]
+    return draws * chains, np.array(values)
+
+
+def draw_chains(study):
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11.5, 3.2), layout="constrained")
+    for number, chains in enumerate(np.unique(study.means["chains"])):
+        style = {"color": COLOURS[number % len(COLOURS)], "linewidth": 1.1}
+        draws, rhat = report_means(study, chains, "rhat")
+        left.plot(draws, np.maximum(rhat - 1, 1e-6), label=f"{chains:g} chains", **style)
+        draws, error = report_means(study, chains, "error", root=True)
+        middle.plot(draws, error, **style)
+    limits = np.array(middle.get_xlim())
+    last = middle.lines[0]
+    scale = last.get_ydata()[-1] * np.sqrt(last.get_xdata()[-1])
+    span = np.geomspace(max(limits[0], last.get_xdata()[0]), limits[1], 50)
+    middle.plot(span, scale / np.sqrt(span), color="0.5", linestyle="--", linewidth=0.8,
+                label="$1/\\sqrt{n}$")
+    left.axhline(0.01, color="0.5", linestyle="--", linewidth=0.8)
+    left.set(xscale="log", yscale="log", xlabel="draws of all chains", ylabel="R-hat - 1",
+             title="R-hat")
+    middle.set(xscale="log", yscale="log", xlabel="draws of all chains",
+               ylabel="error of the mean (sd)", title="Error against the reference")
+    for label, rows in study.groups("target", "kernel"):
+        lines_of(right, study.means, rows, "chains", "ess_per_second", label, 0)
+    right.set(xscale="log", yscale="log", xlabel="chains", ylabel="ESS per second",
+              title="Effective draws per second")
+    left.legend()
+    middle.legend()
+    return figure
+
+
+def draw_beta(study):
+    panels = list(study.groups("flow"))
+    figure, axes = plt.subplots(
+        3, len(panels), figsize=(3.4 * len(panels) + 0.8, 7.2), layout="constrained", squeeze=False,
+        sharex=True,
+    )
+    titles = (("rhat", "R-hat"), ("ess_per_gradient", "ESS per gradient"),
+              ("error", "error of the mean (sd)"))
+    for column, (title, chosen) in enumerate(panels):
+        for number, (label, rows) in enumerate(study.groups("target", "kernel")):
+            for row, (figure_name, name) in enumerate(titles):
+                if not np.isfinite(study.means[figure_name]).any():
+                    continue
+                lines_of(axes[row, column], study.means, rows & chosen, "beta", figure_name, label,
+                         number)
+                axes[row, column].set(yscale="log")
+                axes[row, 0].set_ylabel(name)
+        axes[0, column].set_title(title)
+        axes[-1, column].set_xlabel("beta")
+    if axes[0, 0].get_legend_handles_labels()[1] not in ([], [""]):
+        axes[0, 0].legend()
+    return figure
+
+
+KINDS = {
+    "step-size": draw_step_size,
+    "exchange": draw_exchange,
+    "chains": draw_chains,
+    "beta": draw_beta,
+}
+
+
+def draw_study(path, kind=None):
+    """The picture of a study, as a figure of matplotlib's."""
+    study = StudyTables(path)
+    if not np.isfinite(study.means["runs"]).any() or "rhat" not in study.means:
+        raise PlotError(f"expected a study with a run that succeeded in {path}, found none")
+    kind = kind or kind_of(study)
+    needed = {"step-size": (), "exchange": ("chains", "warmup"), "chains": ("chains",),
+              "beta": ("beta",)}[kind]
+    for name in needed:
+        if name not in study.means:
+            raise PlotError(f"expected a study that varies {name} for --kind {kind}, found none")
+    plt.rcParams.update(STYLE)
+    return KINDS[kind](study)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("study", type=Path, help="what 'flotilla study' wrote")
+    parser.add_argument("-o", "--output", type=Path, help="default: the study's name with .png")
+    parser.add_argument("--kind", choices=KINDS, help="default: what the study varies")
+    options = parser.parse_args()
+    output = options.output or options.study.with_suffix(".png")
+    try:
+        figure = draw_study(options.study, options.kind)
+        figure.savefig(output)
+    except (PlotError, OSError) as problem:
+        sys.exit(f"plot_study.py: {problem}")
+    print(output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""Sweeps: what runs, what is recorded, what is not run again."""
+
+import csv
+import json
+import os
+import subprocess
+import unittest
+
+import h5py
+import numpy as np
+
+from program import ENVIRONMENT, MOONS, PYTHON, SOURCE, ProgramTest, run
+
+STUDY = """
+seeds = [3, 4]
+reference = "importance"
+rhat = 1.2
+ess = 50
+
+[sample]
+flow = "{flow}"
+chains = 64
+warmup = 60
+report_every = 20
+
+[grid]
+kernel = ["mala", "metric-mala"]
+draws = [40, 80]
+"""
+
+
+class Study(ProgramTest):
+    def write(self, text=STUDY, name="study.toml", flow=MOONS):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text.format(flow=flow))
+        return self.path(name)
+
+    def study(self, path, *arguments, ranks=None, code=0):
+        output = self.path("study.h5")
+        done = run("study", path, "-o", output, *arguments, ranks=ranks)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def tables(self, name="study.h5"):
+        with h5py.File(self.path(name)) as file:
+            return {
+                table: {
+                    column: data.asstr()[()] if data.dtype.kind == "O" else data[()]
+                    for column, data in file[table].items()
+                }
+                for table in ("runs", "means", "reports")
+            }
+
+    def test_runs_every_combination_once(self):
+        study = self.write()
+        done = self.study(study, ranks=2)
+        self.assertEqual(done.stdout.count(" s\n"), 8, done.stdout)
+        tables = self.tables()
+        runs = tables["runs"]
+        combinations = list(zip(runs["kernel"], runs["draws"], runs["seed"]))
+        self.assertEqual(len(set(combinations)), 8)
+        self.assertEqual(combinations[1], ("mala", 40.0, 4.0))
+        self.assertEqual(set(runs["message"]), {""})
+        np.testing.assert_array_equal(runs["draws_kept"], runs["draws"])
+        self.assertTrue((runs["draws_to_ess"] <= 80).all())
+        self.assertTrue((runs["error"] < 0.3).all())
+        self.assertFalse(any(name.endswith(".h5") for name in os.listdir(self.path("study.cells"))))
+
+        means = tables["means"]
+        self.assertEqual(len(means["runs"]), 4)
+        for row in range(4):
+            own = (runs["kernel"] == means["kernel"][row]) & (runs["draws"] == means["draws"][row])
+            for figure in ("ess_bulk", "acceptance_rate", "rhat", "error"):
+                pair = runs[figure][own]
+                self.assertEqual(len(pair), 2)
+                self.assertAlmostEqual(means[figure][row], pair.mean())
+                self.assertAlmostEqual(means[f"{figure}_error"][row], pair.std(ddof=1) / 2**0.5)
+        draws = tables["reports"]["draws"][tables["reports"]["run"] == 2]
+        np.testing.assert_array_equal(draws, [20, 40, 60, 80])
+
+    def test_a_run_of_a_study_is_the_run_that_sample_makes(self):
+        study = self.write("keep_runs = true\n" + STUDY)
+        self.study(study)
+        again = self.sample(
+            "--chains", 64, "--warmup", 60, "--draws", 80, "--seed", 4, "--kernel", "metric-mala"
+        )
+        self.assert_same_datasets(self.path("study.cells/0007.h5"), again)
+        summary = json.loads(run("summary", again, "--json").stdout)
+        runs = self.tables()["runs"]
+        ess = min(one["ess_bulk"] for one in summary["quantities"])
+        self.assertAlmostEqual(runs["ess_bulk"][7], ess)
+
+    def test_figures_do_not_depend_on_the_ranks(self):
+        study = self.write()
+        self.study(study)
+        alone = self.tables()
+        for ranks, width in ((3, 1), (3, 2)):
+            wide = self.write(f"ranks_per_run = {width}\n" + STUDY, name="wide.toml")
+            done = run("study", wide, "-o", self.path(f"wide_{width}.h5"), ranks=ranks)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            others = self.tables(f"wide_{width}.h5")
+            for figure in ("rhat", "ess_tail", "error", "final_step_size", "draws_to_rhat"):
+                np.testing.assert_array_equal(others["runs"][figure], alone["runs"][figure])
+
+    def test_what_is_finished_is_not_run_again(self):
+        study = self.write()
+        self.study(study)
+        before = self.tables()
+        os.remove(self.path("study.cells/0003.json"))
+        with open(self.path("study.cells/0005.json"), "r+", encoding="utf-8") as file:
+            file.truncate(40)  # as a kill leaves it
+        os.remove(self.path("study.h5"))
+        done = self.study(study, ranks=2)
+        self.assertEqual(done.stdout.count("done before"), 7)  # six, and the line that counts them
+        self.assertIn("8 runs, 6 done before, 0 failed", done.stdout)
+        after = self.tables()
+        np.testing.assert_array_equal(before["runs"]["rhat"], after["runs"]["rhat"])
+        # Another configuration is another run.
+        changed = self.write(STUDY.replace("warmup = 60", "warmup = 61"))
+        self.assertIn("0 done before", self.study(changed).stdout)
+
+    def test_a_killed_study_goes_on(self):
+        study = self.write(STUDY.replace("[40, 80]", "[400, 900]"))
+        words = [os.environ["FLOTILLA_PROGRAM"], "study", study, "-o", self.path("study.h5")]
+        with subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
+            process.stdout.readline()
+            process.stdout.readline()
+            process.kill()
+        done = self.study(study)
+        self.assertIn("0 failed", done.stdout)
+        self.assertNotIn(" 0 done before", done.stdout)
+        self.assertEqual(len(self.tables()["runs"]["run"]), 8)
+
+    def test_a_failing_run_is_recorded_and_the_rest_goes_on(self):
+        text = """
+[sample]
+flow = "{flow}"
+chains = 64
+warmup = 10
+draws = 20
+
+[list]
+kernel = ["mala", "hmc", "metric-mala"]
+beta = [1, 1, 0.5]
+"""
+        done = self.study(self.write(text), ranks=2, code=3)
+        self.assertIn("FAILED: --kernel should be one of", done.stdout)
+        self.assertIn("3 runs, 0 done before, 1 failed", done.stdout)
+        tables = self.tables()
+        runs = tables["runs"]
+        self.assertIn("--kernel should be one of", runs["message"][1])
+        self.assertTrue(np.isnan(runs["rhat"][1]))
+        self.assertTrue(np.isfinite(runs["rhat"][[0, 2]]).all())
+        np.testing.assert_array_equal(tables["means"]["runs"], [1, 0, 1])
+        with open(self.path("study.csv"), encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(rows[1]["message"], runs["message"][1])
+        self.assertEqual(rows[1]["rhat"], "")
+        self.assertEqual(float(rows[2]["rhat"]), runs["rhat"][2])
+
+    def test_a_reference_can_be_a_run(self):
+        long = self.sample("--chains", 256, "--draws", 400, output="long.h5")
+        text = "keep_runs = true\n" + STUDY.replace('"importance"', f'"{long}"')
+        self.study(self.write(text))
+        with h5py.File(long) as file:
+            x = file["posterior/x"][()].astype(float)
+        with h5py.File(self.path("study.cells/0000.h5")) as file:
+            mean = file["posterior/x"][()].astype(float).mean(axis=(0, 1))
+        distance = (mean - x.mean(axis=(0, 1))) / x.std(axis=(0, 1), ddof=1)
+        found = self.tables()["runs"]["error"][0]
+        self.assertAlmostEqual(found, np.sqrt((distance**2).mean()), places=5)
+
+    def test_what_is_wrong_with_a_study_is_named(self):
+        told = 0
+        for text, expected in (
+            ("colour = 1\n" + STUDY, "'colour' is no setting"),
+            (STUDY + "[girds]\nbeta = [1]\n", "section [girds]"),
+            (STUDY.replace("draws = [40, 80]", "drawz = [40]"), "drawz"),
+            (STUDY.replace("chains = 64", "chains = many"), "number is expected"),
+            (STUDY + "[list]\nbeta = [0, 1]\nthin = [1]\n", "as many are wanted"),
+            (STUDY.replace("[40, 80]", "[\n40,\n80\n]"), "on one line"),
+            ("ranks_per_run = 0\n" + STUDY, "at least 1"),
+            (STUDY.replace('"importance"', '"none.h5"'), "no such file"),
+        ):
+            for ranks in (None, 2):
+                done = run("study", self.write(text), "-o", self.path("s.h5"), ranks=ranks)
+                self.assertEqual(done.returncode, 2, (expected, done.stdout, done.stderr))
+                self.assertIn(expected, done.stderr)
+                self.assertEqual(done.stderr.count("flotilla:"), 1, done.stderr)
+                told += 1
+        self.assertEqual(told, 16)
+
+
+class Pictures(ProgramTest):
+    def test_a_study_is_drawn_by_what_it_varies(self):
+        script = str(SOURCE / "scripts" / "plot_study.py")
+        drawn = 0
+        for kind, section in (
+            ("step-size", "step_size = [0.02, 0.05]"),
+            ("exchange", "warmup = [20, 40]\nchains = [32, 64]"),
+            ("chains", "chains = [32, 64]"),
+            ("beta", 'beta = [0, 1]\ntarget = ["tempered", "clipped"]'),
+        ):
+            study = self.path(f"{kind}.toml")
+            with open(study, "w", encoding="utf-8") as file:
+                file.write(
+                    f'seeds = [1, 2]\nreference = "importance"\n[sample]\nflow = "{MOONS}"\n'
+                    f"draws = 40\nreport_every = 10\n[grid]\n{section}\n"
+                )
+            output = self.path(f"{kind}.h5")
+            self.assertEqual(run("study", study, "-o", output, "--quiet").returncode, 0)
+            done = subprocess.run([PYTHON, script, output], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            import matplotlib.image
+
+            picture = matplotlib.image.imread(self.path(f"{kind}.png"))
+            self.assertGreater(picture[..., :3].std(), 0.05)
+            drawn += 1
+        self.assertEqual(drawn, 4)
+        done = subprocess.run([PYTHON, script, MOONS], capture_output=True, text=True)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("expected", done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
