@@ -237,7 +237,7 @@ def draw_beta(study):
                     continue
                 lines_of(axes[row, column], study.means, rows & chosen, "beta", figure_name, label,
                          number)
-                axes[row, column].set(yscale="log")
+                axes[row, column].set(yscale="linear" if figure_name == "rhat" else "log")
                 axes[row, 0].set_ylabel(name)
         axes[0, column].set_title(title)
         axes[-1, column].set_xlabel("beta")
