@@ -9,8 +9,8 @@
 #include <array>
 #include <utility>
 
-#include "flotilla/flow/packed_convolution.hpp"
 #include "core/register_tile.hpp"
+#include "flotilla/flow/packed_convolution.hpp"
 
 namespace flotilla {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "flow/image.hpp"
 #include "core/register_tile.hpp"
+#include "flow/image.hpp"
 
 namespace flotilla {
 

@@ -9,8 +9,8 @@
 #include <array>
 #include <utility>
 
-#include "flotilla/flow/packed_matrix.hpp"
 #include "core/register_tile.hpp"
+#include "flotilla/flow/packed_matrix.hpp"
 
 namespace flotilla {
 

@@ -20,12 +20,13 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+HOST = "127.0.0.1"
 TIME_LIMIT = 60  # seconds
 
 
 def free_port():
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HOST, 0))
         return probe.getsockname()[1]
 
 
@@ -35,7 +36,7 @@ class Browser:
     def __init__(self):
         self.profile = tempfile.mkdtemp(prefix="flotilla_browser_")
         port = free_port()
-        self.address = f"http://127.0.0.1:{port}"
+        self.address = f"http://{HOST}:{port}"
         self.driver = subprocess.Popen(
             ["chromedriver", f"--port={port}"],
             stdout=subprocess.DEVNULL,
