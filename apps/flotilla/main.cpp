@@ -21,6 +21,7 @@ constexpr std::string_view kUsage =
 
   flotilla sample FLOW.h5 -o RUN.h5    draw from a flow; with mpirun, on all ranks
   flotilla summary RUN.h5              whether the draws can be trusted, and what they say
+  flotilla compare RUN.h5 --reference DATA.h5    how close the draws are to a sample of the truth
   flotilla study STUDY.toml            a sweep over runs: figures with errors over seeds
   flotilla flow show FLOW.h5           what a flow file holds
   flotilla flow verify FLOW.h5         whether this program computes the flow that the file means
@@ -33,6 +34,7 @@ int dispatch(const flotilla::Communicator& comm, int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "--help";
   if (command == "sample") return flotilla::app::sample(comm, argc - 1, argv + 1);
   if (command == "summary") return flotilla::app::summary(comm, argc - 1, argv + 1);
+  if (command == "compare") return flotilla::app::compare(comm, argc - 1, argv + 1);
   if (command == "study") return flotilla::app::study(comm, argc - 1, argv + 1);
   if (command == "flow") return flotilla::app::flow(comm, argc - 1, argv + 1);
   if (command == "--version") {
@@ -44,9 +46,10 @@ int dispatch(const flotilla::Communicator& comm, int argc, char** argv) {
     if (comm.is_root()) fmt::print("{}", kUsage);
     return 0;
   }
-  throw flotilla::InputError(fmt::format(
-      "'{}' is not a command: choose sample, summary, study or flow, see 'flotilla --help'",
-      command));
+  throw flotilla::InputError(
+      fmt::format("'{}' is not a command: choose sample, summary, compare, study or flow, see "
+                  "'flotilla --help'",
+                  command));
 }
 
 int run(const flotilla::Communicator& comm, int argc, char** argv) {

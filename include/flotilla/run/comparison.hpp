@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "flotilla/core/batch.hpp"
+#include "flotilla/parallel/communicator.hpp"
+
+namespace flotilla {
+
+/// Most points of a set: distances of all pairs are computed.
+inline constexpr Index kMostPoints = 50000;
+
+/// What is compared with what, and how closely.
+struct ComparisonConfig {
+  std::string run;        ///< run file
+  std::string reference;  ///< "FILE.h5[:dataset]" [n x dim], draws of the truth; n >= 16
+  std::string flow;       ///< flow file; empty: the one that the run names
+  std::string modes;      ///< "FILE.h5[:dataset]" [m x (dim + 1)]: points on modes, and in the last
+                          ///< column the number of the mode, from 0; empty: none
+  Index points = 5000;    ///< of each set; fewer where there are fewer
+  Index neighbours = 5;   ///< k of the nearest-neighbour measures
+  Index projections = 128;  ///< directions of the sliced distance
+  Index resamples = 100;    ///< of the bootstrap
+  double quantile = 0.01;   ///< of log q_X of the reference: see SampleQuality::below_quantile
+  std::uint64_t seed = 1;   ///< of directions, resamples and naive draws
+
+  /// @throws InputError naming what is out of range
+  void validate() const;
+};
+
+/// A figure and its standard error.
+struct Estimate {
+  double value = 0.0;
+  double error = 0.0;
+};
+
+/// How close a sample is to the reference's first half. What needs an inverse is NaN without one.
+struct SampleQuality {
+  std::string name;             ///< "run", "naive", or "reference" for its second half: the floor
+  Estimate sliced_wasserstein;  ///< 2-Wasserstein distance, root mean square over directions
+  Estimate energy_distance;     ///< 2 E|X-Y| - E|X-X'| - E|Y-Y'|, without bias: it can be negative
+  Estimate mmd;                 ///< squared, Gaussian kernel, median heuristic; without bias too
+  Estimate precision;           ///< share of the sample in the balls of the reference
+  Estimate recall;              ///< share of the reference in the balls of the sample
+  Estimate density;             ///< the sample's points in the balls of the reference, over k
+  Estimate coverage;            ///< share of the reference's balls with a point of the sample
+  Estimate log_density;         ///< mean log q_X, nats
+  Estimate below_quantile;      ///< share below the reference's quantile of log q_X
+  std::vector<Estimate> modes;  ///< weight of each mode, by the nearest of the points on modes
+};
+
+struct Comparison {
+  Index points = 0;        ///< of each set
+  double bandwidth = 0.0;  ///< of the kernel: median distance of reference points
+  std::vector<SampleQuality> samples;
+};
+
+/// Compares a run, naive draws of its flow, and a second half of the reference with the first half.
+///
+/// Errors are the bootstrap's for the first three measures; for shares and means those of
+/// independent points, which a run's are as far as its chains forget. Nearest neighbours are exact.
+/// Ranks share the pairs of points; the result does not depend on how many there are. Collective.
+/// @throws InputError, Hdf5Error, the same on every rank
+/// Source: Rabin et al. 2011 (sliced Wasserstein); Szekely & Rizzo 2013 (energy); Gretton et al.
+/// 2012 (MMD); Kynkaanniemi et al. 2019; Naeem et al. 2020.
+Comparison compare(const ComparisonConfig& config, const Communicator& comm);
+
+}  // namespace flotilla

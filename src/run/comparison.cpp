@@ -1,0 +1,473 @@
+#include "flotilla/run/comparison.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <random>
+
+#include "flotilla/core/error.hpp"
+#include "flotilla/diagnostics/moments.hpp"
+#include "flotilla/diagnostics/two_sample.hpp"
+#include "flotilla/flow/context.hpp"
+#include "flotilla/flow/flow.hpp"
+#include "flotilla/io/replication.hpp"
+#include "flotilla/io/run_reader.hpp"
+#include "flotilla/target/target.hpp"
+
+namespace flotilla {
+namespace {
+
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+constexpr Index kRowsOfSum =
+    256;  // what is summed before it travels: the same on any number of ranks
+constexpr Index kFlowWidth = 64;  // points that pass through the flow together
+constexpr Index kBandwidthPoints = 1000;
+
+/// This rank's share of `count` things.
+PointRange share(Index count, const Communicator& comm) {
+  const Index first = count * comm.rank() / comm.size();
+  return {first, count * (comm.rank() + 1) / comm.size() - first};
+}
+
+/// This rank's share of `count` points, in whole pieces of kRowsOfSum.
+std::vector<PointRange> pieces(Index count, const Communicator& comm) {
+  const PointRange own = share((count + kRowsOfSum - 1) / kRowsOfSum, comm);
+  std::vector<PointRange> found;
+  for (Index p = own.first; p < own.first + own.count; ++p) {
+    found.push_back({p * kRowsOfSum, std::min(kRowsOfSum, count - p * kRowsOfSum)});
+  }
+  return found;
+}
+
+PointRange rows_of(const std::vector<PointRange>& pieces) {
+  if (pieces.empty()) return {};
+  return {pieces.front().first, pieces.back().first + pieces.back().count - pieces.front().first};
+}
+
+// ---- The three sets.
+
+/// Every `step`-th row of an array, from `first` on.
+PointSet rows_of_array(const Tensor& array, Index first, Index step, Index count) {
+  const Index dim = array.shape[1];
+  PointSet points(dim, count);
+  for (Index c = 0; c < count; ++c) {
+    const double* row = array.values.data() + (first + c * step) * dim;
+    for (Index i = 0; i < dim; ++i) points(i, c) = row[i];
+  }
+  return points;
+}
+
+/// Draws of a run, spread evenly over its chains and their draws.
+PointSet run_points(const RunReader& reader, const RunVariable& x, Index count) {
+  PointSet points(x.dim, count);
+  std::vector<double> point(static_cast<std::size_t>(x.dim));
+  const Index all = x.chains * x.draws;
+  for (Index c = 0; c < count; ++c) {
+    // Chains first: points next to each other come from different chains.
+    const Index place = all / count * c + all % count * c / count;
+    reader.read(x, {place % x.chains, 1, place / x.chains, 1, 0, x.dim}, point.data());
+    for (Index i = 0; i < x.dim; ++i) points(i, c) = point[static_cast<std::size_t>(i)];
+  }
+  return points;
+}
+
+/// A batch of points at a time through the flow: each rank its share, in whole batches.
+template <typename Work>
+std::vector<double> through_flow(Index count, const Communicator& comm, Work work) {
+  const PointRange own = share((count + kFlowWidth - 1) / kFlowWidth, comm);
+  std::vector<double> found;
+  comm.together([&] {
+    for (Index b = own.first; b < own.first + own.count; ++b) {
+      const Index first = b * kFlowWidth;
+      work(first, std::min(kFlowWidth, count - first), found);
+    }
+  });
+  return comm.gather(found);
+}
+
+PointSet naive_points(const Flow<double>& flow, Index count, std::uint64_t seed,
+                      const Communicator& comm) {
+  const Random random(seed);
+  Batch<double> z(flow.dim(), kFlowWidth);
+  PerChain log_det(1, kFlowWidth);
+  Tape<double> tape(flow.tape_shape(), kFlowWidth);
+  const std::vector<double> x =
+      through_flow(count, comm, [&](Index first, Index width, std::vector<double>& out) {
+        flow.base().sample(random, Purpose::kNaive, 0, static_cast<std::uint64_t>(first),
+                           ColumnMask::all(kFlowWidth), z);
+        flow.forward(z, log_det, tape);
+        for (Index c = 0; c < width; ++c) {
+          for (Index i = 0; i < flow.dim(); ++i) out.push_back(z(i, c));
+        }
+      });
+  return rows_of_array({{count, flow.dim()}, x}, 0, 1, count);
+}
+
+/// log q_X of each point; NaN without an inverse.
+std::vector<double> log_densities(const Flow<double>& flow, const PointSet& points,
+                                  const Communicator& comm) {
+  if (!flow.has_inverse()) {
+    return std::vector<double>(static_cast<std::size_t>(points.chains()), kUnknown);
+  }
+  const TemperedTarget<double> learnt(flow.base(), 1.0);
+  Batch<double> z(flow.dim(), kFlowWidth);
+  PerChain log_det(1, kFlowWidth);
+  PerChain density(1, kFlowWidth);
+  Cotangents<double> cotangents(flow.dim(), kFlowWidth);
+  Tape<double> tape(flow.tape_shape(), kFlowWidth);
+  return through_flow(
+      points.chains(), comm, [&](Index first, Index width, std::vector<double>& out) {
+        for (Index c = 0; c < kFlowWidth; ++c) {
+          const Index source = first + std::min(c, width - 1);  // padding repeats the last one
+          for (Index i = 0; i < flow.dim(); ++i) z(i, c) = points(i, source);
+        }
+        log_det.fill(0.0);
+        flow.inverse(z, log_det, tape);
+        learnt.evaluate(z, z, log_det, density, cotangents);
+        for (Index c = 0; c < width; ++c) out.push_back(density(0, c));
+      });
+}
+
+/// Moves a set so that the reference's mean is the origin: distances keep their digits.
+void centre(PointSet& points, const std::vector<double>& mean) {
+  for (Index i = 0; i < points.dim(); ++i) {
+    for (Index c = 0; c < points.chains(); ++c) points(i, c) -= mean[static_cast<std::size_t>(i)];
+  }
+}
+
+std::vector<double> mean_of(const PointSet& points) {
+  std::vector<double> mean;
+  for (Index i = 0; i < points.dim(); ++i) {
+    mean.push_back(std::accumulate(points.row(i), points.row(i) + points.chains(), 0.0) /
+                   static_cast<double>(points.chains()));
+  }
+  return mean;
+}
+
+// ---- Measures.
+
+Estimate mean_and_error(const std::vector<double>& values) {
+  Moments moments;
+  for (const double value : values) moments.observe(value);
+  return {moments.mean(), std::sqrt(moments.variance() / moments.count())};
+}
+
+/// The spread of what a statistic is on resamples.
+double bootstrap_error(const std::vector<double>& resampled) {
+  Moments moments;
+  for (const double value : resampled) moments.observe(value);
+  return std::sqrt(moments.variance());
+}
+
+/// All pairs of two sets, rows shared by the ranks, their sums added in one order.
+PairSums all_pairs(const PointSet& a, const Resamples& of_a, const PointSet& b,
+                   const Resamples& of_b, double bandwidth, const Communicator& comm) {
+  std::vector<double> own;
+  comm.together([&] {
+    for (const PointRange& piece : pieces(a.chains(), comm)) {
+      const PairSums sums = sum_pairs(a, piece, of_a, b, of_b, bandwidth);
+      own.insert(own.end(), sums.distance.begin(), sums.distance.end());
+      own.insert(own.end(), sums.kernel.begin(), sums.kernel.end());
+    }
+  });
+  const std::vector<double> all = comm.gather(own);
+  const auto columns = static_cast<std::size_t>(of_a.columns());
+  PairSums total{std::vector<double>(columns, 0.0), std::vector<double>(columns, 0.0)};
+  for (std::size_t place = 0; place < all.size(); place += 2 * columns) {
+    for (std::size_t k = 0; k < columns; ++k) {
+      total.distance[k] += all[place + k];
+      total.kernel[k] += all[place + columns + k];
+    }
+  }
+  return total;
+}
+
+/// The mean over pairs of different points, from that over all pairs.
+double without_diagonal(double sum, double diagonal, double count) {
+  return (sum * count - diagonal) / (count - 1.0);
+}
+
+/// The reference's first half and all that is known of it.
+struct Against {
+  PointSet points;
+  Resamples resamples;
+  std::vector<double> radii;
+  double bandwidth = 0.0;
+  PairSums pairs;
+  double log_density_quantile = kUnknown;
+};
+
+/// Energy distance and MMD, with the spread of their values on resamples.
+void measure_pairs(const Against& against, const PointSet& sample, const Resamples& resamples,
+                   const Communicator& comm, SampleQuality& quality) {
+  const PairSums cross =
+      all_pairs(against.points, against.resamples, sample, resamples, against.bandwidth, comm);
+  const PairSums own = all_pairs(sample, resamples, sample, resamples, against.bandwidth, comm);
+  const auto count = static_cast<double>(sample.chains());
+  std::vector<double> energies;
+  std::vector<double> discrepancies;
+  for (std::size_t k = 1; k < cross.distance.size(); ++k) {
+    energies.push_back(2.0 * cross.distance[k] - against.pairs.distance[k] - own.distance[k]);
+    discrepancies.push_back(against.pairs.kernel[k] + own.kernel[k] - 2.0 * cross.kernel[k]);
+  }
+  const auto distinct = [&](double sum, double diagonal) {
+    return without_diagonal(sum, diagonal, count);
+  };
+  quality.energy_distance = {2.0 * cross.distance[0] - distinct(against.pairs.distance[0], 0.0) -
+                                 distinct(own.distance[0], 0.0),
+                             bootstrap_error(energies)};
+  quality.mmd = {
+      distinct(against.pairs.kernel[0], 1.0) + distinct(own.kernel[0], 1.0) - 2.0 * cross.kernel[0],
+      bootstrap_error(discrepancies)};
+}
+
+std::vector<double> direction(Index dim, Index number, std::uint64_t seed) {
+  PerChain normals(1, dim);
+  Random(seed).normals(Purpose::kCalibration, static_cast<std::uint64_t>(number), 0, normals);
+  std::vector<double> along(normals.row(0), normals.row(0) + dim);
+  const double length =
+      std::sqrt(std::inner_product(along.begin(), along.end(), along.begin(), 0.0));
+  for (double& entry : along) entry /= length;
+  return along;
+}
+
+Estimate sliced_wasserstein(const ComparisonConfig& config, const Against& against,
+                            const PointSet& sample, const Resamples& resamples,
+                            const Communicator& comm) {
+  std::vector<double> own;
+  comm.together([&] {
+    const PointRange mine = share(config.projections, comm);
+    for (Index p = mine.first; p < mine.first + mine.count; ++p) {
+      const std::vector<double> along =
+          projected_wasserstein(against.points, against.resamples, sample, resamples,
+                                direction(sample.dim(), p, config.seed));
+      own.insert(own.end(), along.begin(), along.end());
+    }
+  });
+  const std::vector<double> all = comm.gather(own);
+  const auto columns = static_cast<std::size_t>(resamples.columns());
+  std::vector<double> distances(columns, 0.0);
+  for (std::size_t i = 0; i < all.size(); ++i) distances[i % columns] += all[i];
+  for (double& sum : distances) sum = std::sqrt(sum / static_cast<double>(config.projections));
+  const double distance = distances.front();
+  distances.erase(distances.begin());
+  return {distance, bootstrap_error(distances)};
+}
+
+std::vector<double> radii_of(const PointSet& points, Index k, const Communicator& comm) {
+  std::vector<double> own;
+  comm.together([&] { own = neighbour_radii(points, share(points.chains(), comm), k); });
+  return comm.gather(own);
+}
+
+void measure_neighbours(const ComparisonConfig& config, const Against& against,
+                        const PointSet& sample, const Communicator& comm, SampleQuality& quality) {
+  const std::vector<double> radii = radii_of(sample, config.neighbours, comm);
+  NeighbourCounts own;
+  comm.together([&] {
+    own = count_neighbours(against.points, rows_of(pieces(against.points.chains(), comm)),
+                           against.radii, sample, radii);
+  });
+  std::vector<double> inside = comm.gather(own.inside);
+  std::vector<double> hit;
+  for (const double count : inside) hit.push_back(count > 0.0 ? 1.0 : 0.0);
+  std::vector<double> covered;
+  for (const std::int64_t balls : comm.begin_sum(own.covered).wait()) {
+    covered.push_back(balls > 0 ? 1.0 : 0.0);
+  }
+  for (double& count : inside) count /= static_cast<double>(config.neighbours);
+  quality.precision = mean_and_error(covered);
+  quality.recall = mean_and_error(comm.gather(own.found));
+  quality.density = mean_and_error(inside);
+  quality.coverage = mean_and_error(hit);
+}
+
+void measure_density(const Flow<double>& flow, const PointSet& sample, double quantile,
+                     const Communicator& comm, SampleQuality& quality) {
+  const std::vector<double> density = log_densities(flow, sample, comm);
+  quality.log_density = mean_and_error(density);
+  std::vector<double> below;
+  for (const double value : density) below.push_back(value < quantile ? 1.0 : 0.0);
+  quality.below_quantile =
+      std::isnan(quantile) ? Estimate{kUnknown, kUnknown} : mean_and_error(below);
+}
+
+/// The mode of the nearest of the points on modes, for every point of the sample.
+std::vector<Estimate> mode_weights(const PointSet& sample, const Tensor& modes,
+                                   const std::vector<double>& mean) {
+  const Index dim = sample.dim();
+  PointSet on_modes(dim, modes.shape[0]);
+  std::vector<std::size_t> labels;
+  for (Index m = 0; m < modes.shape[0]; ++m) {
+    const double* row = modes.values.data() + m * (dim + 1);
+    for (Index i = 0; i < dim; ++i) on_modes(i, m) = row[i] - mean[static_cast<std::size_t>(i)];
+    labels.push_back(static_cast<std::size_t>(row[dim]));
+  }
+  const std::size_t count = *std::max_element(labels.begin(), labels.end()) + 1;
+  std::vector<std::vector<double>> flags(count);
+  std::vector<double> distances(static_cast<std::size_t>(on_modes.chains()));
+  for (Index c = 0; c < sample.chains(); ++c) {
+    squared_distances(sample, {c, 1}, on_modes, distances.data());
+    const auto nearest = std::min_element(distances.begin(), distances.end()) - distances.begin();
+    for (std::size_t mode = 0; mode < count; ++mode) {
+      flags[mode].push_back(labels[static_cast<std::size_t>(nearest)] == mode ? 1.0 : 0.0);
+    }
+  }
+  std::vector<Estimate> weights;
+  for (const std::vector<double>& flag : flags) weights.push_back(mean_and_error(flag));
+  return weights;
+}
+
+double median_distance(const PointSet& points) {
+  const Index count = std::min(points.chains(), kBandwidthPoints);
+  PointSet few(points.dim(), count);
+  for (Index c = 0; c < count; ++c) {
+    const Index source = points.chains() * c / count;
+    for (Index i = 0; i < points.dim(); ++i) few(i, c) = points(i, source);
+  }
+  std::vector<double> all(static_cast<std::size_t>(count * count));
+  squared_distances(few, {0, count}, few, all.data());
+  std::vector<double> pairs;
+  for (Index r = 0; r < count; ++r) {
+    pairs.insert(pairs.end(), all.begin() + r * count, all.begin() + r * count + r);
+  }
+  const auto middle = pairs.begin() + static_cast<std::ptrdiff_t>(pairs.size() / 2);
+  std::nth_element(pairs.begin(), middle, pairs.end());
+  if (!(*middle > 0.0)) throw InputError("half of the reference's points are the same point");
+  return std::sqrt(*middle);
+}
+
+// ---- Input.
+
+void expect_points(const Tensor& array, const std::string& location, Index dim, Index least) {
+  if (array.shape.size() == 2 && array.shape[1] == dim && array.shape[0] >= least) {
+    const bool finite = std::all_of(array.values.begin(), array.values.end(),
+                                    [](double value) { return std::isfinite(value); });
+    if (finite) return;
+    throw InputError(fmt::format("{}: not all of its numbers are finite", location));
+  }
+  throw InputError(
+      fmt::format("{}: expected an array of at least {} rows and {} columns, found [{}]", location,
+                  least, dim, fmt::join(array.shape, " x ")));
+}
+
+Tensor read_modes(const ComparisonConfig& config, Index dim, const Communicator& comm) {
+  Tensor modes = replicate_numbers(comm, config.modes);
+  expect_points(modes, config.modes, dim + 1, 1);
+  for (Index m = 0; m < modes.shape[0]; ++m) {
+    const double label = modes.values[static_cast<std::size_t>(m * (dim + 1) + dim)];
+    if (label >= 0.0 && label < 1000.0 && label == std::floor(label)) continue;
+    throw InputError(fmt::format("{}: its last column should number modes from 0 but has {}",
+                                 config.modes, label));
+  }
+  return modes;
+}
+
+FlowRecord read_flow(const ComparisonConfig& config, const RunReader& reader,
+                     const Communicator& comm) {
+  const std::string path = config.flow.empty() ? reader.text("flow_file") : config.flow;
+  FlowRecord record = replicate_flow(comm, path);
+  const std::string expected = reader.text("flow_checksum");
+  if (record.checksum != expected) {
+    throw InputError(
+        fmt::format("{}: expected the flow that was sampled, {}, found {}: name the "
+                    "right one with --flow",
+                    path, expected, record.checksum));
+  }
+  const std::vector<double> context =
+      replicate_context(comm, reader.has_fact("context") ? reader.text("context") : "");
+  comm.together([&] { record = at_context(std::move(record), context); });
+  return record;
+}
+
+double quantile_of(std::vector<double> values, double p) {
+  const auto place = static_cast<std::ptrdiff_t>(p * static_cast<double>(values.size() - 1));
+  if (std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) {
+    return kUnknown;
+  }
+  std::nth_element(values.begin(), values.begin() + place, values.end());
+  return values[static_cast<std::size_t>(place)];
+}
+
+}  // namespace
+
+void ComparisonConfig::validate() const {
+  const auto expect = [](bool holds, const char* option, const std::string& range, double value) {
+    if (!holds) throw InputError(fmt::format("--{} should be {} but is {}", option, range, value));
+  };
+  expect(points >= 8 && points <= kMostPoints, "points", fmt::format("from 8 to {}", kMostPoints),
+         static_cast<double>(points));
+  expect(neighbours >= 1 && neighbours < 8, "neighbours", "from 1 to 7",
+         static_cast<double>(neighbours));
+  expect(projections >= 1 && projections <= 100000, "projections", "from 1 to 100000",
+         static_cast<double>(projections));
+  expect(resamples >= 2 && resamples <= 10000, "resamples", "from 2 to 10000",
+         static_cast<double>(resamples));
+  expect(quantile > 0.0 && quantile < 1.0, "quantile", "between 0 and 1", quantile);
+}
+
+Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
+  config.validate();
+  std::unique_ptr<RunReader> reader;
+  RunVariable x;
+  comm.together([&] {
+    reader = std::make_unique<RunReader>(config.run);
+    x = reader->variable("posterior", "x");
+  });
+  const Tensor array = replicate_numbers(comm, config.reference);
+  expect_points(array, config.reference, x.dim, 16);
+  const Index count = std::min({config.points, array.shape[0] / 2, x.chains * x.draws});
+  if (count <= config.neighbours) {
+    throw InputError(fmt::format("{}: it has {} complete draws, too few to compare", config.run,
+                                 x.chains * x.draws));
+  }
+  const FlowRecord record = read_flow(config, *reader, comm);
+  std::unique_ptr<Flow<double>> flow;
+  comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
+
+  // Every other row, so that an order in the data is in both halves; spread over all of them.
+  const Index step = array.shape[0] / 2 / count * 2;
+  Against against{rows_of_array(array, 0, step, count),
+                  Resamples(count, config.resamples, config.seed),
+                  {},
+                  0.0,
+                  {},
+                  kUnknown};
+  std::vector<std::pair<std::string, PointSet>> samples;
+  comm.together([&] { samples.emplace_back("run", run_points(*reader, x, count)); });
+  samples.emplace_back("naive", naive_points(*flow, count, config.seed, comm));
+  samples.emplace_back("reference", rows_of_array(array, 1, step, count));
+  const Tensor modes = config.modes.empty() ? Tensor() : read_modes(config, x.dim, comm);
+
+  against.log_density_quantile =
+      quantile_of(log_densities(*flow, against.points, comm), config.quantile);
+  const std::vector<double> mean = mean_of(against.points);
+  centre(against.points, mean);
+  comm.together([&] { against.bandwidth = median_distance(against.points); });
+  against.radii = radii_of(against.points, config.neighbours, comm);
+  against.pairs = all_pairs(against.points, against.resamples, against.points, against.resamples,
+                            against.bandwidth, comm);
+
+  Comparison comparison{count, against.bandwidth, {}};
+  std::uint64_t seed = config.seed;
+  for (auto& [name, points] : samples) {
+    SampleQuality quality;
+    quality.name = name;
+    measure_density(*flow, points, against.log_density_quantile, comm, quality);
+    centre(points, mean);
+    const Resamples resamples(count, config.resamples, ++seed);
+    measure_pairs(against, points, resamples, comm, quality);
+    quality.sliced_wasserstein = sliced_wasserstein(config, against, points, resamples, comm);
+    measure_neighbours(config, against, points, comm, quality);
+    if (!config.modes.empty()) quality.modes = mode_weights(points, modes, mean);
+    comparison.samples.push_back(quality);
+  }
+  return comparison;
+}
+
+}  // namespace flotilla

@@ -1,0 +1,180 @@
+"""How close draws are to a reference, against NumPy pair by pair."""
+
+import json
+import shutil
+import unittest
+
+import h5py
+import numpy as np
+
+from program import MOONS, ProgramTest, run
+from toy_sets import toy_set
+
+POINTS = 300
+NEIGHBOURS = 5
+
+
+def distances(a, b):
+    return np.linalg.norm(a[:, None] - b[None], axis=2)
+
+
+def between_different(matrix):
+    """The mean over pairs of different points."""
+    count = len(matrix)
+    return (matrix.sum() - np.trace(matrix)) / (count * (count - 1))
+
+
+def expected_measures(reference, sample, quantile_modes):
+    cross, own, other = (
+        distances(reference, sample), distances(reference, reference), distances(sample, sample)
+    )
+    bandwidth = np.sort((own**2)[np.tril_indices(len(own), -1)])[len(own) * (len(own) - 1) // 4]
+    kernel = lambda d: np.exp(-(d**2) / (2 * bandwidth))
+    radii = np.sort(own, axis=1)[:, NEIGHBOURS]
+    sample_radii = np.sort(other, axis=1)[:, NEIGHBOURS]
+    inside = cross <= radii[:, None]
+    points, labels = quantile_modes[:, :-1], quantile_modes[:, -1]
+    mode = labels[distances(sample, points).argmin(axis=1)]
+    return {
+        "energy_distance": 2 * cross.mean() - between_different(own) - between_different(other),
+        "mmd": between_different(kernel(own)) + between_different(kernel(other))
+        - 2 * kernel(cross).mean(),
+        "precision": inside.any(axis=0).mean(),
+        "recall": (cross <= sample_radii[None]).any(axis=1).mean(),
+        "density": inside.sum() / (NEIGHBOURS * len(sample)),
+        "coverage": inside.any(axis=1).mean(),
+        "modes": [(mode == k).mean() for k in range(2)],
+    }
+
+
+class Compare(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        toy = toy_set("two_moons")
+        angle = np.pi * np.linspace(0, 1, 100)
+        arcs = [
+            toy.centres[k] + toy.sides[k] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+            for k in range(2)
+        ]
+        self.modes = np.concatenate(
+            [np.column_stack([arc, np.full(100, float(k))]) for k, arc in enumerate(arcs)]
+        )
+        self.truth = toy.sample(2000, np.random.default_rng(2))
+        self.data = self.path("data.h5")
+        with h5py.File(self.data, "w") as file:
+            file["x"], file["modes"] = self.truth, self.modes
+        self.run_file = self.sample(
+            "--chains", 64, "--draws", 60, "--thin", 5, "--beta", 0, "--global-fraction", 0.3
+        )
+        self.words = [self.run_file, "--reference", self.data + ":x", "--points", POINTS]
+
+    def compare(self, *arguments, ranks=None):
+        done = run("compare", *arguments, "--json", ranks=ranks)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_measures_are_those_of_every_pair(self):
+        found = self.compare(*self.words, "--modes", self.data + ":modes")
+        self.assertEqual(found["points"], POINTS)
+        with h5py.File(self.run_file) as file:
+            x = file["posterior/x"][()].astype(float)
+        step = len(self.truth) // 2 // POINTS * 2
+        reference = self.truth[::step][:POINTS]
+        every = x.shape[0] * x.shape[1]
+        place = [every // POINTS * c + every % POINTS * c // POINTS for c in range(POINTS)]
+        sets = {
+            "run": np.array([x[p % len(x), p // len(x)] for p in place]),
+            "reference": self.truth[1::step][:POINTS],
+        }
+        compared = 0
+        for name, sample in sets.items():
+            for measure, value in expected_measures(reference, sample, self.modes).items():
+                if measure == "modes":
+                    weights = [one["value"] for one in found[name]["modes"]]
+                    np.testing.assert_allclose(weights, value, atol=1e-12)
+                else:
+                    self.assertAlmostEqual(found[name][measure]["value"], value, places=8, msg=measure)
+                compared += 1
+        self.assertEqual(compared, 14)
+
+    def test_the_floor_is_where_equal_distributions_are(self):
+        found = self.compare(*self.words)
+        # Both unbiased measures of the reference's own halves: within 4 of their errors of zero. The
+        # bootstrap's errors are those of three samples of one seed: nothing is left to chance here.
+        for measure in ("energy_distance", "mmd"):
+            floor = found["reference"][measure]
+            self.assertLess(abs(floor["value"]), 4 * floor["error"])
+        # beta = 0 draws naively: run and naive agree.
+        for measure in ("precision", "recall", "coverage", "log_density"):
+            one, other = found["run"][measure], found["naive"][measure]
+            error = np.hypot(one["error"], other["error"])
+            self.assertLess(abs(one["value"] - other["value"]), 4 * error + 1e-9, measure)
+        for measure in ("precision", "coverage"):
+            self.assertGreater(found["reference"][measure]["value"], 0.9)
+        self.assertLess(found["reference"]["sliced_wasserstein"]["value"], 0.15)
+
+    def test_a_sample_that_is_elsewhere_is_far(self):
+        with h5py.File(self.data, "r+") as file:
+            file["moved"] = self.truth + [10.0, 0.0]
+        found = self.compare(self.run_file, "--reference", self.data + ":moved", "--points", POINTS)
+        self.assertEqual(found["run"]["precision"]["value"], 0.0)
+        self.assertEqual(found["run"]["coverage"]["value"], 0.0)
+        # Along random directions a shift s of the plane has mean square s^2 / 2.
+        self.assertAlmostEqual(found["run"]["sliced_wasserstein"]["value"], 10 / 2**0.5, delta=0.7)
+        self.assertGreater(found["run"]["energy_distance"]["value"], 10)
+
+    def test_log_density_is_the_flows(self):
+        # At beta = 0 the target is q_Z: of every draw, log q_X = lp - l.
+        found = self.compare(*self.words)
+        with h5py.File(self.run_file) as file:
+            stats = file["sample_stats"]
+            learnt = stats["lp"][()] - stats["log_det_jacobian"][()]
+        error = found["run"]["log_density"]["error"]
+        self.assertLess(abs(found["run"]["log_density"]["value"] - learnt.mean()), 4 * error)
+        floor = found["reference"]["below_quantile"]
+        self.assertLess(abs(floor["value"] - 0.01), 4 * floor["error"] + 0.01)
+
+    def test_is_the_same_on_any_number_of_ranks(self):
+        alone = run("compare", *self.words, "--json").stdout
+        for ranks in (2, 3):
+            self.assertEqual(run("compare", *self.words, "--json", ranks=ranks).stdout, alone)
+        table = run("compare", *self.words).stdout
+        for word in ("run", "naive", "reference", "sliced Wasserstein", "coverage", "±"):
+            self.assertIn(word, table)
+
+    def test_what_cannot_be_compared_is_named(self):
+        with h5py.File(self.data, "r+") as file:
+            file["wide"] = np.zeros((40, 3))
+            file["few"] = self.truth[:10]
+            file["nan"] = np.where(np.arange(4000).reshape(2000, 2) == 7, np.nan, self.truth)
+            file["labels"] = np.column_stack([self.truth[:5], np.full(5, 0.5)])
+            file["same"] = np.ones((40, 2))
+        moved = self.path("moved.h5")
+        shutil.copy(self.run_file, moved)
+        with h5py.File(moved, "r+") as file:
+            file.attrs["flow_file"] = self.path("gone.h5")
+        told = 0
+        for words, expected in (
+            ([self.run_file, "--reference", self.data + ":wide"], "found [40 x 3]"),
+            ([self.run_file, "--reference", self.data + ":few"], "at least 16 rows"),
+            ([self.run_file, "--reference", self.data + ":nan"], "finite"),
+            ([self.run_file, "--reference", self.data + ":same"], "same point"),
+            ([self.run_file, "--reference", self.data], "name one"),
+            ([self.run_file], "reference is required"),
+            ([*self.words, "--modes", self.data + ":labels"], "number modes from 0"),
+            ([*self.words, "--points", 100000], "--points should be"),
+            ([*self.words, "--neighbours", 0], "--neighbours should be"),
+            ([moved, *self.words[1:]], "no such file"),
+            ([*self.words, "--flow", MOONS.replace("two_moons", "three_rings")], "that was sampled"),
+        ):
+            for ranks in (None, 2):
+                done = run("compare", *words, ranks=ranks)
+                self.assertEqual(done.returncode, 2, (words, done.stdout, done.stderr))
+                self.assertIn(expected, done.stderr)
+                self.assertEqual(done.stderr.count("flotilla:"), 1, done.stderr)
+                told += 1
+        self.assertEqual(told, 22)
+
+
+if __name__ == "__main__":
+    unittest.main()
