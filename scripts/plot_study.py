@@ -44,7 +44,10 @@ class StudyTables:
             raise PlotError(f"expected a study file at {path}, found none: check the path")
         try:
             with h5py.File(path, "r") as file:
-                missing = {"runs", "means", "reports"} - set(file)
+                missing = {
+                    name for name in ("runs", "means", "reports")
+                    if not isinstance(file.get(name), h5py.Group)
+                }
                 if missing:
                     raise PlotError(
                         f"expected the output of 'flotilla study' in {path}, but it has no "
@@ -128,7 +131,15 @@ def lines_of(axes, table, rows, x, y, label, number):
     )
 
 
+def expect_columns(study, kind, *alternatives):
+    if not any(name in study.means for name in alternatives):
+        raise PlotError(
+            f"expected a study that varies {' or '.join(alternatives)} for --kind {kind}, found none"
+        )
+
+
 def draw_step_size(study):
+    expect_columns(study, "step-size", "step_size", "target_accept")
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.2), layout="constrained")
     varied = "step_size" if study.varies("step_size") else "target_accept"
     for number, (label, rows) in enumerate(study.groups("kernel", "flow", "beta", "target")):
@@ -151,14 +162,20 @@ def draw_step_size(study):
 
 def miss(study, row):
     """Root mean square over seeds of the distance from the target, and how uncertain it is."""
-    rates = study.runs["acceptance_rate"][study.runs_like(row, "chains", "warmup", "exchange_every")]
-    squares = (rates - TARGET_ACCEPT) ** 2
+    own = study.runs_like(
+        row, "chains", "draws", "warmup", "exchange_every", "kernel", "flow", "target", "beta",
+        "target_accept",
+    )
+    wanted = study.runs["target_accept"][own] if "target_accept" in study.runs else TARGET_ACCEPT
+    squares = (study.runs["acceptance_rate"][own] - wanted) ** 2
     root = np.sqrt(squares.mean())
     error = squares.std(ddof=1) / np.sqrt(len(squares)) / (2 * root) if len(squares) > 1 else 0.0
     return root, error
 
 
 def draw_exchange(study):
+    expect_columns(study, "exchange", "chains")
+    expect_columns(study, "exchange", "warmup")
     panels = list(study.groups("exchange_every", "kernel"))
     figure, axes = plt.subplots(
         1, len(panels), figsize=(4.3 * len(panels), 3.2), layout="constrained", squeeze=False,
@@ -195,34 +212,40 @@ def report_means(study, chains, column, root=False):
 
 
 def draw_chains(study):
+    expect_columns(study, "chains", "chains")
+    if len(study.reports["run"]) == 0:
+        raise PlotError("expected runs with reports, found none: set report_every below draws")
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11.5, 3.2), layout="constrained")
     for number, chains in enumerate(np.unique(study.means["chains"])):
         style = {"color": COLOURS[number % len(COLOURS)], "linewidth": 1.1}
         draws, rhat = report_means(study, chains, "rhat")
         left.plot(draws, np.maximum(rhat - 1, 1e-6), label=f"{chains:g} chains", **style)
         draws, error = report_means(study, chains, "error", root=True)
-        middle.plot(draws, error, **style)
-    limits = np.array(middle.get_xlim())
-    last = middle.lines[0]
-    scale = last.get_ydata()[-1] * np.sqrt(last.get_xdata()[-1])
-    span = np.geomspace(max(limits[0], last.get_xdata()[0]), limits[1], 50)
-    middle.plot(span, scale / np.sqrt(span), color="0.5", linestyle="--", linewidth=0.8,
-                label="$1/\\sqrt{n}$")
+        if np.isfinite(error).any():
+            middle.plot(draws, error, **style)
+    if middle.lines:
+        first, last = middle.lines[0].get_xdata()[0], max(max(line.get_xdata()) for line in middle.lines)
+        scale = middle.lines[0].get_ydata()[-1] * np.sqrt(middle.lines[0].get_xdata()[-1])
+        span = np.geomspace(first, last, 50)
+        middle.plot(span, scale / np.sqrt(span), color="0.5", linestyle="--", linewidth=0.8,
+                    label="$1/\\sqrt{n}$")
+        middle.set(xscale="log", yscale="log")
+        middle.legend()
     left.axhline(0.01, color="0.5", linestyle="--", linewidth=0.8)
     left.set(xscale="log", yscale="log", xlabel="draws of all chains", ylabel="R-hat - 1",
              title="R-hat")
-    middle.set(xscale="log", yscale="log", xlabel="draws of all chains",
+    middle.set(xlabel="draws of all chains",
                ylabel="error of the mean (sd)", title="Error against the reference")
     for label, rows in study.groups("target", "kernel"):
         lines_of(right, study.means, rows, "chains", "ess_per_second", label, 0)
     right.set(xscale="log", yscale="log", xlabel="chains", ylabel="ESS per second",
               title="Effective draws per second")
     left.legend()
-    middle.legend()
     return figure
 
 
 def draw_beta(study):
+    expect_columns(study, "beta", "beta")
     panels = list(study.groups("flow"))
     figure, axes = plt.subplots(
         3, len(panels), figsize=(3.4 * len(panels) + 0.8, 7.2), layout="constrained", squeeze=False,
@@ -260,11 +283,6 @@ def draw_study(path, kind=None):
     if not np.isfinite(study.means["runs"]).any() or "rhat" not in study.means:
         raise PlotError(f"expected a study with a run that succeeded in {path}, found none")
     kind = kind or kind_of(study)
-    needed = {"step-size": (), "exchange": ("chains", "warmup"), "chains": ("chains",),
-              "beta": ("beta",)}[kind]
-    for name in needed:
-        if name not in study.means:
-            raise PlotError(f"expected a study that varies {name} for --kind {kind}, found none")
     plt.rcParams.update(STYLE)
     return KINDS[kind](study)
 

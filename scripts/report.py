@@ -115,16 +115,16 @@ def summary_of(path, program):
             "where it is with --flotilla"
         )
     done = subprocess.run(
-        [str(program), "summary", str(path), "--json"], capture_output=True, text=True, check=False
+        [str(Path(program).resolve()), "summary", str(path), "--json"], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise ReportError(done.stderr.strip().removeprefix("flotilla: "))
     return json.loads(done.stdout)
 
 
-def worst_first(quantities):
+def worst_first(quantities, rhat):
     """The least converged quantities first; what is infinite or not defined before all."""
-    badness = lambda one: one["rhat"] if isinstance(one["rhat"], float) else math.inf
+    badness = lambda one: one[rhat] if isinstance(one[rhat], float) else math.inf
     return sorted(quantities, key=badness, reverse=True)
 
 
@@ -133,7 +133,13 @@ def report_lines(path):
     beside = path.with_suffix(".jsonl")
     if not beside.is_file():
         return []
-    return [json.loads(line) for line in beside.read_text(encoding="utf-8").splitlines() if line]
+    lines = []
+    for line in beside.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break  # a kill cut it off
+    return lines
 
 
 def draw_reports(lines):
@@ -166,15 +172,16 @@ def run_page(path, options):
     sampling = summary["sampling"]
     with h5py.File(path, "r") as file:
         facts = {name: file.attrs[name] for name in file.attrs}
+    rhat, title = ("nested_rhat", "nested R-hat") if summary["superchains"] else ("rhat", "R-hat")
     sentences = summary["failures"] or [
-        f"R-hat at most {summary['thresholds']['max_rhat']:g} and ESS at least "
+        f"{title} at most {summary['thresholds']['max_rhat']:g} and ESS at least "
         f"{summary['thresholds']['min_ess']:g} for every quantity"
     ]
     head = "Converged" if summary["converged"] else "Not converged"
     columns = ["mean", "mcse_mean", "sd", "q5", "median", "q95", "ess_bulk", "ess_tail", "rhat"]
     if summary["superchains"]:
         columns.append("nested_rhat")
-    rows = [[one["name"], *(one[name] for name in columns)] for one in worst_first(summary["quantities"])]
+    rows = [[one["name"], *(one[name] for name in columns)] for one in worst_first(summary["quantities"], rhat)]
     parts = [
         f"<p>{text(summary['chains'])} chains, {text(summary['draws'])} draws each, of "
         f"{text(Path(str(facts.get('flow_file', '?'))).name)}, target {text(facts.get('target', '?'))}, "
@@ -186,7 +193,7 @@ def run_page(path, options):
         "<h2>Pictures</h2>",
         picture(run_picture(path, options.flow), "Draws, traces and warm-up"),
     ]
-    lines = report_lines(path)
+    lines = [line for line in report_lines(path) if line["draws"] <= summary["draws"]]
     if lines:
         parts.append(picture(draw_reports(lines), "Convergence while the run went on"))
     config = str(facts.pop("config", ""))
@@ -203,6 +210,16 @@ def text_of(value):
 
 
 # --- A study ------------------------------------------------------------------------------------
+
+
+def study_picture(path):
+    """The picture, or why there is none: tables and messages are worth a page without it."""
+    try:
+        return picture(
+            as_png(draw_study(path)), "What the study found, with standard errors over seeds"
+        )
+    except PlotError as problem:
+        return f"<p>No picture: {text(problem)}</p>"
 
 
 def study_page(path, _options):
@@ -236,7 +253,7 @@ def study_page(path, _options):
     parts = [
         verdict(not failed, sentences),
         "<h2>Picture</h2>",
-        picture(as_png(draw_study(path)), "What the study found, with standard errors over seeds"),
+        study_picture(path),
         "<h2>Means over seeds</h2>",
         table(head, rows),
     ]
@@ -272,7 +289,7 @@ def main():
     try:
         make = study_page if is_study(options.input) else run_page
         output.write_text(make(options.input, options), encoding="utf-8")
-    except (ReportError, PlotError, OSError) as problem:
+    except (ValueError, OSError) as problem:
         sys.exit(f"report.py: {problem}")
     print(output)
 

@@ -150,6 +150,9 @@ def main():
     add("--flotilla", type=Path, default=FLOTILLA, help="the program (default: the release build)")
     add("-o", "--output", type=Path, default=Path("scaling.csv"), help="(default %(default)s)")
     options = parser.parse_args()
+    options.ranks = sorted(set(options.ranks))
+    if options.ranks[0] < 1 or options.repeats < 1:
+        parser.error("expected at least 1 rank and 1 repeat")
     try:
         binding = "core" if max(options.ranks) <= len(os.sched_getaffinity(0)) else "none"
         environment = Flotilla(options.flotilla, 1, binding).environment

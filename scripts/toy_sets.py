@@ -5,10 +5,18 @@ Each toy puts its draws on a few curves or points (its modes), one chosen unifor
 isotropic normal noise of standard deviation `noise`.  So the distance of any x to each mode is
 a formula: it says which mode x belongs to, and whether x is farther from all of them than noise
 can explain, that is, off the support: on a bridge that the data does not have.
+
+    toy_sets.py rings -o rings.h5 --draws 20000
+
+writes draws, `x` [n x 2], and points on the modes with the mode's number, `modes` [m x 3], as
+`flotilla compare` takes them.
 """
 
+import argparse
 import re
+import sys
 
+import h5py
 import numpy as np
 
 SUPPORT_WIDTHS = 4.0
@@ -39,6 +47,11 @@ class ToySet:
     def off_support(self, x, widths=SUPPORT_WIDTHS):
         """True where x is farther than `widths` noise standard deviations from every mode, [n]."""
         return ~(self.distances(x).min(axis=1) <= widths * self.noise)  # NaN is off the support
+
+    def on_modes(self, points, rng):
+        """[points x 3]: noise-free points and the number of the mode that each is on."""
+        mode = np.arange(points) % self.modes
+        return np.column_stack([self._points(mode, rng), mode])
 
     def _points(self, mode, rng):
         """Noise-free points on the given modes, [n x 2]."""
@@ -116,3 +129,30 @@ def toy_set(name, noise=None):
         return Rings(**options)
     gaussians = re.fullmatch(r"gaussians_(\d+)", name)
     return Gaussians(int(gaussians[1]), **options) if gaussians else None
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("toy", help="two_moons, rings or gaussians_K")
+    parser.add_argument("-o", "--output", required=True)
+    parser.add_argument("--draws", type=int, default=20000, help="(default %(default)s)")
+    parser.add_argument("--noise", type=float, help="(default: that of the shipped flow's data)")
+    parser.add_argument("--seed", type=int, default=1, help="(default %(default)s)")
+    options = parser.parse_args()
+    try:
+        toy = toy_set(options.toy, options.noise)
+        if toy is None or options.draws < 1:
+            raise ValueError("expected two_moons, rings or gaussians_K, and at least one draw")
+        rng = np.random.default_rng(options.seed)
+        with h5py.File(options.output, "w") as file:
+            file["x"] = toy.sample(options.draws, rng)
+            file["modes"] = toy.on_modes(1000 * toy.modes, rng)
+    except (ValueError, OSError) as problem:
+        sys.exit(f"toy_sets.py: {problem}")
+    print(options.output)
+
+
+if __name__ == "__main__":
+    main()

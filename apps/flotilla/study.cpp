@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "commands.hpp"
@@ -122,6 +123,14 @@ class StudyFile {
  private:
   void take(const Entry& entry) {
     if (entry.values.empty()) throw InputError(fmt::format("'{}' has no value", entry.key));
+    const std::string option = as_option(entry.key);
+    if (!entry.section.empty() && (option == "seed" || option == "output")) {
+      throw InputError(
+          fmt::format("'{}' is the study's own: set seeds and output at the top", entry.key));
+    }
+    if (!seen_.insert((entry.section == "sample" ? "sample." : "") + option).second) {
+      throw InputError(fmt::format("'{}' is set twice", entry.key));
+    }
     if (entry.section.empty()) {
       take_setting(entry);
     } else if (entry.section == "sample") {
@@ -177,9 +186,9 @@ class StudyFile {
 
   /// Paths are meant beside the study file, where there is such a file.
   std::string beside(const std::string& value) const {
-    const std::filesystem::path path = folder_ / value;
+    const std::string file = value.substr(0, value.rfind(':'));  // a dataset may be named behind it
     std::error_code unknown;
-    return std::filesystem::exists(path, unknown) ? path.string() : value;
+    return std::filesystem::exists(folder_ / file, unknown) ? (folder_ / value).string() : value;
   }
 
   std::string line(const std::string& key, const std::string& value) const {
@@ -221,6 +230,7 @@ class StudyFile {
   std::vector<std::pair<std::string, std::string>> common_;
   std::vector<Axis> grid_;
   Axis list_;
+  std::set<std::string> seen_;
 };
 
 std::string describe(const CellOutcome& outcome, const StudyCell& cell) {

@@ -68,7 +68,13 @@ void ScoreClasses::rank() {
   median_ = quantile(0.5);
   high_tail_ = quantile(0.95);
   rank_folded();
-  counts_ = {};
+  const auto end_of_class = [&](double value) {
+    const std::int32_t own = class_of(standardised(value));
+    return static_cast<float>(edge(static_cast<std::uint32_t>(own) + 1));
+  };
+  low_tail_end_ = end_of_class(low_tail_);
+  high_tail_end_ = end_of_class(high_tail_);
+  std::vector<std::uint32_t>().swap(counts_);
 }
 
 /// Classes by their distance from the median: two runs that both grow, merged.

@@ -43,8 +43,8 @@ void StreamingQuantity::rank(Index draws) {
   draws_ = draws;
   if (non_finite_ > 0.0) return;
   classes_.rank();
-  low_tail_ = classes_.standardised(classes_.low_tail());
-  high_tail_ = classes_.standardised(classes_.high_tail());
+  low_tail_ = classes_.low_tail_end();
+  high_tail_ = classes_.high_tail_end();
   nested_ = NestedRhat(std::max<Index>(superchain_width_, 1));
   sizes_.assign(kSeries, EffectiveSize(draws_ / 2, std::min(kFirstLags, draws_ / 2)));
 }
@@ -95,7 +95,7 @@ void StreamingQuantity::observe_tail(Series which, std::span<const float> series
                                      StreamingScratch& scratch) {
   EffectiveSize& size = sizes_[which];
   scratch.flags.resize(series.size());
-  for (std::size_t i = 0; i < series.size(); ++i) scratch.flags[i] = series[i] <= level ? 1 : 0;
+  for (std::size_t i = 0; i < series.size(); ++i) scratch.flags[i] = series[i] < level ? 1 : 0;
   scratch.covariance.resize(static_cast<std::size_t>(size.lags()));
   const double mean = scratch.flag_autocovariance(scratch.flags, scratch.covariance);
   size.observe(mean, scratch.covariance);

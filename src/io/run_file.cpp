@@ -152,9 +152,6 @@ class GroupBuilder {
     return *this;
   }
 
-  /// One of the dimensions made so far.
-  Handle take_scale(std::size_t number) { return std::move(scales_[number]); }
-
   template <typename V>
   Handle variable(const std::string& name, const std::string& meaning) const {
     Handle dataset = make_dataset<V>(group_.id(), name, shape_);
@@ -263,7 +260,7 @@ template <typename T>
 RunFile<T>::RunFile(const Communicator& comm, const std::string& path, bool force,
                     const RunFileLayout& layout, const RunFacts& facts,
                     const std::vector<std::string>& measured)
-    : comm_(&comm), layout_(layout), unfinished_(path + ".unfinished") {
+    : comm_(&comm), layout_(layout), path_(path), unfinished_(path + ".unfinished") {
   comm.together([&] {
     if (!comm.is_root()) return;
     expect_space(path, layout.bytes(sizeof(T)));
@@ -322,9 +319,7 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
     GroupBuilder latent = make_group("unconstrained_posterior", layout_.chunk_draws);
     latent.dimension("z_dim_0", layout_.dim, layout_.dim);
     set.z = latent.variable<T>("z", "draws in latent space");
-    set.draw_scales.push_back(latent.take_scale(1));
   }
-  set.draw_scales.push_back(data.take_scale(1));
   GroupBuilder stats = make_group("sample_stats", kStatisticsChunkDraws);
   set.lp = stats.variable<double>("lp", "log density of the target in latent space, unnormalised");
   set.acceptance_rate =
@@ -334,7 +329,6 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
   set.log_det_jacobian = stats.variable<double>("log_det_jacobian", "log |det dx/dz|");
   set.is_global = stats.flag("is_global", "the last step proposed a global move");
   set.accepted = stats.flag("accepted", "the last step's proposal was accepted");
-  set.draw_scales.push_back(stats.take_scale(1));
 
   set.committed = make_dataset<std::int64_t>(file_.id(), prefix + "draws_committed", {});
   hdf5::write_text(set.committed.id(), "long_name",
@@ -448,35 +442,40 @@ void RunFile<T>::write_adaptation(const std::vector<AdaptationWindow>& windows) 
   });
 }
 
-// The new extent needs less of the file than the old one, and no rank can fail alone at that.
+// By rank 0 alone, once no other rank has the file open: in a file that ranks share, each of them
+// would read and write every chunk that the new end cuts.
 template <typename T>
-void RunFile<T>::truncate() {
-  DrawSet& set = sampling_;
-  const std::array scalars = {&set.lp,        &set.acceptance_rate,  &set.step_size,
-                              &set.diverging, &set.log_det_jacobian, &set.is_global,
-                              &set.accepted};
-  const auto size = [](Index value) { return static_cast<hsize_t>(value); };
-  const std::array point = {size(layout_.chains), size(set.draws), size(layout_.dim)};
-  comm_->together([&] {
-    const auto shrink = [&](const Handle& dataset, const hsize_t* extent) {
-      check(H5Dset_extent(dataset.id(), extent), "H5Dset_extent");
-    };
-    shrink(set.x, point.data());
-    if (layout_.latent) shrink(set.z, point.data());
-    for (const Handle* scalar : scalars) shrink(*scalar, point.data());
-    for (const Handle& scale : set.draw_scales) shrink(scale, &point[1]);
-  });
+void RunFile<T>::shorten() const {
+  const Handle file(H5Fopen(path_.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose,
+                    "H5Fopen " + path_);
+  for (const char* group_name : {"posterior", "unconstrained_posterior", "sample_stats"}) {
+    if (!hdf5::has_link(file.id(), group_name)) continue;
+    const Handle group = hdf5::open_group(file.id(), group_name);
+    for (const std::string& name : hdf5::link_names(group.id())) {
+      const Handle dataset(H5Dopen2(group.id(), name.c_str(), H5P_DEFAULT), H5Dclose, "H5Dopen");
+      const Handle space(H5Dget_space(dataset.id()), H5Sclose, "H5Dget_space");
+      std::array<hsize_t, 3> extent{};
+      const int rank = H5Sget_simple_extent_dims(space.id(), extent.data(), nullptr);
+      if (name != "draw" && rank < 2) continue;  // another dimension
+      extent[name == "draw" ? 0 : 1] = static_cast<hsize_t>(sampling_draws_);
+      check(H5Dset_extent(dataset.id(), extent.data()), "H5Dset_extent " + name);
+    }
+  }
 }
 
 template <typename T>
-void RunFile<T>::finish(const std::vector<std::pair<std::string, double>>& measured) {
+void RunFile<T>::finish(const std::vector<std::pair<std::string, double>>& measured, bool early) {
   comm_->together([&] {
     for (const auto& [name, value] : measured) hdf5::overwrite_number(file_.id(), name, value);
     warmup_ = {};
+    sampling_draws_ = sampling_.draws;
     sampling_ = {};
     for (Handle& dataset : adaptation_) dataset.close();
     check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "H5Fflush");
     file_.close();
+  });
+  comm_->together([&] {
+    if (comm_->is_root() && early) shorten();
   });
 }
 

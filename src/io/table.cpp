@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -87,6 +88,13 @@ void write_tables(const std::string& path, const std::vector<Table>& tables) {
     check(H5Fflush(file.id(), H5F_SCOPE_LOCAL), "H5Fflush " + unfinished);
   }
   replace(unfinished, path);
+}
+
+bool is_tables(const std::string& path, const std::vector<std::string>& names) {
+  if (H5Fis_hdf5(path.c_str()) <= 0) return false;
+  const Handle file = hdf5::open_file(path);
+  return std::all_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return hdf5::has_link(file.id(), name); });
 }
 
 void write_csv(const std::string& path, const Table& table) {

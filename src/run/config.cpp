@@ -43,18 +43,18 @@ void RunConfig::validate() const {
   expect_within("warmup", warmup, 0, kMostSteps);
   expect_within("draws", draws, 1, kMostSteps);
   expect_within("superchains", superchains, 0, chains);
-  if (superchains == 1 || (superchains > 0 && chains % superchains != 0)) {
-    throw InputError(
-        fmt::format("--superchains should be at least 2 and divide --chains {}, but is {}", chains,
-                    superchains));
+  if (superchains > 0 && (superchains == 1 || superchains == chains || chains % superchains != 0)) {
+    throw InputError(fmt::format(
+        "--superchains should be at least 2, fewer than --chains {}, and divide it, but is {}",
+        chains, superchains));
   }
-  expect_within("report-every", report_every, 0, kMostSteps);
   if (may_stop_early() && report_every == 0) {
     throw InputError("--until-rhat and --until-ess are looked at in reports: set --report-every");
   }
   expect(until_rhat.value_or(1.0) >= 1.0, "until-rhat", "at least 1", until_rhat.value_or(1.0));
   expect(until_ess.value_or(0.0) >= 0.0, "until-ess", "at least 0", until_ess.value_or(0.0));
   expect_within("thin", thin, 1, kMostSteps / draws);
+  expect_within("report-every", report_every, 0, kMostSteps / thin);
   expect_within("exchange-every", exchange_every, 1, kMostSteps);
   const Index window = std::min(exchange_every, warmup);
   if (window > 0 && chains > MoveStatistics::kMostMoves / window) {

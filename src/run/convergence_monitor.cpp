@@ -10,22 +10,9 @@ namespace flotilla {
 namespace {
 
 constexpr std::size_t kMostWindows = 4;
-constexpr Index kQuantitiesTogether = 64;  // that travel at once
+constexpr Index kQuantitiesTogether = 64;            // that travel at once, at most
+constexpr Index kNumbersTogether = Index{1} << 24U;  // the same, all ranks'
 constexpr std::size_t kStateSize = std::tuple_size_v<Rhat::State>;
-
-/// Moments of `count` values that lie `step` apart.
-template <typename V>
-Moments moments_of(const V* values, Index count, Index step) {
-  double sum = 0.0;
-  for (Index i = 0; i < count; ++i) sum += static_cast<double>(values[i * step]);
-  const double mean = sum / static_cast<double>(count);
-  double deviations = 0.0;
-  for (Index i = 0; i < count; ++i) {
-    const double distance = static_cast<double>(values[i * step]) - mean;
-    deviations += distance * distance;
-  }
-  return {static_cast<double>(count), mean, deviations};
-}
 
 /// The next state of a packed sequence.
 Rhat take(const std::vector<double>& states, std::size_t& place) {
@@ -58,8 +45,7 @@ ConvergenceMonitor<T>::ConvergenceMonitor(const Tiling& tiling, Index dim, Index
     segments_.push_back({first - begin, end - begin});
     first = end;
   }
-  whole_.resize(static_cast<std::size_t>(quantities_ * tiling.local_chains()));
-  current_ = whole_;
+  current_.resize(static_cast<std::size_t>(quantities_ * tiling.local_chains()));
 }
 
 template <typename T>
@@ -68,13 +54,16 @@ void ConvergenceMonitor<T>::observe(const DrawBlock<T>& block) {
   if (draws == 0) return;
   const Index chains = block.chains();
   const Index dim = block.dim();
+  // Draw by draw: the last bits must not depend on where blocks end, which memory decides.
   for (Index c = 0; c < chains; ++c) {
     const T* x = block.x.data() + c * draws * dim;
     const double* lp = block.log_density.data() + c * draws;
-    for (Index q = 0; q < quantities_; ++q) {
-      const Moments moments =
-          q < dim ? moments_of(x + q, draws, dim) : moments_of(lp, draws, Index{1});
-      current_[static_cast<std::size_t>(q * chains + c)].merge(moments);
+    const auto moments = [&](Index q) -> Moments& {
+      return current_[static_cast<std::size_t>(q * chains + c)];
+    };
+    for (Index d = 0; d < draws; ++d) {
+      for (Index i = 0; i < dim; ++i) moments(i).observe(static_cast<double>(x[d * dim + i]));
+      moments(dim).observe(lp[d]);
     }
   }
   draws_ += draws;
@@ -84,13 +73,12 @@ template <typename T>
 void ConvergenceMonitor<T>::close_stretch() {
   if (++stretches_ < length_) return;
   stretches_ = 0;
-  for (std::size_t i = 0; i < whole_.size(); ++i) whole_[i].merge(current_[i]);
   windows_.push_back(current_);
   current_.assign(current_.size(), Moments());
   if (windows_.size() < kMostWindows) return;
   for (std::size_t w = 0; w < kMostWindows / 2; ++w) {
     windows_[w] = windows_[2 * w];
-    for (std::size_t i = 0; i < whole_.size(); ++i) windows_[w][i].merge(windows_[2 * w + 1][i]);
+    for (std::size_t i = 0; i < current_.size(); ++i) windows_[w][i].merge(windows_[2 * w + 1][i]);
   }
   windows_.resize(kMostWindows / 2);
   length_ *= 2;
@@ -104,8 +92,11 @@ void ConvergenceMonitor<T>::add_states(Index quantity, const Segment& segment,
   Rhat whole;
   for (Index c = segment.first; c < segment.end; ++c) {
     const auto place = static_cast<std::size_t>(quantity * tiling_.local_chains() + c);
-    for (const Window& window : windows_) split.observe(window[place]);
-    Moments all = whole_[place];
+    Moments all;
+    for (const Window& window : windows_) {
+      split.observe(window[place]);
+      all.merge(window[place]);
+    }
     all.merge(current_[place]);
     whole.observe(all);
   }
@@ -121,9 +112,14 @@ void ConvergenceMonitor<T>::judge(Index quantity, Rhat split, Rhat whole, double
   if (quantity + 1 < quantities_) report.means.push_back(whole.means().mean());
   const std::string name =
       quantity + 1 < quantities_ ? fmt::format("x[{}]", quantity) : std::string("lp");
-  keep_worst(split.value(), 1.0, name, report.rhat, report.rhat_of);
+  // One window cannot show a drift that all chains share.
+  const double rhat = windows_.size() > 1 ? split.value() : ConvergenceReport::kUnknown;
+  keep_worst(rhat, 1.0, name, report.rhat, report.rhat_of);
   keep_worst(whole.effective_size(), -1.0, name, report.ess, report.ess_of);
-  if (superchain_width_ > 1 && !(nested <= report.nested_rhat)) report.nested_rhat = nested;
+  if (superchain_width_ > 1) {
+    std::string nested_of = quantity == 0 ? "" : name;
+    keep_worst(nested, 1.0, name, report.nested_rhat, nested_of);
+  }
 }
 
 template <typename T>
@@ -131,8 +127,12 @@ ConvergenceReport ConvergenceMonitor<T>::report(const Communicator& comm) {
   close_stretch();
   ConvergenceReport report;
   report.draws = draws_;
-  for (Index first = 0; first < quantities_; first += kQuantitiesTogether) {
-    const Index end = std::min(first + kQuantitiesTogether, quantities_);
+  const Index segments =
+      tiling_.chains / tiling_.tile_width + tiling_.chains / superchain_width_ + 1;
+  const Index together = std::clamp<Index>(
+      kNumbersTogether / (2 * static_cast<Index>(kStateSize) * segments), 1, kQuantitiesTogether);
+  for (Index first = 0; first < quantities_; first += together) {
+    const Index end = std::min(first + together, quantities_);
     std::vector<double> own;
     for (const Segment& segment : segments_) {
       for (Index q = first; q < end; ++q) add_states(q, segment, own);

@@ -12,9 +12,9 @@ namespace flotilla {
 
 /// Moments of every chain while a run goes on, and R-hat from them: no draw is looked at twice.
 ///
-/// A chain's draws are kept as moments of at most four windows of equal length, which count as
-/// chains of their own in R-hat: a drift shows. When there are four, neighbours are merged, and
-/// later windows are twice as long.
+/// A chain's draws are kept as moments of windows of equal length, which count as chains of their
+/// own in R-hat: a drift shows. When there would be four, neighbours are merged, and later windows
+/// are twice as long; so there are two or three, and up to a third of the draws is in none yet.
 template <typename T>
 class ConvergenceMonitor {
  public:
@@ -47,7 +47,6 @@ class ConvergenceMonitor {
   Index quantities_;  ///< coordinates and lp
   Index superchain_width_;
   std::vector<Segment> segments_;
-  Window whole_;  ///< of all draws
   std::vector<Window> windows_;
   Window current_;       ///< the window under way
   Index stretches_ = 0;  ///< in the window under way

@@ -28,6 +28,12 @@ RunVariable find(const RunReader& reader, const std::string& group, const std::s
 
 std::vector<std::string> default_variables(const std::string& group) {
   const std::string bare = group.substr(phase_of(group).size());
+  if (bare != "posterior" && bare != "unconstrained_posterior" && bare != "sample_stats") {
+    throw InputError(fmt::format(
+        "--group should have draws: choose one of posterior, unconstrained_posterior and "
+        "sample_stats, with warmup_ before it or not, but it is '{}'",
+        group));
+  }
   if (bare == "posterior") return {"x", "lp", "log_det_jacobian"};
   if (bare == "unconstrained_posterior") return {"z", "lp", "log_det_jacobian"};
   return {"lp", "log_det_jacobian"};
@@ -117,7 +123,8 @@ double Diagnosis::largest_nested_rhat() const {
 
 double Diagnosis::smallest_ess() const {
   return -extreme(quantities, [](const QuantitySummary& s) {
-    return std::isnan(s.ess_bulk) ? kUnknown : -std::min(s.ess_bulk, s.ess_tail);
+    const double tail = s.ess_tail;
+    return std::isnan(s.ess_bulk) || std::isnan(tail) ? kUnknown : -std::min(s.ess_bulk, tail);
   });
 }
 
@@ -128,8 +135,8 @@ Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
   Diagnosis diagnosis;
   comm.together([&] {
     reader.emplace(run);
-    const std::vector<std::string> names =
-        config.variables.empty() ? default_variables(config.group) : config.variables;
+    std::vector<std::string> names = default_variables(config.group);
+    if (!config.variables.empty()) names = config.variables;
     for (const std::string& name : names) variables.push_back(find(*reader, config.group, name));
     if (variables.front().draws < 1) {
       throw InputError(fmt::format("{}: no draw of '{}' is complete yet: wait for its first block",
@@ -145,13 +152,21 @@ Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
     diagnosis.step_size = reader->number("step_size");
     diagnosis.warmup_seconds = reader->number("warmup_seconds");
     diagnosis.sampling_seconds = reader->number("sampling_seconds");
-    diagnosis.gradients = static_cast<double>(diagnosis.chains) *
-                          static_cast<double>(diagnosis.draws) * reader->number("thin");
+    if (!phase_of(config.group).empty()) diagnosis.sampling_seconds = diagnosis.warmup_seconds;
   });
+  // A run that goes on commits draws meanwhile: what the first to look saw is what all look at.
+  double draws = static_cast<double>(diagnosis.draws);
+  for (const RunVariable& variable : variables) {
+    draws = std::min(draws, static_cast<double>(variable.draws));
+  }
+  diagnosis.draws = static_cast<Index>(-comm.largest(-draws));
+  for (RunVariable& variable : variables) variable.draws = diagnosis.draws;
   Index values = 0;
   for (const RunVariable& variable : variables) {
     values += variable.chains * variable.draws * variable.dim;
   }
+  diagnosis.gradients =
+      static_cast<double>(diagnosis.chains * diagnosis.draws) * reader->number("thin");
   diagnosis.exact = values <= config.exact_values;
   for (const RunVariable& variable : variables) {
     summarise_variable(*reader, variable, diagnosis.exact, comm, diagnosis);

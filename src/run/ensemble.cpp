@@ -75,6 +75,10 @@ class Ensemble {
     level_ = target_level(config_, *flow_, comm_);
     comm.together([&] { prepare(); });
     start();
+    comm.together([&] {
+      if (comm.is_root() && monitor_ != nullptr)
+        ReportLog::expect_free(config.output, config.force);
+    });
     file_ = std::make_unique<RunFile<T>>(comm, config.output, config.force, layout(),
                                          run_facts(config, record, level_, comm), measured_names());
     comm.together([&] {
@@ -148,9 +152,8 @@ class Ensemble {
       if (met) break;
     }
     count(drain(clock));
-    if (drawn_ < config_.draws) file_->truncate();
     const RunSummary summary = summarise(step_size, clock);
-    file_->finish(measured_facts(summary));
+    file_->finish(measured_facts(summary), drawn_ < config_.draws);
     return summary;
   }
 
@@ -205,6 +208,7 @@ class Ensemble {
       // Where a stretch ends: with thinning, a draw may end before it.
       const auto steps = static_cast<Index>(block.first_step - block.phase_start) + block.steps;
       if (steps % (config_.report_every * config_.thin) != 0) return false;
+      count(to_statistics(exchange_.drain()));  // whatever the length of blocks: all moves so far
       ConvergenceReport report = monitor_->report(comm_);
       report.acceptance_rate = moves_.local_acceptance_rate();
       report.global_acceptance_rate = moves_.global_acceptance_rate();

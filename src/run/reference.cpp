@@ -92,14 +92,17 @@ double Reference::error_of(const std::vector<double>& means) const {
   return std::sqrt(sum / static_cast<double>(mean.size()));
 }
 
+void expect_importance(Index dim) {
+  if (dim <= kReferenceDim) return;
+  throw InputError(fmt::format(
+      "a reference by importance sampling is for at most {} dimensions, but the flow has {}: name "
+      "a long run instead",
+      kReferenceDim, dim));
+}
+
 Reference importance_reference(const RunConfig& config, const FlowRecord& record,
                                const Communicator& comm) {
-  if (record.dim > kReferenceDim) {
-    throw InputError(fmt::format(
-        "a reference by importance sampling is for at most {} dimensions, but the flow has {}: "
-        "name a long run instead",
-        kReferenceDim, record.dim));
-  }
+  expect_importance(record.dim);
   std::unique_ptr<Flow<double>> flow;
   comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
   const std::optional<double> level = target_level(config, *flow, comm);

@@ -18,6 +18,16 @@ std::string ReportLog::path_beside(const std::string& output) {
   return std::filesystem::path(path).replace_extension(".jsonl").string();
 }
 
+void ReportLog::expect_free(const std::string& output, bool force) {
+  const std::string path = path_beside(output);
+  std::error_code unknown;
+  if (!std::filesystem::exists(path, unknown) || force) return;
+  throw InputError(fmt::format(
+      "{} exists already, where this run's reports would go: choose another output, or replace it "
+      "with --force",
+      path));
+}
+
 ReportLog::ReportLog(const Communicator& comm, const std::string& output) {
   if (!comm.is_root()) return;
   const std::string path = path_beside(output);

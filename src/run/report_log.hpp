@@ -12,6 +12,9 @@ namespace flotilla {
 /// the run goes on. Written by rank 0; a line that the disk refuses is lost, and ends no run.
 class ReportLog {
  public:
+  /// @throws InputError where there is such a file, and `force` is false
+  static void expect_free(const std::string& output, bool force);
+
   /// Begins the file anew. Not collective: throws on rank 0 alone, inside Communicator::together().
   /// @throws InputError where it cannot be written
   ReportLog(const Communicator& comm, const std::string& output);

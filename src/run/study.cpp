@@ -1,14 +1,17 @@
 #include "flotilla/run/study.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <sstream>
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/flow/context.hpp"
+#include "flotilla/io/flow_file.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/run/diagnosis.hpp"
 #include "flotilla/run/ensemble.hpp"
@@ -41,6 +44,11 @@ class Listener final : public ProgressObserver {
   std::vector<std::pair<ConvergenceReport, double>> reports_;
 };
 
+/// NaN where either is.
+double least(double a, double b) {
+  return std::isnan(a) || std::isnan(b) ? kUnknown : std::min(a, b);
+}
+
 /// The first report that satisfies, or none: all NaN.
 template <typename Satisfies>
 CellReport first_of(const std::vector<CellReport>& reports, Satisfies satisfies) {
@@ -50,16 +58,38 @@ CellReport first_of(const std::vector<CellReport>& reports, Satisfies satisfies)
              : *found;
 }
 
+/// The flow that a path names now; a cell whose flow cannot be read fails when it is run.
+std::string checksum_of(const std::string& flow) {
+  try {
+    return read_flow_file(flow).checksum;
+  } catch (const InputError&) {
+    return "";
+  }
+}
+
+/// A configuration without the line of its place in the study.
+std::string without_output(const std::string& text) {
+  std::istringstream lines(text);
+  std::string kept;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind("output=", 0) != 0) kept += line + "\n";
+  }
+  return kept;
+}
+
 /// One group of ranks at work on its share of the cells.
 class Group {
  public:
   Group(const StudyPlan& plan, const Communicator& comm, const std::optional<Reference>& reference)
       : plan_(plan), comm_(comm), reference_(reference) {}
 
-  /// What identifies a cell's figures, beside its place in the study.
+  /// What a cell's figures depend on. Not collective.
   std::string key(std::size_t cell) const {
-    return fmt::format("{}reference={}\nrhat={}\ness={}\n", plan_.cells[cell].config.text,
-                       plan_.reference, plan_.rhat, plan_.ess);
+    const StudyCell& own = plan_.cells[cell];
+    return fmt::format("record 1\n{}output=\nflow={}\nreference={} {}\nranks={}\nrhat={}\ness={}\n",
+                       without_output(own.config.text), checksum_of(own.config.flow),
+                       plan_.reference, reference_ ? reference_->mean : std::vector<double>(),
+                       plan_.ranks_per_run, plan_.rhat, plan_.ess);
   }
 
   std::string path(std::size_t cell) const {
@@ -87,9 +117,10 @@ class Group {
     } catch (const EnvironmentError& error) {
       record = {"", error.what(), {}, {}};
     }
-    record.key = key(cell);
     comm_.together([&] {
-      if (comm_.is_root()) write_record(path(cell), record);
+      if (!comm_.is_root()) return;
+      record.key = key(cell);
+      write_record(path(cell), record);
     });
     outcome.message = record.message;
     outcome.seconds = clock.seconds();
@@ -103,6 +134,11 @@ class Group {
     FlowRecord flow = replicate_flow(comm_, config.flow);
     const std::vector<double> context = replicate_context(comm_, config.context);
     comm_.together([&] { flow = at_context(std::move(flow), context); });
+    if (reference_ && static_cast<Index>(reference_->mean.size()) != flow.dim) {
+      throw InputError(fmt::format("{}: its draws have {} coordinates, but the flow has {}",
+                                   plan_.reference, reference_->mean.size(), flow.dim));
+    }
+    if (plan_.reference == "importance") expect_importance(flow.dim);
     Listener listener;
     const RunSummary summary = run_ensemble(config, flow, comm_, &listener);
     const Diagnosis diagnosis = diagnose(config.output, {}, comm_);
@@ -133,9 +169,8 @@ class Group {
     double tail = bulk;
     for (const NamedQuantity& quantity : diagnosis.quantities) {
       if (quantity.name.front() == 'x') means.push_back(quantity.summary.mean);
-      // Written so that what is not defined stays so.
-      bulk = quantity.summary.ess_bulk >= bulk ? bulk : quantity.summary.ess_bulk;
-      tail = quantity.summary.ess_tail >= tail ? tail : quantity.summary.ess_tail;
+      bulk = least(bulk, quantity.summary.ess_bulk);
+      tail = least(tail, quantity.summary.ess_tail);
     }
     const auto member = config.superchains > 0 ? &CellReport::nested_rhat : &CellReport::rhat;
     const CellReport met =
@@ -173,6 +208,16 @@ class Group {
   const std::optional<Reference>& reference_;
 };
 
+/// What a study replaces is a study: no flow, no run, nobody's data.
+void expect_study_or_nothing(const std::string& output) {
+  std::error_code unknown;
+  if (!std::filesystem::exists(output, unknown)) return;
+  if (!is_tables(output, {"runs", "means", "reports"})) {
+    throw InputError(fmt::format(
+        "{} exists and is no study's output: give the study another one with -o", output));
+  }
+}
+
 /// Rank 0's, once all groups are done.
 StudyOutcome collect(const StudyPlan& plan, const Group& group) {
   std::vector<CellRecord> records;
@@ -200,7 +245,9 @@ std::string StudyPlan::folder() const {
 }
 
 void StudyPlan::validate() const {
-  if (output.empty()) throw InputError("output should name a file but is empty");
+  if (std::filesystem::path(output).extension() != ".h5") {
+    throw InputError(fmt::format("output should end in .h5 but is '{}'", output));
+  }
   if (ranks_per_run < 1) {
     throw InputError(fmt::format("ranks_per_run should be at least 1 but is {}", ranks_per_run));
   }
@@ -223,6 +270,7 @@ StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,
   }
   comm.together([&] {
     std::error_code error;
+    if (comm.is_root()) expect_study_or_nothing(plan.output);
     if (comm.is_root()) std::filesystem::create_directories(plan.folder(), error);
     if (error) {
       throw InputError(fmt::format("cannot write {}: {}: choose another output", plan.folder(),

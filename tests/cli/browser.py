@@ -6,7 +6,6 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.request
 
 FLAGS = [
@@ -28,6 +27,10 @@ def free_port():
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]
+
+
+# Whatever proxy the environment names: this is the same machine.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Browser:
@@ -61,7 +64,7 @@ class Browser:
     def __exit__(self, *_):
         if self.session is not None:
             request = urllib.request.Request(f"{self.address}/session/{self.session}", method="DELETE")
-            urllib.request.urlopen(request, timeout=TIME_LIMIT).close()
+            OPENER.open(request, timeout=TIME_LIMIT).close()
         self.driver.terminate()
         self.driver.wait(timeout=TIME_LIMIT)
         shutil.rmtree(self.profile, ignore_errors=True)
@@ -79,9 +82,9 @@ class Browser:
 
     def _ready(self):
         try:
-            with urllib.request.urlopen(f"{self.address}/status", timeout=5) as answer:
+            with OPENER.open(f"{self.address}/status", timeout=5) as answer:
                 return json.load(answer)["value"]["ready"]
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             return False
 
     def _post(self, path, body):
@@ -90,5 +93,5 @@ class Browser:
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=TIME_LIMIT) as answer:
+        with OPENER.open(request, timeout=TIME_LIMIT) as answer:
             return json.load(answer)["value"]

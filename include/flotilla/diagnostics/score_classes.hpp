@@ -46,6 +46,9 @@ class ScoreClasses {
 
   /// Quantiles of all draws, linear inside a class.
   double low_tail() const { return low_tail_; }  ///< 5 %
+  /// Where the classes of these two end, standardised: draws that tie with them are below.
+  float low_tail_end() const { return low_tail_end_; }
+  float high_tail_end() const { return high_tail_end_; }
   double median() const { return median_; }
   double high_tail() const { return high_tail_; }  ///< 95 %
 
@@ -71,6 +74,8 @@ class ScoreClasses {
   double centre_;
   double inverse_scale_;
   double total_ = 0.0;
+  float low_tail_end_ = 0.0F;
+  float high_tail_end_ = 0.0F;
   double low_tail_ = 0.0;
   double median_ = 0.0;
   double high_tail_ = 0.0;

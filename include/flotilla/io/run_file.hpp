@@ -78,12 +78,11 @@ class RunFile {
   /// Fills in the adaptation group; windows that are missing stay NaN.
   void write_adaptation(const std::vector<AdaptationWindow>& windows);
 
-  /// Gives up the draws that were not made: every variable ends with the last draw committed. For a
-  /// run that stops early.
-  void truncate();
-
   /// Writes the measured numbers and closes the file.
-  void finish(const std::vector<std::pair<std::string, double>>& measured);
+  ///
+  /// @param early  the run ends before its last draw: every variable then ends with the last draw
+  ///               that was made, in place of NaN for those that were not
+  void finish(const std::vector<std::pair<std::string, double>>& measured, bool early = false);
 
  private:
   /// The datasets of one phase, and how many draws of each chain they hold.
@@ -98,7 +97,6 @@ class RunFile {
     hdf5::Handle is_global;
     hdf5::Handle accepted;
     hdf5::Handle committed;
-    std::vector<hdf5::Handle> draw_scales;  ///< the dimension `draw` of each group
     Index draws = 0;
   };
 
@@ -109,6 +107,7 @@ class RunFile {
   void write_block(DrawSet& set, const DrawBlock<T>& block);
   void commit(DrawSet& set);
   void flush_now_and_then();
+  void shorten() const;
 
   const Communicator* comm_;
   RunFileLayout layout_;
@@ -118,6 +117,8 @@ class RunFile {
   DrawSet sampling_;
   std::array<hdf5::Handle, 3> adaptation_;
   std::vector<double> step_sizes_;
+  Index sampling_draws_ = 0;  ///< known once the file is being closed
+  std::string path_;
   std::string unfinished_;  ///< the name to remove where creation fails; empty afterwards
   std::chrono::steady_clock::time_point last_flush_;
 };

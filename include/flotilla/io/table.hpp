@@ -22,6 +22,9 @@ struct Table {
 /// @throws Hdf5Error, EnvironmentError
 void write_tables(const std::string& path, const std::vector<Table>& tables);
 
+/// Whether a file is HDF5 and has these groups.
+bool is_tables(const std::string& path, const std::vector<std::string>& names);
+
 /// Writes one table as CSV (RFC 4180), NaN as nothing; replaces the file at once.
 /// @throws EnvironmentError
 void write_csv(const std::string& path, const Table& table);

@@ -12,14 +12,13 @@ namespace flotilla {
 /// The same on every rank, and on any number of them. What is not defined (yet) is NaN.
 struct ConvergenceReport {
   Index draws = 0;         ///< of each chain
-  double rhat = kUnknown;  ///< of chains cut into two to four windows of equal length
+  double rhat = kUnknown;  ///< of chains cut into two or three windows of equal length
   std::string rhat_of;     ///< the quantity with the largest R-hat, as in "x[3]"
   double nested_rhat = kUnknown;
   double ess = kUnknown;  ///< smallest, by the spread of chain means: right to sqrt(2 / chains)
   std::string ess_of;
-  std::vector<double> means;  ///< of x, [dim]
-  double acceptance_rate =
-      kUnknown;  ///< of local moves, of all blocks but the last, as are the next
+  std::vector<double> means;          ///< of x, [dim]
+  double acceptance_rate = kUnknown;  ///< of local moves, of all draws so far, as are the next
   double global_acceptance_rate = kUnknown;
   double mean_squared_jump = kUnknown;
 

@@ -43,7 +43,7 @@ struct Diagnosis {
   double mean_squared_jump = 0.0;
   double step_size = 0.0;
   double warmup_seconds = 0.0;
-  double sampling_seconds = 0.0;
+  double sampling_seconds = 0.0;  ///< of the phase that is looked at
   double gradients = 0.0;  ///< gradient evaluations of sampling: one for each step of each chain
 
   /// The extremes over quantities; NaN where one is not defined.

@@ -24,6 +24,9 @@ struct Reference {
   double error_of(const std::vector<double>& means) const;
 };
 
+/// @throws InputError where importance sampling would say nothing: beyond kReferenceDim
+void expect_importance(Index dim);
+
 /// By self-normalised importance sampling from the base density, weights pi / q_Z. The result does
 /// not depend on the number of ranks. Collective.
 /// @throws InputError beyond kReferenceDim dimensions
