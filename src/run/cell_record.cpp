@@ -67,6 +67,7 @@ void add_options(const StudyPlan& plan, const std::vector<std::size_t>& cells, b
   const std::size_t count = plan.cells.front().options.size() - (seed ? 0 : 1);
   for (std::size_t k = 0; k < count; ++k) {
     std::vector<std::string> texts;
+    texts.reserve(cells.size());
     for (const std::size_t cell : cells) texts.push_back(plan.cells[cell].options[k].second);
     table.columns.emplace_back(plan.cells.front().options[k].first, column_of(texts));
   }
@@ -88,6 +89,7 @@ Table runs_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
   const std::vector<std::string> names = figure_names(records);
   for (std::size_t k = 0; k < names.size(); ++k) {
     std::vector<double> values;
+    values.reserve(records.size());
     for (const CellRecord& record : records) values.push_back(figure(record, k));
     table.columns.emplace_back(names[k], values);
   }

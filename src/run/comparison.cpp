@@ -151,6 +151,15 @@ std::vector<double> mean_of(const PointSet& points) {
 
 // ---- Measures.
 
+/// 1 where a condition holds, else 0.
+template <typename T, typename Holds>
+std::vector<double> flags_of(const std::vector<T>& values, Holds holds) {
+  std::vector<double> flags(values.size());
+  std::transform(values.begin(), values.end(), flags.begin(),
+                 [&](T value) { return holds(value) ? 1.0 : 0.0; });
+  return flags;
+}
+
 Estimate mean_and_error(const std::vector<double>& values) {
   Moments moments;
   for (const double value : values) moments.observe(value);
@@ -274,12 +283,9 @@ void measure_neighbours(const ComparisonConfig& config, const Against& against,
                            against.radii, sample, radii);
   });
   std::vector<double> inside = comm.gather(own.inside);
-  std::vector<double> hit;
-  for (const double count : inside) hit.push_back(count > 0.0 ? 1.0 : 0.0);
-  std::vector<double> covered;
-  for (const std::int64_t balls : comm.begin_sum(own.covered).wait()) {
-    covered.push_back(balls > 0 ? 1.0 : 0.0);
-  }
+  const std::vector<double> hit = flags_of(inside, [](double count) { return count > 0.0; });
+  const std::vector<std::int64_t> balls = comm.begin_sum(own.covered).wait();
+  const std::vector<double> covered = flags_of(balls, [](std::int64_t count) { return count > 0; });
   for (double& count : inside) count /= static_cast<double>(config.neighbours);
   quality.precision = mean_and_error(covered);
   quality.recall = mean_and_error(comm.gather(own.found));
@@ -291,10 +297,12 @@ void measure_density(const Flow<double>& flow, const PointSet& sample, double qu
                      const Communicator& comm, SampleQuality& quality) {
   const std::vector<double> density = log_densities(flow, sample, comm);
   quality.log_density = mean_and_error(density);
-  std::vector<double> below;
-  for (const double value : density) below.push_back(value < quantile ? 1.0 : 0.0);
+  if (std::isnan(quantile)) {
+    quality.below_quantile = {kUnknown, kUnknown};
+    return;
+  }
   quality.below_quantile =
-      std::isnan(quantile) ? Estimate{kUnknown, kUnknown} : mean_and_error(below);
+      mean_and_error(flags_of(density, [&](double value) { return value < quantile; }));
 }
 
 /// The mode of the nearest of the points on modes, for every point of the sample.
@@ -319,6 +327,7 @@ std::vector<Estimate> mode_weights(const PointSet& sample, const Tensor& modes,
     }
   }
   std::vector<Estimate> weights;
+  weights.reserve(count);
   for (const std::vector<double>& flag : flags) weights.push_back(mean_and_error(flag));
   return weights;
 }
