@@ -41,6 +41,7 @@ struct WriteColumn {
     check(H5Tset_cset(type.id(), H5T_CSET_UTF8), "H5Tset_cset");
     const Handle dataset = make(type.id(), values.size());
     std::vector<const char*> texts;
+    texts.reserve(values.size());
     for (const std::string& value : values) texts.push_back(value.c_str());
     check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
                    static_cast<const void*>(texts.data())),
