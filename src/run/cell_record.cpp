@@ -6,9 +6,9 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <limits>
 #include <nlohmann/json.hpp>
 
+#include "diagnostics/undefined.hpp"
 #include "flotilla/core/error.hpp"
 #include "flotilla/diagnostics/moments.hpp"
 
@@ -17,14 +17,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-
 Json number(double value) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
 double number(const Json& value) {
-  return value.is_number() ? value.get<double>() : kUnknown;
+  return value.is_number() ? value.get<double>() : kUndefined;
 }
 
 /// A number where the whole text is one.
@@ -58,7 +56,7 @@ std::vector<std::string> figure_names(const std::vector<CellRecord>& records) {
 }
 
 double figure(const CellRecord& record, std::size_t number) {
-  return record.figures.empty() ? kUnknown : record.figures[number].second;
+  return record.figures.empty() ? kUndefined : record.figures[number].second;
 }
 
 /// The columns of what is varied, for the given cells; the seed is the last.
@@ -138,7 +136,7 @@ Table means_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
       for (const std::size_t i : group) {
         if (records[i].message.empty()) moments.observe(figure(records[i], k));
       }
-      means.push_back(moments.count() > 0.0 ? moments.mean() : kUnknown);
+      means.push_back(moments.count() > 0.0 ? moments.mean() : kUndefined);
       errors.push_back(std::sqrt(moments.variance() / moments.count()));
     }
     table.columns.emplace_back(names[k], means);

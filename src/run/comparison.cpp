@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <numeric>
 #include <random>
 
+#include "diagnostics/undefined.hpp"
 #include "flotilla/core/error.hpp"
 #include "flotilla/diagnostics/moments.hpp"
 #include "flotilla/diagnostics/two_sample.hpp"
@@ -22,7 +22,6 @@
 namespace flotilla {
 namespace {
 
-constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 constexpr Index kRowsOfSum =
     256;  // what is summed before it travels: the same on any number of ranks
 constexpr Index kFlowWidth = 64;  // points that pass through the flow together
@@ -112,7 +111,7 @@ PointSet naive_points(const Flow<double>& flow, Index count, std::uint64_t seed,
 std::vector<double> log_densities(const Flow<double>& flow, const PointSet& points,
                                   const Communicator& comm) {
   if (!flow.has_inverse()) {
-    return std::vector<double>(static_cast<std::size_t>(points.chains()), kUnknown);
+    return std::vector<double>(static_cast<std::size_t>(points.chains()), kUndefined);
   }
   const TemperedTarget<double> learnt(flow.base(), 1.0);
   Batch<double> z(flow.dim(), kFlowWidth);
@@ -208,7 +207,7 @@ struct Against {
   std::vector<double> radii;
   double bandwidth = 0.0;
   PairSums pairs;
-  double log_density_quantile = kUnknown;
+  double log_density_quantile = kUndefined;
 };
 
 /// Energy distance and MMD, with the spread of their values on resamples.
@@ -298,7 +297,7 @@ void measure_density(const Flow<double>& flow, const PointSet& sample, double qu
   const std::vector<double> density = log_densities(flow, sample, comm);
   quality.log_density = mean_and_error(density);
   if (std::isnan(quantile)) {
-    quality.below_quantile = {kUnknown, kUnknown};
+    quality.below_quantile = {kUndefined, kUndefined};
     return;
   }
   quality.below_quantile =
@@ -397,7 +396,7 @@ FlowRecord read_flow(const ComparisonConfig& config, const RunReader& reader,
 double quantile_of(std::vector<double> values, double p) {
   const auto place = static_cast<std::ptrdiff_t>(p * static_cast<double>(values.size() - 1));
   if (std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) {
-    return kUnknown;
+    return kUndefined;
   }
   std::nth_element(values.begin(), values.begin() + place, values.end());
   return values[static_cast<std::size_t>(place)];
@@ -446,7 +445,7 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
                   {},
                   0.0,
                   {},
-                  kUnknown};
+                  kUndefined};
   std::vector<std::pair<std::string, PointSet>> samples;
   comm.together([&] { samples.emplace_back("run", run_points(*reader, x, count)); });
   samples.emplace_back("naive", naive_points(*flow, count, config.seed, comm));

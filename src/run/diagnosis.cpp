@@ -4,15 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <optional>
 
+#include "diagnostics/undefined.hpp"
 #include "run/series.hpp"
 
 namespace flotilla {
 namespace {
-
-constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 std::string phase_of(const std::string& group) {
   return group.rfind("warmup_", 0) == 0 ? "warmup_" : "";
@@ -96,16 +94,16 @@ void read_moves(const RunReader& reader, const std::string& stats, Diagnosis& di
     reader.read(diverging, slab, kind.data());
     for (const float flag : kind) diagnosis.diverging += flag != 0.0F ? 1.0 : 0.0;
   });
-  diagnosis.acceptance_rate = counts[0] > 0.0 ? sums[0] / counts[0] : kUnknown;
-  diagnosis.global_acceptance_rate = counts[1] > 0.0 ? sums[1] / counts[1] : kUnknown;
+  diagnosis.acceptance_rate = counts[0] > 0.0 ? sums[0] / counts[0] : kUndefined;
+  diagnosis.global_acceptance_rate = counts[1] > 0.0 ? sums[1] / counts[1] : kUndefined;
 }
 
 template <typename Of>
 double extreme(const std::vector<NamedQuantity>& quantities, Of of) {
-  double found = kUnknown;
+  double found = kUndefined;
   for (const NamedQuantity& quantity : quantities) {
     const double value = of(quantity.summary);
-    if (std::isnan(value)) return kUnknown;
+    if (std::isnan(value)) return kUndefined;
     if (std::isnan(found) || value > found) found = value;
   }
   return found;
@@ -122,10 +120,8 @@ double Diagnosis::largest_nested_rhat() const {
 }
 
 double Diagnosis::smallest_ess() const {
-  return -extreme(quantities, [](const QuantitySummary& s) {
-    const double tail = s.ess_tail;
-    return std::isnan(s.ess_bulk) || std::isnan(tail) ? kUnknown : -std::min(s.ess_bulk, tail);
-  });
+  return -extreme(quantities,
+                  [](const QuantitySummary& s) { return -smaller(s.ess_bulk, s.ess_tail); });
 }
 
 Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,

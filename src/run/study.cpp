@@ -9,6 +9,7 @@
 #include <limits>
 #include <sstream>
 
+#include "diagnostics/undefined.hpp"
 #include "flotilla/core/error.hpp"
 #include "flotilla/flow/context.hpp"
 #include "flotilla/io/flow_file.hpp"
@@ -21,8 +22,6 @@
 
 namespace flotilla {
 namespace {
-
-constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 std::string stem(const std::string& output) {
   return std::filesystem::path(output).replace_extension("").string();
@@ -44,17 +43,12 @@ class Listener final : public ProgressObserver {
   std::vector<std::pair<ConvergenceReport, double>> reports_;
 };
 
-/// NaN where either is.
-double least(double a, double b) {
-  return std::isnan(a) || std::isnan(b) ? kUnknown : std::min(a, b);
-}
-
 /// The first report that satisfies, or none: all NaN.
 template <typename Satisfies>
 CellReport first_of(const std::vector<CellReport>& reports, Satisfies satisfies) {
   const auto found = std::find_if(reports.begin(), reports.end(), satisfies);
   return found == reports.end()
-             ? CellReport{kUnknown, kUnknown, kUnknown, kUnknown, kUnknown, kUnknown}
+             ? CellReport{kUndefined, kUndefined, kUndefined, kUndefined, kUndefined, kUndefined}
              : *found;
 }
 
@@ -147,7 +141,7 @@ class Group {
     for (const auto& [report, seconds] : listener.reports()) {
       record.reports.push_back({static_cast<double>(report.draws), seconds, report.rhat,
                                 report.nested_rhat, report.ess,
-                                reference ? reference->error_of(report.means) : kUnknown});
+                                reference ? reference->error_of(report.means) : kUndefined});
     }
     record.figures = figures(config, summary, diagnosis, reference, record.reports);
     comm_.together([&] {
@@ -169,8 +163,8 @@ class Group {
     double tail = bulk;
     for (const NamedQuantity& quantity : diagnosis.quantities) {
       if (quantity.name.front() == 'x') means.push_back(quantity.summary.mean);
-      bulk = least(bulk, quantity.summary.ess_bulk);
-      tail = least(tail, quantity.summary.ess_tail);
+      bulk = smaller(bulk, quantity.summary.ess_bulk);
+      tail = smaller(tail, quantity.summary.ess_tail);
     }
     const auto member = config.superchains > 0 ? &CellReport::nested_rhat : &CellReport::rhat;
     const CellReport met =
@@ -186,8 +180,8 @@ class Group {
         {"ess_tail", tail},
         {"ess_per_second", ess / summary.sampling_seconds},
         {"ess_per_gradient", ess / diagnosis.gradients},
-        {"error", reference ? reference->error_of(means) : kUnknown},
-        {"reference_ess", reference ? reference->ess : kUnknown},
+        {"error", reference ? reference->error_of(means) : kUndefined},
+        {"reference_ess", reference ? reference->ess : kUndefined},
         {"draws_to_rhat", met.draws},
         {"seconds_to_rhat", met.seconds},
         {"draws_to_ess", worth.draws},
