@@ -7,7 +7,7 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
-#include <random>
+#include <optional>
 
 #include "diagnostics/undefined.hpp"
 #include "flotilla/core/error.hpp"
@@ -17,7 +17,9 @@
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/io/run_reader.hpp"
+#include "flotilla/run/config.hpp"
 #include "flotilla/target/target.hpp"
+#include "run/make_target.hpp"
 
 namespace flotilla {
 namespace {
@@ -61,18 +63,89 @@ PointSet rows_of_array(const Tensor& array, Index first, Index step, Index count
   return points;
 }
 
+/// Points, and what log q_X is at each.
+struct Sample {
+  std::string name;
+  PointSet points;
+  std::vector<double> log_density;
+};
+
+/// From rows of coordinates with log q_X behind them.
+Sample sample_of(const std::string& name, const std::vector<double>& rows, Index dim) {
+  Sample sample{name, PointSet(dim, static_cast<Index>(rows.size()) / (dim + 1)), {}};
+  for (Index c = 0; c < sample.points.chains(); ++c) {
+    const double* row = rows.data() + c * (dim + 1);
+    for (Index i = 0; i < dim; ++i) sample.points(i, c) = row[i];
+    sample.log_density.push_back(row[dim]);
+  }
+  return sample;
+}
+
+/// log q_X at draws of a run, from what the run says of them: its points, in float, can lie where
+/// the inverse magnifies their rounding.
+class RunDensity {
+ public:
+  RunDensity(const RunReader& reader, const Flow<double>& flow)
+      : learnt_(flow.base(), 1.0),
+        z_(flow.dim(), kWidth),
+        log_det_(1, kWidth),
+        density_(1, kWidth),
+        cotangents_(flow.dim(), kWidth) {
+    RunConfig config;
+    config.target = reader.text("target");
+    config.beta = reader.number("beta");
+    std::optional<double> level;
+    if (config.target == "clipped") {
+      level = reader.number("clip_level");
+      config.clip_sharpness = reader.number("clip_sharpness");
+    }
+    target_ = make_target(config, flow, level);
+    // Any point where the base density is not zero.
+    flow.base().sample(Random(0), Purpose::kNaive, 0, 0, ColumnMask::all(kWidth), z_);
+  }
+
+  /// @param lp, log_det  the run's, at one draw
+  /// Both densities are log q_Z(z) less a function of l: their difference does not depend on z.
+  double operator()(double lp, double log_det) {
+    log_det_.fill(log_det);
+    learnt_.evaluate(z_, z_, log_det_, density_, cotangents_);
+    const double learnt = density_(0, 0);
+    target_->evaluate(z_, z_, log_det_, density_, cotangents_);
+    return lp + learnt - density_(0, 0);
+  }
+
+ private:
+  static constexpr Index kWidth = 1;
+  TemperedTarget<double> learnt_;
+  std::unique_ptr<Target<double>> target_;
+  Batch<double> z_;
+  PerChain log_det_;
+  PerChain density_;
+  Cotangents<double> cotangents_;
+};
+
 /// Draws of a run, spread evenly over its chains and their draws.
-PointSet run_points(const RunReader& reader, const RunVariable& x, Index count) {
-  PointSet points(x.dim, count);
-  std::vector<double> point(static_cast<std::size_t>(x.dim));
+Sample run_sample(const RunReader& reader, const RunVariable& x, const Flow<double>& flow,
+                  Index count) {
+  const RunVariable lp = reader.variable("sample_stats", "lp");
+  const RunVariable log_det = reader.variable("sample_stats", "log_det_jacobian");
+  RunDensity density(reader, flow);
+  std::vector<double> rows(static_cast<std::size_t>(count * (x.dim + 1)));
   const Index all = x.chains * x.draws;
   for (Index c = 0; c < count; ++c) {
     // Chains first: points next to each other come from different chains.
     const Index place = all / count * c + all % count * c / count;
-    reader.read(x, {place % x.chains, 1, place / x.chains, 1, 0, x.dim}, point.data());
-    for (Index i = 0; i < x.dim; ++i) points(i, c) = point[static_cast<std::size_t>(i)];
+    const RunSlab slab{place % x.chains, 1, place / x.chains, 1, 0, 1};
+    RunSlab point = slab;
+    point.coordinates = x.dim;
+    double* row = rows.data() + c * (x.dim + 1);
+    reader.read(x, point, row);
+    double here[2] = {};
+    reader.read(lp, slab, &here[0]);
+    reader.read(log_det, slab, &here[1]);
+    row[x.dim] = density(here[0], here[1]);
   }
-  return points;
+  return sample_of("run", rows, x.dim);
 }
 
 /// A batch of points at a time through the flow: each rank its share, in whole batches.
@@ -89,22 +162,30 @@ std::vector<double> through_flow(Index count, const Communicator& comm, Work wor
   return comm.gather(found);
 }
 
-PointSet naive_points(const Flow<double>& flow, Index count, std::uint64_t seed,
-                      const Communicator& comm) {
+Sample naive_sample(const Flow<double>& flow, Index count, std::uint64_t seed,
+                    const Communicator& comm) {
   const Random random(seed);
+  const TemperedTarget<double> learnt(flow.base(), 1.0);
   Batch<double> z(flow.dim(), kFlowWidth);
+  Batch<double> x(flow.dim(), kFlowWidth);
   PerChain log_det(1, kFlowWidth);
+  PerChain density(1, kFlowWidth);
+  Cotangents<double> cotangents(flow.dim(), kFlowWidth);
   Tape<double> tape(flow.tape_shape(), kFlowWidth);
-  const std::vector<double> x =
+  const std::vector<double> rows =
       through_flow(count, comm, [&](Index first, Index width, std::vector<double>& out) {
         flow.base().sample(random, Purpose::kNaive, 0, static_cast<std::uint64_t>(first),
                            ColumnMask::all(kFlowWidth), z);
-        flow.forward(z, log_det, tape);
+        x = z;
+        log_det.fill(0.0);
+        flow.forward(x, log_det, tape);
+        learnt.evaluate(z, x, log_det, density, cotangents);
         for (Index c = 0; c < width; ++c) {
-          for (Index i = 0; i < flow.dim(); ++i) out.push_back(z(i, c));
+          for (Index i = 0; i < flow.dim(); ++i) out.push_back(x(i, c));
+          out.push_back(density(0, c));
         }
       });
-  return rows_of_array({{count, flow.dim()}, x}, 0, 1, count);
+  return sample_of("naive", rows, flow.dim());
 }
 
 /// log q_X of each point; NaN without an inverse.
@@ -292,9 +373,7 @@ void measure_neighbours(const ComparisonConfig& config, const Against& against,
   quality.coverage = mean_and_error(hit);
 }
 
-void measure_density(const Flow<double>& flow, const PointSet& sample, double quantile,
-                     const Communicator& comm, SampleQuality& quality) {
-  const std::vector<double> density = log_densities(flow, sample, comm);
+void measure_density(const std::vector<double>& density, double quantile, SampleQuality& quality) {
   quality.log_density = mean_and_error(density);
   if (std::isnan(quantile)) {
     quality.below_quantile = {kUndefined, kUndefined};
@@ -446,10 +525,11 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
                   0.0,
                   {},
                   kUndefined};
-  std::vector<std::pair<std::string, PointSet>> samples;
-  comm.together([&] { samples.emplace_back("run", run_points(*reader, x, count)); });
-  samples.emplace_back("naive", naive_points(*flow, count, config.seed, comm));
-  samples.emplace_back("reference", rows_of_array(array, 1, step, count));
+  std::vector<Sample> samples;
+  comm.together([&] { samples.push_back(run_sample(*reader, x, *flow, count)); });
+  samples.push_back(naive_sample(*flow, count, config.seed, comm));
+  samples.push_back({"reference", rows_of_array(array, 1, step, count), {}});
+  samples.back().log_density = log_densities(*flow, samples.back().points, comm);
   const Tensor modes = config.modes.empty() ? Tensor() : read_modes(config, x.dim, comm);
 
   against.log_density_quantile =
@@ -463,10 +543,10 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
 
   Comparison comparison{count, against.bandwidth, {}};
   std::uint64_t seed = config.seed;
-  for (auto& [name, points] : samples) {
+  for (auto& [name, points, density] : samples) {
     SampleQuality quality;
     quality.name = name;
-    measure_density(*flow, points, against.log_density_quantile, comm, quality);
+    measure_density(density, against.log_density_quantile, quality);
     centre(points, mean);
     const Resamples resamples(count, config.resamples, ++seed);
     measure_pairs(against, points, resamples, comm, quality);
