@@ -9,6 +9,7 @@ exchange    how far the acceptance rate ends from its target against the length 
 chains      R-hat and error of the mean against draws, with the 1/sqrt(n) line, and effective draws
             per second against chains
 beta        R-hat, effective draws and error of the mean against beta
+quality     how close draws are to a reference against beta: runs, naive draws and the floor
 
 Points are means over seeds, bars their standard errors.
 """
@@ -28,6 +29,15 @@ from plot_style import CHAINS, STYLE, PlotError
 
 TARGET_ACCEPT = 0.574
 """What a run aims at unless told otherwise."""
+
+QUALITY = (
+    ("energy_distance", "energy distance"),
+    ("precision", "precision"),
+    ("recall", "recall"),
+    ("coverage", "coverage"),
+    ("mode_distance", "share in the wrong mode"),
+)
+"""Of the measures of 'flotilla compare', those that a picture has room for."""
 
 COLOURS = (*CHAINS, "#D55E00", "#56B4E9", "#000000")
 MARKERS = "os^Dv*P"
@@ -103,9 +113,10 @@ def kind_of(study):
         return "step-size"
     if study.varies("warmup") and study.varies("chains"):
         return "exchange"
-    for kind in ("chains", "beta"):
-        if study.varies(kind):
-            return kind
+    if study.varies("chains"):
+        return "chains"
+    if study.varies("beta"):
+        return "quality" if "precision" in study.means else "beta"
     raise PlotError(
         "expected a study that varies step_size, target_accept, warmup with chains, chains or beta, "
         "found none of them: use the CSV files beside it"
@@ -269,11 +280,49 @@ def draw_beta(study):
     return figure
 
 
+def draw_floors(axes, study, chosen, name):
+    """What naive draws and a second half of the reference reach, as lines across."""
+    for prefix, title, style in (("naive_", "naive", "--"), ("floor_", "the reference itself", ":")):
+        level = study.means[prefix + name][chosen].mean()
+        axes.axhline(level, color="0.4", linestyle=style, linewidth=0.9, label=title)
+
+
+def draw_quality(study):
+    expect_columns(study, "quality", "beta")
+    expect_columns(study, "quality", "precision")
+    panels = list(study.groups("flow"))
+    measures = [
+        (name, title) for name, title in QUALITY if np.isfinite(study.means[name]).any()
+    ]
+    # Flows beside each other, measures below; of one flow alone the measures are beside each other.
+    down = len(panels) > 1
+    shape = (len(measures), len(panels)) if down else (1, len(measures))
+    figure, axes = plt.subplots(
+        *shape, figsize=(3.0 * shape[1] + 0.8, 2.3 * shape[0] + 0.6), layout="constrained",
+        squeeze=False, sharex=True,
+    )
+    for column, (title, chosen) in enumerate(panels):
+        for row, (name, measure) in enumerate(measures):
+            panel = axes[row, column] if down else axes[0, row]
+            for number, (label, rows) in enumerate(study.groups("target", "kernel")):
+                lines_of(panel, study.means, rows & chosen, "beta", name, label, number)
+            draw_floors(panel, study, chosen, name)
+            if column == 0:
+                panel.set_ylabel(measure)
+            if row == 0 and title:
+                panel.set_title(title)
+            if not down or row == len(measures) - 1:
+                panel.set_xlabel("beta")
+    axes[0, 0].legend()
+    return figure
+
+
 KINDS = {
     "step-size": draw_step_size,
     "exchange": draw_exchange,
     "chains": draw_chains,
     "beta": draw_beta,
+    "quality": draw_quality,
 }
 
 

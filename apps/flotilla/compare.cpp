@@ -8,48 +8,12 @@
 
 #include "command_line.hpp"
 #include "commands.hpp"
+#include "comparison_options.hpp"
 #include "flotilla/run/comparison.hpp"
 #include "reporter.hpp"
 
 namespace flotilla::app {
 namespace {
-
-struct Measure {
-  const char* name;
-  const char* title;
-  Estimate SampleQuality::*estimate;
-};
-
-constexpr Measure kMeasures[] = {
-    {"sliced_wasserstein", "sliced Wasserstein", &SampleQuality::sliced_wasserstein},
-    {"energy_distance", "energy distance", &SampleQuality::energy_distance},
-    {"mmd", "squared MMD", &SampleQuality::mmd},
-    {"precision", "precision", &SampleQuality::precision},
-    {"recall", "recall", &SampleQuality::recall},
-    {"density", "density", &SampleQuality::density},
-    {"coverage", "coverage", &SampleQuality::coverage},
-    {"log_density", "log q_X (nats)", &SampleQuality::log_density},
-    {"below_quantile", "share below quantile", &SampleQuality::below_quantile},
-};
-
-void define(CLI::App& app, ComparisonConfig& config) {
-  app.add_option("run,--run", config.run, "run file")->required();
-  app.add_option("--reference", config.reference,
-                 "draws of the truth, FILE.h5[:dataset] of shape [n x dim]; half of them are "
-                 "compared with the other half, as the floor")
-      ->required();
-  app.add_option("--flow", config.flow, "the run's flow file, where it has moved");
-  app.add_option("--modes", config.modes,
-                 "points on modes, FILE.h5[:dataset] of shape [m x dim + 1]; the last column "
-                 "numbers the modes from 0");
-  app.add_option("--points", config.points, "of each set, fewer where there are fewer");
-  app.add_option("--neighbours", config.neighbours, "k of precision, recall, density and coverage");
-  app.add_option("--projections", config.projections, "directions of the sliced distance");
-  app.add_option("--resamples", config.resamples, "of the bootstrap");
-  app.add_option("--quantile", config.quantile,
-                 "of the reference's log q_X, below which draws are counted");
-  app.add_option("--seed", config.seed, "of directions, resamples and naive draws");
-}
 
 std::string cell(const Estimate& estimate) {
   if (std::isnan(estimate.value)) return "-";
@@ -70,7 +34,7 @@ std::string table(const Comparison& comparison) {
     }
     text += "\n";
   };
-  for (const Measure& measure : kMeasures) {
+  for (const QualityMeasure& measure : kQualityMeasures) {
     line(measure.title, [&](const SampleQuality& sample) { return sample.*measure.estimate; });
   }
   for (std::size_t mode = 0; mode < comparison.samples.front().modes.size(); ++mode) {
@@ -91,7 +55,8 @@ std::string json(const Comparison& comparison) {
   nlohmann::ordered_json all = {{"points", comparison.points}, {"bandwidth", comparison.bandwidth}};
   for (const SampleQuality& sample : comparison.samples) {
     nlohmann::ordered_json entry;
-    for (const Measure& measure : kMeasures) entry[measure.name] = json(sample.*measure.estimate);
+    for (const QualityMeasure& measure : kQualityMeasures)
+      entry[measure.name] = json(sample.*measure.estimate);
     entry["modes"] = nlohmann::ordered_json::array();
     for (const Estimate& weight : sample.modes) entry["modes"].push_back(json(weight));
     all[sample.name] = entry;
@@ -106,7 +71,7 @@ int compare(const Communicator& comm, int argc, char** argv) {
   bool as_json = false;
   const CommandLine command_line("compare", "Says how close draws are to a sample of the truth.",
                                  [&](CLI::App& app) {
-                                   define(app, config);
+                                   define_comparison(app, config);
                                    app.add_flag("--json", as_json, "print JSON");
                                  });
   if (!command_line.parse(comm, argc, argv)) return 0;

@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "commands.hpp"
+#include "comparison_options.hpp"
 #include "flotilla/core/error.hpp"
 #include "reporter.hpp"
 #include "run_options.hpp"
@@ -22,6 +23,9 @@ namespace flotilla::app {
 namespace {
 
 constexpr int kSomeFailed = 3;
+
+/// What the keys of [compare] are called where they are varied: compare_reference in [list].
+const std::string kComparison = "compare-";
 
 /// A key of the study file and its values, and the section it stands in.
 struct Entry {
@@ -124,17 +128,25 @@ class StudyFile {
   void take(const Entry& entry) {
     if (entry.values.empty()) throw InputError(fmt::format("'{}' has no value", entry.key));
     const std::string option = as_option(entry.key);
-    if (!entry.section.empty() && (option == "seed" || option == "output")) {
+    if (!entry.section.empty() && entry.section != "compare" &&
+        (option == "seed" || option == "output")) {
       throw InputError(
           fmt::format("'{}' is the study's own: set seeds and output at the top", entry.key));
     }
-    if (!seen_.insert((entry.section == "sample" ? "sample." : "") + option).second) {
+    const std::string compared = entry.section == "compare" ? kComparison + option : option;
+    if (compared == "compare-run" || compared == "compare-flow") {
+      throw InputError(fmt::format("'{}' is the study's own: it compares its runs", entry.key));
+    }
+    const bool own = entry.section == "sample" || entry.section == "compare";
+    if (!seen_.insert((own ? entry.section + "." : "") + option).second) {
       throw InputError(fmt::format("'{}' is set twice", entry.key));
     }
     if (entry.section.empty()) {
       take_setting(entry);
     } else if (entry.section == "sample") {
       common_.emplace_back(as_option(entry.key), fmt::format("{}", fmt::join(entry.values, ",")));
+    } else if (entry.section == "compare") {
+      common_.emplace_back(kComparison + option, entry.values.at(0));
     } else if (entry.section == "grid") {
       Axis axis{{as_option(entry.key)}, {}};
       for (const std::string& value : entry.values) axis.steps.push_back({value});
@@ -142,8 +154,8 @@ class StudyFile {
     } else if (entry.section == "list") {
       take_column(entry);
     } else {
-      throw InputError(
-          fmt::format("section [{}] is none of [sample], [grid] and [list]", entry.section));
+      throw InputError(fmt::format("section [{}] is none of [sample], [compare], [grid] and [list]",
+                                   entry.section));
     }
   }
 
@@ -166,7 +178,9 @@ class StudyFile {
     } else {
       throw InputError(fmt::format(
           "'{}' is no setting of a study, which are output, seeds, ranks_per_run, keep_runs, "
-          "reference, rhat and ess: options of its runs stand in [sample], [grid] or [list]",
+          "reference, rhat and ess: options of its runs stand in [sample], [grid] or [list], those "
+          "of comparisons in "
+          "[compare]",
           entry.key));
     }
   }
@@ -192,8 +206,8 @@ class StudyFile {
   }
 
   std::string line(const std::string& key, const std::string& value) const {
-    return fmt::format("{}=\"{}\"\n", key,
-                       key == "flow" || key == "start" || key == "context" ? beside(value) : value);
+    static const std::set<std::string> paths = {"flow", "start", "context", "reference", "modes"};
+    return fmt::format("{}=\"{}\"\n", key, paths.count(key) > 0 ? beside(value) : value);
   }
 
   void add_cell(const std::vector<Axis>& axes, const std::vector<std::size_t>& step,
@@ -209,8 +223,16 @@ class StudyFile {
     }
     values["output"] = fmt::format("{}/{:04}.h5", plan_.folder(), plan_.cells.size());
     std::string toml;
-    for (const auto& [key, value] : values) toml += line(key, value);
+    std::string comparison;
+    for (const auto& [key, value] : values) {
+      const bool compares = key.rfind(kComparison, 0) == 0;
+      (compares ? comparison : toml) +=
+          line(compares ? key.substr(kComparison.size()) : key, value);
+    }
     cell.config = options.read(toml);
+    if (!comparison.empty()) {
+      cell.comparison = read_comparison(comparison + line("run", cell.config.output));
+    }
     cell.config.force = true;  // what a killed cell left behind
     plan_.cells.push_back(cell);
   }
@@ -251,7 +273,8 @@ int study(const Communicator& comm, int argc, char** argv) {
   const CommandLine command_line(
       "study", "Runs a sweep; finished runs of an earlier call are not repeated.",
       [&](CLI::App& app) {
-        app.add_option("study,--study", path, "study file: settings, [sample], [grid], [list]")
+        app.add_option("study,--study", path,
+                       "study file: settings, [sample], [compare], [grid], [list]")
             ->required();
         app.add_option("-o,--output", output, "where the figures go (default: the study's output)");
         app.add_flag("--quiet", quiet, "print nothing but errors");

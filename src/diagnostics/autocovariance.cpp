@@ -7,6 +7,7 @@
 #include <unsupported/Eigen/FFT>
 
 #include "core/register_tile.hpp"
+#include "diagnostics/lane_sum.hpp"
 
 namespace flotilla {
 namespace {
@@ -66,11 +67,8 @@ void add_products(const T* x, const T* later, Index terms, double* sums) {
 template <typename T>
 double Autocovariance<T>::operator()(std::span<const T> series, std::span<double> out) {
   const auto length = static_cast<Index>(series.size());
-  std::array<double, 16> lanes{};  // vectorise; what is left over goes into the first few
-  for (std::size_t i = 0; i < series.size(); ++i) lanes[i % 16] += static_cast<double>(series[i]);
-  double sum = 0.0;
-  for (const double lane : lanes) sum += lane;
-  const double mean = sum / static_cast<double>(length);
+  const double mean = sum_of(series, [](T value) { return static_cast<double>(value); }) /
+                      static_cast<double>(length);
   centred_.resize(series.size() + static_cast<std::size_t>(2 * kLagsTogether<T> + kTurn<T>));
   std::fill(centred_.begin() + length, centred_.end(), T{});
   for (std::size_t i = 0; i < series.size(); ++i) {

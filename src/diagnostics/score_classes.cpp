@@ -1,7 +1,6 @@
 #include "flotilla/diagnostics/score_classes.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -17,7 +16,7 @@ template <typename T>
 double ScoreClasses::observe(std::span<const T> draws) {
   // Classes first, in vectors; counting them cannot be.
   constexpr std::size_t kTogether = 256;
-  std::array<std::int32_t, kTogether> classes{};
+  std::int32_t classes[kTogether];  // not cleared: that would take as long as counting
   std::size_t lost = 0;
   for (std::size_t first = 0; first < draws.size(); first += kTogether) {
     const std::span<const T> part = draws.subspan(first, std::min(kTogether, draws.size() - first));
@@ -37,12 +36,11 @@ double ScoreClasses::observe(std::span<const T> draws) {
 
 void ScoreClasses::score(std::span<const float> standardised, std::span<float> scores,
                          std::span<float> folded) const {
-  const float* of_class = scores_.data();
-  const float* folded_of_class = folded_.data();
+  const Scores* of_class = scores_.data();
   for (std::size_t i = 0; i < standardised.size(); ++i) {
-    const std::int32_t own = class_of(standardised[i]);
-    scores[i] = of_class[own];
-    folded[i] = folded_of_class[own];
+    const Scores own = of_class[class_of(standardised[i])];
+    scores[i] = own.plain;
+    folded[i] = own.folded;
   }
 }
 
@@ -56,12 +54,12 @@ double ScoreClasses::edge(std::uint32_t number) {
 void ScoreClasses::rank() {
   total_ = 0.0;
   for (const std::uint32_t count : counts_) total_ += static_cast<double>(count);
-  scores_.assign(counts_.size(), 0.0F);
+  scores_.assign(counts_.size(), {});
   double below = 0.0;
   for (std::size_t k = 0; k < counts_.size(); ++k) {
     if (counts_[k] == 0) continue;
     const auto count = static_cast<double>(counts_[k]);
-    scores_[k] = static_cast<float>(normal_score(below + 0.5 * (count + 1.0), total_));
+    scores_[k].plain = static_cast<float>(normal_score(below + 0.5 * (count + 1.0), total_));
     below += count;
   }
   low_tail_ = quantile(0.05);
@@ -80,7 +78,6 @@ void ScoreClasses::rank() {
 /// Classes by their distance from the median: two runs that both grow, merged.
 void ScoreClasses::rank_folded() {
   const double median = (median_ - centre_) * inverse_scale_;
-  folded_.assign(counts_.size(), 0.0F);
   const auto middle = [](std::size_t k) {
     const auto number = static_cast<std::uint32_t>(k);
     return 0.5 * (edge(number) + edge(number + 1));
@@ -95,7 +92,7 @@ void ScoreClasses::rank_folded() {
     const std::size_t k = right ? above++ : --below;
     if (counts_[k] == 0) continue;
     const auto count = static_cast<double>(counts_[k]);
-    folded_[k] = static_cast<float>(normal_score(nearer + 0.5 * (count + 1.0), total_));
+    scores_[k].folded = static_cast<float>(normal_score(nearer + 0.5 * (count + 1.0), total_));
     nearer += count;
   }
 }

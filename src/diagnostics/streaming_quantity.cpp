@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "diagnostics/lane_sum.hpp"
 #include "diagnostics/undefined.hpp"
 
 namespace flotilla {
@@ -11,25 +12,13 @@ namespace {
 constexpr Index kFirstLags = 256;
 constexpr Index kMoreLags = 4;
 
-/// Sums in lanes, which vectorise; a fixed order, whatever the processor.
-template <typename Term>
-double sum_of(std::span<const float> series, Term term) {
-  constexpr std::size_t kLanes = 16;
-  std::array<double, kLanes> lanes{};
-  const std::size_t whole = series.size() / kLanes * kLanes;
-  for (std::size_t i = 0; i < whole; i += kLanes) {
-    for (std::size_t k = 0; k < kLanes; ++k) lanes[k] += term(static_cast<double>(series[i + k]));
-  }
-  double sum = 0.0;
-  for (std::size_t i = whole; i < series.size(); ++i) sum += term(static_cast<double>(series[i]));
-  for (const double lane : lanes) sum += lane;
-  return sum;
-}
-
 Moments moments_of(std::span<const float> series) {
   const auto count = static_cast<double>(series.size());
-  const double mean = sum_of(series, [](double v) { return v; }) / count;
-  return {count, mean, sum_of(series, [mean](double v) { return (v - mean) * (v - mean); })};
+  const double mean = sum_of(series, [](float v) { return static_cast<double>(v); }) / count;
+  return {count, mean, sum_of(series, [mean](float v) {
+            const double from = static_cast<double>(v) - mean;
+            return from * from;
+          })};
 }
 
 }  // namespace

@@ -334,6 +334,13 @@ std::string checksum(const FlowRecord& record) {
   return "sha256:" + hash.hex();
 }
 
+std::string checksum(const Tensor& array) {
+  Sha256 hash;
+  hash.add(fmt::format("array {}\n", fmt::join(array.shape, ",")));
+  hash.add(array.values.data(), array.values.size() * sizeof(double));
+  return "sha256:" + hash.hex();
+}
+
 FlowRecord read_flow_file(const std::string& path) {
   hdf5::expect_readable(path);
   const bool torchscript = is_zip(path);

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "diagnostics/undefined.hpp"
 #include "flotilla/core/error.hpp"
@@ -44,19 +46,23 @@ Table::Column column_of(const std::vector<std::string>& texts) {
   return numbers;
 }
 
-/// The names of all figures, those of a failed cell's none included.
+/// The names of all figures. Not every record has all: a failed cell has none, and flows differ in
+/// how many modes they are compared on.
 std::vector<std::string> figure_names(const std::vector<CellRecord>& records) {
+  std::vector<std::string> names;
+  std::set<std::string> known;
   for (const CellRecord& record : records) {
-    if (record.figures.empty()) continue;
-    std::vector<std::string> names;
-    for (const auto& [name, value] : record.figures) names.push_back(name);
-    return names;
+    for (const auto& [name, value] : record.figures) {
+      if (known.insert(name).second) names.push_back(name);
+    }
   }
-  return {};
+  return names;
 }
 
-double figure(const CellRecord& record, std::size_t number) {
-  return record.figures.empty() ? kUndefined : record.figures[number].second;
+double figure(const CellRecord& record, const std::string& name) {
+  const auto found = std::find_if(record.figures.begin(), record.figures.end(),
+                                  [&](const auto& entry) { return entry.first == name; });
+  return found == record.figures.end() ? kUndefined : found->second;
 }
 
 /// The columns of what is varied, for the given cells; the seed is the last.
@@ -84,12 +90,11 @@ Table runs_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
   table.columns.emplace_back("run", numbers);
   add_options(plan, cells, true, table);
   table.columns.emplace_back("message", messages);
-  const std::vector<std::string> names = figure_names(records);
-  for (std::size_t k = 0; k < names.size(); ++k) {
+  for (const std::string& name : figure_names(records)) {
     std::vector<double> values;
     values.reserve(records.size());
-    for (const CellRecord& record : records) values.push_back(figure(record, k));
-    table.columns.emplace_back(names[k], values);
+    for (const CellRecord& record : records) values.push_back(figure(record, name));
+    table.columns.emplace_back(name, values);
   }
   return table;
 }
@@ -126,21 +131,20 @@ Table means_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
   }
   add_options(plan, firsts, false, table);
   table.columns.emplace_back("runs", counts);
-  const std::vector<std::string> names = figure_names(records);
-  for (std::size_t k = 0; k < names.size(); ++k) {
+  for (const std::string& name : figure_names(records)) {
     std::vector<double> means;
     std::vector<double> errors;
     for (const auto& group : groups) {
       // One run that has not the figure spoils the mean: it would be that of the lucky ones.
       Moments moments;
       for (const std::size_t i : group) {
-        if (records[i].message.empty()) moments.observe(figure(records[i], k));
+        if (records[i].message.empty()) moments.observe(figure(records[i], name));
       }
       means.push_back(moments.count() > 0.0 ? moments.mean() : kUndefined);
       errors.push_back(std::sqrt(moments.variance() / moments.count()));
     }
-    table.columns.emplace_back(names[k], means);
-    table.columns.emplace_back(names[k] + "_error", errors);
+    table.columns.emplace_back(name, means);
+    table.columns.emplace_back(name + "_error", errors);
   }
   return table;
 }

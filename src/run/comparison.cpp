@@ -124,18 +124,21 @@ class RunDensity {
   Cotangents<double> cotangents_;
 };
 
-/// Draws of a run, spread evenly over its chains and their draws.
+/// Draws of a run, spread evenly over its chains and over each chain's draws.
 Sample run_sample(const RunReader& reader, const RunVariable& x, const Flow<double>& flow,
                   Index count) {
   const RunVariable lp = reader.variable("sample_stats", "lp");
   const RunVariable log_det = reader.variable("sample_stats", "log_det_jacobian");
   RunDensity density(reader, flow);
   std::vector<double> rows(static_cast<std::size_t>(count * (x.dim + 1)));
-  const Index all = x.chains * x.draws;
+  // As many of each chain, give or take one, and as far apart as they can be.
+  const Index used = std::min(count, x.chains);
+  const Index turns = (count + used - 1) / used;
   for (Index c = 0; c < count; ++c) {
-    // Chains first: points next to each other come from different chains.
-    const Index place = all / count * c + all % count * c / count;
-    const RunSlab slab{place % x.chains, 1, place / x.chains, 1, 0, 1};
+    const Index turn = c / used;
+    const Index own = c % used;
+    const Index draw = (turn * x.draws + own * x.draws / used) / turns;
+    const RunSlab slab{own * x.chains / used, 1, draw, 1, 0, 1};
     RunSlab point = slab;
     point.coordinates = x.dim;
     double* row = rows.data() + c * (x.dim + 1);

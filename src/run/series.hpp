@@ -29,7 +29,7 @@ std::vector<QuantitySummary> summarise_coordinates(const RunReader& reader,
 /// each of about a megabyte at most. @param range  of coordinates
 template <typename Visit>
 void for_each_slab(const RunVariable& variable, Visit visit, CoordinateRange range = {0, 1}) {
-  constexpr Index kValues = Index{1} << 18U;
+  constexpr Index kValues = Index{1} << 21U;
   const Index chains = std::min(variable.chunk_chains, variable.chains);
   const Index chunks = std::max<Index>(1, kValues / (chains * variable.chunk_draws * range.count));
   const Index draws = variable.chunk_draws * chunks;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <sstream>
 
 #include "diagnostics/undefined.hpp"
@@ -14,6 +15,7 @@
 #include "flotilla/flow/context.hpp"
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/io/replication.hpp"
+#include "flotilla/run/comparison.hpp"
 #include "flotilla/run/diagnosis.hpp"
 #include "flotilla/run/ensemble.hpp"
 #include "flotilla/run/reference.hpp"
@@ -52,13 +54,70 @@ CellReport first_of(const std::vector<CellReport>& reports, Satisfies satisfies)
              : *found;
 }
 
-/// The flow that a path names now; a cell whose flow cannot be read fails when it is run.
-std::string checksum_of(const std::string& flow) {
-  try {
-    return read_flow_file(flow).checksum;
-  } catch (const InputError&) {
-    return "";
+/// What the files of a study hold now, each read once.
+class Checksums {
+ public:
+  std::string of_flow(const std::string& path) {
+    return known(path, [&] { return read_flow_file(path).checksum; });
   }
+  std::string of_array(const std::string& location) {
+    return known(location, [&] { return checksum(read_numbers(location)); });
+  }
+
+ private:
+  /// Empty for what cannot be read: a cell that wants it fails when it is run.
+  template <typename Read>
+  std::string known(const std::string& place, Read read) {
+    const auto [entry, is_new] = known_.try_emplace(place);
+    if (!is_new || place.empty()) return entry->second;
+    try {
+      entry->second = read();
+    } catch (const InputError&) {
+    }
+    return entry->second;
+  }
+
+  std::map<std::string, std::string> known_;
+};
+
+/// What a comparison's figures depend on, in one line.
+std::string comparison_key(const std::optional<ComparisonConfig>& comparison, Checksums& files) {
+  if (!comparison) return "compare=\n";
+  return fmt::format("compare={} {} {} {} {} {} {} {}\n", files.of_array(comparison->reference),
+                     files.of_array(comparison->modes), comparison->points, comparison->neighbours,
+                     comparison->projections, comparison->resamples, comparison->quantile,
+                     comparison->seed);
+}
+
+using Figures = std::vector<std::pair<std::string, double>>;
+
+/// Half the sum of how far weights are apart: the share of draws in the wrong mode.
+double mode_distance(const SampleQuality& sample, const SampleQuality& truth) {
+  if (sample.modes.empty()) return kUndefined;
+  double sum = 0.0;
+  for (std::size_t k = 0; k < sample.modes.size(); ++k) {
+    sum += std::abs(sample.modes[k].value - truth.modes[k].value);
+  }
+  return 0.5 * sum;
+}
+
+/// Of the run, and of naive draws and the reference's second half (the floor) beside it.
+Figures quality_figures(const Comparison& comparison) {
+  Figures found;
+  const SampleQuality& truth = comparison.samples.back();
+  for (const SampleQuality& sample : comparison.samples) {
+    const std::string prefix = sample.name == "run"         ? ""
+                               : sample.name == "reference" ? "floor_"
+                                                            : sample.name + "_";
+    for (const QualityMeasure& measure : kQualityMeasures) {
+      found.emplace_back(prefix + measure.name, (sample.*measure.estimate).value);
+    }
+    found.emplace_back(prefix + "mode_distance", mode_distance(sample, truth));
+    for (std::size_t k = 0; k < sample.modes.size(); ++k) {
+      found.emplace_back(fmt::format("{}mode_{}", prefix, k), sample.modes[k].value);
+    }
+  }
+  return found;
 }
 
 /// A configuration without the line of its place in the study.
@@ -80,10 +139,11 @@ class Group {
   /// What a cell's figures depend on. Not collective.
   std::string key(std::size_t cell) const {
     const StudyCell& own = plan_.cells[cell];
-    return fmt::format("record 1\n{}output=\nflow={}\nreference={} {}\nranks={}\nrhat={}\ness={}\n",
-                       without_output(own.config.text), checksum_of(own.config.flow),
+    return fmt::format("record 2\n{}output=\nflow={}\nreference={} {}\nranks={}\nrhat={}\ness={}\n",
+                       without_output(own.config.text), files_.of_flow(own.config.flow),
                        plan_.reference, reference_ ? reference_->mean : std::vector<double>(),
-                       plan_.ranks_per_run, plan_.rhat, plan_.ess);
+                       plan_.ranks_per_run, plan_.rhat, plan_.ess) +
+           comparison_key(own.comparison, files_);
   }
 
   std::string path(std::size_t cell) const {
@@ -144,6 +204,10 @@ class Group {
                                 reference ? reference->error_of(report.means) : kUndefined});
     }
     record.figures = figures(config, summary, diagnosis, reference, record.reports);
+    if (const auto& wanted = plan_.cells[cell].comparison) {
+      const Figures quality = quality_figures(compare(*wanted, comm_));
+      record.figures.insert(record.figures.end(), quality.begin(), quality.end());
+    }
     comm_.together([&] {
       if (comm_.is_root() && !plan_.keep_runs) remove_run(config.output);
     });
@@ -155,9 +219,9 @@ class Group {
     std::filesystem::remove(stem(output) + ".jsonl", unknown);
   }
 
-  std::vector<std::pair<std::string, double>> figures(
-      const RunConfig& config, const RunSummary& summary, const Diagnosis& diagnosis,
-      const std::optional<Reference>& reference, const std::vector<CellReport>& reports) const {
+  Figures figures(const RunConfig& config, const RunSummary& summary, const Diagnosis& diagnosis,
+                  const std::optional<Reference>& reference,
+                  const std::vector<CellReport>& reports) const {
     std::vector<double> means;
     double bulk = std::numeric_limits<double>::infinity();
     double tail = bulk;
@@ -200,6 +264,7 @@ class Group {
   const StudyPlan& plan_;
   const Communicator& comm_;
   const std::optional<Reference>& reference_;
+  mutable Checksums files_;
 };
 
 /// What a study replaces is a study: no flow, no run, nobody's data.
@@ -248,6 +313,9 @@ void StudyPlan::validate() const {
   if (cells.empty()) throw InputError("a study should have at least one run: give it a flow");
   if (!(rhat >= 1.0)) throw InputError(fmt::format("rhat should be at least 1 but is {}", rhat));
   if (!(ess > 0.0)) throw InputError(fmt::format("ess should be positive but is {}", ess));
+  for (const StudyCell& cell : cells) {
+    if (cell.comparison) cell.comparison->validate();
+  }
 }
 
 StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,

@@ -66,7 +66,7 @@ class Compare(ProgramTest):
         with h5py.File(self.data, "w") as file:
             file["x"], file["modes"] = self.truth, self.modes
         self.run_file = self.sample(
-            "--chains", 64, "--draws", 60, "--thin", 5, "--beta", 0, "--global-fraction", 0.3
+            "--chains", 64, "--draws", 150, "--thin", 5, "--beta", 0, "--global-fraction", 0.3
         )
         self.words = [self.run_file, "--reference", self.data + ":x", "--points", POINTS]
 
@@ -76,9 +76,16 @@ class Compare(ProgramTest):
         return json.loads(done.stdout)
 
     @staticmethod
-    def places(every):
-        """Of the draws that are compared, chains first."""
-        return [every // POINTS * c + every % POINTS * c // POINTS for c in range(POINTS)]
+    def compared(values):
+        """Of [chain x draw ...], the draws that are compared: chains in turn, each a little later."""
+        chains, draws = values.shape[:2]
+        turns = -(-POINTS // chains)
+        chosen = [
+            (c % chains, (c // chains * draws + c % chains * draws // chains) // turns)
+            for c in range(POINTS)
+        ]
+        assert len(set(chosen)) == POINTS
+        return np.array([values[place] for place in chosen])
 
     def test_measures_are_those_of_every_pair(self):
         found = self.compare(*self.words, "--modes", self.data + ":modes")
@@ -87,9 +94,8 @@ class Compare(ProgramTest):
             x = file["posterior/x"][()].astype(float)
         step = len(self.truth) // 2 // POINTS * 2
         reference = self.truth[::step][:POINTS]
-        place = self.places(x.shape[0] * x.shape[1])
         sets = {
-            "run": np.array([x[p % len(x), p // len(x)] for p in place]),
+            "run": self.compared(x),
             "reference": self.truth[1::step][:POINTS],
         }
         compared = 0
@@ -144,8 +150,7 @@ class Compare(ProgramTest):
                 k = facts["clip_sharpness"]
                 charge = np.logaddexp(0, k * (l - facts["clip_level"])) / k
             learnt = lp + facts["beta"] * charge - l
-            place = self.places(lp.size)
-            expected = np.array([learnt[p % len(lp), p // len(lp)] for p in place])
+            expected = self.compared(learnt)
             self.assertAlmostEqual(found["run"]["log_density"]["value"], expected.mean(), places=8)
             compared += 1
         self.assertEqual(compared, 2)

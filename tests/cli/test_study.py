@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from program import ENVIRONMENT, MOONS, PYTHON, SOURCE, ProgramTest, run
+from toy_sets import toy_set
 
 STUDY = """
 seeds = [3, 4]
@@ -170,6 +171,63 @@ beta = [1, 1, 0.5]
         found = self.tables()["runs"]["error"][0]
         self.assertAlmostEqual(found, np.sqrt((distance**2).mean()), places=5)
 
+    def test_draws_are_compared_where_that_is_asked_for(self):
+        reference = {}
+        rng = np.random.default_rng(5)
+        for name in ("two_moons", "gaussians_6"):
+            toy = toy_set(name)
+            reference[name] = self.path(f"{name}.h5")
+            with h5py.File(reference[name], "w") as file:
+                file["x"], file["modes"] = toy.sample(1000, rng), toy.on_modes(60, rng)
+        flows = MOONS, MOONS.replace("two_moons", "six_gaussians")
+        names = "two_moons", "gaussians_6"
+        study = self.write(f"""
+keep_runs = true
+
+[sample]
+chains = 64
+warmup = 60
+draws = 40
+
+[compare]
+points = 200
+
+[list]
+flow = {json.dumps(flows)}
+compare_reference = {json.dumps([reference[name] + ":x" for name in names])}
+compare_modes = {json.dumps([reference[name] + ":modes" for name in names])}
+""".replace("{", "{{").replace("}", "}}"))
+        self.study(study, ranks=2)
+        runs = self.tables()["runs"]
+        compared = 0
+        for row, (name, modes) in enumerate(zip(names, (2, 6))):
+            found = json.loads(run(
+                "compare", self.path(f"study.cells/000{row}.h5"), "--json", "--points", 200,
+                "--reference", reference[name] + ":x", "--modes", reference[name] + ":modes",
+            ).stdout)
+            for prefix, sample in (("", "run"), ("naive_", "naive"), ("floor_", "reference")):
+                for measure in ("precision", "energy_distance", "log_density", "below_quantile"):
+                    self.assertAlmostEqual(
+                        runs[prefix + measure][row], found[sample][measure]["value"]
+                    )
+                    compared += 1
+            weights = [
+                np.array([mode["value"] for mode in found[sample]["modes"]])
+                for sample in ("run", "reference")
+            ]
+            own = [runs[f"mode_{k}"][row] for k in range(6)]
+            np.testing.assert_allclose(own[:modes], weights[0])
+            self.assertTrue(np.isnan(own[modes:]).all())
+            self.assertAlmostEqual(
+                runs["mode_distance"][row], abs(weights[0] - weights[1]).sum() / 2
+            )
+        self.assertEqual(compared, 24)
+        self.assertIn("2 done before", self.study(study).stdout)
+        # Other numbers under the same name are another reference, for the run it belongs to.
+        with h5py.File(reference["two_moons"], "r+") as file:
+            file["x"][0] = 0.25
+        self.assertIn("1 done before", self.study(study).stdout)
+
     def test_what_is_wrong_with_a_study_is_named(self):
         told = 0
         for text, expected in (
@@ -181,6 +239,10 @@ beta = [1, 1, 0.5]
             (STUDY.replace("[40, 80]", "[\n40,\n80\n]"), "on one line"),
             ("ranks_per_run = 0\n" + STUDY, "at least 1"),
             (STUDY.replace('"importance"', '"none.h5"'), "no such file"),
+            (STUDY + "[compare]\npoints = 50\n", "reference is required"),
+            (STUDY + "[compare]\nreference = 'a.h5'\nflow = 'b.h5'\n", "the study's own"),
+            (STUDY + "[compare]\nreference = 'a.h5'\npoints = 2\n", "--points should be"),
+            (STUDY + "[compare]\nreference = 'a.h5'\nprecision = 2\n", "precision"),
         ):
             for ranks in (None, 2):
                 done = run("study", self.write(text), "-o", self.path("s.h5"), ranks=ranks)
@@ -188,14 +250,18 @@ beta = [1, 1, 0.5]
                 self.assertIn(expected, done.stderr)
                 self.assertEqual(done.stderr.count("flotilla:"), 1, done.stderr)
                 told += 1
-        self.assertEqual(told, 16)
+        self.assertEqual(told, 24)
 
 
 class Pictures(ProgramTest):
     def test_a_study_is_drawn_by_what_it_varies(self):
         script = str(SOURCE / "scripts" / "plot_study.py")
+        data = self.path("data.h5")
+        with h5py.File(data, "w") as file:
+            file["x"] = toy_set("two_moons").sample(400, np.random.default_rng(1))
         drawn = 0
         for kind, section in (
+            ("quality", f'beta = [0, 1]\n[compare]\npoints = 100\nreference = "{data}:x"'),
             ("step-size", "step_size = [0.02, 0.05]"),
             ("exchange", "warmup = [20, 40]\nchains = [32, 64]"),
             ("chains", "chains = [32, 64]"),
@@ -216,7 +282,7 @@ class Pictures(ProgramTest):
             picture = matplotlib.image.imread(self.path(f"{kind}.png"))
             self.assertGreater(picture[..., :3].std(), 0.05)
             drawn += 1
-        self.assertEqual(drawn, 4)
+        self.assertEqual(drawn, 5)
         done = subprocess.run([PYTHON, script, MOONS], capture_output=True, text=True)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("expected", done.stderr)

@@ -53,6 +53,12 @@ class ScoreClasses {
   double high_tail() const { return high_tail_; }  ///< 95 %
 
  private:
+  /// Both in one cache line.
+  struct Scores {
+    float plain = 0.0F;
+    float folded = 0.0F;
+  };
+
   static constexpr std::uint32_t kPerOctave = 1024;
   static constexpr std::uint32_t kOctaves = 16;
   static constexpr std::uint32_t kHalf = kPerOctave * kOctaves;
@@ -80,8 +86,7 @@ class ScoreClasses {
   double median_ = 0.0;
   double high_tail_ = 0.0;
   std::vector<std::uint32_t> counts_;
-  std::vector<float> scores_;
-  std::vector<float> folded_;
+  std::vector<Scores> scores_;  ///< of each class
 };
 
 }  // namespace flotilla

@@ -27,6 +27,9 @@ void write_flow_file(const std::string& path, const FlowRecord& record);
 /// whatever its provenance. The bytes are laid down in the README, section "Flow files".
 std::string checksum(const FlowRecord& record);
 
+/// "sha256:<hex>" over an array's shape and values.
+std::string checksum(const Tensor& array);
+
 /// Reads an array of numbers from HDF5: "FILE.h5" with one dataset, or "FILE.h5:dataset".
 /// @throws InputError
 Tensor read_numbers(const std::string& location);

@@ -51,6 +51,26 @@ struct SampleQuality {
   std::vector<Estimate> modes;  ///< weight of each mode, by the nearest of the points on modes
 };
 
+/// A measure of SampleQuality as files and as people call it.
+struct QualityMeasure {
+  const char* name;   ///< "energy_distance"
+  const char* title;  ///< "energy distance"
+  Estimate SampleQuality::*estimate;
+};
+
+/// All measures but the weights of modes, which not every comparison has.
+inline constexpr QualityMeasure kQualityMeasures[] = {
+    {"sliced_wasserstein", "sliced Wasserstein", &SampleQuality::sliced_wasserstein},
+    {"energy_distance", "energy distance", &SampleQuality::energy_distance},
+    {"mmd", "squared MMD", &SampleQuality::mmd},
+    {"precision", "precision", &SampleQuality::precision},
+    {"recall", "recall", &SampleQuality::recall},
+    {"density", "density", &SampleQuality::density},
+    {"coverage", "coverage", &SampleQuality::coverage},
+    {"log_density", "log q_X (nats)", &SampleQuality::log_density},
+    {"below_quantile", "share below quantile", &SampleQuality::below_quantile},
+};
+
 struct Comparison {
   Index points = 0;        ///< of each set
   double bandwidth = 0.0;  ///< of the kernel: median distance of reference points

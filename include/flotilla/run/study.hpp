@@ -1,11 +1,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "flotilla/parallel/communicator.hpp"
+#include "flotilla/run/comparison.hpp"
 #include "flotilla/run/config.hpp"
 
 namespace flotilla {
@@ -14,6 +16,7 @@ namespace flotilla {
 struct StudyCell {
   std::vector<std::pair<std::string, std::string>> options;  ///< what the study varies, seed last
   RunConfig config;  ///< its text says whether a cell that was run before is this one
+  std::optional<ComparisonConfig> comparison;  ///< of its draws, where they are to be compared
 };
 
 /// A sweep over runs: what is varied, what is looked at, where it goes.

@@ -1,0 +1,26 @@
+#pragma once
+
+// Sums of long series that vectorise, and come out the same on every processor.
+
+#include <array>
+#include <cstddef>
+#include <span>
+
+namespace flotilla {
+
+/// The sum over a series of what `term` makes of each value, in lanes: a fixed order.
+template <typename T, typename Term>
+double sum_of(std::span<const T> series, Term term) {
+  constexpr std::size_t kLanes = 16;
+  std::array<double, kLanes> lanes{};
+  const std::size_t whole = series.size() / kLanes * kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes) {
+    for (std::size_t k = 0; k < kLanes; ++k) lanes[k] += term(series[i + k]);
+  }
+  double sum = 0.0;
+  for (std::size_t i = whole; i < series.size(); ++i) sum += term(series[i]);
+  for (const double lane : lanes) sum += lane;
+  return sum;
+}
+
+}  // namespace flotilla
