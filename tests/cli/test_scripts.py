@@ -163,6 +163,22 @@ class Scripts(ProgramTest):
         self.assertEqual(len(rows), 8, rows)  # header, rule, held out, naive thrice, two runs
         self.assertIn("clipped, from images", rows[-1])
 
+    def test_a_set_of_images_is_the_images_dequantised(self):
+        images = np.random.default_rng(4).integers(0, 256, size=(50, 4, 4)).astype(np.uint8)
+        np.save(self.path("images.npy"), images)
+        words = [self.path("images.npy"), "-o", self.path("set.h5"), "--count", 30]
+        self.succeed("image_set.py", *words)
+        x = datasets(self.path("set.h5"))["x"]
+        self.assertEqual(x.shape, (30, 16))
+        # Each is another one of the images, with less than one grey added.
+        found = {tuple(row) for row in np.floor(x).astype(int)}
+        self.assertEqual(len(found), 30)
+        self.assertLessEqual(found, {tuple(row) for row in images.reshape(50, 16)})
+        self.assertGreater((x - np.floor(x)).std(), 0.2)
+        refused = script("image_set.py", self.path("none.npy"), "-o", self.path("b.h5"))
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("image_set.py: expected", refused.stderr)
+
     def check_picture(self, path):
         picture = self.path("picture.png")
         self.succeed("plot_run.py", path, "-o", picture)
