@@ -50,6 +50,15 @@ class Reproducibility(ProgramTest):
                     )
                     self.assert_same_datasets(one, many)
 
+    def test_looking_at_a_run_does_not_change_its_draws(self):
+        unseen = self.sample(*SIZE, "--report-every", 0, output="1.h5")
+        compared = 0
+        for words in (["--report-every", 7], ["--report-every", 7, "--until-rhat", 1]):
+            seen = self.sample(*SIZE, *words, "--force", output="n.h5", ranks=2)
+            self.assert_same_datasets(unseen, seen)
+            compared += 1
+        self.assertEqual(compared, 2)
+
     def test_another_seed_draws_something_else(self):
         one = self.sample(*SIZE, output="1.h5")
         other = self.sample(*SIZE, "--seed", 2, output="2.h5")
