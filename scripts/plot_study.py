@@ -107,16 +107,16 @@ def show(name, value):
     return f"{name.replace('_', ' ')} {value:g}"
 
 
-def kind_of(study):
-    """The picture that a study's columns ask for."""
+def kinds_of(study):
+    """The pictures that a study's columns ask for, the most telling one last."""
     if study.varies("step_size") or study.varies("target_accept"):
-        return "step-size"
+        return ["step-size"]
     if study.varies("warmup") and study.varies("chains"):
-        return "exchange"
+        return ["exchange"]
     if study.varies("chains"):
-        return "chains"
+        return ["chains"]
     if study.varies("beta"):
-        return "quality" if "precision" in study.means else "beta"
+        return ["beta", "quality"] if "precision" in study.means else ["beta"]
     raise PlotError(
         "expected a study that varies step_size, target_accept, warmup with chains, chains or beta, "
         "found none of them: use the CSV files beside it"
@@ -327,13 +327,12 @@ KINDS = {
 
 
 def draw_study(path, kind=None):
-    """The picture of a study, as a figure of matplotlib's."""
+    """Pictures of a study, as figures of matplotlib's: of this kind, or all that fit."""
     study = StudyTables(path)
     if not np.isfinite(study.means["runs"]).any() or "rhat" not in study.means:
         raise PlotError(f"expected a study with a run that succeeded in {path}, found none")
-    kind = kind or kind_of(study)
     plt.rcParams.update(STYLE)
-    return KINDS[kind](study)
+    return [KINDS[name](study) for name in ([kind] if kind else kinds_of(study))]
 
 
 def main():
@@ -346,8 +345,7 @@ def main():
     options = parser.parse_args()
     output = options.output or options.study.with_suffix(".png")
     try:
-        figure = draw_study(options.study, options.kind)
-        figure.savefig(output)
+        draw_study(options.study, options.kind)[-1].savefig(output)
     except (PlotError, OSError) as problem:
         sys.exit(f"plot_study.py: {problem}")
     print(output)

@@ -212,12 +212,11 @@ def text_of(value):
 # --- A study ------------------------------------------------------------------------------------
 
 
-def study_picture(path):
-    """The picture, or why there is none: tables and messages are worth a page without it."""
+def study_pictures(path):
+    """The pictures, or why there is none: tables and messages are worth a page without them."""
     try:
-        return picture(
-            as_png(draw_study(path)), "What the study found, with standard errors over seeds"
-        )
+        caption = "What the study found, with standard errors over seeds"
+        return "".join(picture(as_png(figure), caption) for figure in draw_study(path))
     except PlotError as problem:
         return f"<p>No picture: {text(problem)}</p>"
 
@@ -237,7 +236,8 @@ def study_page(path, _options):
     varied = [name for name in columns if name in study.runs and study.varies(name)
               and f"{name}_error" not in study.means]
     wanted = ["runs", "acceptance_rate", "rhat", "ess_bulk", "ess_tail", "ess_per_second", "error",
-              "draws_to_rhat", "seconds_to_rhat"]
+              "draws_to_rhat", "seconds_to_rhat", "energy_distance", "precision", "coverage",
+              "mode_distance"]
     head = varied + [name for name in wanted if name in study.means]
     rows = []
     for row in range(len(study.means["runs"])):
@@ -253,7 +253,7 @@ def study_page(path, _options):
     parts = [
         verdict(not failed, sentences),
         "<h2>Picture</h2>",
-        study_picture(path),
+        study_pictures(path),
         "<h2>Means over seeds</h2>",
         table(head, rows),
     ]
