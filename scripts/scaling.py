@@ -65,8 +65,8 @@ def points(options):
         yield "weak", ranks, options.chains * ranks
 
 
-def rows(options, environment):
-    """A dictionary for each point, with means and standard errors."""
+def tables(options, environment):
+    """After every repeat what is known by then: a job that ends early has made its repeats."""
     found = {}
     for repeat in range(options.repeats):
         for scaling, ranks, chains in points(options):
@@ -74,6 +74,11 @@ def rows(options, environment):
             found.setdefault((scaling, ranks, chains), []).append(
                 measure(options, environment, ranks, chains)
             )
+        yield list(rows(found))
+
+
+def rows(found):
+    """A dictionary for each point, with means and standard errors."""
     per_rank = {
         key: np.array([one["chain_steps_per_second"] for one in runs]) / key[1]
         for key, runs in found.items()
@@ -119,6 +124,7 @@ def draw(table, path):
               ylim=(0, 1.05), title="Share of time, strong scaling")
     right.legend(loc="lower right")
     figure.savefig(path)
+    plt.close(figure)
 
 
 def show(table):
@@ -156,12 +162,12 @@ def main():
     try:
         binding = "core" if max(options.ranks) <= len(os.sched_getaffinity(0)) else "none"
         environment = Flotilla(options.flotilla, 1, binding).environment
-        table = list(rows(options, environment))
-        with open(options.output, "w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=table[0])
-            writer.writeheader()
-            writer.writerows(table)
-        draw(table, options.output.with_suffix(".png"))
+        for table in tables(options, environment):
+            with open(options.output, "w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=table[0])
+                writer.writeheader()
+                writer.writerows(table)
+            draw(table, options.output.with_suffix(".png"))
     except (ProgramError, OSError) as problem:
         sys.exit(f"scaling.py: {problem}")
     show(table)

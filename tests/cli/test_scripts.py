@@ -1,5 +1,6 @@
 """The Python scripts beside the program: training, reference, pictures."""
 
+import csv
 import subprocess
 import time
 import unittest
@@ -178,6 +179,26 @@ class Scripts(ProgramTest):
         refused = script("image_set.py", self.path("none.npy"), "-o", self.path("b.h5"))
         self.assertEqual(refused.returncode, 1)
         self.assertIn("image_set.py: expected", refused.stderr)
+
+    def test_scaling_is_measured_against_the_fewest_ranks(self):
+        table = self.path("scaling.csv")
+        words = [MOONS, "--ranks", 1, 2, "--chains", 128, "--draws", 20, "--warmup", 10]
+        printed = self.succeed(
+            "scaling.py", *words, "--repeats", 2, "--flotilla", PROGRAM, "-o", table
+        )
+        with open(table, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        sizes = [(row["scaling"], int(row["ranks"]), int(row["chains"])) for row in rows]
+        self.assertEqual(
+            sizes, [("strong", 1, 128), ("weak", 1, 128), ("strong", 2, 128), ("weak", 2, 256)]
+        )
+        for row in rows:
+            self.assertEqual(row["repeats"], "2")
+            self.assertGreater(float(row["chain_steps_per_second"]), 0)
+        self.assertEqual([float(row["efficiency"]) for row in rows[:2]], [1.0, 1.0])
+        self.assertEqual(printed.count("| strong |"), 2)
+        with open(self.path("scaling.png"), "rb") as file:
+            self.assertTrue(file.read(4).endswith(b"PNG"))
 
     def check_picture(self, path):
         picture = self.path("picture.png")
