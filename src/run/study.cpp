@@ -277,6 +277,25 @@ void expect_study_or_nothing(const std::string& output) {
   }
 }
 
+/// Gives finished cells their records where an earlier call had them under other numbers: a seed or
+/// a row more moves all cells behind it. Rank 0's, before anything runs.
+void move_records(const StudyPlan& plan, const Group& group) {
+  if (plan.keep_runs) return;  // run files have numbers too, and stay where they are
+  std::map<std::string, CellRecord> known;
+  for (const auto& entry : std::filesystem::directory_iterator(plan.folder())) {
+    if (entry.path().extension() != ".json") continue;
+    std::optional<CellRecord> record = read_record(entry.path().string());
+    if (record && record->message.empty()) known.insert_or_assign(record->key, std::move(*record));
+  }
+  if (known.empty()) return;
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+    const auto found = known.find(group.key(i));
+    if (found == known.end()) continue;
+    const std::optional<CellRecord> here = read_record(group.path(i));
+    if (!here || here->key != found->first) write_record(group.path(i), found->second);
+  }
+}
+
 /// Rank 0's, once all groups are done.
 StudyOutcome collect(const StudyPlan& plan, const Group& group) {
   std::vector<CellRecord> records;
@@ -340,6 +359,9 @@ StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,
     }
   });
   const Group group(plan, part, reference);
+  comm.together([&] {
+    if (comm.is_root()) move_records(plan, group);
+  });
   std::int64_t before = 0;
   for (std::size_t cell = 0; cell < plan.cells.size(); ++cell) {
     if (static_cast<int>(cell % static_cast<std::size_t>(groups)) != own) continue;

@@ -116,6 +116,11 @@ class Study(ProgramTest):
         self.assertIn("8 runs, 6 done before, 0 failed", done.stdout)
         after = self.tables()
         np.testing.assert_array_equal(before["runs"]["rhat"], after["runs"]["rhat"])
+        # A seed more moves cells, and runs none of them again.
+        more = self.write(STUDY.replace("[3, 4]", "[3, 5, 4]"))
+        self.assertIn("12 runs, 8 done before", self.study(more).stdout)
+        moved = self.tables()["runs"]
+        np.testing.assert_array_equal(before["runs"]["rhat"], moved["rhat"][moved["seed"] != 5])
         # Another configuration is another run.
         changed = self.write(STUDY.replace("warmup = 60", "warmup = 61"))
         self.assertIn("0 done before", self.study(changed).stdout)
