@@ -79,6 +79,15 @@ class StudyTables:
     def varies(self, name):
         return name in self.means and len(np.unique(self.means[name])) > 1
 
+    def others(self, *names):
+        """What is varied beside these. References of a comparison go with their flow."""
+        known = {*names, "runs", "compare_reference", "compare_modes"}
+        return [
+            name for name in self.means
+            if name not in known and not name.endswith("_error") and name + "_error" not in self.means
+            and self.varies(name)
+        ]
+
     def groups(self, *names):
         """For each combination of values of the columns that the study has: a label, and which rows
         of `means` it is."""
@@ -265,7 +274,7 @@ def draw_beta(study):
     titles = (("rhat", "R-hat"), ("ess_per_gradient", "ESS per gradient"),
               ("error", "error of the mean (sd)"))
     for column, (title, chosen) in enumerate(panels):
-        for number, (label, rows) in enumerate(study.groups("target", "kernel")):
+        for number, (label, rows) in enumerate(study.groups(*study.others("flow", "beta"))):
             for row, (figure_name, name) in enumerate(titles):
                 if not np.isfinite(study.means[figure_name]).any():
                     continue
@@ -283,7 +292,10 @@ def draw_beta(study):
 def draw_floors(axes, study, chosen, name):
     """What naive draws and a second half of the reference reach, as lines across."""
     for prefix, title, style in (("naive_", "naive", "--"), ("floor_", "the reference itself", ":")):
-        level = study.means[prefix + name][chosen].mean()
+        levels = study.means[prefix + name][chosen]
+        if not np.isfinite(levels).any():
+            continue  # nothing that succeeded
+        level = np.nanmean(levels)
         axes.axhline(level, color="0.4", linestyle=style, linewidth=0.9, label=title)
 
 
@@ -304,7 +316,7 @@ def draw_quality(study):
     for column, (title, chosen) in enumerate(panels):
         for row, (name, measure) in enumerate(measures):
             panel = axes[row, column] if down else axes[0, row]
-            for number, (label, rows) in enumerate(study.groups("target", "kernel")):
+            for number, (label, rows) in enumerate(study.groups(*study.others("flow", "beta"))):
                 lines_of(panel, study.means, rows & chosen, "beta", name, label, number)
             draw_floors(panel, study, chosen, name)
             if column == 0:

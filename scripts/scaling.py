@@ -163,10 +163,12 @@ def main():
         binding = "core" if max(options.ranks) <= len(os.sched_getaffinity(0)) else "none"
         environment = Flotilla(options.flotilla, 1, binding).environment
         for table in tables(options, environment):
-            with open(options.output, "w", encoding="utf-8", newline="") as file:
+            unfinished = options.output.with_name(options.output.name + ".unfinished")
+            with open(unfinished, "w", encoding="utf-8", newline="") as file:
                 writer = csv.DictWriter(file, fieldnames=table[0])
                 writer.writeheader()
                 writer.writerows(table)
+            unfinished.replace(options.output)
             draw(table, options.output.with_suffix(".png"))
     except (ProgramError, OSError) as problem:
         sys.exit(f"scaling.py: {problem}")

@@ -144,9 +144,18 @@ class StudyFile {
     if (entry.section.empty()) {
       take_setting(entry);
     } else if (entry.section == "sample") {
+      if (option.rfind(kComparison, 0) == 0) {
+        throw InputError(fmt::format("'{}' is no option of runs: set it in [compare]", entry.key));
+      }
       common_.emplace_back(as_option(entry.key), fmt::format("{}", fmt::join(entry.values, ",")));
     } else if (entry.section == "compare") {
-      common_.emplace_back(kComparison + option, entry.values.at(0));
+      if (entry.values.size() != 1) {
+        throw InputError(
+            fmt::format("'{}' of [compare] should have one value: vary it in [grid] or "
+                        "[list], as compare_{}",
+                        entry.key, entry.key));
+      }
+      common_.emplace_back(kComparison + option, entry.values.front());
     } else if (entry.section == "grid") {
       Axis axis{{as_option(entry.key)}, {}};
       for (const std::string& value : entry.values) axis.steps.push_back({value});
@@ -231,7 +240,11 @@ class StudyFile {
     }
     cell.config = options.read(toml);
     if (!comparison.empty()) {
-      cell.comparison = read_comparison(comparison + line("run", cell.config.output));
+      try {
+        cell.comparison = read_comparison(comparison + line("run", cell.config.output));
+      } catch (const InputError& error) {
+        throw InputError(fmt::format("[compare]: {}", error.what()));
+      }
     }
     cell.config.force = true;  // what a killed cell left behind
     plan_.cells.push_back(cell);

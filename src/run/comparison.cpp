@@ -28,6 +28,7 @@ constexpr Index kRowsOfSum =
     256;  // what is summed before it travels: the same on any number of ranks
 constexpr Index kFlowWidth = 64;  // points that pass through the flow together
 constexpr Index kBandwidthPoints = 1000;
+constexpr Index kFewestRows = 16;  // of a reference
 
 /// This rank's share of `count` things.
 PointRange share(Index count, const Communicator& comm) {
@@ -501,6 +502,11 @@ void ComparisonConfig::validate() const {
   expect(quantile > 0.0 && quantile < 1.0, "quantile", "between 0 and 1", quantile);
 }
 
+void expect_comparable(const ComparisonConfig& config, Index dim, const Communicator& comm) {
+  expect_points(replicate_numbers(comm, config.reference), config.reference, dim, kFewestRows);
+  if (!config.modes.empty()) read_modes(config, dim, comm);
+}
+
 Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
   config.validate();
   std::unique_ptr<RunReader> reader;
@@ -510,7 +516,7 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
     x = reader->variable("posterior", "x");
   });
   const Tensor array = replicate_numbers(comm, config.reference);
-  expect_points(array, config.reference, x.dim, 16);
+  expect_points(array, config.reference, x.dim, kFewestRows);
   const Index count = std::min({config.points, array.shape[0] / 2, x.chains * x.draws});
   if (count <= config.neighbours) {
     throw InputError(fmt::format("{}: it has {} complete draws, too few to compare", config.run,
@@ -544,7 +550,8 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
   against.pairs = all_pairs(against.points, against.resamples, against.points, against.resamples,
                             against.bandwidth, comm);
 
-  Comparison comparison{count, against.bandwidth, {}};
+  Comparison comparison{count, against.bandwidth, {}, {}};
+  if (!config.modes.empty()) comparison.modes = mode_weights(against.points, modes, mean);
   std::uint64_t seed = config.seed;
   for (auto& [name, points, density] : samples) {
     SampleQuality quality;

@@ -26,7 +26,7 @@ std::vector<QuantitySummary> summarise_coordinates(const RunReader& reader,
                                                    bool exact);
 
 /// Calls `visit` with parts of a variable that cover its complete draws once, along its chunks,
-/// each of about a megabyte at most. @param range  of coordinates
+/// each of some megabytes at most. @param range  of coordinates
 template <typename Visit>
 void for_each_slab(const RunVariable& variable, Visit visit, CoordinateRange range = {0, 1}) {
   constexpr Index kValues = Index{1} << 21U;

@@ -92,11 +92,11 @@ std::string comparison_key(const std::optional<ComparisonConfig>& comparison, Ch
 using Figures = std::vector<std::pair<std::string, double>>;
 
 /// Half the sum of how far weights are apart: the share of draws in the wrong mode.
-double mode_distance(const SampleQuality& sample, const SampleQuality& truth) {
+double mode_distance(const SampleQuality& sample, const std::vector<Estimate>& truth) {
   if (sample.modes.empty()) return kUndefined;
   double sum = 0.0;
   for (std::size_t k = 0; k < sample.modes.size(); ++k) {
-    sum += std::abs(sample.modes[k].value - truth.modes[k].value);
+    sum += std::abs(sample.modes[k].value - truth[k].value);
   }
   return 0.5 * sum;
 }
@@ -104,7 +104,6 @@ double mode_distance(const SampleQuality& sample, const SampleQuality& truth) {
 /// Of the run, and of naive draws and the reference's second half (the floor) beside it.
 Figures quality_figures(const Comparison& comparison) {
   Figures found;
-  const SampleQuality& truth = comparison.samples.back();
   for (const SampleQuality& sample : comparison.samples) {
     const std::string prefix = sample.name == "run"         ? ""
                                : sample.name == "reference" ? "floor_"
@@ -112,7 +111,7 @@ Figures quality_figures(const Comparison& comparison) {
     for (const QualityMeasure& measure : kQualityMeasures) {
       found.emplace_back(prefix + measure.name, (sample.*measure.estimate).value);
     }
-    found.emplace_back(prefix + "mode_distance", mode_distance(sample, truth));
+    found.emplace_back(prefix + "mode_distance", mode_distance(sample, comparison.modes));
     for (std::size_t k = 0; k < sample.modes.size(); ++k) {
       found.emplace_back(fmt::format("{}mode_{}", prefix, k), sample.modes[k].value);
     }
@@ -139,11 +138,13 @@ class Group {
   /// What a cell's figures depend on. Not collective.
   std::string key(std::size_t cell) const {
     const StudyCell& own = plan_.cells[cell];
-    return fmt::format("record 2\n{}output=\nflow={}\nreference={} {}\nranks={}\nrhat={}\ness={}\n",
+    return fmt::format("record 3\n{}output=\nflow={}\nreference={} {}\nranks={}\nrhat={}\ness={}\n",
                        without_output(own.config.text), files_.of_flow(own.config.flow),
                        plan_.reference, reference_ ? reference_->mean : std::vector<double>(),
                        plan_.ranks_per_run, plan_.rhat, plan_.ess) +
-           comparison_key(own.comparison, files_);
+           comparison_key(own.comparison, files_) +
+           fmt::format("start={}\ncontext={}\n", files_.of_array(own.config.start),
+                       files_.of_array(own.config.context));
   }
 
   std::string path(std::size_t cell) const {
@@ -173,6 +174,7 @@ class Group {
     }
     comm_.together([&] {
       if (!comm_.is_root()) return;
+      if (!plan_.keep_runs) remove_run(plan_.cells[cell].config.output);
       record.key = key(cell);
       write_record(path(cell), record);
     });
@@ -193,6 +195,8 @@ class Group {
                                    plan_.reference, reference_->mean.size(), flow.dim));
     }
     if (plan_.reference == "importance") expect_importance(flow.dim);
+    const std::optional<ComparisonConfig>& comparison = plan_.cells[cell].comparison;
+    if (comparison) expect_comparable(*comparison, flow.dim, comm_);
     Listener listener;
     const RunSummary summary = run_ensemble(config, flow, comm_, &listener);
     const Diagnosis diagnosis = diagnose(config.output, {}, comm_);
@@ -204,13 +208,10 @@ class Group {
                                 reference ? reference->error_of(report.means) : kUndefined});
     }
     record.figures = figures(config, summary, diagnosis, reference, record.reports);
-    if (const auto& wanted = plan_.cells[cell].comparison) {
-      const Figures quality = quality_figures(compare(*wanted, comm_));
+    if (comparison) {
+      const Figures quality = quality_figures(compare(*comparison, comm_));
       record.figures.insert(record.figures.end(), quality.begin(), quality.end());
     }
-    comm_.together([&] {
-      if (comm_.is_root() && !plan_.keep_runs) remove_run(config.output);
-    });
   }
 
   static void remove_run(const std::string& output) {
@@ -287,13 +288,16 @@ void move_records(const StudyPlan& plan, const Group& group) {
     std::optional<CellRecord> record = read_record(entry.path().string());
     if (record && record->message.empty()) known.insert_or_assign(record->key, std::move(*record));
   }
-  if (known.empty()) return;
+  std::vector<std::string> moved;  // all are written before any replaces another
   for (std::size_t i = 0; i < plan.cells.size(); ++i) {
     const auto found = known.find(group.key(i));
     if (found == known.end()) continue;
     const std::optional<CellRecord> here = read_record(group.path(i));
-    if (!here || here->key != found->first) write_record(group.path(i), found->second);
+    if (here && here->key == found->first) continue;
+    moved.push_back(group.path(i));
+    write_record(moved.back() + ".moved", found->second);
   }
+  for (const std::string& path : moved) std::filesystem::rename(path + ".moved", path);
 }
 
 /// Rank 0's, once all groups are done.

@@ -9,6 +9,7 @@ import unittest
 import h5py
 import numpy as np
 
+from plot_study import StudyTables, kinds_of
 from program import ENVIRONMENT, MOONS, PYTHON, SOURCE, ProgramTest, run
 from toy_sets import toy_set
 
@@ -223,15 +224,26 @@ compare_modes = {json.dumps([reference[name] + ":modes" for name in names])}
             own = [runs[f"mode_{k}"][row] for k in range(6)]
             np.testing.assert_allclose(own[:modes], weights[0])
             self.assertTrue(np.isnan(own[modes:]).all())
-            self.assertAlmostEqual(
-                runs["mode_distance"][row], abs(weights[0] - weights[1]).sum() / 2
-            )
+            floor = [runs[f"floor_mode_{k}"][row] for k in range(modes)]
+            np.testing.assert_allclose(floor, weights[1])
+            # Three samples: what is farther from one is farther from the other, or as far.
+            apart = abs(weights[0] - weights[1]).sum() / 2
+            here, there = runs["mode_distance"][row], runs["floor_mode_distance"][row]
+            self.assertLessEqual(abs(here - there), apart + 1e-12)
+            self.assertGreaterEqual(here + there, apart - 1e-12)
+            self.assertGreater(there, 0)
         self.assertEqual(compared, 24)
         self.assertIn("2 done before", self.study(study).stdout)
         # Other numbers under the same name are another reference, for the run it belongs to.
         with h5py.File(reference["two_moons"], "r+") as file:
             file["x"][0] = 0.25
         self.assertIn("1 done before", self.study(study).stdout)
+        # What cannot be compared is told before its run is made.
+        os.remove(reference["two_moons"])
+        for kept in ("study.cells/0000.h5", "study.cells/0000.jsonl"):
+            os.remove(self.path(kept))
+        self.assertIn("FAILED", self.study(study, code=3).stdout)
+        self.assertFalse(os.path.exists(self.path("study.cells/0000.h5")))
 
     def test_what_is_wrong_with_a_study_is_named(self):
         told = 0
@@ -248,6 +260,8 @@ compare_modes = {json.dumps([reference[name] + ":modes" for name in names])}
             (STUDY + "[compare]\nreference = 'a.h5'\nflow = 'b.h5'\n", "the study's own"),
             (STUDY + "[compare]\nreference = 'a.h5'\npoints = 2\n", "--points should be"),
             (STUDY + "[compare]\nreference = 'a.h5'\nprecision = 2\n", "precision"),
+            (STUDY + "[compare]\nreference = ['a.h5', 'b.h5']\n", "should have one value"),
+            (STUDY.replace("chains", "compare_points = 20\nchains"), "set it in [compare]"),
         ):
             for ranks in (None, 2):
                 done = run("study", self.write(text), "-o", self.path("s.h5"), ranks=ranks)
@@ -255,7 +269,7 @@ compare_modes = {json.dumps([reference[name] + ":modes" for name in names])}
                 self.assertIn(expected, done.stderr)
                 self.assertEqual(done.stderr.count("flotilla:"), 1, done.stderr)
                 told += 1
-        self.assertEqual(told, 24)
+        self.assertEqual(told, 28)
 
 
 class Pictures(ProgramTest):
@@ -284,6 +298,7 @@ class Pictures(ProgramTest):
             self.assertEqual(done.returncode, 0, done.stderr)
             import matplotlib.image
 
+            self.assertEqual(kinds_of(StudyTables(output))[-1], kind)
             picture = matplotlib.image.imread(self.path(f"{kind}.png"))
             self.assertGreater(picture[..., :3].std(), 0.05)
             drawn += 1

@@ -72,10 +72,16 @@ inline constexpr QualityMeasure kQualityMeasures[] = {
 };
 
 struct Comparison {
-  Index points = 0;        ///< of each set
-  double bandwidth = 0.0;  ///< of the kernel: median distance of reference points
+  Index points = 0;             ///< of each set
+  double bandwidth = 0.0;       ///< of the kernel: median distance of reference points
+  std::vector<Estimate> modes;  ///< weights in the reference's first half, where modes are given
   std::vector<SampleQuality> samples;
 };
+
+/// Reads what a run of a flow is to be compared with, to say what is wrong with it before the run
+/// is made. Collective. @param dim  of the flow
+/// @throws InputError, the same on every rank
+void expect_comparable(const ComparisonConfig& config, Index dim, const Communicator& comm);
 
 /// Compares a run, naive draws of its flow, and a second half of the reference with the first half.
 ///
