@@ -73,13 +73,16 @@ struct Sample {
 
 /// From rows of coordinates with log q_X behind them.
 Sample sample_of(const std::string& name, const std::vector<double>& rows, Index dim) {
-  Sample sample{name, PointSet(dim, static_cast<Index>(rows.size()) / (dim + 1)), {}};
-  for (Index c = 0; c < sample.points.chains(); ++c) {
+  const auto count = static_cast<Index>(rows.size()) / (dim + 1);
+  PointSet points(dim, count);
+  std::vector<double> log_density;
+  log_density.reserve(static_cast<std::size_t>(count));
+  for (Index c = 0; c < count; ++c) {
     const double* row = rows.data() + c * (dim + 1);
-    for (Index i = 0; i < dim; ++i) sample.points(i, c) = row[i];
-    sample.log_density.push_back(row[dim]);
+    for (Index i = 0; i < dim; ++i) points(i, c) = row[i];
+    log_density.push_back(row[dim]);
   }
-  return sample;
+  return {name, std::move(points), std::move(log_density)};
 }
 
 /// log q_X at draws of a run, from what the run says of them: its points, in float, can lie where
