@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "convolutions.hpp"
-#include "flotilla/flow/coordinate_map.hpp"
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/sampler/kernel.hpp"
+#include "flow/coordinates/coordinate_map.hpp"
 #include "meter.hpp"
 #include "peak.hpp"
 #include "random_flow.hpp"

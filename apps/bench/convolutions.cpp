@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "flotilla/core/random.hpp"
-#include "flotilla/flow/network.hpp"
+#include "flow/conditioner/network.hpp"
 #include "meter.hpp"
 
 namespace flotilla::bench {

@@ -9,7 +9,7 @@
 #include "command_line.hpp"
 #include "commands.hpp"
 #include "comparison_options.hpp"
-#include "flotilla/run/comparison.hpp"
+#include "flotilla/quality/comparison.hpp"
 #include "reporter.hpp"
 
 namespace flotilla::app {

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "command_line.hpp"
-#include "flotilla/run/comparison.hpp"
+#include "flotilla/quality/comparison.hpp"
 
 namespace flotilla::app {
 

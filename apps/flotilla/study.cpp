@@ -1,6 +1,6 @@
 // flotilla study STUDY.toml: a sweep over runs, by groups of ranks, that can be taken up again.
 
-#include "flotilla/run/study.hpp"
+#include "flotilla/study/study.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -12,7 +12,7 @@
 
 #include "command_line.hpp"
 #include "commands.hpp"
-#include "flotilla/run/diagnosis.hpp"
+#include "flotilla/quality/diagnosis.hpp"
 #include "reporter.hpp"
 
 namespace flotilla::app {

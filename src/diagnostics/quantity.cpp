@@ -4,10 +4,10 @@
 #include <array>
 #include <cmath>
 
+#include "diagnostics/autocovariance.hpp"
+#include "diagnostics/rank_scores.hpp"
 #include "diagnostics/undefined.hpp"
-#include "flotilla/diagnostics/autocovariance.hpp"
 #include "flotilla/diagnostics/effective_size.hpp"
-#include "flotilla/diagnostics/rank_scores.hpp"
 #include "flotilla/diagnostics/rhat.hpp"
 
 namespace flotilla {

@@ -1,4 +1,4 @@
-#include "flotilla/diagnostics/rank_scores.hpp"
+#include "diagnostics/rank_scores.hpp"
 
 #include <algorithm>
 #include <boost/math/special_functions/erf.hpp>

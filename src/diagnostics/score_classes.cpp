@@ -1,11 +1,11 @@
-#include "flotilla/diagnostics/score_classes.hpp"
+#include "diagnostics/score_classes.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
 
-#include "flotilla/diagnostics/rank_scores.hpp"
+#include "diagnostics/rank_scores.hpp"
 
 namespace flotilla {
 

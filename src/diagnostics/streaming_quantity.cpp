@@ -1,4 +1,4 @@
-#include "flotilla/diagnostics/streaming_quantity.hpp"
+#include "diagnostics/streaming_quantity.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -5,10 +5,10 @@
 
 #include <array>
 
-#include "flotilla/flow/diagonal_normal.hpp"
-#include "flotilla/flow/gaussian_mixture.hpp"
-#include "flotilla/flow/standard_normal.hpp"
-#include "flotilla/flow/uniform_box.hpp"
+#include "flow/base/diagonal_normal.hpp"
+#include "flow/base/gaussian_mixture.hpp"
+#include "flow/base/standard_normal.hpp"
+#include "flow/base/uniform_box.hpp"
 
 namespace flotilla {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "core/elementary.hpp"
 #include "flotilla/core/error.hpp"
-#include "flow/activation.hpp"
+#include "flow/conditioner/activation.hpp"
 
 namespace flotilla {
 namespace {

@@ -1,4 +1,4 @@
-#include "flotilla/flow/torchscript.hpp"
+#include "flow/torchscript.hpp"
 
 #include <dlfcn.h>
 #include <fmt/format.h>

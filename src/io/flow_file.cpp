@@ -15,8 +15,8 @@
 #include <new>
 
 #include "flotilla/core/error.hpp"
-#include "flotilla/flow/torchscript.hpp"
 #include "flotilla/io/hdf5.hpp"
+#include "flow/torchscript.hpp"
 
 namespace flotilla {
 namespace {

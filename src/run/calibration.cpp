@@ -1,4 +1,4 @@
-#include "flotilla/run/calibration.hpp"
+#include "run/calibration.hpp"
 
 #include <fmt/format.h>
 

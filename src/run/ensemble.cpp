@@ -16,12 +16,12 @@
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/io/run_file.hpp"
-#include "flotilla/parallel/exchange.hpp"
-#include "flotilla/run/schedule.hpp"
+#include "parallel/exchange.hpp"
 #include "run/convergence_monitor.hpp"
 #include "run/facts.hpp"
 #include "run/make_target.hpp"
 #include "run/report_log.hpp"
+#include "run/schedule.hpp"
 #include "run/stopwatch.hpp"
 
 namespace flotilla {

@@ -1,6 +1,6 @@
 #include "run/make_target.hpp"
 
-#include "flotilla/run/calibration.hpp"
+#include "run/calibration.hpp"
 
 namespace flotilla {
 

@@ -1,4 +1,4 @@
-#include "flotilla/diagnostics/autocovariance.hpp"
+#include "diagnostics/autocovariance.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // What is gathered chain by chain against what is computed exactly in memory.
 
-#include "flotilla/diagnostics/streaming_quantity.hpp"
+#include "diagnostics/streaming_quantity.hpp"
 
 #include <gtest/gtest.h>
 

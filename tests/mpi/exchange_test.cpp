@@ -1,4 +1,4 @@
-#include "flotilla/parallel/exchange.hpp"
+#include "parallel/exchange.hpp"
 
 #include <gtest/gtest.h>
 

@@ -11,9 +11,9 @@
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/io/hdf5.hpp"
 #include "flotilla/io/run_reader.hpp"
-#include "flotilla/run/calibration.hpp"
-#include "flotilla/run/diagnosis.hpp"
+#include "flotilla/quality/diagnosis.hpp"
 #include "flotilla/run/ensemble.hpp"
+#include "run/calibration.hpp"
 #include "support/scratch_directory.hpp"
 #include "support/test_flows.hpp"
 

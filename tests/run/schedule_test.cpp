@@ -1,4 +1,4 @@
-#include "flotilla/run/schedule.hpp"
+#include "run/schedule.hpp"
 
 #include <gtest/gtest.h>
 

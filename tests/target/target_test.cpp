@@ -8,7 +8,7 @@
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/flow/flow.hpp"
-#include "flotilla/flow/standard_normal.hpp"
+#include "flow/base/standard_normal.hpp"
 #include "support/batches.hpp"
 #include "support/dense_jacobian.hpp"
 #include "support/test_flows.hpp"

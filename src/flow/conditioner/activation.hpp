@@ -1,0 +1,69 @@
+#pragma once
+
+// The activations of conditioners: their names in flow files, their values and derivatives.
+
+#include <string_view>
+
+#include "core/elementary.hpp"
+#include "flow/conditioner/network.hpp"
+
+namespace flotilla {
+
+/// @param what  for the message: what had this name
+/// @throws InputError where no activation has it, with those that there are
+Activation activation_named(const LayerReader& reader, const char* what, std::string_view name);
+
+/// value <- h(value), derivative <- h'(value), `count` of each.
+///
+/// @param slope  of leaky_relu below zero
+/// @param alpha  of elu
+template <typename T>
+void activate(Activation activation, T slope, T alpha, T* value, T* derivative, Index count) {
+  // relu is the leaky one with slope 0
+  const T slope_below = activation == Activation::kLeakyRelu ? slope : T{0};
+  switch (activation) {
+    case Activation::kTanh:
+      for (Index c = 0; c < count; ++c) {
+        const T y = elementary::tanh(value[c]);
+        value[c] = y;
+        derivative[c] = T{1} - y * y;
+      }
+      return;
+    case Activation::kRelu:
+    case Activation::kLeakyRelu:
+      for (Index c = 0; c < count; ++c) {
+        derivative[c] = value[c] > T{0} ? T{1} : slope_below;
+        value[c] *= derivative[c];
+      }
+      return;
+    case Activation::kSilu:
+      for (Index c = 0; c < count; ++c) {
+        const T s = elementary::sigmoid(value[c]);
+        derivative[c] = s * (T{1} + value[c] * (T{1} - s));
+        value[c] *= s;
+      }
+      return;
+    case Activation::kElu:
+      for (Index c = 0; c < count; ++c) {
+        const T below = alpha * elementary::expm1(value[c] > T{0} ? T{0} : value[c]);
+        derivative[c] = value[c] > T{0} ? T{1} : below + alpha;
+        value[c] = value[c] > T{0} ? value[c] : below;
+      }
+      return;
+    case Activation::kSigmoid:
+      for (Index c = 0; c < count; ++c) {
+        const T s = elementary::sigmoid(value[c]);
+        value[c] = s;
+        derivative[c] = s * (T{1} - s);
+      }
+      return;
+    case Activation::kSoftplus:
+      for (Index c = 0; c < count; ++c) {
+        derivative[c] = elementary::sigmoid(value[c]);
+        value[c] = elementary::softplus(value[c]);
+      }
+      return;
+  }
+}
+
+}  // namespace flotilla

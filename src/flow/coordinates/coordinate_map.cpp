@@ -1,0 +1,231 @@
+#include "flow/coordinates/coordinate_map.hpp"
+
+#include <fmt/format.h>
+
+#include "core/elementary.hpp"
+
+namespace flotilla {
+
+template <typename T>
+void AdditiveMap<T>::forward(const T* theta, T* /*record*/, T* value, double* /*log_det*/,
+                             Index count) const {
+  for (Index c = 0; c < count; ++c) value[c] += theta[c];
+}
+
+template <typename T>
+void AdditiveMap<T>::inverse(const T* theta, T* /*record*/, T* value, double* /*log_det*/,
+                             Index count) const {
+  for (Index c = 0; c < count; ++c) value[c] -= theta[c];
+}
+
+template <typename T>
+void AdditiveMap<T>::tangent(const T* /*record*/, const T* theta_dot, T* v, Index count) const {
+  for (Index c = 0; c < count; ++c) v[c] += theta_dot[c];
+}
+
+template <typename T>
+void AdditiveMap<T>::inverse_tangent(const T* /*record*/, const T* theta_dot, T* v,
+                                     Index count) const {
+  for (Index c = 0; c < count; ++c) v[c] -= theta_dot[c];
+}
+
+template <typename T>
+void AdditiveMap<T>::reverse(const T* /*record*/, const T* /*bar*/, T* w, T* theta_bar,
+                             Index count) const {
+  for (Index c = 0; c < count; ++c) theta_bar[c] = w[c];
+}
+
+template <typename T>
+void AdditiveMap<T>::inverse_reverse(const T* /*record*/, const T* /*bar*/, T* w, T* theta_bar,
+                                     Index count) const {
+  for (Index c = 0; c < count; ++c) theta_bar[c] = -w[c];
+}
+
+namespace {
+
+/// A scale with the derivative of its logarithm, and the logarithm itself.
+template <typename T>
+struct Scale {
+  T value;
+  T log_gradient;
+  double log;
+};
+
+template <typename T>
+Scale<T> scale_of_log(T log, T log_gradient) {
+  return {elementary::exp(log), log_gradient, static_cast<double>(log)};
+}
+
+template <typename T>
+Scale<T> scale_of_value(T value, T gradient) {
+  return {value, gradient / value, elementary::log_of_any(static_cast<double>(value))};
+}
+
+// Rows of an affine map's record: the scale, the derivative of y by s, and that of log scale by s.
+template <typename Row>
+struct AffineRecord {
+  AffineRecord(Row* rows, Index count)
+      : scale(rows), by_s(rows + count), log_by_s(rows + 2 * count) {}
+  Row* scale;
+  Row* by_s;
+  Row* log_by_s;
+};
+
+}  // namespace
+
+template <typename T>
+AffineMap<T>::AffineMap(const LayerReader& reader)
+    : kind_(static_cast<ScaleKind>(reader.choice(
+          "scale", {"exp", "sigmoid", "reciprocal_sigmoid", "tanh", "softclip", "softplus"}))),
+      shift_before_(reader.choice("shift", {"after", "before"}) == 1),
+      entry_names_{"scale", "shift"} {
+  const bool clipped = kind_ == ScaleKind::kTanh || kind_ == ScaleKind::kSoftclip;
+  if (clipped) {
+    const double bound = reader.number("bound");
+    if (bound <= 0.0)
+      reader.fail(fmt::format("number 'bound' should be positive but is {}", bound));
+    bound_ = static_cast<T>(bound);
+    entry_names_.emplace_back("bound");
+  } else if (kind_ != ScaleKind::kExp) {
+    const bool softplus = kind_ == ScaleKind::kSoftplus;
+    offset_ = static_cast<T>(reader.number_or("offset", softplus ? 0.0 : 2.0));
+    entry_names_.emplace_back("offset");
+    if (kind_ == ScaleKind::kReciprocalSigmoid) return;
+    const double floor = reader.number_or("floor", 0.0);
+    if (floor < 0.0) reader.fail(fmt::format("number 'floor' should be >= 0 but is {}", floor));
+    floor_ = static_cast<T>(floor);
+    entry_names_.emplace_back("floor");
+  }
+}
+
+/// Calls work with the function that makes a Scale of s: one loop for each kind, without a branch.
+template <typename T>
+template <typename Work>
+void AffineMap<T>::with_scale(Work work) const {
+  const T offset = offset_;
+  const T floor = floor_;
+  const T bound = bound_;
+  switch (kind_) {
+    case ScaleKind::kExp:
+      return work([](T s) { return scale_of_log(s, T{1}); });
+    case ScaleKind::kSigmoid:
+      return work([=](T s) {
+        const T rising = elementary::sigmoid(s + offset);
+        return scale_of_value(rising + floor, rising * (T{1} - rising));
+      });
+    case ScaleKind::kReciprocalSigmoid:
+      return work([=](T s) {
+        const T tail = elementary::exp(-(s + offset));
+        return scale_of_value(T{1} + tail, -tail);
+      });
+    case ScaleKind::kTanh:
+      return work([=](T s) {
+        const T bounded = elementary::tanh(s);
+        return scale_of_log(bound * bounded, bound * (T{1} - bounded * bounded));
+      });
+    case ScaleKind::kSoftclip:
+      return work([=](T s) {
+        const T shrink = T{1} / (T{1} + (s < T{0} ? -s : s) / bound);
+        return scale_of_log(s * shrink, shrink * shrink);
+      });
+    case ScaleKind::kSoftplus:
+      return work([=](T s) {
+        return scale_of_value(elementary::softplus(s + offset) + floor,
+                              elementary::sigmoid(s + offset));
+      });
+  }
+}
+
+template <typename T>
+void AffineMap<T>::forward(const T* theta, T* record, T* value, double* log_det,
+                           Index count) const {
+  const AffineRecord<T> rows(record, count);
+  const T* s = theta;
+  const T* t = theta + count;
+  const T before = shift_before_ ? T{1} : T{0};
+  const T after = T{1} - before;
+  with_scale([&](auto scale_of) {
+    for (Index c = 0; c < count; ++c) {
+      const Scale<T> scale = scale_of(s[c]);
+      const T stretched = (value[c] + before * t[c]) * scale.value;
+      rows.scale[c] = scale.value;
+      rows.by_s[c] = stretched * scale.log_gradient;
+      rows.log_by_s[c] = scale.log_gradient;
+      value[c] = stretched + after * t[c];
+      log_det[c] += scale.log;
+    }
+  });
+}
+
+template <typename T>
+void AffineMap<T>::inverse(const T* theta, T* record, T* value, double* log_det,
+                           Index count) const {
+  const AffineRecord<T> rows(record, count);
+  const T* s = theta;
+  const T* t = theta + count;
+  const T before = shift_before_ ? T{1} : T{0};
+  const T after = T{1} - before;
+  with_scale([&](auto scale_of) {
+    for (Index c = 0; c < count; ++c) {
+      const Scale<T> scale = scale_of(s[c]);
+      const T stretched = value[c] - after * t[c];
+      rows.scale[c] = scale.value;
+      rows.by_s[c] = stretched * scale.log_gradient;
+      rows.log_by_s[c] = scale.log_gradient;
+      value[c] = stretched / scale.value - before * t[c];
+      log_det[c] += scale.log;
+    }
+  });
+}
+
+template <typename T>
+void AffineMap<T>::tangent(const T* record, const T* theta_dot, T* v, Index count) const {
+  const AffineRecord<const T> rows(record, count);
+  const T* s_dot = theta_dot;
+  const T* t_dot = theta_dot + count;
+  for (Index c = 0; c < count; ++c) {
+    const T by_t = shift_before_ ? rows.scale[c] : T{1};
+    v[c] = rows.scale[c] * v[c] + rows.by_s[c] * s_dot[c] + by_t * t_dot[c];
+  }
+}
+
+template <typename T>
+void AffineMap<T>::inverse_tangent(const T* record, const T* theta_dot, T* v, Index count) const {
+  const AffineRecord<const T> rows(record, count);
+  const T* s_dot = theta_dot;
+  const T* t_dot = theta_dot + count;
+  for (Index c = 0; c < count; ++c) {
+    const T by_t = shift_before_ ? rows.scale[c] : T{1};
+    v[c] = (v[c] - rows.by_s[c] * s_dot[c] - by_t * t_dot[c]) / rows.scale[c];
+  }
+}
+
+template <typename T>
+void AffineMap<T>::reverse(const T* record, const T* bar, T* w, T* theta_bar, Index count) const {
+  const AffineRecord<const T> rows(record, count);
+  for (Index c = 0; c < count; ++c) {
+    const T by_t = shift_before_ ? rows.scale[c] : T{1};
+    theta_bar[c] = w[c] * rows.by_s[c] + bar[c] * rows.log_by_s[c];
+    theta_bar[count + c] = w[c] * by_t;
+    w[c] *= rows.scale[c];
+  }
+}
+
+template <typename T>
+void AffineMap<T>::inverse_reverse(const T* record, const T* bar, T* w, T* theta_bar,
+                                   Index count) const {
+  const AffineRecord<const T> rows(record, count);
+  for (Index c = 0; c < count; ++c) {
+    const T by_t = shift_before_ ? rows.scale[c] : T{1};
+    w[c] /= rows.scale[c];
+    theta_bar[c] = bar[c] * rows.log_by_s[c] - w[c] * rows.by_s[c];
+    theta_bar[count + c] = -w[c] * by_t;
+  }
+}
+
+template class AdditiveMap<float>;
+template class AdditiveMap<double>;
+template class AffineMap<float>;
+template class AffineMap<double>;
+
+}  // namespace flotilla

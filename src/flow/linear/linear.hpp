@@ -1,0 +1,41 @@
+#pragma once
+
+#include "flow/linear/constant_jacobian.hpp"
+#include "flow/matrix/packed_matrix.hpp"
+
+namespace flotilla {
+
+/// x = W z + bias, W any invertible matrix; at each pixel of an image, Glow's invertible 1 x 1
+/// convolution.
+///
+/// The inverse matrix is formed once, in double precision, when the flow is built: W is of the size
+/// of an image's channels, or learnt without factors, and every operation is then one product.
+/// Source: Kingma & Dhariwal 2018, arXiv:1807.03039, section 3.2.
+template <typename T>
+class Linear final : public ConstantJacobian<T> {
+ public:
+  static constexpr std::string_view kType = "linear";
+
+  /// @throws InputError where `weight` or `bias` does not fit, or `weight` is singular
+  explicit Linear(const LayerReader& reader);
+
+  std::string_view type() const override { return kType; }
+
+ private:
+  std::vector<Index> scratch_rows() const override { return {this->channels()}; }
+  Index channel_multiply_adds() const override { return this->channels() * this->channels(); }
+
+  void apply(const Tape<T>& tape, Batch<T>& rows) const override;
+  void solve(const Tape<T>& tape, Batch<T>& rows) const override;
+  void apply_transposed(const Tape<T>& tape, Batch<T>& rows) const override;
+  void solve_transposed(const Tape<T>& tape, Batch<T>& rows) const override;
+
+  void multiply_by(const PackedMatrix<T>& matrix, const Tape<T>& tape, Batch<T>& rows) const;
+
+  PackedMatrix<T> weight_;
+  PackedMatrix<T> weight_transposed_;
+  PackedMatrix<T> inverse_;
+  PackedMatrix<T> inverse_transposed_;
+};
+
+}  // namespace flotilla

@@ -1,0 +1,574 @@
+#include "flotilla/quality/comparison.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <optional>
+
+#include "diagnostics/undefined.hpp"
+#include "flotilla/core/error.hpp"
+#include "flotilla/diagnostics/moments.hpp"
+#include "flotilla/diagnostics/two_sample.hpp"
+#include "flotilla/flow/context.hpp"
+#include "flotilla/flow/flow.hpp"
+#include "flotilla/io/replication.hpp"
+#include "flotilla/io/run_reader.hpp"
+#include "flotilla/run/config.hpp"
+#include "flotilla/target/target.hpp"
+#include "run/make_target.hpp"
+
+namespace flotilla {
+namespace {
+
+constexpr Index kRowsOfSum =
+    256;  // what is summed before it travels: the same on any number of ranks
+constexpr Index kFlowWidth = 64;  // points that pass through the flow together
+constexpr Index kBandwidthPoints = 1000;
+constexpr Index kFewestRows = 16;  // of a reference
+
+/// This rank's share of `count` things.
+PointRange share(Index count, const Communicator& comm) {
+  const Index first = count * comm.rank() / comm.size();
+  return {first, count * (comm.rank() + 1) / comm.size() - first};
+}
+
+/// This rank's share of `count` points, in whole pieces of kRowsOfSum.
+std::vector<PointRange> pieces(Index count, const Communicator& comm) {
+  const PointRange own = share((count + kRowsOfSum - 1) / kRowsOfSum, comm);
+  std::vector<PointRange> found;
+  for (Index p = own.first; p < own.first + own.count; ++p) {
+    found.push_back({p * kRowsOfSum, std::min(kRowsOfSum, count - p * kRowsOfSum)});
+  }
+  return found;
+}
+
+PointRange rows_of(const std::vector<PointRange>& pieces) {
+  if (pieces.empty()) return {};
+  return {pieces.front().first, pieces.back().first + pieces.back().count - pieces.front().first};
+}
+
+// ---- The three sets.
+
+/// Every `step`-th row of an array, from `first` on.
+PointSet rows_of_array(const Tensor& array, Index first, Index step, Index count) {
+  const Index dim = array.shape[1];
+  PointSet points(dim, count);
+  for (Index c = 0; c < count; ++c) {
+    const double* row = array.values.data() + (first + c * step) * dim;
+    for (Index i = 0; i < dim; ++i) points(i, c) = row[i];
+  }
+  return points;
+}
+
+/// Points, and what log q_X is at each.
+struct Sample {
+  std::string name;
+  PointSet points;
+  std::vector<double> log_density;
+};
+
+/// From rows of coordinates with log q_X behind them.
+Sample sample_of(const std::string& name, const std::vector<double>& rows, Index dim) {
+  const auto count = static_cast<Index>(rows.size()) / (dim + 1);
+  PointSet points(dim, count);
+  std::vector<double> log_density;
+  log_density.reserve(static_cast<std::size_t>(count));
+  for (Index c = 0; c < count; ++c) {
+    const double* row = rows.data() + c * (dim + 1);
+    for (Index i = 0; i < dim; ++i) points(i, c) = row[i];
+    log_density.push_back(row[dim]);
+  }
+  return {name, std::move(points), std::move(log_density)};
+}
+
+/// log q_X at draws of a run, from what the run says of them: its points, in float, can lie where
+/// the inverse magnifies their rounding.
+class RunDensity {
+ public:
+  RunDensity(const RunReader& reader, const Flow<double>& flow)
+      : learnt_(flow.base(), 1.0),
+        z_(flow.dim(), kWidth),
+        log_det_(1, kWidth),
+        density_(1, kWidth),
+        cotangents_(flow.dim(), kWidth) {
+    RunConfig config;
+    config.target = reader.text("target");
+    config.beta = reader.number("beta");
+    std::optional<double> level;
+    if (config.target == "clipped") {
+      level = reader.number("clip_level");
+      config.clip_sharpness = reader.number("clip_sharpness");
+    }
+    target_ = make_target(config, flow, level);
+    // Any point where the base density is not zero.
+    flow.base().sample(Random(0), Purpose::kNaive, 0, 0, ColumnMask::all(kWidth), z_);
+  }
+
+  /// @param lp, log_det  the run's, at one draw
+  /// Both densities are log q_Z(z) less a function of l: their difference does not depend on z.
+  double operator()(double lp, double log_det) {
+    log_det_.fill(log_det);
+    learnt_.evaluate(z_, z_, log_det_, density_, cotangents_);
+    const double learnt = density_(0, 0);
+    target_->evaluate(z_, z_, log_det_, density_, cotangents_);
+    return lp + learnt - density_(0, 0);
+  }
+
+ private:
+  static constexpr Index kWidth = 1;
+  TemperedTarget<double> learnt_;
+  std::unique_ptr<Target<double>> target_;
+  Batch<double> z_;
+  PerChain log_det_;
+  PerChain density_;
+  Cotangents<double> cotangents_;
+};
+
+/// Draws of a run, spread evenly over its chains and over each chain's draws.
+Sample run_sample(const RunReader& reader, const RunVariable& x, const Flow<double>& flow,
+                  Index count) {
+  const RunVariable lp = reader.variable("sample_stats", "lp");
+  const RunVariable log_det = reader.variable("sample_stats", "log_det_jacobian");
+  RunDensity density(reader, flow);
+  std::vector<double> rows(static_cast<std::size_t>(count * (x.dim + 1)));
+  // As many of each chain, give or take one, and as far apart as they can be.
+  const Index used = std::min(count, x.chains);
+  const Index turns = (count + used - 1) / used;
+  for (Index c = 0; c < count; ++c) {
+    const Index turn = c / used;
+    const Index own = c % used;
+    const Index draw = (turn * x.draws + own * x.draws / used) / turns;
+    const RunSlab slab{own * x.chains / used, 1, draw, 1, 0, 1};
+    RunSlab point = slab;
+    point.coordinates = x.dim;
+    double* row = rows.data() + c * (x.dim + 1);
+    reader.read(x, point, row);
+    double here[2] = {};
+    reader.read(lp, slab, &here[0]);
+    reader.read(log_det, slab, &here[1]);
+    row[x.dim] = density(here[0], here[1]);
+  }
+  return sample_of("run", rows, x.dim);
+}
+
+/// A batch of points at a time through the flow: each rank its share, in whole batches.
+template <typename Work>
+std::vector<double> through_flow(Index count, const Communicator& comm, Work work) {
+  const PointRange own = share((count + kFlowWidth - 1) / kFlowWidth, comm);
+  std::vector<double> found;
+  comm.together([&] {
+    for (Index b = own.first; b < own.first + own.count; ++b) {
+      const Index first = b * kFlowWidth;
+      work(first, std::min(kFlowWidth, count - first), found);
+    }
+  });
+  return comm.gather(found);
+}
+
+Sample naive_sample(const Flow<double>& flow, Index count, std::uint64_t seed,
+                    const Communicator& comm) {
+  const Random random(seed);
+  const TemperedTarget<double> learnt(flow.base(), 1.0);
+  Batch<double> z(flow.dim(), kFlowWidth);
+  Batch<double> x(flow.dim(), kFlowWidth);
+  PerChain log_det(1, kFlowWidth);
+  PerChain density(1, kFlowWidth);
+  Cotangents<double> cotangents(flow.dim(), kFlowWidth);
+  Tape<double> tape(flow.tape_shape(), kFlowWidth);
+  const std::vector<double> rows =
+      through_flow(count, comm, [&](Index first, Index width, std::vector<double>& out) {
+        flow.base().sample(random, Purpose::kNaive, 0, static_cast<std::uint64_t>(first),
+                           ColumnMask::all(kFlowWidth), z);
+        x = z;
+        log_det.fill(0.0);
+        flow.forward(x, log_det, tape);
+        learnt.evaluate(z, x, log_det, density, cotangents);
+        for (Index c = 0; c < width; ++c) {
+          for (Index i = 0; i < flow.dim(); ++i) out.push_back(x(i, c));
+          out.push_back(density(0, c));
+        }
+      });
+  return sample_of("naive", rows, flow.dim());
+}
+
+/// log q_X of each point; NaN without an inverse.
+std::vector<double> log_densities(const Flow<double>& flow, const PointSet& points,
+                                  const Communicator& comm) {
+  if (!flow.has_inverse()) {
+    return std::vector<double>(static_cast<std::size_t>(points.chains()), kUndefined);
+  }
+  const TemperedTarget<double> learnt(flow.base(), 1.0);
+  Batch<double> z(flow.dim(), kFlowWidth);
+  PerChain log_det(1, kFlowWidth);
+  PerChain density(1, kFlowWidth);
+  Cotangents<double> cotangents(flow.dim(), kFlowWidth);
+  Tape<double> tape(flow.tape_shape(), kFlowWidth);
+  return through_flow(
+      points.chains(), comm, [&](Index first, Index width, std::vector<double>& out) {
+        for (Index c = 0; c < kFlowWidth; ++c) {
+          const Index source = first + std::min(c, width - 1);  // padding repeats the last one
+          for (Index i = 0; i < flow.dim(); ++i) z(i, c) = points(i, source);
+        }
+        log_det.fill(0.0);
+        flow.inverse(z, log_det, tape);
+        learnt.evaluate(z, z, log_det, density, cotangents);
+        for (Index c = 0; c < width; ++c) out.push_back(density(0, c));
+      });
+}
+
+/// Moves a set so that the reference's mean is the origin: distances keep their digits.
+void centre(PointSet& points, const std::vector<double>& mean) {
+  for (Index i = 0; i < points.dim(); ++i) {
+    for (Index c = 0; c < points.chains(); ++c) points(i, c) -= mean[static_cast<std::size_t>(i)];
+  }
+}
+
+std::vector<double> mean_of(const PointSet& points) {
+  std::vector<double> mean;
+  for (Index i = 0; i < points.dim(); ++i) {
+    mean.push_back(std::accumulate(points.row(i), points.row(i) + points.chains(), 0.0) /
+                   static_cast<double>(points.chains()));
+  }
+  return mean;
+}
+
+// ---- Measures.
+
+/// 1 where a condition holds, else 0.
+template <typename T, typename Holds>
+std::vector<double> flags_of(const std::vector<T>& values, Holds holds) {
+  std::vector<double> flags(values.size());
+  std::transform(values.begin(), values.end(), flags.begin(),
+                 [&](T value) { return holds(value) ? 1.0 : 0.0; });
+  return flags;
+}
+
+Estimate mean_and_error(const std::vector<double>& values) {
+  Moments moments;
+  for (const double value : values) moments.observe(value);
+  return {moments.mean(), std::sqrt(moments.variance() / moments.count())};
+}
+
+/// The spread of what a statistic is on resamples.
+double bootstrap_error(const std::vector<double>& resampled) {
+  Moments moments;
+  for (const double value : resampled) moments.observe(value);
+  return std::sqrt(moments.variance());
+}
+
+/// All pairs of two sets, rows shared by the ranks, their sums added in one order.
+PairSums all_pairs(const PointSet& a, const Resamples& of_a, const PointSet& b,
+                   const Resamples& of_b, double bandwidth, const Communicator& comm) {
+  std::vector<double> own;
+  comm.together([&] {
+    for (const PointRange& piece : pieces(a.chains(), comm)) {
+      const PairSums sums = sum_pairs(a, piece, of_a, b, of_b, bandwidth);
+      own.insert(own.end(), sums.distance.begin(), sums.distance.end());
+      own.insert(own.end(), sums.kernel.begin(), sums.kernel.end());
+    }
+  });
+  const std::vector<double> all = comm.gather(own);
+  const auto columns = static_cast<std::size_t>(of_a.columns());
+  PairSums total{std::vector<double>(columns, 0.0), std::vector<double>(columns, 0.0)};
+  for (std::size_t place = 0; place < all.size(); place += 2 * columns) {
+    for (std::size_t k = 0; k < columns; ++k) {
+      total.distance[k] += all[place + k];
+      total.kernel[k] += all[place + columns + k];
+    }
+  }
+  return total;
+}
+
+/// The mean over pairs of different points, from that over all pairs.
+double without_diagonal(double sum, double diagonal, double count) {
+  return (sum * count - diagonal) / (count - 1.0);
+}
+
+/// The reference's first half and all that is known of it.
+struct Against {
+  PointSet points;
+  Resamples resamples;
+  std::vector<double> radii;
+  double bandwidth = 0.0;
+  PairSums pairs;
+  double log_density_quantile = kUndefined;
+};
+
+/// Energy distance and MMD, with the spread of their values on resamples.
+void measure_pairs(const Against& against, const PointSet& sample, const Resamples& resamples,
+                   const Communicator& comm, SampleQuality& quality) {
+  const PairSums cross =
+      all_pairs(against.points, against.resamples, sample, resamples, against.bandwidth, comm);
+  const PairSums own = all_pairs(sample, resamples, sample, resamples, against.bandwidth, comm);
+  const auto count = static_cast<double>(sample.chains());
+  std::vector<double> energies;
+  std::vector<double> discrepancies;
+  for (std::size_t k = 1; k < cross.distance.size(); ++k) {
+    energies.push_back(2.0 * cross.distance[k] - against.pairs.distance[k] - own.distance[k]);
+    discrepancies.push_back(against.pairs.kernel[k] + own.kernel[k] - 2.0 * cross.kernel[k]);
+  }
+  const auto distinct = [&](double sum, double diagonal) {
+    return without_diagonal(sum, diagonal, count);
+  };
+  quality.energy_distance = {2.0 * cross.distance[0] - distinct(against.pairs.distance[0], 0.0) -
+                                 distinct(own.distance[0], 0.0),
+                             bootstrap_error(energies)};
+  quality.mmd = {
+      distinct(against.pairs.kernel[0], 1.0) + distinct(own.kernel[0], 1.0) - 2.0 * cross.kernel[0],
+      bootstrap_error(discrepancies)};
+}
+
+std::vector<double> direction(Index dim, Index number, std::uint64_t seed) {
+  PerChain normals(1, dim);
+  Random(seed).normals(Purpose::kCalibration, static_cast<std::uint64_t>(number), 0, normals);
+  std::vector<double> along(normals.row(0), normals.row(0) + dim);
+  const double length =
+      std::sqrt(std::inner_product(along.begin(), along.end(), along.begin(), 0.0));
+  for (double& entry : along) entry /= length;
+  return along;
+}
+
+Estimate sliced_wasserstein(const ComparisonConfig& config, const Against& against,
+                            const PointSet& sample, const Resamples& resamples,
+                            const Communicator& comm) {
+  std::vector<double> own;
+  comm.together([&] {
+    const PointRange mine = share(config.projections, comm);
+    for (Index p = mine.first; p < mine.first + mine.count; ++p) {
+      const std::vector<double> along =
+          projected_wasserstein(against.points, against.resamples, sample, resamples,
+                                direction(sample.dim(), p, config.seed));
+      own.insert(own.end(), along.begin(), along.end());
+    }
+  });
+  const std::vector<double> all = comm.gather(own);
+  const auto columns = static_cast<std::size_t>(resamples.columns());
+  std::vector<double> distances(columns, 0.0);
+  for (std::size_t i = 0; i < all.size(); ++i) distances[i % columns] += all[i];
+  for (double& sum : distances) sum = std::sqrt(sum / static_cast<double>(config.projections));
+  const double distance = distances.front();
+  distances.erase(distances.begin());
+  return {distance, bootstrap_error(distances)};
+}
+
+std::vector<double> radii_of(const PointSet& points, Index k, const Communicator& comm) {
+  std::vector<double> own;
+  comm.together([&] { own = neighbour_radii(points, share(points.chains(), comm), k); });
+  return comm.gather(own);
+}
+
+void measure_neighbours(const ComparisonConfig& config, const Against& against,
+                        const PointSet& sample, const Communicator& comm, SampleQuality& quality) {
+  const std::vector<double> radii = radii_of(sample, config.neighbours, comm);
+  NeighbourCounts own;
+  comm.together([&] {
+    own = count_neighbours(against.points, rows_of(pieces(against.points.chains(), comm)),
+                           against.radii, sample, radii);
+  });
+  std::vector<double> inside = comm.gather(own.inside);
+  const std::vector<double> hit = flags_of(inside, [](double count) { return count > 0.0; });
+  const std::vector<std::int64_t> balls = comm.begin_sum(own.covered).wait();
+  const std::vector<double> covered = flags_of(balls, [](std::int64_t count) { return count > 0; });
+  for (double& count : inside) count /= static_cast<double>(config.neighbours);
+  quality.precision = mean_and_error(covered);
+  quality.recall = mean_and_error(comm.gather(own.found));
+  quality.density = mean_and_error(inside);
+  quality.coverage = mean_and_error(hit);
+}
+
+void measure_density(const std::vector<double>& density, double quantile, SampleQuality& quality) {
+  quality.log_density = mean_and_error(density);
+  if (std::isnan(quantile)) {
+    quality.below_quantile = {kUndefined, kUndefined};
+    return;
+  }
+  quality.below_quantile =
+      mean_and_error(flags_of(density, [&](double value) { return value < quantile; }));
+}
+
+/// The mode of the nearest of the points on modes, for every point of the sample.
+std::vector<Estimate> mode_weights(const PointSet& sample, const Tensor& modes,
+                                   const std::vector<double>& mean) {
+  const Index dim = sample.dim();
+  PointSet on_modes(dim, modes.shape[0]);
+  std::vector<std::size_t> labels;
+  for (Index m = 0; m < modes.shape[0]; ++m) {
+    const double* row = modes.values.data() + m * (dim + 1);
+    for (Index i = 0; i < dim; ++i) on_modes(i, m) = row[i] - mean[static_cast<std::size_t>(i)];
+    labels.push_back(static_cast<std::size_t>(row[dim]));
+  }
+  const std::size_t count = *std::max_element(labels.begin(), labels.end()) + 1;
+  std::vector<std::vector<double>> flags(count);
+  std::vector<double> distances(static_cast<std::size_t>(on_modes.chains()));
+  for (Index c = 0; c < sample.chains(); ++c) {
+    squared_distances(sample, {c, 1}, on_modes, distances.data());
+    const auto nearest = std::min_element(distances.begin(), distances.end()) - distances.begin();
+    for (std::size_t mode = 0; mode < count; ++mode) {
+      flags[mode].push_back(labels[static_cast<std::size_t>(nearest)] == mode ? 1.0 : 0.0);
+    }
+  }
+  std::vector<Estimate> weights;
+  weights.reserve(count);
+  for (const std::vector<double>& flag : flags) weights.push_back(mean_and_error(flag));
+  return weights;
+}
+
+double median_distance(const PointSet& points) {
+  const Index count = std::min(points.chains(), kBandwidthPoints);
+  PointSet few(points.dim(), count);
+  for (Index c = 0; c < count; ++c) {
+    const Index source = points.chains() * c / count;
+    for (Index i = 0; i < points.dim(); ++i) few(i, c) = points(i, source);
+  }
+  std::vector<double> all(static_cast<std::size_t>(count * count));
+  squared_distances(few, {0, count}, few, all.data());
+  std::vector<double> pairs;
+  for (Index r = 0; r < count; ++r) {
+    pairs.insert(pairs.end(), all.begin() + r * count, all.begin() + r * count + r);
+  }
+  const auto middle = pairs.begin() + static_cast<std::ptrdiff_t>(pairs.size() / 2);
+  std::nth_element(pairs.begin(), middle, pairs.end());
+  if (!(*middle > 0.0)) throw InputError("half of the reference's points are the same point");
+  return std::sqrt(*middle);
+}
+
+// ---- Input.
+
+void expect_points(const Tensor& array, const std::string& location, Index dim, Index least) {
+  if (array.shape.size() == 2 && array.shape[1] == dim && array.shape[0] >= least) {
+    const bool finite = std::all_of(array.values.begin(), array.values.end(),
+                                    [](double value) { return std::isfinite(value); });
+    if (finite) return;
+    throw InputError(fmt::format("{}: not all of its numbers are finite", location));
+  }
+  throw InputError(
+      fmt::format("{}: expected an array of at least {} rows and {} columns, found [{}]", location,
+                  least, dim, fmt::join(array.shape, " x ")));
+}
+
+Tensor read_modes(const ComparisonConfig& config, Index dim, const Communicator& comm) {
+  Tensor modes = replicate_numbers(comm, config.modes);
+  expect_points(modes, config.modes, dim + 1, 1);
+  for (Index m = 0; m < modes.shape[0]; ++m) {
+    const double label = modes.values[static_cast<std::size_t>(m * (dim + 1) + dim)];
+    if (label >= 0.0 && label < 1000.0 && label == std::floor(label)) continue;
+    throw InputError(fmt::format("{}: its last column should number modes from 0 but has {}",
+                                 config.modes, label));
+  }
+  return modes;
+}
+
+FlowRecord read_flow(const ComparisonConfig& config, const RunReader& reader,
+                     const Communicator& comm) {
+  const std::string path = config.flow.empty() ? reader.text("flow_file") : config.flow;
+  FlowRecord record = replicate_flow(comm, path);
+  const std::string expected = reader.text("flow_checksum");
+  if (record.checksum != expected) {
+    throw InputError(
+        fmt::format("{}: expected the flow that was sampled, {}, found {}: name the "
+                    "right one with --flow",
+                    path, expected, record.checksum));
+  }
+  const std::vector<double> context =
+      replicate_context(comm, reader.has_fact("context") ? reader.text("context") : "");
+  comm.together([&] { record = at_context(std::move(record), context); });
+  return record;
+}
+
+double quantile_of(std::vector<double> values, double p) {
+  const auto place = static_cast<std::ptrdiff_t>(p * static_cast<double>(values.size() - 1));
+  if (std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) {
+    return kUndefined;
+  }
+  std::nth_element(values.begin(), values.begin() + place, values.end());
+  return values[static_cast<std::size_t>(place)];
+}
+
+}  // namespace
+
+void ComparisonConfig::validate() const {
+  const auto expect = [](bool holds, const char* option, const std::string& range, double value) {
+    if (!holds) throw InputError(fmt::format("--{} should be {} but is {}", option, range, value));
+  };
+  expect(points >= 8 && points <= kMostPoints, "points", fmt::format("from 8 to {}", kMostPoints),
+         static_cast<double>(points));
+  expect(neighbours >= 1 && neighbours < 8, "neighbours", "from 1 to 7",
+         static_cast<double>(neighbours));
+  expect(projections >= 1 && projections <= 100000, "projections", "from 1 to 100000",
+         static_cast<double>(projections));
+  expect(resamples >= 2 && resamples <= 10000, "resamples", "from 2 to 10000",
+         static_cast<double>(resamples));
+  expect(quantile > 0.0 && quantile < 1.0, "quantile", "between 0 and 1", quantile);
+}
+
+void expect_comparable(const ComparisonConfig& config, Index dim, const Communicator& comm) {
+  expect_points(replicate_numbers(comm, config.reference), config.reference, dim, kFewestRows);
+  if (!config.modes.empty()) read_modes(config, dim, comm);
+}
+
+Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
+  config.validate();
+  std::unique_ptr<RunReader> reader;
+  RunVariable x;
+  comm.together([&] {
+    reader = std::make_unique<RunReader>(config.run);
+    x = reader->variable("posterior", "x");
+  });
+  const Tensor array = replicate_numbers(comm, config.reference);
+  expect_points(array, config.reference, x.dim, kFewestRows);
+  const Index count = std::min({config.points, array.shape[0] / 2, x.chains * x.draws});
+  if (count <= config.neighbours) {
+    throw InputError(fmt::format("{}: it has {} complete draws, too few to compare", config.run,
+                                 x.chains * x.draws));
+  }
+  const FlowRecord record = read_flow(config, *reader, comm);
+  std::unique_ptr<Flow<double>> flow;
+  comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
+
+  // Every other row, so that an order in the data is in both halves; spread over all of them.
+  const Index step = array.shape[0] / 2 / count * 2;
+  Against against{rows_of_array(array, 0, step, count),
+                  Resamples(count, config.resamples, config.seed),
+                  {},
+                  0.0,
+                  {},
+                  kUndefined};
+  std::vector<Sample> samples;
+  comm.together([&] { samples.push_back(run_sample(*reader, x, *flow, count)); });
+  samples.push_back(naive_sample(*flow, count, config.seed, comm));
+  samples.push_back({"reference", rows_of_array(array, 1, step, count), {}});
+  samples.back().log_density = log_densities(*flow, samples.back().points, comm);
+  const Tensor modes = config.modes.empty() ? Tensor() : read_modes(config, x.dim, comm);
+
+  against.log_density_quantile =
+      quantile_of(log_densities(*flow, against.points, comm), config.quantile);
+  const std::vector<double> mean = mean_of(against.points);
+  centre(against.points, mean);
+  comm.together([&] { against.bandwidth = median_distance(against.points); });
+  against.radii = radii_of(against.points, config.neighbours, comm);
+  against.pairs = all_pairs(against.points, against.resamples, against.points, against.resamples,
+                            against.bandwidth, comm);
+
+  Comparison comparison{count, against.bandwidth, {}, {}};
+  if (!config.modes.empty()) comparison.modes = mode_weights(against.points, modes, mean);
+  std::uint64_t seed = config.seed;
+  for (auto& [name, points, density] : samples) {
+    SampleQuality quality;
+    quality.name = name;
+    measure_density(density, against.log_density_quantile, quality);
+    centre(points, mean);
+    const Resamples resamples(count, config.resamples, ++seed);
+    measure_pairs(against, points, resamples, comm, quality);
+    quality.sliced_wasserstein = sliced_wasserstein(config, against, points, resamples, comm);
+    measure_neighbours(config, against, points, comm, quality);
+    if (!config.modes.empty()) quality.modes = mode_weights(points, modes, mean);
+    comparison.samples.push_back(quality);
+  }
+  return comparison;
+}
+
+}  // namespace flotilla

@@ -1,0 +1,173 @@
+#include "flotilla/quality/diagnosis.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "diagnostics/undefined.hpp"
+#include "quality/series.hpp"
+
+namespace flotilla {
+namespace {
+
+std::string phase_of(const std::string& group) {
+  return group.rfind("warmup_", 0) == 0 ? "warmup_" : "";
+}
+
+/// The group that has a variable: the one that was asked for, or the statistics of its phase.
+RunVariable find(const RunReader& reader, const std::string& group, const std::string& name) {
+  const std::string stats = phase_of(group) + "sample_stats";
+  const bool statistic = name == "lp" || name == "log_det_jacobian";
+  // A group that is not there is named as such.
+  return reader.variable(statistic && reader.has_group(group) ? stats : group, name);
+}
+
+std::vector<std::string> default_variables(const std::string& group) {
+  const std::string bare = group.substr(phase_of(group).size());
+  if (bare != "posterior" && bare != "unconstrained_posterior" && bare != "sample_stats") {
+    throw InputError(fmt::format(
+        "--group should have draws: choose one of posterior, unconstrained_posterior and "
+        "sample_stats, with warmup_ before it or not, but it is '{}'",
+        group));
+  }
+  if (bare == "posterior") return {"x", "lp", "log_det_jacobian"};
+  if (bare == "unconstrained_posterior") return {"z", "lp", "log_det_jacobian"};
+  return {"lp", "log_det_jacobian"};
+}
+
+/// Eleven numbers a quantity, as they travel.
+std::vector<double> packed(const std::vector<QuantitySummary>& summaries) {
+  std::vector<double> numbers;
+  for (const QuantitySummary& s : summaries) {
+    numbers.insert(numbers.end(), {s.mean, s.mcse_mean, s.sd, s.q5, s.median, s.q95, s.ess_bulk,
+                                   s.ess_tail, s.rhat, s.nested_rhat, s.non_finite});
+  }
+  return numbers;
+}
+
+std::vector<QuantitySummary> unpacked(const std::vector<double>& numbers) {
+  std::vector<QuantitySummary> summaries;
+  for (std::size_t i = 0; i < numbers.size(); i += 11) {
+    const double* n = numbers.data() + i;
+    summaries.push_back({n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]});
+  }
+  return summaries;
+}
+
+/// All coordinates of a variable; every rank does its share of them.
+void summarise_variable(const RunReader& reader, const RunVariable& variable, bool exact,
+                        const Communicator& comm, Diagnosis& diagnosis) {
+  const Index first = variable.dim * comm.rank() / comm.size();
+  const Index end = variable.dim * (comm.rank() + 1) / comm.size();
+  std::vector<QuantitySummary> own;
+  comm.together([&] {
+    own =
+        summarise_coordinates(reader, variable, {first, end - first}, diagnosis.superchains, exact);
+  });
+  const std::vector<QuantitySummary> all = unpacked(comm.gather(packed(own)));
+  for (Index i = 0; i < variable.dim; ++i) {
+    diagnosis.quantities.push_back(
+        {variable.scalar ? variable.name : fmt::format("{}[{}]", variable.name, i),
+         all[static_cast<std::size_t>(i)]});
+  }
+}
+
+/// Sums over the kept draws of the run's own statistics of their steps.
+void read_moves(const RunReader& reader, const std::string& stats, Diagnosis& diagnosis) {
+  const RunVariable acceptance = reader.variable(stats, "acceptance_rate");
+  const RunVariable global = reader.variable(stats, "is_global");
+  const RunVariable diverging = reader.variable(stats, "diverging");
+  double sums[2] = {0.0, 0.0};
+  double counts[2] = {0.0, 0.0};
+  for_each_slab(acceptance, [&](const RunSlab& slab) {
+    std::vector<double> rate(static_cast<std::size_t>(slab.size()));
+    std::vector<float> kind(rate.size());
+    reader.read(acceptance, slab, rate.data());
+    reader.read(global, slab, kind.data());
+    for (std::size_t i = 0; i < rate.size(); ++i) {
+      const std::size_t which = kind[i] != 0.0F ? 1 : 0;
+      sums[which] += rate[i];
+      counts[which] += 1.0;
+    }
+    reader.read(diverging, slab, kind.data());
+    for (const float flag : kind) diagnosis.diverging += flag != 0.0F ? 1.0 : 0.0;
+  });
+  diagnosis.acceptance_rate = counts[0] > 0.0 ? sums[0] / counts[0] : kUndefined;
+  diagnosis.global_acceptance_rate = counts[1] > 0.0 ? sums[1] / counts[1] : kUndefined;
+}
+
+template <typename Of>
+double extreme(const std::vector<NamedQuantity>& quantities, Of of) {
+  double found = kUndefined;
+  for (const NamedQuantity& quantity : quantities) {
+    const double value = of(quantity.summary);
+    if (std::isnan(value)) return kUndefined;
+    if (std::isnan(found) || value > found) found = value;
+  }
+  return found;
+}
+
+}  // namespace
+
+double Diagnosis::largest_rhat() const {
+  return extreme(quantities, [](const QuantitySummary& s) { return s.rhat; });
+}
+
+double Diagnosis::largest_nested_rhat() const {
+  return extreme(quantities, [](const QuantitySummary& s) { return s.nested_rhat; });
+}
+
+double Diagnosis::smallest_ess() const {
+  return -extreme(quantities,
+                  [](const QuantitySummary& s) { return -smaller(s.ess_bulk, s.ess_tail); });
+}
+
+Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
+                   const Communicator& comm) {
+  std::optional<RunReader> reader;
+  std::vector<RunVariable> variables;
+  Diagnosis diagnosis;
+  comm.together([&] {
+    reader.emplace(run);
+    std::vector<std::string> names = default_variables(config.group);
+    if (!config.variables.empty()) names = config.variables;
+    for (const std::string& name : names) variables.push_back(find(*reader, config.group, name));
+    if (variables.front().draws < 1) {
+      throw InputError(fmt::format("{}: no draw of '{}' is complete yet: wait for its first block",
+                                   run, config.group));
+    }
+    diagnosis.run = run;
+    diagnosis.group = config.group;
+    diagnosis.chains = variables.front().chains;
+    diagnosis.draws = variables.front().draws;
+    diagnosis.superchains = reader->superchains();
+    read_moves(*reader, phase_of(config.group) + "sample_stats", diagnosis);
+    diagnosis.mean_squared_jump = reader->number("mean_squared_jump");
+    diagnosis.step_size = reader->number("step_size");
+    diagnosis.warmup_seconds = reader->number("warmup_seconds");
+    diagnosis.sampling_seconds = reader->number("sampling_seconds");
+    if (!phase_of(config.group).empty()) diagnosis.sampling_seconds = diagnosis.warmup_seconds;
+  });
+  // A run that goes on commits draws meanwhile: what the first to look saw is what all look at.
+  double draws = static_cast<double>(diagnosis.draws);
+  for (const RunVariable& variable : variables) {
+    draws = std::min(draws, static_cast<double>(variable.draws));
+  }
+  diagnosis.draws = static_cast<Index>(-comm.largest(-draws));
+  for (RunVariable& variable : variables) variable.draws = diagnosis.draws;
+  Index values = 0;
+  for (const RunVariable& variable : variables) {
+    values += variable.chains * variable.draws * variable.dim;
+  }
+  diagnosis.gradients =
+      static_cast<double>(diagnosis.chains * diagnosis.draws) * reader->number("thin");
+  diagnosis.exact = values <= config.exact_values;
+  for (const RunVariable& variable : variables) {
+    summarise_variable(*reader, variable, diagnosis.exact, comm, diagnosis);
+  }
+  return diagnosis;
+}
+
+}  // namespace flotilla

@@ -1,0 +1,131 @@
+#include "quality/reference.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "core/elementary.hpp"
+#include "flotilla/core/error.hpp"
+#include "flotilla/quality/diagnosis.hpp"
+#include "flotilla/sampler/pool.hpp"
+#include "run/make_target.hpp"
+
+namespace flotilla {
+namespace {
+
+/// Draws of the base density: their images, and log pi - log q_Z of each.
+struct Weighted {
+  std::vector<double> x;  ///< [draw x dim]
+  std::vector<double> log_weight;
+};
+
+Weighted draw(const Flow<double>& flow, const Target<double>& target, const Random& random,
+              const Tiling& tiling) {
+  Weighted found;
+  Batch<double> z(flow.dim(), tiling.tile_width);
+  Cotangents<double> cotangents(flow.dim(), tiling.tile_width);
+  PerChain log_det(1, tiling.tile_width);
+  PerChain log_density(1, tiling.tile_width);
+  PerChain base_density(1, tiling.tile_width);
+  Tape<double> tape(flow.tape_shape(), tiling.tile_width);
+  const TemperedTarget<double> base(flow.base(), 0.0);
+  const ColumnMask all = ColumnMask::all(tiling.tile_width);
+  for (Index first = tiling.first_chain(); first < tiling.end_chain(); first += tiling.tile_width) {
+    flow.base().sample(random, Purpose::kNaive, 0, static_cast<std::uint64_t>(first), all, z);
+    Batch<double> x = z;
+    log_det.fill(0.0);
+    flow.forward(x, log_det, tape);
+    target.evaluate(z, x, log_det, log_density, cotangents);
+    base.evaluate(z, x, log_det, base_density, cotangents);
+    for (Index c = 0; c < std::min(tiling.tile_width, tiling.end_chain() - first); ++c) {
+      const double weight = log_density(0, c) - base_density(0, c);
+      found.log_weight.push_back(std::isfinite(weight) ? weight
+                                                       : -std::numeric_limits<double>::infinity());
+      for (Index i = 0; i < flow.dim(); ++i) found.x.push_back(x(i, c));
+    }
+  }
+  return found;
+}
+
+/// All ranks' draws on every rank, in the order of tiles.
+Reference weigh(const Weighted& own, Index dim, const Communicator& comm) {
+  const std::vector<double> x = comm.gather(own.x);
+  std::vector<double> weight = comm.gather(own.log_weight);
+  const double largest = *std::max_element(weight.begin(), weight.end());
+  double sum = 0.0;
+  double squares = 0.0;
+  for (double& value : weight) {
+    value = std::isinf(value) ? 0.0 : elementary::exp(value - largest);
+    sum += value;
+    squares += value * value;
+  }
+  Reference reference;
+  reference.ess = sum * sum / squares;
+  for (Index i = 0; i < dim; ++i) {
+    const auto place = [&](std::size_t k) {
+      return x[k * static_cast<std::size_t>(dim) + static_cast<std::size_t>(i)];
+    };
+    double mean = 0.0;
+    double variance = 0.0;
+    for (std::size_t k = 0; k < weight.size(); ++k) {
+      if (weight[k] > 0.0) mean += weight[k] / sum * place(k);
+    }
+    for (std::size_t k = 0; k < weight.size(); ++k) {
+      const double distance = weight[k] > 0.0 ? place(k) - mean : 0.0;
+      variance += weight[k] / sum * distance * distance;
+    }
+    reference.mean.push_back(mean);
+    reference.sd.push_back(std::sqrt(variance));
+  }
+  return reference;
+}
+
+}  // namespace
+
+double Reference::error_of(const std::vector<double>& means) const {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < mean.size(); ++i) {
+    const double distance = (means.at(i) - mean[i]) / sd[i];
+    sum += distance * distance;
+  }
+  return std::sqrt(sum / static_cast<double>(mean.size()));
+}
+
+void expect_importance(Index dim) {
+  if (dim <= kReferenceDim) return;
+  throw InputError(fmt::format(
+      "a reference by importance sampling is for at most {} dimensions, but the flow has {}: name "
+      "a long run instead",
+      kReferenceDim, dim));
+}
+
+Reference importance_reference(const RunConfig& config, const FlowRecord& record,
+                               const Communicator& comm) {
+  expect_importance(record.dim);
+  std::unique_ptr<Flow<double>> flow;
+  comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
+  const std::optional<double> level = target_level(config, *flow, comm);
+  const std::unique_ptr<Target<double>> target = make_target(config, *flow, level);
+  const Tiling tiling = Tiling::share(kReferenceDraws, config.tile_width, comm.rank(), comm.size());
+  Weighted own;
+  comm.together([&] {
+    if (tiling.tiles > 0) own = draw(*flow, *target, Random(config.seed), tiling);
+  });
+  return weigh(own, record.dim, comm);
+}
+
+Reference run_reference(const std::string& run, const Communicator& comm) {
+  DiagnosisConfig what;
+  what.variables = {"x"};
+  const Diagnosis diagnosis = diagnose(run, what, comm);
+  Reference reference;
+  reference.ess = diagnosis.smallest_ess();
+  for (const NamedQuantity& quantity : diagnosis.quantities) {
+    reference.mean.push_back(quantity.summary.mean);
+    reference.sd.push_back(quantity.summary.sd);
+  }
+  return reference;
+}
+
+}  // namespace flotilla

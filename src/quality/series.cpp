@@ -1,0 +1,199 @@
+#include "quality/series.hpp"
+
+#include <cmath>
+#include <span>
+
+#include "diagnostics/streaming_quantity.hpp"
+
+namespace flotilla {
+namespace {
+
+constexpr Index kChainBytes = Index{1} << 27U;  // of chains that are held whole
+constexpr Index kMostQuantities = 1024;         // whose classes are held, 0.25 MiB each
+constexpr Index kTogether = 16;  // coordinates that are gathered at once: a cache line
+
+/// Values [rows x width] to [count x rows], for `count` columns from `first` on.
+template <typename T>
+void gather_columns(const T* values, Index rows, Index width, Index first, Index count, T* out) {
+  for (Index r = 0; r < rows; ++r) {
+    const T* row = values + r * width + first;
+    for (Index j = 0; j < count; ++j) out[j * rows + r] = row[j];
+  }
+}
+
+std::vector<QuantitySummary> summarise_exactly(const RunReader& reader, const RunVariable& variable,
+                                               CoordinateRange range, Index superchains) {
+  std::vector<QuantitySummary> summaries;
+  const Index rows = variable.chains * variable.draws;
+  const Index width = std::max<Index>(1, kChainBytes / (rows * static_cast<Index>(sizeof(double))));
+  ChainDraws draws(variable.chains, variable.draws);
+  std::vector<double> values;
+  for (Index done = 0; done < range.count; done += width) {
+    const Index count = std::min(width, range.count - done);
+    values.resize(static_cast<std::size_t>(rows * count));
+    reader.read(variable, {0, variable.chains, 0, variable.draws, range.first + done, count},
+                values.data());
+    for (Index i = 0; i < count; ++i) {
+      gather_columns(values.data(), rows, count, i, 1, draws.values.data());
+      summaries.push_back(summarise(draws, superchains));
+    }
+  }
+  return summaries;
+}
+
+/// Some coordinates of a variable on their way through the file.
+template <typename T>
+class Stream {
+ public:
+  Stream(const RunReader& reader, const RunVariable& variable, CoordinateRange range,
+         Index superchains)
+      : reader_(reader), variable_(variable), range_(range) {
+    const Index width = superchains > 0 ? variable.chains / superchains : 0;
+    for (const auto& [centre, scale] : sample()) quantities_.emplace_back(centre, scale, width);
+  }
+
+  std::vector<QuantitySummary> run() {
+    count();
+    for (StreamingQuantity& quantity : quantities_) quantity.rank(variable_.draws);
+    std::vector<Index> active(quantities_.size());
+    for (std::size_t i = 0; i < active.size(); ++i) active[i] = static_cast<Index>(i);
+    while (!active.empty()) {
+      observe(active);
+      std::erase_if(active, [&](Index i) { return !at(i).needs_more_lags(); });
+    }
+    std::vector<QuantitySummary> summaries;
+    for (const StreamingQuantity& quantity : quantities_) summaries.push_back(quantity.summary());
+    return summaries;
+  }
+
+ private:
+  StreamingQuantity& at(Index i) { return quantities_[static_cast<std::size_t>(i)]; }
+
+  /// Median and half the interquartile range of each coordinate in a few draws of a few chains,
+  /// spread over the run.
+  std::vector<std::pair<double, double>> sample() {
+    const Index chains = std::min<Index>(variable_.chains, 32);
+    const Index draws = std::min<Index>(variable_.draws, 64);
+    std::vector<T> values(static_cast<std::size_t>(chains * draws * range_.count));
+    for (Index j = 0; j < chains; ++j) {
+      const Index first_draw = (variable_.draws - draws) * j / chains;
+      reader_.read(
+          variable_,
+          {variable_.chains * j / chains, 1, first_draw, draws, range_.first, range_.count},
+          values.data() + j * draws * range_.count);
+    }
+    std::vector<std::pair<double, double>> found;
+    std::vector<T> column(static_cast<std::size_t>(chains * draws));
+    for (Index i = 0; i < range_.count; ++i) {
+      gather_columns(values.data(), chains * draws, range_.count, i, 1, column.data());
+      found.push_back(centre_and_scale(column));
+    }
+    return found;
+  }
+
+  static std::pair<double, double> centre_and_scale(std::vector<T>& column) {
+    std::erase_if(column, [](T value) { return !std::isfinite(value); });
+    if (column.empty()) return {0.0, 1.0};
+    std::sort(column.begin(), column.end());
+    const auto place = [&](std::size_t quarter) {
+      return static_cast<double>(column[(column.size() - 1) * quarter / 4]);
+    };
+    double scale = 0.5 * (place(3) - place(1));
+    if (!(scale > 0.0)) scale = place(4) - place(0);
+    if (!(scale > 0.0)) scale = std::max(std::abs(place(2)), 1.0) * 1e-3;
+    return {place(2), scale};
+  }
+
+  void count() {
+    for_each_slab(
+        variable_,
+        [&](const RunSlab& slab) {
+          buffer_.resize(static_cast<std::size_t>(slab.size()));
+          reader_.read(variable_, slab, buffer_.data());
+          const Index rows = slab.chains * slab.draws;
+          columns_.resize(static_cast<std::size_t>(kTogether * rows));
+          for (Index first = 0; first < range_.count; first += kTogether) {
+            const Index together = std::min(kTogether, range_.count - first);
+            gather_columns(buffer_.data(), rows, range_.count, first, together, columns_.data());
+            for (Index i = 0; i < together; ++i) {
+              at(first + i).count(
+                  std::span<const T>(columns_.data() + i * rows, static_cast<std::size_t>(rows)));
+            }
+          }
+        },
+        range_);
+  }
+
+  /// Hands every chain, one after another, to the quantities that want it.
+  void observe(const std::vector<Index>& active) {
+    const Index bytes = variable_.draws * range_.count * static_cast<Index>(sizeof(T));
+    Index chains = std::clamp<Index>(kChainBytes / bytes, 1, variable_.chains);
+    if (chains > variable_.chunk_chains) chains -= chains % variable_.chunk_chains;
+    columns_.resize(static_cast<std::size_t>(kTogether * variable_.draws));
+    for (Index c = 0; c < variable_.chains; c += chains) {
+      const RunSlab slab = {
+          c,           std::min(chains, variable_.chains - c), 0, variable_.draws, range_.first,
+          range_.count};
+      buffer_.resize(static_cast<std::size_t>(slab.size()));
+      reader_.read(variable_, slab, buffer_.data());
+      for (Index own = 0; own < slab.chains; ++own) observe_chain(active, own);
+    }
+  }
+
+  void observe_chain(const std::vector<Index>& active, Index chain) {
+    const T* values = buffer_.data() + chain * variable_.draws * range_.count;
+    Index gathered = -1;  // first of the coordinates whose draws lie in columns_
+    for (const Index i : active) {
+      const Index first = i - i % kTogether;
+      if (first != gathered) {
+        gather_columns(values, variable_.draws, range_.count, first,
+                       std::min(kTogether, range_.count - first), columns_.data());
+        gathered = first;
+      }
+      const T* column = columns_.data() + (i - first) * variable_.draws;
+      at(i).observe_chain(std::span<const T>(column, static_cast<std::size_t>(variable_.draws)),
+                          scratch_);
+    }
+  }
+
+  const RunReader& reader_;
+  const RunVariable& variable_;
+  CoordinateRange range_;
+  std::vector<StreamingQuantity> quantities_;
+  std::vector<T> buffer_;
+  std::vector<T> columns_;
+  StreamingScratch scratch_;
+};
+
+template <typename T>
+std::vector<QuantitySummary> summarise_in_streams(const RunReader& reader,
+                                                  const RunVariable& variable,
+                                                  CoordinateRange range, Index superchains) {
+  const Index chain_bytes = variable.draws * static_cast<Index>(sizeof(T));
+  const Index most = std::clamp<Index>(kChainBytes / chain_bytes, 1, kMostQuantities);
+  const Index parts = (range.count + most - 1) / most;
+  const Index width = (range.count + parts - 1) / parts;
+  std::vector<QuantitySummary> summaries;
+  for (Index done = 0; done < range.count; done += width) {
+    const CoordinateRange part = {range.first + done, std::min(width, range.count - done)};
+    const std::vector<QuantitySummary> found = Stream<T>(reader, variable, part, superchains).run();
+    summaries.insert(summaries.end(), found.begin(), found.end());
+  }
+  return summaries;
+}
+
+}  // namespace
+
+std::vector<QuantitySummary> summarise_coordinates(const RunReader& reader,
+                                                   const RunVariable& variable,
+                                                   CoordinateRange range, Index superchains,
+                                                   bool exact) {
+  if (range.count == 0) return {};
+  if (exact) return summarise_exactly(reader, variable, range, superchains);
+  if (variable.in_double) {
+    return summarise_in_streams<double>(reader, variable, range, superchains);
+  }
+  return summarise_in_streams<float>(reader, variable, range, superchains);
+}
+
+}  // namespace flotilla

@@ -1,0 +1,219 @@
+#include "study/cell_record.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "diagnostics/undefined.hpp"
+#include "flotilla/core/error.hpp"
+#include "flotilla/diagnostics/moments.hpp"
+
+namespace flotilla {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
+
+double number(const Json& value) {
+  return value.is_number() ? value.get<double>() : kUndefined;
+}
+
+/// A number where the whole text is one.
+std::optional<double> as_number(const std::string& text) {
+  double value = 0.0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// Numbers where all texts are.
+Table::Column column_of(const std::vector<std::string>& texts) {
+  std::vector<double> numbers;
+  for (const std::string& text : texts) {
+    const std::optional<double> value = as_number(text);
+    if (!value) return texts;
+    numbers.push_back(*value);
+  }
+  return numbers;
+}
+
+/// The names of all figures. Not every record has all: a failed cell has none, and flows differ in
+/// how many modes they are compared on.
+std::vector<std::string> figure_names(const std::vector<CellRecord>& records) {
+  std::vector<std::string> names;
+  std::set<std::string> known;
+  for (const CellRecord& record : records) {
+    for (const auto& [name, value] : record.figures) {
+      if (known.insert(name).second) names.push_back(name);
+    }
+  }
+  return names;
+}
+
+double figure(const CellRecord& record, const std::string& name) {
+  const auto found = std::find_if(record.figures.begin(), record.figures.end(),
+                                  [&](const auto& entry) { return entry.first == name; });
+  return found == record.figures.end() ? kUndefined : found->second;
+}
+
+/// The columns of what is varied, for the given cells; the seed is the last.
+void add_options(const StudyPlan& plan, const std::vector<std::size_t>& cells, bool seed,
+                 Table& table) {
+  const std::size_t count = plan.cells.front().options.size() - (seed ? 0 : 1);
+  for (std::size_t k = 0; k < count; ++k) {
+    std::vector<std::string> texts;
+    texts.reserve(cells.size());
+    for (const std::size_t cell : cells) texts.push_back(plan.cells[cell].options[k].second);
+    table.columns.emplace_back(plan.cells.front().options[k].first, column_of(texts));
+  }
+}
+
+Table runs_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
+  Table table{"runs", {}};
+  std::vector<std::size_t> cells;
+  std::vector<double> numbers;
+  std::vector<std::string> messages;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    cells.push_back(i);
+    numbers.push_back(static_cast<double>(i));
+    messages.push_back(records[i].message);
+  }
+  table.columns.emplace_back("run", numbers);
+  add_options(plan, cells, true, table);
+  table.columns.emplace_back("message", messages);
+  for (const std::string& name : figure_names(records)) {
+    std::vector<double> values;
+    values.reserve(records.size());
+    for (const CellRecord& record : records) values.push_back(figure(record, name));
+    table.columns.emplace_back(name, values);
+  }
+  return table;
+}
+
+/// Cells that differ in their seed alone, in order.
+std::vector<std::vector<std::size_t>> repeats(const StudyPlan& plan) {
+  std::vector<std::vector<std::size_t>> groups;
+  const auto alike = [&](std::size_t a, std::size_t b) {
+    const auto& one = plan.cells[a].options;
+    const auto& other = plan.cells[b].options;
+    return std::equal(one.begin(), one.end() - 1, other.begin(), other.end() - 1);
+  };
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+    const auto found = std::find_if(groups.begin(), groups.end(),
+                                    [&](const auto& group) { return alike(group.front(), i); });
+    if (found == groups.end()) {
+      groups.push_back({i});
+    } else {
+      found->push_back(i);
+    }
+  }
+  return groups;
+}
+
+Table means_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
+  Table table{"means", {}};
+  const std::vector<std::vector<std::size_t>> groups = repeats(plan);
+  std::vector<std::size_t> firsts;
+  std::vector<double> counts;
+  for (const auto& group : groups) {
+    firsts.push_back(group.front());
+    counts.push_back(static_cast<double>(std::count_if(
+        group.begin(), group.end(), [&](std::size_t i) { return records[i].message.empty(); })));
+  }
+  add_options(plan, firsts, false, table);
+  table.columns.emplace_back("runs", counts);
+  for (const std::string& name : figure_names(records)) {
+    std::vector<double> means;
+    std::vector<double> errors;
+    for (const auto& group : groups) {
+      // One run that has not the figure spoils the mean: it would be that of the lucky ones.
+      Moments moments;
+      for (const std::size_t i : group) {
+        if (records[i].message.empty()) moments.observe(figure(records[i], name));
+      }
+      means.push_back(moments.count() > 0.0 ? moments.mean() : kUndefined);
+      errors.push_back(std::sqrt(moments.variance() / moments.count()));
+    }
+    table.columns.emplace_back(name, means);
+    table.columns.emplace_back(name + "_error", errors);
+  }
+  return table;
+}
+
+Table reports_of(const std::vector<CellRecord>& records) {
+  Table table{"reports", {}};
+  const std::vector<std::pair<std::string, double CellReport::*>> columns = {
+      {"draws", &CellReport::draws}, {"seconds", &CellReport::seconds},
+      {"rhat", &CellReport::rhat},   {"nested_rhat", &CellReport::nested_rhat},
+      {"ess", &CellReport::ess},     {"error", &CellReport::error}};
+  std::vector<double> runs;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    runs.insert(runs.end(), records[i].reports.size(), static_cast<double>(i));
+  }
+  table.columns.emplace_back("run", runs);
+  for (const auto& [name, member] : columns) {
+    std::vector<double> values;
+    for (const CellRecord& record : records) {
+      for (const CellReport& report : record.reports) values.push_back(report.*member);
+    }
+    table.columns.emplace_back(name, values);
+  }
+  return table;
+}
+
+}  // namespace
+
+std::optional<CellRecord> read_record(const std::string& path) {
+  std::ifstream file(path);
+  const Json json = Json::parse(file, nullptr, false);
+  if (!json.is_object() || !json.contains("key") || !json["key"].is_string()) return std::nullopt;
+  try {
+    CellRecord record;
+    record.key = json.at("key").get<std::string>();
+    record.message = json.at("message").get<std::string>();
+    for (const auto& [name, value] : json.at("figures").items()) {
+      record.figures.emplace_back(name, number(value));
+    }
+    for (const Json& row : json.at("reports")) {
+      record.reports.push_back({number(row.at(0)), number(row.at(1)), number(row.at(2)),
+                                number(row.at(3)), number(row.at(4)), number(row.at(5))});
+    }
+    return record;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;  // somebody else's file
+  }
+}
+
+void write_record(const std::string& path, const CellRecord& record) {
+  Json json = {{"key", record.key}, {"message", record.message}};
+  json["figures"] = Json::object();
+  for (const auto& [name, value] : record.figures) json["figures"][name] = number(value);
+  json["reports"] = Json::array();
+  for (const CellReport& report : record.reports) {
+    json["reports"].push_back({number(report.draws), number(report.seconds), number(report.rhat),
+                               number(report.nested_rhat), number(report.ess),
+                               number(report.error)});
+  }
+  const std::string unfinished = path + ".unfinished";
+  std::ofstream file(unfinished, std::ios::trunc);
+  file << json.dump(1) << "\n";
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(unfinished, path, error);
+  if (!file || error) throw EnvironmentError(fmt::format("cannot write {}", path));
+}
+
+std::vector<Table> tables_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
+  return {runs_of(plan, records), means_of(plan, records), reports_of(records)};
+}
+
+}  // namespace flotilla

@@ -1,0 +1,393 @@
+#include "flotilla/study/study.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <sstream>
+
+#include "diagnostics/undefined.hpp"
+#include "flotilla/core/error.hpp"
+#include "flotilla/flow/context.hpp"
+#include "flotilla/io/flow_file.hpp"
+#include "flotilla/io/replication.hpp"
+#include "flotilla/quality/comparison.hpp"
+#include "flotilla/quality/diagnosis.hpp"
+#include "flotilla/run/ensemble.hpp"
+#include "quality/reference.hpp"
+#include "run/stopwatch.hpp"
+#include "study/cell_record.hpp"
+
+namespace flotilla {
+namespace {
+
+std::string stem(const std::string& output) {
+  return std::filesystem::path(output).replace_extension("").string();
+}
+
+/// Remembers the reports of a run. Told on the first rank of its group alone.
+class Listener final : public ProgressObserver {
+ public:
+  void reported(const ConvergenceReport& report) noexcept override { last_ = report; }
+  void advanced(const Progress& progress) noexcept override {
+    if (last_.draws == 0) return;
+    reports_.emplace_back(last_, progress.seconds);
+    last_ = {};
+  }
+  const std::vector<std::pair<ConvergenceReport, double>>& reports() const { return reports_; }
+
+ private:
+  ConvergenceReport last_;
+  std::vector<std::pair<ConvergenceReport, double>> reports_;
+};
+
+/// The first report that satisfies, or none: all NaN.
+template <typename Satisfies>
+CellReport first_of(const std::vector<CellReport>& reports, Satisfies satisfies) {
+  const auto found = std::find_if(reports.begin(), reports.end(), satisfies);
+  return found == reports.end()
+             ? CellReport{kUndefined, kUndefined, kUndefined, kUndefined, kUndefined, kUndefined}
+             : *found;
+}
+
+/// What the files of a study hold now, each read once.
+class Checksums {
+ public:
+  std::string of_flow(const std::string& path) {
+    return known(path, [&] { return read_flow_file(path).checksum; });
+  }
+  std::string of_array(const std::string& location) {
+    return known(location, [&] { return checksum(read_numbers(location)); });
+  }
+
+ private:
+  /// Empty for what cannot be read: a cell that wants it fails when it is run.
+  template <typename Read>
+  std::string known(const std::string& place, Read read) {
+    const auto [entry, is_new] = known_.try_emplace(place);
+    if (!is_new || place.empty()) return entry->second;
+    try {
+      entry->second = read();
+    } catch (const InputError&) {
+    }
+    return entry->second;
+  }
+
+  std::map<std::string, std::string> known_;
+};
+
+/// What a comparison's figures depend on, in one line.
+std::string comparison_key(const std::optional<ComparisonConfig>& comparison, Checksums& files) {
+  if (!comparison) return "compare=\n";
+  return fmt::format("compare={} {} {} {} {} {} {} {}\n", files.of_array(comparison->reference),
+                     files.of_array(comparison->modes), comparison->points, comparison->neighbours,
+                     comparison->projections, comparison->resamples, comparison->quantile,
+                     comparison->seed);
+}
+
+using Figures = std::vector<std::pair<std::string, double>>;
+
+/// Half the sum of how far weights are apart: the share of draws in the wrong mode.
+double mode_distance(const SampleQuality& sample, const std::vector<Estimate>& truth) {
+  if (sample.modes.empty()) return kUndefined;
+  double sum = 0.0;
+  for (std::size_t k = 0; k < sample.modes.size(); ++k) {
+    sum += std::abs(sample.modes[k].value - truth[k].value);
+  }
+  return 0.5 * sum;
+}
+
+/// Of the run, and of naive draws and the reference's second half (the floor) beside it.
+Figures quality_figures(const Comparison& comparison) {
+  Figures found;
+  for (const SampleQuality& sample : comparison.samples) {
+    const std::string prefix = sample.name == "run"         ? ""
+                               : sample.name == "reference" ? "floor_"
+                                                            : sample.name + "_";
+    for (const QualityMeasure& measure : kQualityMeasures) {
+      found.emplace_back(prefix + measure.name, (sample.*measure.estimate).value);
+    }
+    found.emplace_back(prefix + "mode_distance", mode_distance(sample, comparison.modes));
+    for (std::size_t k = 0; k < sample.modes.size(); ++k) {
+      found.emplace_back(fmt::format("{}mode_{}", prefix, k), sample.modes[k].value);
+    }
+  }
+  return found;
+}
+
+/// A configuration without the line of its place in the study.
+std::string without_output(const std::string& text) {
+  std::istringstream lines(text);
+  std::string kept;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind("output=", 0) != 0) kept += line + "\n";
+  }
+  return kept;
+}
+
+/// One group of ranks at work on its share of the cells.
+class Group {
+ public:
+  Group(const StudyPlan& plan, const Communicator& comm, const std::optional<Reference>& reference)
+      : plan_(plan), comm_(comm), reference_(reference) {}
+
+  /// What a cell's figures depend on. Not collective.
+  std::string key(std::size_t cell) const {
+    const StudyCell& own = plan_.cells[cell];
+    return fmt::format("record 3\n{}output=\nflow={}\nreference={} {}\nranks={}\nrhat={}\ness={}\n",
+                       without_output(own.config.text), files_.of_flow(own.config.flow),
+                       plan_.reference, reference_ ? reference_->mean : std::vector<double>(),
+                       plan_.ranks_per_run, plan_.rhat, plan_.ess) +
+           comparison_key(own.comparison, files_) +
+           fmt::format("start={}\ncontext={}\n", files_.of_array(own.config.start),
+                       files_.of_array(own.config.context));
+  }
+
+  std::string path(std::size_t cell) const {
+    return fmt::format("{}/{:04}.json", plan_.folder(), cell);
+  }
+
+  CellOutcome work(std::size_t cell) const {
+    const Stopwatch clock;
+    CellOutcome outcome{cell, plan_.cells.size(), false, "", 0.0};
+    std::string done;
+    if (comm_.is_root()) {
+      const std::optional<CellRecord> record = read_record(path(cell));
+      if (record && record->key == key(cell) && record->message.empty()) done = "done";
+    }
+    comm_.broadcast(done);
+    outcome.before = !done.empty();
+    if (outcome.before) return outcome;
+    CellRecord record;
+    try {
+      run(cell, record);
+    } catch (const MpiError&) {
+      throw;  // nothing can go on
+    } catch (const InputError& error) {
+      record = {"", error.what(), {}, {}};
+    } catch (const EnvironmentError& error) {
+      record = {"", error.what(), {}, {}};
+    }
+    comm_.together([&] {
+      if (!comm_.is_root()) return;
+      if (!plan_.keep_runs) remove_run(plan_.cells[cell].config.output);
+      record.key = key(cell);
+      write_record(path(cell), record);
+    });
+    outcome.message = record.message;
+    outcome.seconds = clock.seconds();
+    return outcome;
+  }
+
+ private:
+  /// Collective within the group; throws the same on all its ranks.
+  void run(std::size_t cell, CellRecord& record) const {
+    const RunConfig& config = plan_.cells[cell].config;
+    FlowRecord flow = replicate_flow(comm_, config.flow);
+    const std::vector<double> context = replicate_context(comm_, config.context);
+    comm_.together([&] { flow = at_context(std::move(flow), context); });
+    if (reference_ && static_cast<Index>(reference_->mean.size()) != flow.dim) {
+      throw InputError(fmt::format("{}: its draws have {} coordinates, but the flow has {}",
+                                   plan_.reference, reference_->mean.size(), flow.dim));
+    }
+    if (plan_.reference == "importance") expect_importance(flow.dim);
+    const std::optional<ComparisonConfig>& comparison = plan_.cells[cell].comparison;
+    if (comparison) expect_comparable(*comparison, flow.dim, comm_);
+    Listener listener;
+    const RunSummary summary = run_ensemble(config, flow, comm_, &listener);
+    const Diagnosis diagnosis = diagnose(config.output, {}, comm_);
+    std::optional<Reference> reference = reference_;
+    if (plan_.reference == "importance") reference = importance_reference(config, flow, comm_);
+    for (const auto& [report, seconds] : listener.reports()) {
+      record.reports.push_back({static_cast<double>(report.draws), seconds, report.rhat,
+                                report.nested_rhat, report.ess,
+                                reference ? reference->error_of(report.means) : kUndefined});
+    }
+    record.figures = figures(config, summary, diagnosis, reference, record.reports);
+    if (comparison) {
+      const Figures quality = quality_figures(compare(*comparison, comm_));
+      record.figures.insert(record.figures.end(), quality.begin(), quality.end());
+    }
+  }
+
+  static void remove_run(const std::string& output) {
+    std::error_code unknown;
+    std::filesystem::remove(output, unknown);
+    std::filesystem::remove(stem(output) + ".jsonl", unknown);
+  }
+
+  Figures figures(const RunConfig& config, const RunSummary& summary, const Diagnosis& diagnosis,
+                  const std::optional<Reference>& reference,
+                  const std::vector<CellReport>& reports) const {
+    std::vector<double> means;
+    double bulk = std::numeric_limits<double>::infinity();
+    double tail = bulk;
+    for (const NamedQuantity& quantity : diagnosis.quantities) {
+      if (quantity.name.front() == 'x') means.push_back(quantity.summary.mean);
+      bulk = smaller(bulk, quantity.summary.ess_bulk);
+      tail = smaller(tail, quantity.summary.ess_tail);
+    }
+    const auto member = config.superchains > 0 ? &CellReport::nested_rhat : &CellReport::rhat;
+    const CellReport met =
+        first_of(reports, [&](const CellReport& r) { return r.*member <= plan_.rhat; });
+    const CellReport worth =
+        first_of(reports, [&](const CellReport& r) { return r.ess >= plan_.ess; });
+    const double ess = diagnosis.smallest_ess();
+    return {
+        {"draws_kept", static_cast<double>(summary.draws)},
+        {"rhat", diagnosis.largest_rhat()},
+        {"nested_rhat", diagnosis.largest_nested_rhat()},
+        {"ess_bulk", bulk},
+        {"ess_tail", tail},
+        {"ess_per_second", ess / summary.sampling_seconds},
+        {"ess_per_gradient", ess / diagnosis.gradients},
+        {"error", reference ? reference->error_of(means) : kUndefined},
+        {"reference_ess", reference ? reference->ess : kUndefined},
+        {"draws_to_rhat", met.draws},
+        {"seconds_to_rhat", met.seconds},
+        {"draws_to_ess", worth.draws},
+        {"seconds_to_ess", worth.seconds},
+        {"final_step_size", summary.step_size},
+        {"acceptance_rate", summary.moves.local_acceptance_rate()},
+        {"global_acceptance_rate", summary.moves.global_acceptance_rate()},
+        {"mean_squared_jump", summary.moves.mean_squared_jump()},
+        {"non_finite_proposals", summary.moves.non_finite()},
+        {"warmup_seconds", summary.warmup_seconds},
+        {"sampling_seconds", summary.sampling_seconds},
+        {"chain_steps_per_second", summary.chain_steps_per_second},
+    };
+  }
+
+  const StudyPlan& plan_;
+  const Communicator& comm_;
+  const std::optional<Reference>& reference_;
+  mutable Checksums files_;
+};
+
+/// What a study replaces is a study: no flow, no run, nobody's data.
+void expect_study_or_nothing(const std::string& output) {
+  std::error_code unknown;
+  if (!std::filesystem::exists(output, unknown)) return;
+  if (!is_tables(output, {"runs", "means", "reports"})) {
+    throw InputError(fmt::format(
+        "{} exists and is no study's output: give the study another one with -o", output));
+  }
+}
+
+/// Gives finished cells their records where an earlier call had them under other numbers: a seed or
+/// a row more moves all cells behind it. Rank 0's, before anything runs.
+void move_records(const StudyPlan& plan, const Group& group) {
+  if (plan.keep_runs) return;  // run files have numbers too, and stay where they are
+  std::map<std::string, CellRecord> known;
+  for (const auto& entry : std::filesystem::directory_iterator(plan.folder())) {
+    if (entry.path().extension() != ".json") continue;
+    std::optional<CellRecord> record = read_record(entry.path().string());
+    if (record && record->message.empty()) known.insert_or_assign(record->key, std::move(*record));
+  }
+  std::vector<std::string> moved;  // all are written before any replaces another
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+    const auto found = known.find(group.key(i));
+    if (found == known.end()) continue;
+    const std::optional<CellRecord> here = read_record(group.path(i));
+    if (here && here->key == found->first) continue;
+    moved.push_back(group.path(i));
+    write_record(moved.back() + ".moved", found->second);
+  }
+  for (const std::string& path : moved) std::filesystem::rename(path + ".moved", path);
+}
+
+/// Rank 0's, once all groups are done.
+StudyOutcome collect(const StudyPlan& plan, const Group& group) {
+  std::vector<CellRecord> records;
+  StudyOutcome outcome;
+  outcome.cells = plan.cells.size();
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+    std::optional<CellRecord> record = read_record(group.path(i));
+    if (!record || record->key != group.key(i)) {
+      throw EnvironmentError(fmt::format("{} is not what was written to it", group.path(i)));
+    }
+    outcome.failed += record->message.empty() ? 0U : 1U;
+    records.push_back(std::move(*record));
+  }
+  const std::vector<Table> tables = tables_of(plan, records);
+  write_tables(plan.output, tables);
+  write_csv(stem(plan.output) + ".csv", tables[0]);
+  write_csv(stem(plan.output) + ".means.csv", tables[1]);
+  return outcome;
+}
+
+}  // namespace
+
+std::string StudyPlan::folder() const {
+  return stem(output) + ".cells";
+}
+
+void StudyPlan::validate() const {
+  if (std::filesystem::path(output).extension() != ".h5") {
+    throw InputError(fmt::format("output should end in .h5 but is '{}'", output));
+  }
+  if (ranks_per_run < 1) {
+    throw InputError(fmt::format("ranks_per_run should be at least 1 but is {}", ranks_per_run));
+  }
+  if (cells.empty()) throw InputError("a study should have at least one run: give it a flow");
+  if (!(rhat >= 1.0)) throw InputError(fmt::format("rhat should be at least 1 but is {}", rhat));
+  if (!(ess > 0.0)) throw InputError(fmt::format("ess should be positive but is {}", ess));
+  for (const StudyCell& cell : cells) {
+    if (cell.comparison) cell.comparison->validate();
+  }
+}
+
+StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,
+                       const std::function<void(const CellOutcome&)>& told) {
+  plan.validate();
+  const auto width = static_cast<int>(std::min<Index>(plan.ranks_per_run, comm.size()));
+  const int groups = comm.size() / width;
+  // Ranks that do not fill a group are a group of their own, which has no work.
+  const int own = std::min(comm.rank() / width, groups);
+  const Communicator part(comm, own);
+  std::optional<Reference> reference;
+  if (!plan.reference.empty() && plan.reference != "importance") {
+    reference = run_reference(plan.reference, comm);
+  }
+  comm.together([&] {
+    std::error_code error;
+    if (comm.is_root()) expect_study_or_nothing(plan.output);
+    if (comm.is_root()) std::filesystem::create_directories(plan.folder(), error);
+    if (error) {
+      throw InputError(fmt::format("cannot write {}: {}: choose another output", plan.folder(),
+                                   error.message()));
+    }
+  });
+  const Group group(plan, part, reference);
+  comm.together([&] {
+    if (comm.is_root()) move_records(plan, group);
+  });
+  std::int64_t before = 0;
+  for (std::size_t cell = 0; cell < plan.cells.size(); ++cell) {
+    if (static_cast<int>(cell % static_cast<std::size_t>(groups)) != own) continue;
+    CellOutcome outcome;
+    try {
+      outcome = group.work(cell);
+    } catch (const std::exception& error) {
+      comm.abort(error.what());  // the other groups know nothing of it
+    }
+    if (!part.is_root()) continue;
+    before += outcome.before ? 1 : 0;
+    told(outcome);
+  }
+  const std::int64_t all_before = comm.begin_sum({before}).wait().front();
+  StudyOutcome outcome;
+  comm.together([&] {
+    if (comm.is_root()) outcome = collect(plan, group);
+  });
+  outcome.failed = static_cast<std::size_t>(comm.largest(static_cast<double>(outcome.failed)));
+  outcome.cells = plan.cells.size();
+  outcome.before = static_cast<std::size_t>(all_before);
+  return outcome;
+}
+
+}  // namespace flotilla
