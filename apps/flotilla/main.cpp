@@ -11,7 +11,7 @@
 
 #include "commands.hpp"
 #include "flotilla/core/version.hpp"
-#include "flotilla/io/hdf5.hpp"
+#include "flotilla/io/hdf5_errors.hpp"
 #include "flotilla/parallel/communicator.hpp"
 
 namespace {

@@ -1,11 +1,23 @@
-#include "flotilla/io/hdf5.hpp"
+#include "io/hdf5.hpp"
 
 #include <fmt/format.h>
+#include <hdf5_hl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
+
+#include "flotilla/io/hdf5_errors.hpp"
+
+namespace flotilla {
+
+void silence_hdf5_errors() {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+}  // namespace flotilla
 
 namespace flotilla::hdf5 {
 namespace {
@@ -23,31 +35,21 @@ std::string error_stack() {
   return text.empty() ? "no further cause known" : text;
 }
 
-Handle text_type() {
-  Handle type(H5Tcopy(H5T_C_S1), H5Tclose, "H5Tcopy");
-  check(H5Tset_size(type.id(), H5T_VARIABLE), "H5Tset_size");
-  check(H5Tset_cset(type.id(), H5T_CSET_UTF8), "H5Tset_cset");
-  return type;
+void check(herr_t status, const std::string& call) {
+  if (status < 0) throw Hdf5Error(fmt::format("{} failed: {}", call, error_stack()));
 }
 
-Handle open_attribute(hid_t object, const std::string& name) {
-  return Handle(H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose, "H5Aopen " + name);
+/// The same for a call on a dataset, which it names.
+void check(herr_t status, const char* call, const Object& dataset) {
+  if (status >= 0) return;
+  const std::string causes = error_stack();
+  std::string name(256, '\0');
+  const ssize_t length = H5Iget_name(dataset.id(), name.data(), name.size());
+  name.resize(std::min(name.size() - 1, static_cast<std::size_t>(std::max<ssize_t>(length, 0))));
+  throw Hdf5Error(fmt::format("{} {} failed: {}", call, name, causes));
 }
 
-Handle make_attribute(hid_t object, const std::string& name, hid_t type) {
-  const Handle space(H5Screate(H5S_SCALAR), H5Sclose, "H5Screate");
-  return Handle(H5Acreate2(object, name.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT),
-                H5Aclose, "H5Acreate " + name);
-}
-
-void expect_scalar(const Handle& attribute, const std::string& name) {
-  const Handle space(H5Aget_space(attribute.id()), H5Sclose, "H5Aget_space");
-  if (H5Sget_simple_extent_npoints(space.id()) != 1) {
-    throw InputError(fmt::format("attribute '{}' should be a single value", name));
-  }
-}
-
-herr_t collect_name(hid_t /*object*/, const char* name, const H5L_info_t* /*info*/, void* names) {
+herr_t collect_link(hid_t /*object*/, const char* name, const H5L_info_t* /*info*/, void* names) {
   static_cast<std::vector<std::string>*>(names)->emplace_back(name);
   return 0;
 }
@@ -58,22 +60,30 @@ herr_t collect_attribute(hid_t /*object*/, const char* name, const H5A_info_t* /
   return 0;
 }
 
-std::string fixed_text(hid_t attribute, hid_t type) {
-  const std::size_t size = H5Tget_size(type);
-  std::string value(size, '\0');
-  check(H5Aread(attribute, type, value.data()), "H5Aread");
-  value.resize(std::min(value.find('\0'), size));
-  return value;
+Handle copy_of(hid_t type) {
+  return {H5Tcopy(type), H5Tclose, "H5Tcopy"};
 }
 
-std::string variable_text(hid_t attribute, hid_t file_type) {
-  const Handle type = text_type();
-  check(H5Tset_cset(type.id(), H5Tget_cset(file_type)), "H5Tset_cset");
-  char* text = nullptr;
-  check(H5Aread(attribute, type.id(), static_cast<void*>(&text)), "H5Aread");
-  std::string value = text == nullptr ? "" : text;
-  H5free_memory(text);
-  return value;
+Handle make_space(const Sizes& sizes) {
+  if (sizes.empty()) return {H5Screate(H5S_SCALAR), H5Sclose, "H5Screate"};
+  return {H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), H5Sclose,
+          "H5Screate_simple"};
+}
+
+Handle make_properties(hid_t kind) {
+  return {H5Pcreate(kind), H5Pclose, "H5Pcreate"};
+}
+
+Handle ordered(hid_t kind) {
+  Handle properties = make_properties(kind);
+  check(H5Pset_link_creation_order(properties.id(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
+        "H5Pset_link_creation_order");
+  return properties;
+}
+
+Handle make_file(const std::string& path, const Properties& creation, const Properties& access) {
+  return {H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose,
+          "H5Fcreate " + path};
 }
 
 }  // namespace
@@ -87,29 +97,473 @@ void Handle::close() noexcept {
   id_ = H5I_INVALID_HID;
 }
 
-void check(herr_t status, const std::string& call) {
-  if (status < 0) throw Hdf5Error(fmt::format("{} failed: {}", call, error_stack()));
-}
-
-void silence_error_printing() {
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-}
+// ---- Types and extents.
 
 template <>
-hid_t native_type<float>() {
-  return H5T_NATIVE_FLOAT;
+Type Type::of<float>() {
+  return Type({H5T_NATIVE_FLOAT, nullptr, "H5T_NATIVE_FLOAT"});
 }
 template <>
-hid_t native_type<double>() {
-  return H5T_NATIVE_DOUBLE;
+Type Type::of<double>() {
+  return Type({H5T_NATIVE_DOUBLE, nullptr, "H5T_NATIVE_DOUBLE"});
 }
 template <>
-hid_t native_type<std::int8_t>() {
-  return H5T_NATIVE_INT8;
+Type Type::of<std::int8_t>() {
+  return Type({H5T_NATIVE_INT8, nullptr, "H5T_NATIVE_INT8"});
 }
 template <>
-hid_t native_type<std::int64_t>() {
-  return H5T_NATIVE_INT64;
+Type Type::of<std::int64_t>() {
+  return Type({H5T_NATIVE_INT64, nullptr, "H5T_NATIVE_INT64"});
+}
+template <>
+Type Type::of<long long>() {
+  return Type({H5T_NATIVE_LLONG, nullptr, "H5T_NATIVE_LLONG"});
+}
+
+Type Type::stored_float() {
+  return Type({H5T_IEEE_F32LE, nullptr, "H5T_IEEE_F32LE"});
+}
+
+Type Type::stored_double() {
+  return Type({H5T_IEEE_F64LE, nullptr, "H5T_IEEE_F64LE"});
+}
+
+Type Type::text() {
+  Type type(copy_of(H5T_C_S1));
+  check(H5Tset_size(type.id(), H5T_VARIABLE), "H5Tset_size");
+  check(H5Tset_cset(type.id(), H5T_CSET_UTF8), "H5Tset_cset");
+  return type;
+}
+
+bool Type::is_text() const {
+  return H5Tget_class(id()) == H5T_STRING;
+}
+
+bool Type::is_whole() const {
+  return H5Tget_class(id()) == H5T_INTEGER;
+}
+
+bool Type::is_real() const {
+  return H5Tget_class(id()) == H5T_FLOAT;
+}
+
+std::size_t Type::size() const {
+  return H5Tget_size(id());
+}
+
+bool Slab::empty() const {
+  return std::find(count.begin(), count.end(), hsize_t{0}) != count.end();
+}
+
+Dataspace::Dataspace(const Sizes& sizes) : handle_(make_space(sizes)) {}
+
+Sizes Dataspace::sizes() const {
+  const int rank = H5Sget_simple_extent_ndims(id());
+  check(rank, "H5Sget_simple_extent_ndims");
+  Sizes sizes(static_cast<std::size_t>(rank));
+  check(H5Sget_simple_extent_dims(id(), sizes.data(), nullptr), "H5Sget_simple_extent_dims");
+  return sizes;
+}
+
+hsize_t Dataspace::count() const {
+  const hssize_t count = H5Sget_simple_extent_npoints(id());
+  if (count < 0) check(-1, "H5Sget_simple_extent_npoints");
+  return static_cast<hsize_t>(count);
+}
+
+void Dataspace::select(const Slab& slab) {
+  if (slab.empty()) return select_none();
+  check(H5Sselect_hyperslab(id(), H5S_SELECT_SET, slab.start.data(), nullptr, slab.count.data(),
+                            nullptr),
+        "H5Sselect_hyperslab");
+}
+
+void Dataspace::select_none() {
+  check(H5Sselect_none(id()), "H5Sselect_none");
+}
+
+// ---- Property lists.
+
+Properties Properties::defaults() {
+  return Properties({H5P_DEFAULT, nullptr, "H5P_DEFAULT"});
+}
+
+Properties Properties::parallel_access(MPI_Comm comm) {
+  Properties access(make_properties(H5P_FILE_ACCESS));
+  check(H5Pset_fapl_mpio(access.id(), comm, MPI_INFO_NULL), "H5Pset_fapl_mpio");
+  check(H5Pset_all_coll_metadata_ops(access.id(), true), "H5Pset_all_coll_metadata_ops");
+  check(H5Pset_coll_metadata_write(access.id(), true), "H5Pset_coll_metadata_write");
+  return access;
+}
+
+Properties Properties::ordered_file() {
+  return Properties(ordered(H5P_FILE_CREATE));
+}
+
+Properties Properties::ordered_group() {
+  return Properties(ordered(H5P_GROUP_CREATE));
+}
+
+Properties Properties::dataset() {
+  Properties creation(make_properties(H5P_DATASET_CREATE));
+  check(H5Pset_obj_track_times(creation.id(), false), "H5Pset_obj_track_times");
+  return creation;
+}
+
+Properties Properties::uncached() {
+  Properties access(make_properties(H5P_DATASET_ACCESS));
+  check(H5Pset_chunk_cache(access.id(), 0, 0, 0.0), "H5Pset_chunk_cache");
+  return access;
+}
+
+Properties Properties::collective() {
+  Properties transfer(make_properties(H5P_DATASET_XFER));
+  check(H5Pset_dxpl_mpio(transfer.id(), H5FD_MPIO_COLLECTIVE), "H5Pset_dxpl_mpio");
+  return transfer;
+}
+
+Properties& Properties::chunked(const Sizes& chunk) {
+  check(H5Pset_chunk(id(), static_cast<int>(chunk.size()), chunk.data()), "H5Pset_chunk");
+  return *this;
+}
+
+Properties& Properties::allocated_early() {
+  check(H5Pset_alloc_time(id(), H5D_ALLOC_TIME_EARLY), "H5Pset_alloc_time");
+  check(H5Pset_fill_time(id(), H5D_FILL_TIME_ALLOC), "H5Pset_fill_time");
+  return *this;
+}
+
+template <typename V>
+Properties& Properties::filled_with(V value) {
+  check(H5Pset_fill_value(id(), Type::of<V>().id(), &value), "H5Pset_fill_value");
+  return *this;
+}
+
+// ---- Attributes.
+
+Attribute::Attribute(hid_t object, const std::string& name)
+    : name_(name),
+      handle_(H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose, "H5Aopen " + name) {}
+
+Attribute::Attribute(hid_t object, const std::string& name, const Type& type,
+                     const Dataspace& space)
+    : name_(name),
+      handle_(H5Acreate2(object, name.c_str(), type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT),
+              H5Aclose, "H5Acreate " + name) {}
+
+Type Attribute::type() const {
+  return Type({H5Aget_type(handle_.id()), H5Tclose, "H5Aget_type"});
+}
+
+bool Attribute::is_text() const {
+  return type().is_text();
+}
+
+void Attribute::expect_single() const {
+  const Dataspace space({H5Aget_space(handle_.id()), H5Sclose, "H5Aget_space"});
+  if (space.count() == 1) return;
+  throw InputError(fmt::format("attribute '{}' should be a single value", name_));
+}
+
+std::string Attribute::read_fixed(const Type& type) const {
+  std::string value(type.size(), '\0');
+  check(H5Aread(handle_.id(), type.id(), value.data()), "H5Aread " + name_);
+  value.resize(std::min(value.find('\0'), value.size()));
+  return value;
+}
+
+std::string Attribute::read_variable(const Type& type) const {
+  const Type memory = Type::text();
+  check(H5Tset_cset(memory.id(), H5Tget_cset(type.id())), "H5Tset_cset");
+  char* text = nullptr;
+  check(H5Aread(handle_.id(), memory.id(), static_cast<void*>(&text)), "H5Aread " + name_);
+  std::string value = text == nullptr ? "" : text;
+  H5free_memory(text);
+  return value;
+}
+
+std::string Attribute::read_text() const {
+  const Type found = type();
+  if (!found.is_text()) throw InputError(fmt::format("attribute '{}' should be text", name_));
+  expect_single();
+  return H5Tis_variable_str(found.id()) > 0 ? read_variable(found) : read_fixed(found);
+}
+
+double Attribute::read_number() const {
+  if (!type().is_number())
+    throw InputError(fmt::format("attribute '{}' should be a number", name_));
+  expect_single();
+  double value = 0.0;
+  check(H5Aread(handle_.id(), H5T_NATIVE_DOUBLE, &value), "H5Aread " + name_);
+  return value;
+}
+
+void Attribute::write(const std::string& value) {
+  const char* text = value.c_str();
+  check(H5Awrite(handle_.id(), Type::text().id(), static_cast<const void*>(&text)),
+        "H5Awrite " + name_);
+}
+
+void Attribute::write(double value) {
+  check(H5Awrite(handle_.id(), H5T_NATIVE_DOUBLE, &value), "H5Awrite " + name_);
+}
+
+void Attribute::write(long long value) {
+  check(H5Awrite(handle_.id(), H5T_NATIVE_LLONG, &value), "H5Awrite " + name_);
+}
+
+std::vector<std::string> Object::attribute_names() const {
+  std::vector<std::string> names;
+  check(H5Aiterate2(id(), H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, collect_attribute, &names),
+        "H5Aiterate");
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool Object::has_attribute(const std::string& name) const {
+  return H5Aexists(id(), name.c_str()) > 0;
+}
+
+bool Object::attribute_is_text(const std::string& name) const {
+  return Attribute(id(), name).is_text();
+}
+
+std::string Object::read_text(const std::string& name) const {
+  return Attribute(id(), name).read_text();
+}
+
+double Object::read_number(const std::string& name) const {
+  return Attribute(id(), name).read_number();
+}
+
+void Object::write_text(const std::string& name, const std::string& value) {
+  Attribute(id(), name, Type::text(), Dataspace::single()).write(value);
+}
+
+void Object::write_number(const std::string& name, double value) {
+  Attribute(id(), name, Type::of<double>(), Dataspace::single()).write(value);
+}
+
+void Object::write_whole_number(const std::string& name, long long value) {
+  Attribute(id(), name, Type::of<long long>(), Dataspace::single()).write(value);
+}
+
+void Object::overwrite_number(const std::string& name, double value) {
+  Attribute(id(), name).write(value);
+}
+
+void Object::remove_attribute(const std::string& name) {
+  check(H5Adelete(id(), name.c_str()), "H5Adelete " + name);
+}
+
+// ---- Datasets.
+
+Dataspace Dataset::space() const {
+  return Dataspace({H5Dget_space(id()), H5Sclose, "H5Dget_space"});
+}
+
+Type Dataset::type() const {
+  return Type({H5Dget_type(id()), H5Tclose, "H5Dget_type"});
+}
+
+Sizes Dataset::chunk() const {
+  const Handle creation(H5Dget_create_plist(id()), H5Pclose, "H5Dget_create_plist");
+  Sizes chunk = sizes();
+  if (H5Pget_layout(creation.id()) == H5D_CHUNKED) {
+    check(H5Pget_chunk(creation.id(), static_cast<int>(chunk.size()), chunk.data()),
+          "H5Pget_chunk");
+  }
+  return chunk;
+}
+
+bool Dataset::is_stored() const {
+  const Handle creation(H5Dget_create_plist(id()), H5Pclose, "H5Dget_create_plist");
+  double bytes = static_cast<double>(type().size());
+  for (const hsize_t size : sizes()) bytes *= static_cast<double>(size);
+  // Compressed values may take any space, but some.
+  const bool filtered = H5Pget_nfilters(creation.id()) > 0;
+  return static_cast<double>(stored_bytes()) >= (filtered ? std::min(bytes, 1.0) : bytes);
+}
+
+hsize_t Dataset::stored_bytes() const {
+  return H5Dget_storage_size(id());
+}
+
+hsize_t Dataset::offset() const {
+  return H5Dget_offset(id());
+}
+
+template <typename V>
+void Dataset::read(V* values) const {
+  check(H5Dread(id(), Type::of<V>().id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values), "H5Dread", *this);
+}
+
+template <typename V>
+void Dataset::read(const Slab& slab, V* values) const {
+  Dataspace part = space();
+  part.select(slab);
+  const Dataspace memory(slab.count);
+  check(H5Dread(id(), Type::of<V>().id(), memory.id(), part.id(), H5P_DEFAULT, values), "H5Dread",
+        *this);
+}
+
+std::string Dataset::read_bytes() const {
+  const Type stored = type();
+  std::string bytes(space().count() * stored.size(), '\0');
+  check(H5Dread(id(), stored.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()), "H5Dread", *this);
+  return bytes;
+}
+
+template <typename V>
+void Dataset::write(const V* values) {
+  check(H5Dwrite(id(), Type::of<V>().id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values), "H5Dwrite",
+        *this);
+}
+
+void Dataset::write(const std::vector<std::string>& values) {
+  std::vector<const char*> texts;
+  std::transform(values.begin(), values.end(), std::back_inserter(texts),
+                 [](const std::string& value) { return value.c_str(); });
+  check(H5Dwrite(id(), Type::text().id(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                 static_cast<const void*>(texts.data())),
+        "H5Dwrite", *this);
+}
+
+void Dataset::write_together(const Type& type, const Dataspace& memory, const Dataspace& file,
+                             const void* values) {
+  const Properties transfer = Properties::collective();
+  check(H5Dwrite(id(), type.id(), memory.id(), file.id(), transfer.id(), values), "H5Dwrite",
+        *this);
+  std::uint32_t local = 0;
+  std::uint32_t global = 0;
+  check(H5Pget_mpio_no_collective_cause(transfer.id(), &local, &global),
+        "H5Pget_mpio_no_collective_cause");
+  if (global != H5D_MPIO_COLLECTIVE) {
+    throw Hdf5Error(fmt::format("a write was not collective (cause {:#x})", global));
+  }
+}
+
+template <typename V>
+void Dataset::write_together(const Slab& slab, const V* values) {
+  Dataspace part = space();
+  part.select(slab);
+  Dataspace memory(slab.count);
+  if (slab.empty()) memory.select_none();
+  write_together(Type::of<V>(), memory, part, values);
+}
+
+template <typename V>
+void Dataset::write_together(bool takes_part, const V* values) {
+  Dataspace whole = space();
+  if (!takes_part) whole.select_none();
+  write_together(Type::of<V>(), whole, whole, values);
+}
+
+void Dataset::resize(const Sizes& sizes) {
+  check(H5Dset_extent(id(), sizes.data()), "H5Dset_extent", *this);
+}
+
+void Dataset::flush() {
+  check(H5Dflush(id()), "H5Dflush", *this);
+}
+
+void Dataset::make_scale(const std::string& name) {
+  check(H5DSset_scale(id(), name.c_str()), "H5DSset_scale " + name);
+}
+
+void Dataset::attach_scale(const Dataset& scale, std::size_t dimension) {
+  check(H5DSattach_scale(id(), scale.id(), static_cast<unsigned>(dimension)), "H5DSattach_scale",
+        *this);
+}
+
+template Properties& Properties::filled_with(float);
+template Properties& Properties::filled_with(double);
+template Properties& Properties::filled_with(std::int8_t);
+template Properties& Properties::filled_with(std::int64_t);
+template void Dataset::read(float*) const;
+template void Dataset::read(double*) const;
+template void Dataset::read(std::int64_t*) const;
+template void Dataset::read(const Slab&, float*) const;
+template void Dataset::read(const Slab&, double*) const;
+template void Dataset::write(const float*);
+template void Dataset::write(const double*);
+template void Dataset::write_together(const Slab&, const float*);
+template void Dataset::write_together(const Slab&, const double*);
+template void Dataset::write_together(const Slab&, const std::int8_t*);
+template void Dataset::write_together(bool, const double*);
+template void Dataset::write_together(bool, const std::int64_t*);
+
+// ---- Groups and files.
+
+std::vector<std::string> Group::names() const {
+  std::vector<std::string> names;
+  check(H5Literate(id(), H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, collect_link, &names),
+        "H5Literate");
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool Group::has(const std::string& name) const {
+  return H5Lexists(id(), name.c_str(), H5P_DEFAULT) > 0;
+}
+
+bool Group::is_dataset(const std::string& name) const {
+  const Object found = object(name);
+  return H5Iget_type(found.id()) == H5I_DATASET;
+}
+
+Group Group::group(const std::string& name) const {
+  return Group({H5Gopen2(id(), name.c_str(), H5P_DEFAULT), H5Gclose, "H5Gopen " + name});
+}
+
+Dataset Group::dataset(const std::string& name, const Properties& access) const {
+  return Dataset({H5Dopen2(id(), name.c_str(), access.id()), H5Dclose, "H5Dopen " + name});
+}
+
+Object Group::object(const std::string& name) const {
+  return Object({H5Oopen(id(), name.c_str(), H5P_DEFAULT), H5Oclose, "H5Oopen " + name});
+}
+
+Group Group::make_group(const std::string& name) {
+  const Properties creation = Properties::ordered_group();
+  return Group({H5Gcreate2(id(), name.c_str(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), H5Gclose,
+                "H5Gcreate " + name});
+}
+
+Dataset Group::make_dataset(const std::string& name, const Type& type, const Dataspace& space,
+                            const Properties& creation) {
+  return Dataset({H5Dcreate2(id(), name.c_str(), type.id(), space.id(), H5P_DEFAULT, creation.id(),
+                             H5P_DEFAULT),
+                  H5Dclose, "H5Dcreate " + name});
+}
+
+void Group::make_link(const std::string& name, const std::string& path) {
+  check(H5Lcreate_soft(path.c_str(), id(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
+        "H5Lcreate_soft " + name);
+}
+
+void Group::remove(const std::string& name) {
+  check(H5Ldelete(id(), name.c_str(), H5P_DEFAULT), "H5Ldelete " + name);
+}
+
+File File::open(const std::string& path) {
+  return File({H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, "H5Fopen " + path});
+}
+
+File File::open_to_change(const std::string& path) {
+  return File({H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose, "H5Fopen " + path});
+}
+
+File File::create(const std::string& path) {
+  return File(make_file(path, Properties::defaults(), Properties::defaults()));
+}
+
+File File::create(const std::string& path, MPI_Comm comm) {
+  return File(make_file(path, Properties::ordered_file(), Properties::parallel_access(comm)));
+}
+
+void File::flush() {
+  check(H5Fflush(id(), H5F_SCOPE_GLOBAL), "H5Fflush");
 }
 
 void expect_readable(const std::string& path) {
@@ -125,102 +579,14 @@ void expect_readable(const std::string& path) {
   }
 }
 
+bool is_hdf5(const std::string& path) {
+  return H5Fis_hdf5(path.c_str()) > 0;
+}
+
 void expect_hdf5(const std::string& path) {
-  if (H5Fis_hdf5(path.c_str()) > 0) return;
+  if (is_hdf5(path)) return;
   throw InputError(
       fmt::format("{}: it is no HDF5 file, or not a whole one: make or copy it again", path));
-}
-
-Handle open_file(const std::string& path) {
-  return Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, "H5Fopen " + path);
-}
-
-Handle open_group(hid_t parent, const std::string& name) {
-  return Handle(H5Gopen2(parent, name.c_str(), H5P_DEFAULT), H5Gclose, "H5Gopen " + name);
-}
-
-Handle make_group(hid_t parent, const std::string& name) {
-  const Handle creation(H5Pcreate(H5P_GROUP_CREATE), H5Pclose, "H5Pcreate");
-  check(H5Pset_link_creation_order(creation.id(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
-        "H5Pset_link_creation_order");
-  return Handle(H5Gcreate2(parent, name.c_str(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), H5Gclose,
-                "H5Gcreate " + name);
-}
-
-std::vector<std::string> link_names(hid_t group) {
-  std::vector<std::string> names;
-  check(H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, collect_name, &names),
-        "H5Literate");
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::vector<std::string> attribute_names(hid_t object) {
-  std::vector<std::string> names;
-  check(H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, collect_attribute, &names),
-        "H5Aiterate");
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-bool has_link(hid_t parent, const std::string& name) {
-  return H5Lexists(parent, name.c_str(), H5P_DEFAULT) > 0;
-}
-
-bool has_attribute(hid_t object, const std::string& name) {
-  return H5Aexists(object, name.c_str()) > 0;
-}
-
-bool attribute_is_text(hid_t object, const std::string& name) {
-  const Handle attribute = open_attribute(object, name);
-  const Handle type(H5Aget_type(attribute.id()), H5Tclose, "H5Aget_type");
-  return H5Tget_class(type.id()) == H5T_STRING;
-}
-
-std::string read_text(hid_t object, const std::string& name) {
-  const Handle attribute = open_attribute(object, name);
-  const Handle type(H5Aget_type(attribute.id()), H5Tclose, "H5Aget_type");
-  if (H5Tget_class(type.id()) != H5T_STRING) {
-    throw InputError(fmt::format("attribute '{}' should be text", name));
-  }
-  expect_scalar(attribute, name);
-  return H5Tis_variable_str(type.id()) > 0 ? variable_text(attribute.id(), type.id())
-                                           : fixed_text(attribute.id(), type.id());
-}
-
-double read_number(hid_t object, const std::string& name) {
-  const Handle attribute = open_attribute(object, name);
-  const Handle type(H5Aget_type(attribute.id()), H5Tclose, "H5Aget_type");
-  const H5T_class_t kind = H5Tget_class(type.id());
-  if (kind != H5T_INTEGER && kind != H5T_FLOAT) {
-    throw InputError(fmt::format("attribute '{}' should be a number", name));
-  }
-  expect_scalar(attribute, name);
-  double value = 0.0;
-  check(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &value), "H5Aread " + name);
-  return value;
-}
-
-void write_text(hid_t object, const std::string& name, const std::string& value) {
-  const Handle type = text_type();
-  const Handle attribute = make_attribute(object, name, type.id());
-  const char* text = value.c_str();
-  check(H5Awrite(attribute.id(), type.id(), static_cast<const void*>(&text)), "H5Awrite " + name);
-}
-
-void write_number(hid_t object, const std::string& name, double value) {
-  const Handle attribute = make_attribute(object, name, H5T_NATIVE_DOUBLE);
-  check(H5Awrite(attribute.id(), H5T_NATIVE_DOUBLE, &value), "H5Awrite " + name);
-}
-
-void write_whole_number(hid_t object, const std::string& name, long long value) {
-  const Handle attribute = make_attribute(object, name, H5T_NATIVE_LLONG);
-  check(H5Awrite(attribute.id(), H5T_NATIVE_LLONG, &value), "H5Awrite " + name);
-}
-
-void overwrite_number(hid_t object, const std::string& name, double value) {
-  const Handle attribute = open_attribute(object, name);
-  check(H5Awrite(attribute.id(), H5T_NATIVE_DOUBLE, &value), "H5Awrite " + name);
 }
 
 }  // namespace flotilla::hdf5

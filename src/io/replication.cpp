@@ -11,6 +11,7 @@
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/io/flow_file.hpp"
+#include "flotilla/io/numbers.hpp"
 
 namespace boost::serialization {
 

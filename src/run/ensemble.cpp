@@ -15,7 +15,7 @@
 #include "flotilla/core/error.hpp"
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
-#include "flotilla/io/run_file.hpp"
+#include "io/run_file.hpp"
 #include "parallel/exchange.hpp"
 #include "run/convergence_monitor.hpp"
 #include "run/facts.hpp"

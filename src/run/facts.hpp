@@ -7,12 +7,18 @@
 #include <vector>
 
 #include "flotilla/flow/record.hpp"
-#include "flotilla/io/run_file.hpp"
 #include "flotilla/parallel/communicator.hpp"
 #include "flotilla/run/config.hpp"
 #include "flotilla/run/ensemble.hpp"
+#include "io/facts.hpp"
 
 namespace flotilla {
+
+/// Which program makes a file, as ArviZ names it, and with what it was built.
+RunFacts library_facts();
+
+/// The absolute path of a file, of rank 0's. Collective.
+std::string absolute_on_root(const Communicator& comm, const std::string& path);
 
 /// Known before the first step; the same on every rank. Collective: rank 0's clock and paths count.
 RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optional<double> level,

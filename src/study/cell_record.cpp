@@ -193,7 +193,7 @@ std::optional<CellRecord> read_record(const std::string& path) {
   }
 }
 
-void write_record(const std::string& path, const CellRecord& record) {
+FileReplacement write_record(const std::string& path, const CellRecord& record) {
   Json json = {{"key", record.key}, {"message", record.message}};
   json["figures"] = Json::object();
   for (const auto& [name, value] : record.figures) json["figures"][name] = number(value);
@@ -203,13 +203,12 @@ void write_record(const std::string& path, const CellRecord& record) {
                                number(report.nested_rhat), number(report.ess),
                                number(report.error)});
   }
-  const std::string unfinished = path + ".unfinished";
-  std::ofstream file(unfinished, std::ios::trunc);
+  FileReplacement replacement(path);
+  std::ofstream file(replacement.unfinished(), std::ios::trunc);
   file << json.dump(1) << "\n";
   file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(unfinished, path, error);
-  if (!file || error) throw EnvironmentError(fmt::format("cannot write {}", path));
+  if (!file) throw EnvironmentError(fmt::format("cannot write {}: is the disk full?", path));
+  return replacement;
 }
 
 std::vector<Table> tables_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {

@@ -7,6 +7,7 @@
 
 #include "flotilla/io/table.hpp"
 #include "flotilla/study/study.hpp"
+#include "io/replace_file.hpp"
 
 namespace flotilla {
 
@@ -28,10 +29,13 @@ struct CellRecord {
   std::vector<CellReport> reports;
 };
 
-/// Reads and writes a record as a JSON file; nothing where there is none, or none that is whole.
-/// Neither is collective. @throws EnvironmentError where it cannot be written
+/// Reads a record from a JSON file; nothing where there is none, or none that is whole. Not
+/// collective.
 std::optional<CellRecord> read_record(const std::string& path);
-void write_record(const std::string& path, const CellRecord& record);
+
+/// Writes a record as a JSON file, which has its name once the result is finished. Not collective.
+/// @throws EnvironmentError where it cannot be written
+[[nodiscard]] FileReplacement write_record(const std::string& path, const CellRecord& record);
 
 /// All cells' records as tables: `runs`, a row a run; `means`, a row for the runs that differ in
 /// their seed alone, with each figure's mean and standard error; `reports`, a row a report.

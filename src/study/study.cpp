@@ -14,6 +14,7 @@
 #include "flotilla/core/error.hpp"
 #include "flotilla/flow/context.hpp"
 #include "flotilla/io/flow_file.hpp"
+#include "flotilla/io/numbers.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/quality/comparison.hpp"
 #include "flotilla/quality/diagnosis.hpp"
@@ -176,7 +177,7 @@ class Group {
       if (!comm_.is_root()) return;
       if (!plan_.keep_runs) remove_run(plan_.cells[cell].config.output);
       record.key = key(cell);
-      write_record(path(cell), record);
+      write_record(path(cell), record).finish();
     });
     outcome.message = record.message;
     outcome.seconds = clock.seconds();
@@ -288,16 +289,15 @@ void move_records(const StudyPlan& plan, const Group& group) {
     std::optional<CellRecord> record = read_record(entry.path().string());
     if (record && record->message.empty()) known.insert_or_assign(record->key, std::move(*record));
   }
-  std::vector<std::string> moved;  // all are written before any replaces another
+  std::vector<FileReplacement> moved;  // all are written before any replaces another
   for (std::size_t i = 0; i < plan.cells.size(); ++i) {
     const auto found = known.find(group.key(i));
     if (found == known.end()) continue;
     const std::optional<CellRecord> here = read_record(group.path(i));
     if (here && here->key == found->first) continue;
-    moved.push_back(group.path(i));
-    write_record(moved.back() + ".moved", found->second);
+    moved.push_back(write_record(group.path(i), found->second));
   }
-  for (const std::string& path : moved) std::filesystem::rename(path + ".moved", path);
+  for (FileReplacement& record : moved) record.finish();
 }
 
 /// Rank 0's, once all groups are done.

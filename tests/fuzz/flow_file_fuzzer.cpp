@@ -21,7 +21,8 @@
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/flow_file.hpp"
-#include "flotilla/io/hdf5.hpp"
+#include "flotilla/io/hdf5_errors.hpp"
+#include "io/hdf5.hpp"
 
 namespace flotilla {
 namespace {
@@ -30,8 +31,8 @@ constexpr hsize_t kMostValues = 4096;  // written for one array
 constexpr Index kLargestDim = 32;      // of a flow that is run, not only built
 constexpr Index kMostMultiplyAdds = 20000;
 
-std::vector<hsize_t> parse_shape(const std::string& text) {
-  std::vector<hsize_t> shape;
+hdf5::Sizes parse_shape(const std::string& text) {
+  hdf5::Sizes shape;
   std::istringstream stream(text);
   for (std::string size; std::getline(stream, size, ',') && shape.size() < 8;) {
     shape.push_back(std::strtoull(size.c_str(), nullptr, 10));
@@ -39,56 +40,52 @@ std::vector<hsize_t> parse_shape(const std::string& text) {
   return shape;
 }
 
-void write_array(hid_t file, const std::string& path, std::istringstream& line) {
+void write_array(hdf5::File& file, const std::string& path, std::istringstream& line) {
   std::string shape_text;
   line >> shape_text;
-  const std::vector<hsize_t> shape = parse_shape(shape_text);
+  const hdf5::Sizes shape = parse_shape(shape_text);
   std::vector<double> values;
   for (std::string word; line >> word;) values.push_back(std::strtod(word.c_str(), nullptr));
   hsize_t count = 1;
   for (const hsize_t size : shape)
     count = std::min(count, kMostValues + 1) * std::min(size, kMostValues + 1);
-  const hdf5::Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
-                           H5Sclose, "space");
-  const hdf5::Handle dataset(H5Dcreate2(file, path.c_str(), H5T_IEEE_F64LE, space.id(), H5P_DEFAULT,
-                                        H5P_DEFAULT, H5P_DEFAULT),
-                             H5Dclose, "dataset");
+  hdf5::Dataset dataset =
+      file.make_dataset(path, hdf5::Type::stored_double(), hdf5::Dataspace(shape));
   if (values.empty() || count == 0 || count > kMostValues) return;
   const std::size_t given = values.size();
   for (std::size_t i = given; i < count; ++i) values.push_back(values[i - given]);
-  H5Dwrite(dataset.id(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+  dataset.write(values.data());
 }
 
-void perform(hid_t file, const std::string& text) {
+void perform(hdf5::File& file, const std::string& text) {
   std::istringstream line(text);
   std::string operation;
   std::string path;
   std::string name;
   line >> operation >> path;
   if (operation == "group") {
-    hdf5::make_group(file, path);
+    file.make_group(path);
   } else if (operation == "array") {
     write_array(file, path, line);
   } else if (operation == "text" || operation == "number") {
     line >> name >> std::ws;
     std::string value;
     std::getline(line, value);
-    const hdf5::Handle object(H5Oopen(file, path.c_str(), H5P_DEFAULT), H5Oclose, "object");
+    hdf5::Object object = file.object(path);
     if (operation == "text") {
-      hdf5::write_text(object.id(), name, value);
+      object.write_text(name, value);
     } else {
-      hdf5::write_number(object.id(), name, std::strtod(value.c_str(), nullptr));
+      object.write_number(name, std::strtod(value.c_str(), nullptr));
     }
   }
 }
 
 void write_file(const std::string& path, const std::string& input) {
-  const hdf5::Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
-                          H5Fclose, "file");
+  hdf5::File file = hdf5::File::create(path);
   std::istringstream lines(input);
   for (std::string line; std::getline(lines, line);) {
     try {
-      perform(file.id(), line);
+      perform(file, line);
     } catch (const Hdf5Error&) {
       // A line that HDF5 itself refuses leaves nothing behind.
     }
@@ -103,9 +100,9 @@ FlowRecord read_sealed(const std::string& path) {
     const std::string message = error.what();
     const std::size_t found = message.rfind("sha256:");
     if (message.find("checksum is") == std::string::npos || found == std::string::npos) throw;
-    const hdf5::Handle file(H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose, "file");
-    H5Adelete(file.id(), "checksum");
-    hdf5::write_text(file.id(), "checksum", message.substr(found, 7 + 64));
+    hdf5::File file = hdf5::File::open_to_change(path);
+    file.remove_attribute("checksum");
+    file.write_text("checksum", message.substr(found, 7 + 64));
   }
   return read_flow_file(path);
 }
@@ -149,7 +146,7 @@ std::string scratch_path() {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace flotilla;
   static const std::string kPath = scratch_path();
-  static const int kRegistered = (hdf5::silence_error_printing(), std::atexit([] {
+  static const int kRegistered = (silence_hdf5_errors(), std::atexit([] {
                                     std::error_code ignored;
                                     std::filesystem::remove(kPath, ignored);
                                   }));

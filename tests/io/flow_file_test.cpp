@@ -15,7 +15,9 @@
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/flow/flow.hpp"
-#include "flotilla/io/hdf5.hpp"
+#include "flotilla/io/hdf5_errors.hpp"
+#include "flotilla/io/numbers.hpp"
+#include "io/hdf5.hpp"
 #include "support/scratch_directory.hpp"
 #include "support/test_flows.hpp"
 
@@ -33,13 +35,9 @@ void write_bytes(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-hdf5::Handle open_to_change(const std::string& path) {
-  return {H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose, "H5Fopen " + path};
-}
-
 class FlowFile : public testing::Test {
  protected:
-  static void SetUpTestSuite() { hdf5::silence_error_printing(); }
+  static void SetUpTestSuite() { silence_hdf5_errors(); }
 
   std::string file(const std::string& name) const { return directory_.file(name); }
 
@@ -51,9 +49,10 @@ class FlowFile : public testing::Test {
   }
 
   /// A sound file, changed by `change`.
-  std::string changed(const std::function<void(hid_t file)>& change) const {
+  std::string changed(const std::function<void(hdf5::File& file)>& change) const {
     std::string path = sound("changed.h5");
-    change(open_to_change(path).id());
+    hdf5::File file = hdf5::File::open_to_change(path);
+    change(file);
     return path;
   }
 
@@ -131,8 +130,7 @@ TEST_F(FlowFile, ChecksumIsTheOneThatPythonWrote) {
   int compared = 0;
   for (const char* name : {"two_moons", "six_gaussians", "three_rings"}) {
     const std::string path = std::string(FLOTILLA_SOURCE_DIR "/apps/flows/") + name + ".h5";
-    const hdf5::Handle raw = hdf5::open_file(path);
-    EXPECT_EQ(checksum(read_flow_file(path)), hdf5::read_text(raw.id(), "checksum")) << name;
+    EXPECT_EQ(checksum(read_flow_file(path)), hdf5::File::open(path).read_text("checksum")) << name;
     ++compared;
   }
   EXPECT_EQ(compared, 3);
@@ -271,46 +269,43 @@ TEST_F(FlowFile, RefusesAFileThatWasCutOff) {
 }
 
 TEST_F(FlowFile, RefusesAnHdf5FileOfAnotherKind) {
-  expect_refusal(changed([](hid_t h) { H5Adelete(h, "format"); }), {"format", "flotilla-flow"});
-  expect_refusal(changed([](hid_t h) {
-                   H5Adelete(h, "format");
-                   hdf5::write_text(h, "format", "netcdf");
+  expect_refusal(changed([](hdf5::File& h) { h.remove_attribute("format"); }),
+                 {"format", "flotilla-flow"});
+  expect_refusal(changed([](hdf5::File& h) {
+                   h.remove_attribute("format");
+                   h.write_text("format", "netcdf");
                  }),
                  {"format", "flotilla-flow"});
-  expect_refusal(changed([](hid_t h) {
-                   H5Adelete(h, "format");
-                   hdf5::write_number(h, "format", 1.0);
+  expect_refusal(changed([](hdf5::File& h) {
+                   h.remove_attribute("format");
+                   h.write_number("format", 1.0);
                  }),
                  {"format", "text"});
 }
 
 TEST_F(FlowFile, RefusesAnotherVersionAndSaysWhatToDo) {
-  expect_refusal(changed([](hid_t h) { hdf5::overwrite_number(h, "format_version", 2); }),
+  expect_refusal(changed([](hdf5::File& h) { h.overwrite_number("format_version", 2); }),
                  {"version is 2", "reads version 1", "export"});
-  expect_refusal(changed([](hid_t h) { H5Adelete(h, "format_version"); }), {"format_version"});
+  expect_refusal(changed([](hdf5::File& h) { h.remove_attribute("format_version"); }),
+                 {"format_version"});
 }
 
 TEST_F(FlowFile, NoticesADamagedValueByItsChecksum) {
-  const std::string path = changed([](hid_t h) {
-    const hdf5::Handle weight(H5Dopen2(h, "layers/0000/weight_1", H5P_DEFAULT), H5Dclose, "open");
-    const hdf5::Handle space(H5Dget_space(weight.id()), H5Sclose, "space");
-    std::vector<float> values(static_cast<std::size_t>(H5Sget_simple_extent_npoints(space.id())));
-    hdf5::check(
-        H5Dread(weight.id(), H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
-        "read");
+  const std::string path = changed([](hdf5::File& h) {
+    hdf5::Dataset weight = h.dataset("layers/0000/weight_1");
+    std::vector<float> values(weight.space().count());
+    weight.read(values.data());
     values[7] = std::nextafter(values[7], 1e30F);
-    hdf5::check(
-        H5Dwrite(weight.id(), H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
-        "write");
+    weight.write(values.data());
   });
   expect_refusal(path, {"checksum", "damaged"});
 }
 
 TEST_F(FlowFile, NoticesADamagedAttributeByItsChecksum) {
-  expect_refusal(changed([](hid_t h) {
-                   const hdf5::Handle layer = hdf5::open_group(h, "layers/0002");
-                   H5Adelete(layer.id(), "activation");
-                   hdf5::write_text(layer.id(), "activation", "silu");
+  expect_refusal(changed([](hdf5::File& h) {
+                   hdf5::Group layer = h.group("layers/0002");
+                   layer.remove_attribute("activation");
+                   layer.write_text("activation", "silu");
                  }),
                  {"checksum", "damaged"});
 }
@@ -318,24 +313,21 @@ TEST_F(FlowFile, NoticesADamagedAttributeByItsChecksum) {
 TEST_F(FlowFile, NamesWhatIsMissing) {
   int tested = 0;
   for (const char* name : {"dim", "checksum"}) {
-    expect_refusal(changed([&](hid_t h) { H5Adelete(h, name); }), {name});
+    expect_refusal(changed([&](hdf5::File& h) { h.remove_attribute(name); }), {name});
     ++tested;
   }
   for (const char* name : {"base", "layers", "golden/jvp", "golden/log_det"}) {
-    const std::string path = changed([&](hid_t h) { H5Ldelete(h, name, H5P_DEFAULT); });
+    const std::string path = changed([&](hdf5::File& h) { h.remove(name); });
     expect_refusal(path, {std::filesystem::path(name).filename().string()});
     ++tested;
   }
-  expect_refusal(
-      changed([](hid_t h) { H5Adelete(hdf5::open_group(h, "layers/0001").id(), "type"); }),
-      {"0001", "type"});
-  expect_refusal(changed([](hid_t h) { H5Ldelete(h, "layers/0001", H5P_DEFAULT); }),
-                 {"0001", "0002"});
-  expect_refusal(changed([](hid_t h) { H5Ldelete(h, "layers/0001/weight_0", H5P_DEFAULT); }),
-                 {"checksum"});
-  expect_refusal(changed([](hid_t h) {
-                   H5Ldelete(h, "layers", H5P_DEFAULT);
-                   hdf5::make_group(h, "layers");
+  expect_refusal(changed([](hdf5::File& h) { h.group("layers/0001").remove_attribute("type"); }),
+                 {"0001", "type"});
+  expect_refusal(changed([](hdf5::File& h) { h.remove("layers/0001"); }), {"0001", "0002"});
+  expect_refusal(changed([](hdf5::File& h) { h.remove("layers/0001/weight_0"); }), {"checksum"});
+  expect_refusal(changed([](hdf5::File& h) {
+                   h.remove("layers");
+                   h.make_group("layers");
                  }),
                  {"layers", "empty"});
   EXPECT_EQ(tested, 6);
@@ -344,9 +336,9 @@ TEST_F(FlowFile, NamesWhatIsMissing) {
 TEST_F(FlowFile, RefusesADimensionThatIsNone) {
   int tested = 0;
   for (const double dim : {0.0, -1.0, 2.5, 1e9, 1e300, std::nan(""), HUGE_VAL}) {
-    expect_refusal(changed([&](hid_t h) {
-                     H5Adelete(h, "dim");
-                     hdf5::write_number(h, "dim", dim);
+    expect_refusal(changed([&](hdf5::File& h) {
+                     h.remove_attribute("dim");
+                     h.write_number("dim", dim);
                    }),
                    {"dim", "whole number"});
     ++tested;
@@ -355,52 +347,40 @@ TEST_F(FlowFile, RefusesADimensionThatIsNone) {
 }
 
 TEST_F(FlowFile, RefusesEntriesOfTheWrongKind) {
-  expect_refusal(changed([](hid_t h) {
-                   H5Adelete(h, "dim");
-                   hdf5::write_text(h, "dim", "two");
+  expect_refusal(changed([](hdf5::File& h) {
+                   h.remove_attribute("dim");
+                   h.write_text("dim", "two");
                  }),
                  {"dim", "number"});
-  expect_refusal(changed([](hid_t h) {
-                   H5Ldelete(h, "layers/0000/bias_0", H5P_DEFAULT);
-                   hdf5::make_group(h, "layers/0000/bias_0");
+  expect_refusal(changed([](hdf5::File& h) {
+                   h.remove("layers/0000/bias_0");
+                   h.make_group("layers/0000/bias_0");
                  }),
                  {"bias_0"});
-  expect_refusal(changed([](hid_t h) {
-                   H5Ldelete(h, "layers/0000/bias_0", H5P_DEFAULT);
-                   const hdf5::Handle space(H5Screate(H5S_SCALAR), H5Sclose, "space");
-                   const hdf5::Handle text(H5Tcopy(H5T_C_S1), H5Tclose, "type");
-                   const hdf5::Handle made(
-                       H5Dcreate2(h, "layers/0000/bias_0", text.id(), space.id(), H5P_DEFAULT,
-                                  H5P_DEFAULT, H5P_DEFAULT),
-                       H5Dclose, "create");
+  expect_refusal(changed([](hdf5::File& h) {
+                   h.remove("layers/0000/bias_0");
+                   h.make_dataset("layers/0000/bias_0", hdf5::Type::text(),
+                                  hdf5::Dataspace::single());
                  }),
                  {"bias_0", "numbers"});
-  expect_refusal(changed([](hid_t h) {
-                   const hsize_t two = 2;
-                   const hdf5::Handle space(H5Screate_simple(1, &two, nullptr), H5Sclose, "space");
-                   H5Adelete(h, "dim");
-                   const hdf5::Handle made(H5Acreate2(h, "dim", H5T_NATIVE_DOUBLE, space.id(),
-                                                      H5P_DEFAULT, H5P_DEFAULT),
-                                           H5Aclose, "create");
+  expect_refusal(changed([](hdf5::File& h) {
+                   h.remove_attribute("dim");
+                   hdf5::Attribute(h.id(), "dim", hdf5::Type::of<double>(), hdf5::Dataspace({2}));
                  }),
                  {"dim", "single value"});
-  expect_refusal(changed([](hid_t h) {
-                   H5Ldelete(h, "layers/0000", H5P_DEFAULT);
-                   H5Lcreate_soft("/layers/0000", h, "layers/0000", H5P_DEFAULT, H5P_DEFAULT);
+  expect_refusal(changed([](hdf5::File& h) {
+                   h.remove("layers/0000");
+                   h.make_link("layers/0000", "/layers/0000");
                  }),
                  {"0000"});
 }
 
 /// Adds a dataset whose header claims this shape; chunked, so that no byte of it is on disk.
-void add_claim(hid_t h, const std::vector<hsize_t>& shape) {
-  const hdf5::Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
-                           H5Sclose, "space");
-  const hdf5::Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "plist");
-  const std::vector<hsize_t> chunk(shape.size(), 1);
-  hdf5::check(H5Pset_chunk(creation.id(), static_cast<int>(chunk.size()), chunk.data()), "chunk");
-  const hdf5::Handle made(H5Dcreate2(h, "layers/0000/weight_9", H5T_IEEE_F32LE, space.id(),
-                                     H5P_DEFAULT, creation.id(), H5P_DEFAULT),
-                          H5Dclose, "create");
+void add_claim(hdf5::File& h, const hdf5::Sizes& shape) {
+  hdf5::Properties creation = hdf5::Properties::dataset();
+  creation.chunked(hdf5::Sizes(shape.size(), 1));
+  h.make_dataset("layers/0000/weight_9", hdf5::Type::stored_float(), hdf5::Dataspace(shape),
+                 creation);
 }
 
 // HDF5 would make up the values of space that was declared and never written: gigabytes of zeros
@@ -408,44 +388,32 @@ void add_claim(hid_t h, const std::vector<hsize_t>& shape) {
 TEST_F(FlowFile, RefusesValuesThatTheFileDoesNotHold) {
   int tested = 0;
   for (const hsize_t count : {hsize_t{8}, hsize_t{900'000'000}}) {
-    const auto claim = [&](hid_t h) {
-      const hdf5::Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, "space");
-      const hdf5::Handle made(H5Dcreate2(h, "layers/0000/weight_9", H5T_IEEE_F64LE, space.id(),
-                                         H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
-                              H5Dclose, "create");
+    const auto claim = [&](hdf5::File& h) {
+      h.make_dataset("layers/0000/weight_9", hdf5::Type::stored_double(), hdf5::Dataspace({count}));
     };
     expect_refusal(changed(claim), {"weight_9"});
     ++tested;
   }
-  expect_refusal(changed([](hid_t h) { add_claim(h, {64, 64}); }), {"weight_9", "stores fewer"});
+  expect_refusal(changed([](hdf5::File& h) {
+                   add_claim(h, {64, 64});
+                 }),
+                 {"weight_9", "stores fewer"});
   EXPECT_EQ(tested, 2);
 }
 
 TEST_F(FlowFile, RefusesAHeaderThatClaimsMoreThanAnyFlowNeeds) {
   int tested = 0;
-  for (const std::vector<hsize_t>& shape : std::vector<std::vector<hsize_t>>{
+  for (const hdf5::Sizes& shape : std::vector<hdf5::Sizes>{
            {1'000'000'001},
            {100'000, 100'000},
            {std::numeric_limits<std::int64_t>::max()},
            {1U << 31U, 1U << 31U},
        }) {
-    expect_refusal(changed([&](hid_t h) { add_claim(h, shape); }),
+    expect_refusal(changed([&](hdf5::File& h) { add_claim(h, shape); }),
                    {"weight_9", "larger than any flow needs"});
     ++tested;
   }
   EXPECT_EQ(tested, 4);
-}
-
-/// Where the raw bytes of a dataset lie in the file.
-struct Extent {
-  std::size_t first;
-  std::size_t count;
-};
-
-Extent extent_of(hid_t h, const std::string& name) {
-  const hdf5::Handle dataset(H5Dopen2(h, name.c_str(), H5P_DEFAULT), H5Dclose, "H5Dopen");
-  return {static_cast<std::size_t>(H5Dget_offset(dataset.id())),
-          static_cast<std::size_t>(H5Dget_storage_size(dataset.id()))};
 }
 
 // The arrays only: what HDF5 1.10 does with damaged bytes of its own bookkeeping is beyond us, and
@@ -460,11 +428,11 @@ TEST_F(FlowFile, NoticesAnyChangedBitOfAnyArray) {
     for (const auto& [name, tensor] : record.layers[k].arrays) {
       const std::string number = std::to_string(10'000 + k).substr(1);
       const std::string dataset = "layers/" + number + "/" + name;
-      const Extent extent = extent_of(hdf5::open_file(file("whole.h5")).id(), dataset);
-      ASSERT_EQ(extent.count, 8 * tensor.values.size());
+      const hdf5::Dataset stored = hdf5::File::open(file("whole.h5")).dataset(dataset);
+      ASSERT_EQ(stored.stored_bytes(), 8 * tensor.values.size());
       for (int flip = 0; flip < 5; ++flip, ++tested) {
         std::string damaged = whole;
-        char& byte = damaged[extent.first + engine() % extent.count];
+        char& byte = damaged[stored.offset() + engine() % stored.stored_bytes()];
         byte = static_cast<char>(byte ^ (1 << engine() % 8));
         write_bytes(file("damaged.h5"), damaged);
         expect_refusal(file("damaged.h5"), {"checksum", "damaged"});
@@ -481,19 +449,12 @@ class Points : public FlowFile {
   /// A file with one dataset [3 x 2] for each name.
   std::string with_datasets(const std::vector<std::string>& names) const {
     const std::string path = file("points.h5");
-    const hdf5::Handle h(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose,
-                         "H5Fcreate");
+    hdf5::File h = hdf5::File::create(path);
     float first = 0.0F;
     for (const std::string& name : names) {
-      const std::array<hsize_t, 2> sizes = {3, 2};
-      const hdf5::Handle space(H5Screate_simple(2, sizes.data(), nullptr), H5Sclose, "space");
-      const hdf5::Handle made(H5Dcreate2(h.id(), name.c_str(), H5T_IEEE_F32LE, space.id(),
-                                         H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
-                              H5Dclose, "create");
       const std::array<float, 6> values = {first, 1, 2, 3, 4, 5};
-      hdf5::check(
-          H5Dwrite(made.id(), H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
-          "write");
+      h.make_dataset(name, hdf5::Type::stored_float(), hdf5::Dataspace({3, 2}))
+          .write(values.data());
       first += 10.0F;
     }
     return path;
@@ -540,7 +501,7 @@ TEST_F(Points, AreRefusedWhereTheyAreNot) {
   expect_no_points(std::string(kTwoMoons) + ":layers", {"two_moons.h5", "layers"});
   write_bytes(file("text.h5"), "no HDF5");
   expect_no_points(file("text.h5"), {file("text.h5"), "no HDF5 file"});
-  expect_no_points(changed([](hid_t h) {
+  expect_no_points(changed([](hdf5::File& h) {
                      add_claim(h, {100'000, 100'000});
                    }) + ":layers/0000/weight_9",
                    {"weight_9", "larger than any"});

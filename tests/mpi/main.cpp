@@ -5,7 +5,7 @@
 
 #include <iostream>
 
-#include "flotilla/io/hdf5.hpp"
+#include "flotilla/io/hdf5_errors.hpp"
 #include "flotilla/parallel/communicator.hpp"
 
 namespace {
@@ -29,7 +29,7 @@ class RankReporter final : public testing::EmptyTestEventListener {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   const flotilla::MpiEnvironment environment(argc, argv);
-  flotilla::hdf5::silence_error_printing();
+  flotilla::silence_hdf5_errors();
   const flotilla::Communicator world(MPI_COMM_WORLD);
   testing::TestEventListeners& listeners = testing::UnitTest::GetInstance()->listeners();
   if (!world.is_root()) delete listeners.Release(listeners.default_result_printer());

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "flotilla/io/flow_file.hpp"
-#include "flotilla/io/hdf5.hpp"
 #include "flotilla/io/run_reader.hpp"
 #include "flotilla/quality/diagnosis.hpp"
 #include "flotilla/run/ensemble.hpp"
+#include "io/hdf5.hpp"
 #include "run/calibration.hpp"
 #include "support/scratch_directory.hpp"
 #include "support/test_flows.hpp"
@@ -39,25 +39,20 @@ RunConfig config_for(const std::string& output) {
   return config;
 }
 
-herr_t collect_bytes(hid_t object, const char* name, const H5O_info_t* info, void* data) {
-  if (info->type != H5O_TYPE_DATASET) return 0;
-  const hdf5::Handle dataset(H5Dopen2(object, name, H5P_DEFAULT), H5Dclose, name);
-  const hdf5::Handle type(H5Dget_type(dataset.id()), H5Tclose, name);
-  const hdf5::Handle space(H5Dget_space(dataset.id()), H5Sclose, name);
-  const auto count = static_cast<std::size_t>(H5Sget_simple_extent_npoints(space.id()));
-  std::vector<char> bytes(count * H5Tget_size(type.id()));
-  hdf5::check(H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()), name);
-  *static_cast<std::string*>(data) +=
-      std::string(name) + ":" + std::string(bytes.begin(), bytes.end()) + "\n";
-  return 0;
+/// Names and bytes of every dataset of a group and of the groups in it, whatever their type.
+std::string all_datasets(const hdf5::Group& group) {
+  std::string all;
+  for (const std::string& name : group.names()) {
+    all += name + ":" +
+           (group.is_dataset(name) ? group.dataset(name).read_bytes()
+                                   : all_datasets(group.group(name))) +
+           "\n";
+  }
+  return all;
 }
 
-/// Names and bytes of every dataset of a file, whatever their type.
 std::string all_datasets(const std::string& path) {
-  const hdf5::Handle file = hdf5::open_file(path);
-  std::string all;
-  hdf5::check(H5Ovisit(file.id(), H5_INDEX_NAME, H5_ITER_INC, collect_bytes, &all), "H5Ovisit");
-  return all;
+  return all_datasets(hdf5::File::open(path));
 }
 
 struct Variant {

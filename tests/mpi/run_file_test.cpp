@@ -1,4 +1,4 @@
-#include "flotilla/io/run_file.hpp"
+#include "io/run_file.hpp"
 
 #include <gtest/gtest.h>
 
@@ -65,14 +65,10 @@ class RunFileTest : public testing::Test {
   /// One dataset as rank 0 reads it back, without MPI.
   template <typename V>
   std::vector<V> read(const std::string& name, std::size_t count) const {
-    const hdf5::Handle file = hdf5::open_file(path_);
-    const hdf5::Handle dataset(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), H5Dclose, name);
-    const hdf5::Handle space(H5Dget_space(dataset.id()), H5Sclose, name);
+    const hdf5::Dataset dataset = hdf5::File::open(path_).dataset(name);
     std::vector<V> values(count);
-    EXPECT_EQ(H5Sget_simple_extent_npoints(space.id()), static_cast<hssize_t>(count)) << name;
-    hdf5::check(
-        H5Dread(dataset.id(), hdf5::native_type<V>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
-        name);
+    EXPECT_EQ(dataset.space().count(), count) << name;
+    dataset.read(values.data());
     return values;
   }
 
@@ -116,8 +112,8 @@ TEST_F(RunFileTest, HoldsWhatEveryRankWroteAndNaNWhereNobodyDid) {
     EXPECT_EQ(read<std::int64_t>("warmup_draws_committed", 1).front(), 2);
     EXPECT_EQ(read<double>("adaptation/step_size", 2), (std::vector<double>{0.5, 0.25}));
     EXPECT_EQ(read<double>("warmup_sample_stats/step_size", kChains * 2).back(), 0.5);
-    EXPECT_EQ(hdf5::read_number(hdf5::open_file(path_).id(), "measured"), 42.0);
-    EXPECT_EQ(hdf5::read_text(hdf5::open_file(path_).id(), "created_at"), "today");
+    EXPECT_EQ(hdf5::File::open(path_).read_number("measured"), 42.0);
+    EXPECT_EQ(hdf5::File::open(path_).read_text("created_at"), "today");
   }
   comm_.barrier();
 }
@@ -132,7 +128,7 @@ TEST_F(RunFileTest, CanBeOpenedBeforeItIsFinished) {
     path_ = copy;
     expect_draws("posterior/x", 7, 3, 1.0F);
     EXPECT_EQ(read<std::int64_t>("draws_committed", 1).front(), 3);
-    EXPECT_TRUE(std::isnan(hdf5::read_number(hdf5::open_file(copy).id(), "measured")));
+    EXPECT_TRUE(std::isnan(hdf5::File::open(copy).read_number("measured")));
   }
   comm_.barrier();
   file->finish({});

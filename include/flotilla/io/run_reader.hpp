@@ -1,11 +1,16 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "flotilla/core/batch.hpp"
-#include "flotilla/io/hdf5.hpp"
 
 namespace flotilla {
+
+namespace hdf5 {
+class Dataset;
+class File;
+}  // namespace hdf5
 
 /// A variable of a run file, [chain x draw] or [chain x draw x dim].
 struct RunVariable {
@@ -17,7 +22,7 @@ struct RunVariable {
   bool in_double = false;  ///< stored so; in float or less otherwise
   Index chunk_chains = 1;  ///< what lies together in the file
   Index chunk_draws = 1;
-  hdf5::Handle dataset = {};
+  std::shared_ptr<const hdf5::Dataset> dataset = {};  ///< for RunReader
 };
 
 /// A part of a variable: chains, draws and coordinates from a first one on.
@@ -62,7 +67,7 @@ class RunReader {
 
  private:
   std::string path_;
-  hdf5::Handle file_;
+  std::shared_ptr<const hdf5::File> file_;
 };
 
 }  // namespace flotilla

@@ -3,16 +3,18 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
-#include "flotilla/io/hdf5.hpp"
 #include "flotilla/parallel/communicator.hpp"
 #include "flotilla/sampler/draw_block.hpp"
 #include "flotilla/sampler/pool.hpp"
 #include "flotilla/sampler/step_size.hpp"
+#include "io/facts.hpp"
+#include "io/hdf5.hpp"
+#include "io/replace_file.hpp"
 
 namespace flotilla {
 
@@ -34,10 +36,6 @@ struct RunFileLayout {
   double bytes(std::size_t scalar) const;
 };
 
-/// What is known of a run beside its draws: attributes of the root group.
-using RunFact = std::variant<std::string, double, std::int64_t>;
-using RunFacts = std::vector<std::pair<std::string, RunFact>>;
-
 /// One window of warm-up, as the adaptation saw it: summed over all ranks.
 struct AdaptationWindow {
   double step_size = 0.0;  ///< that the window's local moves were made with
@@ -49,9 +47,8 @@ struct AdaptationWindow {
 ///
 /// All space is allocated on creation, with NaN in place of the draws to come, so that sampling
 /// touches no metadata: the file can be opened at every moment, whenever the run is killed, and
-/// `draws_committed` says how many draws of each chain are good. The file is made under the name
-/// "<path>.unfinished" and takes its own once it is whole.
-/// Everything is collective and throws the same on every rank.
+/// `draws_committed` says how many draws of each chain are good. The file takes its name once all
+/// of it is allocated. Everything is collective and throws the same on every rank.
 template <typename T>
 class RunFile {
  public:
@@ -87,16 +84,16 @@ class RunFile {
  private:
   /// The datasets of one phase, and how many draws of each chain they hold.
   struct DrawSet {
-    hdf5::Handle x;
-    hdf5::Handle z;
-    hdf5::Handle lp;
-    hdf5::Handle acceptance_rate;
-    hdf5::Handle step_size;
-    hdf5::Handle diverging;
-    hdf5::Handle log_det_jacobian;
-    hdf5::Handle is_global;
-    hdf5::Handle accepted;
-    hdf5::Handle committed;
+    hdf5::Dataset x;
+    hdf5::Dataset z;
+    hdf5::Dataset lp;
+    hdf5::Dataset acceptance_rate;
+    hdf5::Dataset step_size;
+    hdf5::Dataset diverging;
+    hdf5::Dataset log_det_jacobian;
+    hdf5::Dataset is_global;
+    hdf5::Dataset accepted;
+    hdf5::Dataset committed;
     Index draws = 0;
   };
 
@@ -111,15 +108,15 @@ class RunFile {
 
   const Communicator* comm_;
   RunFileLayout layout_;
-  hdf5::Handle file_;
-  hdf5::Handle start_;
+  std::string path_;
+  std::optional<FileReplacement> replacement_;  ///< rank 0's, while the file is being made
+  hdf5::File file_;                             // before what lies in it, so that it is closed last
+  hdf5::Dataset start_;
   DrawSet warmup_;
   DrawSet sampling_;
-  std::array<hdf5::Handle, 3> adaptation_;
+  std::array<hdf5::Dataset, 3> adaptation_;
   std::vector<double> step_sizes_;
   Index sampling_draws_ = 0;  ///< known once the file is being closed
-  std::string path_;
-  std::string unfinished_;  ///< the name to remove where creation fails; empty afterwards
   std::chrono::steady_clock::time_point last_flush_;
 };
 

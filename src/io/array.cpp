@@ -1,0 +1,105 @@
+#include "io/array.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "flotilla/core/error.hpp"
+
+namespace flotilla {
+namespace {
+
+/// The name that a location gives, or that of the only entry.
+std::string entry_of(const hdf5::File& file, const std::string& path, const std::string& name) {
+  const std::vector<std::string> names = file.names();
+  if (!name.empty()) {
+    if (file.has(name)) return name;
+    throw InputError(fmt::format("{}: no usable numbers: it has no '{}', only {}", path, name,
+                                 fmt::join(names, ", ")));
+  }
+  if (names.size() == 1) return names.front();
+  throw InputError(
+      fmt::format("{}: no usable numbers: it holds {} entries ({}): name one, as in "
+                  "{}:NAME",
+                  path, names.size(), fmt::join(names, ", "), path));
+}
+
+void expect_numbers(const hdf5::Dataset& dataset, const std::string& name) {
+  if (dataset.type().is_number()) return;
+  throw InputError(fmt::format("array '{}' should hold numbers", name));
+}
+
+/// HDF5 would make up the values that are missing, as many as the header likes.
+void expect_stored(const hdf5::Dataset& dataset, const std::string& name) {
+  if (dataset.is_stored()) return;
+  throw InputError(fmt::format("array '{}' should hold {} values but the file stores fewer", name,
+                               dataset.space().count()));
+}
+
+}  // namespace
+
+ArrayPlace find_array(const std::string& location) {
+  std::error_code unknown;
+  const bool whole = std::filesystem::exists(location, unknown);  // a path may have a colon itself
+  const std::size_t colon = whole ? std::string::npos : location.rfind(':');
+  const std::string path = location.substr(0, colon);
+  hdf5::expect_readable(path);
+  hdf5::expect_hdf5(path);
+  try {
+    hdf5::File file = hdf5::File::open(path);
+    std::string name =
+        entry_of(file, path, colon == std::string::npos ? "" : location.substr(colon + 1));
+    return {path, std::move(file), std::move(name)};
+  } catch (const Hdf5Error& error) {
+    throw InputError(fmt::format("{}: no usable numbers: {}", path, error.what()));
+  }
+}
+
+Tensor read_array(const hdf5::Group& parent, const std::string& name, double& budget) {
+  const hdf5::Dataset dataset = parent.dataset(name);
+  expect_numbers(dataset, name);
+  const hdf5::Sizes sizes = dataset.sizes();
+  Tensor tensor{{sizes.begin(), sizes.end()}, {}};
+  double count = 1.0;
+  for (const Index size : tensor.shape) count *= static_cast<double>(size);
+  budget -= count;
+  if (count > kLargestArray || budget < 0.0) {
+    throw InputError(
+        fmt::format("array '{}' of shape [{}] is larger than any flow needs, or than this "
+                    "machine's memory allows",
+                    name, fmt::join(tensor.shape, " x ")));
+  }
+  expect_stored(dataset, name);
+  tensor.values.resize(static_cast<std::size_t>(count));
+  if (!tensor.values.empty()) dataset.read(tensor.values.data());
+  return tensor;
+}
+
+RowReader::RowReader(const std::string& location) {
+  ArrayPlace place = find_array(location);
+  try {
+    file_ = std::move(place.file);
+    dataset_ = file_.dataset(place.dataset);
+    expect_numbers(dataset_, place.dataset);
+    const hdf5::Sizes sizes = dataset_.sizes();
+    if (sizes.size() != 2) {
+      throw InputError(fmt::format("array '{}' should be [n x dim] but is [{}]", place.dataset,
+                                   fmt::join(sizes, " x ")));
+    }
+    expect_stored(dataset_, place.dataset);
+    rows_ = static_cast<Index>(sizes[0]);
+    columns_ = static_cast<Index>(sizes[1]);
+  } catch (const std::exception& error) {
+    throw InputError(fmt::format("{}: no usable numbers: {}", place.path, error.what()));
+  }
+}
+
+void RowReader::read(Index first, Index count, double* out) const {
+  if (count == 0) return;
+  const auto size = [](Index value) { return static_cast<hsize_t>(value); };
+  dataset_.read({{size(first), 0}, {size(count), size(columns_)}}, out);
+}
+
+}  // namespace flotilla
