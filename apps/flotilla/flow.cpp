@@ -1,4 +1,5 @@
-// flotilla flow show|verify FLOW.h5: what a flow file holds, and whether we understand it.
+// flotilla flow show|verify|evaluate FLOW.h5: what a flow file holds, whether we understand it, and
+// what the flow makes of points.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -12,6 +13,7 @@
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
+#include "flow_evaluate.hpp"
 
 namespace flotilla::app {
 namespace {
@@ -19,6 +21,8 @@ namespace {
 constexpr std::string_view kUsage =
     R"(flotilla flow show FLOW.h5      layers, parameters and provenance of a flow file
 flotilla flow verify FLOW.h5    recomputes its golden values; fails where they differ
+flotilla flow evaluate FLOW.h5 --points FILE.h5[:dataset] -o OUT.h5 [--inverse]
+                                x, z, log|det dx/dz| and log q_X of points; with mpirun, on all ranks
 )";
 
 std::size_t parameters(const LayerRecord& layer) {
@@ -127,8 +131,9 @@ int flow(const Communicator& comm, int argc, char** argv) {
     if (comm.is_root()) fmt::print("{}", kUsage);
     return 0;
   }
+  if (verb == "evaluate") return flow_evaluate(comm, argc - 1, argv + 1);
   if (verb != "show" && verb != "verify") {
-    throw InputError("flow wants show or verify: see 'flotilla flow --help'");
+    throw InputError("flow wants show, verify or evaluate: see 'flotilla flow --help'");
   }
   std::string path;
   const CommandLine command_line(

@@ -25,6 +25,7 @@ constexpr std::string_view kUsage =
   flotilla study STUDY.toml            a sweep over runs: figures with errors over seeds
   flotilla flow show FLOW.h5           what a flow file holds
   flotilla flow verify FLOW.h5         whether this program computes the flow that the file means
+  flotilla flow evaluate FLOW.h5 --points FILE.h5 -o OUT.h5    a flow at points of a file
   flotilla --version
 
 'flotilla COMMAND --help' lists a command's options.
@@ -81,7 +82,7 @@ int run(const flotilla::Communicator& comm, int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     const flotilla::MpiEnvironment environment(argc, argv);
-    flotilla::hdf5::silence_error_printing();
+    flotilla::silence_hdf5_errors();
     const flotilla::Communicator comm = flotilla::Communicator::world();
     return run(comm, argc, argv);
   } catch (const std::exception& error) {

@@ -30,24 +30,35 @@ std::string absolute(const std::string& path) {
 
 }  // namespace
 
-RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optional<double> level,
-                   const Communicator& comm) {
+std::string absolute_on_root(const Communicator& comm, const std::string& path) {
+  return from_root(comm, absolute(path));
+}
+
+RunFacts library_facts() {
   const BuildFacts build = build_facts();
   const std::string version(build.version);
-  RunFacts facts = {
-      {"created_at", from_root(comm, now())},
+  return {
       {"inference_library", "flotilla"},
       {"inference_library_version", version},
       {"creation_library", "flotilla"},
       {"creation_library_version", version},
       {"creation_library_language", "C++"},
-      {"config", config.text},
-      {"flow_file", from_root(comm, absolute(config.flow))},
-      {"flow_checksum", record.checksum},
       {"git_commit", std::string(build.git_commit)},
       {"compiler", std::string(build.compiler)},
       {"compiler_flags", std::string(build.flags)},
       {"instruction_set", std::string(build.instruction_set)},
+  };
+}
+
+RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optional<double> level,
+                   const Communicator& comm) {
+  RunFacts facts = {{"created_at", from_root(comm, now())}};
+  const RunFacts library = library_facts();
+  facts.insert(facts.end(), library.begin(), library.end());
+  const RunFacts own = {
+      {"config", config.text},
+      {"flow_file", absolute_on_root(comm, config.flow)},
+      {"flow_checksum", record.checksum},
       {"random", "Philox4x32-10"},
       {"target", config.target},
       {"kernel", config.kernel},
@@ -60,6 +71,7 @@ RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optio
       {"beta", config.beta},
       {"global_fraction", config.global_fraction},
   };
+  facts.insert(facts.end(), own.begin(), own.end());
   if (config.superchains > 0) {
     facts.emplace_back("superchains", std::int64_t{config.superchains});
   }
