@@ -21,3 +21,9 @@ export OMPI_MCA_hwloc_base_binding_policy=none
 # Copying straight from another process's memory needs ptrace rights, which containers withhold:
 # every rank would print a warning and fall back to this anyway.
 export OMPI_MCA_btl_vader_single_copy_mechanism=none
+
+# A program started without mpirun would start a daemon of its own, to be able to spawn ranks later:
+# ours never does. Nor does anyone here need to look for a fast network.
+export OMPI_MCA_ess_singleton_isolated=1
+export OMPI_MCA_pml=ob1
+export OMPI_MCA_btl=self,vader
