@@ -7,6 +7,8 @@ if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
   find_program(FLOTILLA_CCACHE ccache)
   if(FLOTILLA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${FLOTILLA_CCACHE})
+    # What ccache asks for where headers are precompiled; no source reads __TIME__.
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+                                    CCACHE_SLOPPINESS=pch_defines,time_macros ${FLOTILLA_CCACHE})
   endif()
 endif()
