@@ -41,6 +41,7 @@ std::string table(const Comparison& comparison) {
     line(fmt::format("weight of mode {}", mode),
          [&](const SampleQuality& sample) { return sample.modes[mode]; });
   }
+  if (!comparison.remark.empty()) text += fmt::format("\n{}\n", comparison.remark);
   return text;
 }
 
@@ -53,6 +54,7 @@ nlohmann::ordered_json json(const Estimate& estimate) {
 
 std::string json(const Comparison& comparison) {
   nlohmann::ordered_json all = {{"points", comparison.points}, {"bandwidth", comparison.bandwidth}};
+  if (!comparison.remark.empty()) all["remark"] = comparison.remark;
   for (const SampleQuality& sample : comparison.samples) {
     nlohmann::ordered_json entry;
     for (const QualityMeasure& measure : kQualityMeasures)

@@ -1,7 +1,18 @@
 #include "run_options.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "flotilla/sampler/registry.hpp"
+#include "flotilla/target/registry.hpp"
+
 namespace flotilla::app {
 namespace {
+
+using ParameterOptions = std::map<std::string, std::optional<double>>;
 
 /// Where the switches of RunOptions are put.
 struct Switches {
@@ -32,16 +43,34 @@ void define_run(CLI::App& app, RunConfig& run) {
   app.add_option("--precision", run.precision, "of the flow: float or double");
 }
 
+/// The option that chooses a row of a registry, and those of the parameters of all rows.
+template <typename Row>
+void define_choice(CLI::App& app, const char* option, const std::vector<Row>& rows,
+                   std::string& name, ParameterOptions& parameters) {
+  std::string help;
+  for (const Row& row : rows) {
+    help += fmt::format("{}{}: {}", help.empty() ? "" : "; ", row.choice.name, row.choice.help);
+  }
+  app.add_option(fmt::format("--{}", option), name, help);
+  for (const Row& row : rows) {
+    for (const Parameter& parameter : row.choice.parameters) {
+      const std::string spelt = fmt::format("--{}", parameter.name);
+      if (app.get_option_no_throw(spelt) != nullptr) continue;  // of an earlier row
+      app.add_option(spelt, parameters[parameter.name],
+                     parameter.otherwise
+                         ? fmt::format("{} (default: {})", parameter.help, *parameter.otherwise)
+                         : std::string(parameter.help));
+    }
+  }
+}
+
+void take(const ParameterOptions& parameters, Specification& specification) {
+  for (const auto& [name, value] : parameters) {
+    if (value) specification.parameters[name] = *value;
+  }
+}
+
 void define_method(CLI::App& app, RunConfig& run) {
-  app.add_option("--target", run.target, "tempered or clipped");
-  app.add_option("--beta", run.beta,
-                 "how much the target charges for l = log|det J|; 0 is naive sampling");
-  app.add_option("--clip-quantile", run.clip_quantile,
-                 "clipped: charge where l exceeds this quantile of l");
-  app.add_option("--clip-level", run.clip_level,
-                 "clipped: charge where l exceeds this level, in nats (default: the quantile)");
-  app.add_option("--clip-sharpness", run.clip_sharpness, "clipped: of the softplus, per nat");
-  app.add_option("--kernel", run.kernel, "local moves: metric-mala or mala");
   app.add_option("--global-fraction", run.global_fraction,
                  "probability of a global move, drawn from the base density");
   app.add_option("--step-size", run.step_size, "to begin warm-up with (default: dim^(-1/6))");
@@ -71,6 +100,8 @@ RunOptions::RunOptions()
 
 void RunOptions::define(CLI::App& app) {
   define_run(app, run_);
+  define_choice(app, "target", target_registry(), run_.target.name, target_parameters_);
+  define_choice(app, "kernel", kernel_registry(), run_.kernel.name, kernel_parameters_);
   define_method(app, run_);
   define_switches(app, run_, {no_adapt_, no_latent_, quiet_});
 }
@@ -80,6 +111,8 @@ RunConfig RunOptions::resolved(const std::string& text) const {
   run.text = text;
   run.adapt = !no_adapt_;
   run.latent = !no_latent_;
+  take(target_parameters_, run.target);
+  take(kernel_parameters_, run.kernel);
   return run;
 }
 
@@ -93,6 +126,9 @@ std::optional<RunConfig> RunOptions::parse(const Communicator& comm, int argc, c
 
 RunConfig RunOptions::read(const std::string& toml) {
   run_ = {};
+  for (auto* parameters : {&target_parameters_, &kernel_parameters_}) {
+    for (auto& [name, value] : *parameters) value.reset();
+  }
   no_adapt_ = no_latent_ = quiet_ = false;
   return resolved(command_line_.read(toml));
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -33,6 +34,9 @@ class RunOptions {
   bool no_latent_ = false;
   bool quiet_ = false;
   RunConfig run_;
+  // By name; empty where an option was not given.
+  std::map<std::string, std::optional<double>> target_parameters_;
+  std::map<std::string, std::optional<double>> kernel_parameters_;
   CommandLine command_line_;
 };
 

@@ -17,9 +17,9 @@
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/io/run_reader.hpp"
-#include "flotilla/run/config.hpp"
+#include "flotilla/run/recorded.hpp"
+#include "flotilla/target/registry.hpp"
 #include "flotilla/target/target.hpp"
-#include "run/make_target.hpp"
 
 namespace flotilla {
 namespace {
@@ -85,25 +85,28 @@ Sample sample_of(const std::string& name, const std::vector<double>& rows, Index
   return {name, std::move(points), std::move(log_density)};
 }
 
+/// The target of a run, where log q_Z follows from its log density and l; else null.
+std::unique_ptr<Target<double>> invertible_target(const RunReader& reader,
+                                                  const Flow<double>& flow) {
+  const std::string name = reader.text("target");
+  const bool known = std::any_of(
+      target_registry().begin(), target_registry().end(),
+      [&](const TargetRow& row) { return row.of_log_det_alone && name == row.choice.name; });
+  return known ? make_target(recorded_target(reader), flow) : nullptr;
+}
+
 /// log q_X at draws of a run, from what the run says of them: its points, in float, can lie where
 /// the inverse magnifies their rounding.
 class RunDensity {
  public:
-  RunDensity(const RunReader& reader, const Flow<double>& flow)
+  /// @param target  of the run; null where log q_X does not follow from what it says
+  RunDensity(std::unique_ptr<Target<double>> target, const Flow<double>& flow)
       : learnt_(flow.base(), 1.0),
+        target_(std::move(target)),
         z_(flow.dim(), kWidth),
         log_det_(1, kWidth),
         density_(1, kWidth),
         cotangents_(flow.dim(), kWidth) {
-    RunConfig config;
-    config.target = reader.text("target");
-    config.beta = reader.number("beta");
-    std::optional<double> level;
-    if (config.target == "clipped") {
-      level = reader.number("clip_level");
-      config.clip_sharpness = reader.number("clip_sharpness");
-    }
-    target_ = make_target(config, flow, level);
     // Any point where the base density is not zero.
     flow.base().sample(Random(0), Purpose::kNaive, 0, 0, ColumnMask::all(kWidth), z_);
   }
@@ -111,6 +114,7 @@ class RunDensity {
   /// @param lp, log_det  the run's, at one draw
   /// Both densities are log q_Z(z) less a function of l: their difference does not depend on z.
   double operator()(double lp, double log_det) {
+    if (target_ == nullptr) return kUndefined;
     log_det_.fill(log_det);
     learnt_.evaluate(z_, z_, log_det_, density_, cotangents_);
     const double learnt = density_(0, 0);
@@ -130,10 +134,10 @@ class RunDensity {
 
 /// Draws of a run, spread evenly over its chains and over each chain's draws.
 Sample run_sample(const RunReader& reader, const RunVariable& x, const Flow<double>& flow,
-                  Index count) {
+                  std::unique_ptr<Target<double>> target, Index count) {
   const RunVariable lp = reader.variable("sample_stats", "lp");
   const RunVariable log_det = reader.variable("sample_stats", "log_det_jacobian");
-  RunDensity density(reader, flow);
+  RunDensity density(std::move(target), flow);
   std::vector<double> rows(static_cast<std::size_t>(count * (x.dim + 1)));
   // As many of each chain, give or take one, and as far apart as they can be.
   const Index used = std::min(count, x.chains);
@@ -382,7 +386,7 @@ void measure_neighbours(const ComparisonConfig& config, const Against& against,
 
 void measure_density(const std::vector<double>& density, double quantile, SampleQuality& quality) {
   quality.log_density = mean_and_error(density);
-  if (std::isnan(quantile)) {
+  if (std::isnan(quantile) || std::isnan(quality.log_density.value)) {
     quality.below_quantile = {kUndefined, kUndefined};
     return;
   }
@@ -538,7 +542,16 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
                   {},
                   kUndefined};
   std::vector<Sample> samples;
-  comm.together([&] { samples.push_back(run_sample(*reader, x, *flow, count)); });
+  std::string remark;
+  comm.together([&] {
+    std::unique_ptr<Target<double>> target = invertible_target(*reader, *flow);
+    if (target == nullptr) {
+      remark = fmt::format(
+          "log q_X of the run's draws is not known: it does not follow from its target, '{}'",
+          reader->text("target"));
+    }
+    samples.push_back(run_sample(*reader, x, *flow, std::move(target), count));
+  });
   samples.push_back(naive_sample(*flow, count, config.seed, comm));
   samples.push_back({"reference", rows_of_array(array, 1, step, count), {}});
   samples.back().log_density = log_densities(*flow, samples.back().points, comm);
@@ -553,7 +566,7 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
   against.pairs = all_pairs(against.points, against.resamples, against.points, against.resamples,
                             against.bandwidth, comm);
 
-  Comparison comparison{count, against.bandwidth, {}, {}};
+  Comparison comparison{count, against.bandwidth, {}, {}, remark};
   if (!config.modes.empty()) comparison.modes = mode_weights(against.points, modes, mean);
   std::uint64_t seed = config.seed;
   for (auto& [name, points, density] : samples) {

@@ -7,6 +7,8 @@
 #include <optional>
 
 #include "diagnostics/undefined.hpp"
+#include "flotilla/run/recorded.hpp"
+#include "flotilla/sampler/registry.hpp"
 #include "quality/series.hpp"
 
 namespace flotilla {
@@ -161,8 +163,9 @@ Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
   for (const RunVariable& variable : variables) {
     values += variable.chains * variable.draws * variable.dim;
   }
-  diagnosis.gradients =
-      static_cast<double>(diagnosis.chains * diagnosis.draws) * reader->number("thin");
+  diagnosis.gradients = static_cast<double>(diagnosis.chains * diagnosis.draws) *
+                        reader->number("thin") *
+                        make_local_move<double>(recorded_kernel(*reader))->cost().gradients;
   diagnosis.exact = values <= config.exact_values;
   for (const RunVariable& variable : variables) {
     summarise_variable(*reader, variable, diagnosis.exact, comm, diagnosis);

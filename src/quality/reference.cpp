@@ -9,7 +9,8 @@
 #include "flotilla/core/error.hpp"
 #include "flotilla/quality/diagnosis.hpp"
 #include "flotilla/sampler/pool.hpp"
-#include "run/make_target.hpp"
+#include "flotilla/target/registry.hpp"
+#include "run/calibration.hpp"
 
 namespace flotilla {
 namespace {
@@ -105,8 +106,8 @@ Reference importance_reference(const RunConfig& config, const FlowRecord& record
   expect_importance(record.dim);
   std::unique_ptr<Flow<double>> flow;
   comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
-  const std::optional<double> level = target_level(config, *flow, comm);
-  const std::unique_ptr<Target<double>> target = make_target(config, *flow, level);
+  const std::unique_ptr<Target<double>> target =
+      make_target(resolve_target(config, *flow, comm), *flow);
   const Tiling tiling = Tiling::share(kReferenceDraws, config.tile_width, comm.rank(), comm.size());
   Weighted own;
   comm.together([&] {

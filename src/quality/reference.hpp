@@ -29,6 +29,7 @@ void expect_importance(Index dim);
 
 /// By self-normalised importance sampling from the base density, weights pi / q_Z. The result does
 /// not depend on the number of ranks. Collective.
+/// @param config  target, resolved or not, seed and tile width count
 /// @throws InputError beyond kReferenceDim dimensions
 Reference importance_reference(const RunConfig& config, const FlowRecord& record,
                                const Communicator& comm);

@@ -1,14 +1,12 @@
 #include "run/calibration.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
-#include "flotilla/core/error.hpp"
 #include "flotilla/sampler/pool.hpp"
+#include "flotilla/target/registry.hpp"
 
 namespace flotilla {
 namespace {
@@ -35,8 +33,8 @@ std::vector<double> log_dets(const Flow<T>& flow, const Random& random, const Ti
 }  // namespace
 
 template <typename T>
-double clip_level(const Flow<T>& flow, const Random& random, Index tile_width, double quantile,
-                  const Communicator& comm) {
+double log_det_quantile(const Flow<T>& flow, const Random& random, Index tile_width,
+                        double probability, const Communicator& comm) {
   const Tiling tiling = Tiling::share(kCalibrationDraws, tile_width, comm.rank(), comm.size());
   std::vector<double> own;
   comm.together([&] { own = log_dets(flow, random, tiling); });
@@ -44,19 +42,24 @@ double clip_level(const Flow<T>& flow, const Random& random, Index tile_width, d
   for (double& value : all) {
     if (std::isnan(value)) value = std::numeric_limits<double>::infinity();
   }
-  const auto place = static_cast<Index>(quantile * static_cast<double>(all.size() - 1));
+  const auto place = static_cast<Index>(probability * static_cast<double>(all.size() - 1));
   std::nth_element(all.begin(), all.begin() + place, all.end());
-  const double level = all[static_cast<std::size_t>(place)];
-  if (!std::isfinite(level)) {
-    throw InputError(
-        fmt::format("the {} quantile of log|det J| under the base density is {}: verify the flow, "
-                    "or choose a level with --clip-level",
-                    quantile, level));
-  }
-  return level;
+  return all[static_cast<std::size_t>(place)];
 }
 
-template double clip_level(const Flow<float>&, const Random&, Index, double, const Communicator&);
-template double clip_level(const Flow<double>&, const Random&, Index, double, const Communicator&);
+template <typename T>
+Specification resolve_target(const RunConfig& config, const Flow<T>& flow,
+                             const Communicator& comm) {
+  return resolve_target(config.target, [&](double probability) {
+    return log_det_quantile(flow, Random(config.seed), config.tile_width, probability, comm);
+  });
+}
+
+template double log_det_quantile(const Flow<float>&, const Random&, Index, double,
+                                 const Communicator&);
+template double log_det_quantile(const Flow<double>&, const Random&, Index, double,
+                                 const Communicator&);
+template Specification resolve_target(const RunConfig&, const Flow<float>&, const Communicator&);
+template Specification resolve_target(const RunConfig&, const Flow<double>&, const Communicator&);
 
 }  // namespace flotilla

@@ -1,22 +1,30 @@
 #pragma once
 
+#include "flotilla/core/parameter.hpp"
 #include "flotilla/core/random.hpp"
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/parallel/communicator.hpp"
+#include "flotilla/run/config.hpp"
 
 namespace flotilla {
 
-/// Draws of q_Z that a clip level is estimated from.
+/// Draws of q_Z that a quantile of l is estimated from.
 inline constexpr Index kCalibrationDraws = 16384;
 
-/// The level c of a clipped target: the quantile of l(z) = log|det J(z)| under z ~ q_Z, in nats.
+/// The quantile of l(z) = log|det J(z)| under z ~ q_Z, in nats; +inf where draws without a value
+/// reach down to it.
 ///
 /// Estimated from kCalibrationDraws draws, tiles of them shared out over the ranks and collected in
-/// the order of the tiles: the level does not depend on the number of ranks. Collective.
-/// @param quantile  in (0, 1)
-/// @throws InputError where l is not finite at that quantile
+/// the order of the tiles: it does not depend on the number of ranks. Collective.
+/// @param probability  in (0, 1)
 template <typename T>
-double clip_level(const Flow<T>& flow, const Random& random, Index tile_width, double quantile,
-                  const Communicator& comm);
+double log_det_quantile(const Flow<T>& flow, const Random& random, Index tile_width,
+                        double probability, const Communicator& comm);
+
+/// The specification of the very target that a run samples: resolve_target() with the quantiles of
+/// the run's flow. Collective. @throws InputError as resolve_target() does, the same on every rank
+template <typename T>
+Specification resolve_target(const RunConfig& config, const Flow<T>& flow,
+                             const Communicator& comm);
 
 }  // namespace flotilla

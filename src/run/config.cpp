@@ -9,7 +9,9 @@
 #include <limits>
 
 #include "flotilla/core/error.hpp"
+#include "flotilla/sampler/registry.hpp"
 #include "flotilla/sampler/statistics.hpp"
+#include "flotilla/target/registry.hpp"
 
 namespace flotilla {
 namespace {
@@ -68,16 +70,9 @@ void RunConfig::validate() const {
   if (seed > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
     throw InputError(fmt::format("--seed should be below 2^63 but is {}", seed));
   }
-  expect_one_of("target", target, {"tempered", "clipped"});
-  expect_one_of("kernel", kernel, {"metric-mala", "mala"});
+  expect_target(target);
+  expect_kernel(kernel);
   expect_one_of("precision", precision, {"float", "double"});
-  expect(std::isfinite(beta), "beta", "a finite number", beta);
-  expect(clip_quantile > 0.0 && clip_quantile < 1.0, "clip-quantile", "between 0 and 1",
-         clip_quantile);
-  expect(clip_sharpness > 0.0 && std::isfinite(clip_sharpness), "clip-sharpness",
-         "positive and finite", clip_sharpness);
-  expect(!clip_level || std::isfinite(*clip_level), "clip-level", "a finite number",
-         clip_level.value_or(0.0));
   expect(global_fraction >= 0.0 && global_fraction <= 1.0, "global-fraction", "from 0 to 1",
          global_fraction);
   expect(target_accept > 0.0 && target_accept < 1.0, "target-accept", "between 0 and 1",

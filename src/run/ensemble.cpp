@@ -8,6 +8,7 @@
 #include <new>
 #include <numeric>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -15,23 +16,19 @@
 #include "flotilla/core/error.hpp"
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
+#include "flotilla/sampler/registry.hpp"
+#include "flotilla/target/registry.hpp"
 #include "io/run_file.hpp"
 #include "parallel/exchange.hpp"
+#include "run/calibration.hpp"
 #include "run/convergence_monitor.hpp"
 #include "run/facts.hpp"
-#include "run/make_target.hpp"
 #include "run/report_log.hpp"
 #include "run/schedule.hpp"
 #include "run/stopwatch.hpp"
 
 namespace flotilla {
 namespace {
-
-template <typename T>
-std::unique_ptr<LocalMove<T>> make_local_move(const RunConfig& config) {
-  if (config.kernel == "mala") return std::make_unique<EuclideanMala<T>>();
-  return std::make_unique<MetricMala<T>>();
-}
 
 StepSize initial_step_size(const RunConfig& config, Index dim) {
   return StepSize(
@@ -62,9 +59,11 @@ void expect_module(const RunConfig& config, const FlowRecord& record) {
 template <typename T>
 class Ensemble {
  public:
-  Ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
-           ProgressObserver* observer)
+  /// @param own  makes the caller's own target; empty where the configuration names one
+  Ensemble(const RunConfig& config, const FlowRecord& record, const TargetMaker<T>& own,
+           const Communicator& comm, ProgressObserver* observer)
       : config_(config),
+        specification_(config.target),
         comm_(comm),
         observer_(comm.is_root() ? observer : nullptr),
         exchange_(comm) {
@@ -72,15 +71,20 @@ class Ensemble {
       expect_module<T>(config, record);
       flow_ = std::make_unique<Flow<T>>(record);
     });
-    level_ = target_level(config_, *flow_, comm_);
-    comm.together([&] { prepare(); });
+    if (!own) specification_ = resolve_target(config_, *flow_, comm_);
+    comm.together([&] {
+      target_ = own ? own(*flow_) : make_target<T>(specification_, *flow_);
+      if (target_ == nullptr) throw InputError("the program's own target was not made: it is null");
+      prepare();
+    });
     start();
     comm.together([&] {
       if (comm.is_root() && monitor_ != nullptr)
         ReportLog::expect_free(config.output, config.force);
     });
     file_ = std::make_unique<RunFile<T>>(comm, config.output, config.force, layout(),
-                                         run_facts(config, record, level_, comm), measured_names());
+                                         run_facts(config, specification_, record, comm),
+                                         measured_names());
     comm.together([&] {
       pool_->look(draws_);
       // Not before the run file, which says whether there may be another run of this name.
@@ -98,7 +102,9 @@ class Ensemble {
       comm_.abort("out of memory in mid-run");
     } catch (const MpiError& error) {
       comm_.abort(error.what());
-    } catch (const InputError& error) {  // of a TorchScript module, on this rank alone perhaps
+    } catch (const EnvironmentError&) {
+      throw;                                 // the same on every rank
+    } catch (const std::exception& error) {  // of a module or a target, on this rank alone perhaps
       comm_.abort(error.what());
     }
   }
@@ -106,8 +112,7 @@ class Ensemble {
  private:
   /// Everything that this rank makes for itself.
   void prepare() {
-    target_ = make_target(config_, *flow_, level_);
-    kernel_ = std::make_unique<Kernel<T>>(*flow_, *target_, make_local_move<T>(config_),
+    kernel_ = std::make_unique<Kernel<T>>(*flow_, *target_, make_local_move<T>(config_.kernel),
                                           config_.global_fraction);
     schedule_ = make_schedule(config_, flow_->dim() * static_cast<Index>(sizeof(T)),
                               largest_share(config_, comm_));
@@ -275,6 +280,7 @@ class Ensemble {
     RunSummary summary;
     summary.draws = drawn_;
     summary.moves = moves_;
+    summary.target = specification_;
     summary.step_size = step_size.value();
     summary.warmup_seconds = comm_.largest(warmup_seconds_);
     summary.sampling_seconds = comm_.largest(seconds);
@@ -288,10 +294,10 @@ class Ensemble {
   static constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
   const RunConfig& config_;
+  Specification specification_;  ///< of the target, resolved
   const Communicator& comm_;
   ProgressObserver* observer_;
   std::unique_ptr<Flow<T>> flow_;
-  std::optional<double> level_;
   std::unique_ptr<Target<T>> target_;
   std::unique_ptr<Kernel<T>> kernel_;
   Schedule schedule_;
@@ -310,13 +316,48 @@ class Ensemble {
   double warmup_seconds_ = 0.0;
 };
 
+/// What a run file says of a target must not read as one of the program's.
+template <typename T>
+void expect_own_target(const RunConfig& config) {
+  RunConfig rest = config;
+  rest.target = RunConfig().target;
+  rest.validate();
+  for (const TargetRow& row : target_registry()) {
+    if (config.target.name != row.choice.name) continue;
+    throw InputError(
+        fmt::format("a target of the program's own should have a name of its own, but it is '{}'",
+                    config.target.name));
+  }
+  if (config.target.name.empty()) throw InputError("a target of the program's own has no name");
+  const std::string precision = std::is_same_v<T, float> ? "float" : "double";
+  if (config.precision != precision) {
+    throw InputError(fmt::format("the program's own target computes in {}, but --precision is {}",
+                                 precision, config.precision));
+  }
+}
+
 }  // namespace
 
 RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
                         ProgressObserver* observer) {
   config.validate();
-  if (config.precision == "double") return Ensemble<double>(config, record, comm, observer).run();
-  return Ensemble<float>(config, record, comm, observer).run();
+  if (config.precision == "double") {
+    return Ensemble<double>(config, record, {}, comm, observer).run();
+  }
+  return Ensemble<float>(config, record, {}, comm, observer).run();
 }
+
+template <typename T>
+RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record,
+                        const TargetMaker<T>& own, const Communicator& comm,
+                        ProgressObserver* observer) {
+  expect_own_target<T>(config);
+  return Ensemble<T>(config, record, own, comm, observer).run();
+}
+
+template RunSummary run_ensemble(const RunConfig&, const FlowRecord&, const TargetMaker<float>&,
+                                 const Communicator&, ProgressObserver*);
+template RunSummary run_ensemble(const RunConfig&, const FlowRecord&, const TargetMaker<double>&,
+                                 const Communicator&, ProgressObserver*);
 
 }  // namespace flotilla

@@ -4,10 +4,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
+#include "flotilla/core/error.hpp"
 #include "flotilla/core/version.hpp"
+#include "flotilla/run/recorded.hpp"
+#include "flotilla/sampler/registry.hpp"
+#include "flotilla/target/registry.hpp"
 
 namespace flotilla {
 namespace {
@@ -28,7 +33,45 @@ std::string absolute(const std::string& path) {
   return unknown ? path : whole.string();
 }
 
+/// As attributes are spelt, and Python can.
+std::string as_fact(std::string parameter) {
+  std::replace(parameter.begin(), parameter.end(), '-', '_');
+  return parameter;
+}
+
+/// Records each parameter as a number under its own name; recorded() reads them back.
+void add_parameters(const Specification& specification, RunFacts& facts) {
+  for (const auto& [parameter, value] : specification.parameters) {
+    const std::string name = as_fact(parameter);
+    std::vector<std::string> taken = measured_names();
+    for (const auto& fact : facts) taken.push_back(fact.first);
+    if (std::find(taken.begin(), taken.end(), name) != taken.end()) {
+      throw InputError(
+          fmt::format("'{}' records '{}', but so does every run: give its parameter another name",
+                      specification.name, parameter));
+    }
+    facts.emplace_back(name, value);
+  }
+}
+
+Specification recorded(const RunReader& run, const Choice& choice) {
+  Specification specification{choice.name, {}};
+  for (const Parameter& parameter : choice.parameters) {
+    const std::string name = as_fact(parameter.name);
+    if (run.has_fact(name)) specification.parameters[parameter.name] = run.number(name);
+  }
+  return specification;
+}
+
 }  // namespace
+
+Specification recorded_target(const RunReader& run) {
+  return recorded(run, target_row(run.text("target")).choice);
+}
+
+Specification recorded_kernel(const RunReader& run) {
+  return recorded(run, kernel_row(run.text("kernel")).choice);
+}
 
 std::string absolute_on_root(const Communicator& comm, const std::string& path) {
   return from_root(comm, absolute(path));
@@ -50,7 +93,7 @@ RunFacts library_facts() {
   };
 }
 
-RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optional<double> level,
+RunFacts run_facts(const RunConfig& config, const Specification& target, const FlowRecord& record,
                    const Communicator& comm) {
   RunFacts facts = {{"created_at", from_root(comm, now())}};
   const RunFacts library = library_facts();
@@ -60,15 +103,14 @@ RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optio
       {"flow_file", absolute_on_root(comm, config.flow)},
       {"flow_checksum", record.checksum},
       {"random", "Philox4x32-10"},
-      {"target", config.target},
-      {"kernel", config.kernel},
+      {"target", target.name},
+      {"kernel", config.kernel.name},
       {"precision", config.precision},
       {"seed", static_cast<std::int64_t>(config.seed)},
       {"ranks", std::int64_t{comm.size()}},
       {"tile_width", std::int64_t{config.tile_width}},
       {"warmup", std::int64_t{config.warmup}},
       {"thin", std::int64_t{config.thin}},
-      {"beta", config.beta},
       {"global_fraction", config.global_fraction},
   };
   facts.insert(facts.end(), own.begin(), own.end());
@@ -78,10 +120,8 @@ RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optio
   if (!record.context.empty()) {
     facts.emplace_back("context", fmt::format("{}", fmt::join(record.context, ",")));
   }
-  if (level) {
-    facts.emplace_back("clip_level", *level);
-    facts.emplace_back("clip_sharpness", config.clip_sharpness);
-  }
+  add_parameters(target, facts);
+  add_parameters(resolve_kernel(config.kernel), facts);
   return facts;
 }
 

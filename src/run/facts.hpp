@@ -2,7 +2,6 @@
 
 // What a run file records beside the draws: the whole configuration, what was run, what ran it.
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +20,9 @@ RunFacts library_facts();
 std::string absolute_on_root(const Communicator& comm, const std::string& path);
 
 /// Known before the first step; the same on every rank. Collective: rank 0's clock and paths count.
-RunFacts run_facts(const RunConfig& config, const FlowRecord& record, std::optional<double> level,
+/// @param target  of the configuration, resolved
+/// @throws InputError where one of its parameters has the name of another fact
+RunFacts run_facts(const RunConfig& config, const Specification& target, const FlowRecord& record,
                    const Communicator& comm);
 
 /// The names of those that are known after the last step, and their values.

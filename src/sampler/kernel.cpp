@@ -91,14 +91,14 @@ Kernel<T>::Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<
   }
   if (moves_locally() && local_->needs_inverse() && !flow.has_inverse()) {
     throw InputError(
-        "metric MALA needs the flow's inverse, but this flow has none: choose --kernel mala, or "
+        "this kernel needs the flow's inverse, but this flow has none: choose --kernel mala, or "
         "global moves alone with --global-fraction 1");
   }
 }
 
 template <typename T>
 double Kernel<T>::passes() const {
-  return moves_locally() ? local_->passes() : 1.0;
+  return moves_locally() ? local_->cost().passes : 1.0;
 }
 
 template <typename T>

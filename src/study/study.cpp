@@ -202,7 +202,11 @@ class Group {
     const RunSummary summary = run_ensemble(config, flow, comm_, &listener);
     const Diagnosis diagnosis = diagnose(config.output, {}, comm_);
     std::optional<Reference> reference = reference_;
-    if (plan_.reference == "importance") reference = importance_reference(config, flow, comm_);
+    if (plan_.reference == "importance") {
+      RunConfig sampled = config;
+      sampled.target = summary.target;
+      reference = importance_reference(sampled, flow, comm_);
+    }
     for (const auto& [report, seconds] : listener.reports()) {
       record.reports.push_back({static_cast<double>(report.draws), seconds, report.rhat,
                                 report.nested_rhat, report.ess,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -12,8 +13,12 @@
 #include "flotilla/io/run_reader.hpp"
 #include "flotilla/quality/diagnosis.hpp"
 #include "flotilla/run/ensemble.hpp"
+#include "flotilla/run/recorded.hpp"
+#include "flotilla/sampler/registry.hpp"
+#include "flotilla/target/registry.hpp"
 #include "io/hdf5.hpp"
 #include "run/calibration.hpp"
+#include "support/quadratic_target.hpp"
 #include "support/scratch_directory.hpp"
 #include "support/test_flows.hpp"
 
@@ -73,9 +78,9 @@ TEST_P(RunEnsemble, WritesTheSameBitsOnAnyNumberOfRanks) {
   world.broadcast(shared);
 
   RunConfig config = config_for(shared);
-  config.kernel = GetParam().kernel;
+  config.kernel.name = GetParam().kernel;
   config.global_fraction = GetParam().global_fraction;
-  config.target = GetParam().target;
+  config.target.name = GetParam().target;
   config.precision = GetParam().precision;
   const RunSummary together = run_ensemble(config, flow_record(), world, nullptr);
   config.output = directory.file("alone.h5");
@@ -98,6 +103,120 @@ INSTANTIATE_TEST_SUITE_P(
                     Variant{"metric_mixture", "metric-mala", 0.3, "clipped", "float"},
                     Variant{"mala_mixture", "mala", 0.3, "clipped", "double"}),
     [](const testing::TestParamInfo<Variant>& tested) { return tested.param.name; });
+
+TEST(RunEnsemble, RecordsEveryTargetAndKernelAndGivesThemBack) {
+  const Communicator world(MPI_COMM_WORLD);
+  const ScratchDirectory directory;
+  std::size_t runs = 0;
+  for (const TargetRow& target : target_registry()) {
+    for (const KernelRow& kernel : kernel_registry()) {
+      SCOPED_TRACE(std::string(target.choice.name) + ", " + kernel.choice.name);
+      std::string shared = directory.file("run" + std::to_string(runs++) + ".h5");
+      world.broadcast(shared);
+      RunConfig config = config_for(shared);
+      config.target = {target.choice.name, {}};
+      config.kernel = {kernel.choice.name, {}};
+      const RunSummary summary = run_ensemble(config, flow_record(), world, nullptr);
+      world.barrier();
+      const RunReader reader(shared);
+      EXPECT_EQ(recorded_target(reader), summary.target);
+      EXPECT_EQ(recorded_kernel(reader), resolve_kernel(config.kernel));
+      const Flow<double> flow(flow_record());
+      EXPECT_NE(make_target(recorded_target(reader), flow), nullptr);
+      // What was recorded makes the same run.
+      config.output += ".again";
+      config.target = recorded_target(reader);
+      config.kernel = recorded_kernel(reader);
+      world.barrier();
+      run_ensemble(config, flow_record(), world, nullptr);
+      world.barrier();
+      EXPECT_TRUE(all_datasets(shared) == all_datasets(config.output));
+      world.barrier();
+    }
+  }
+  EXPECT_EQ(runs, target_registry().size() * kernel_registry().size());
+}
+
+/// x ~ N(0.3, 4 I), whatever the flow.
+std::unique_ptr<Target<double>> own_target(const Flow<double>& /*flow*/) {
+  return std::make_unique<QuadraticTarget<double>>(0.3, 2.0);
+}
+
+RunConfig own_config(const std::string& output) {
+  RunConfig config = config_for(output);
+  config.target = {"wide-normal", {{"mean", 0.3}, {"standard-deviation", 2.0}}};
+  config.precision = "double";
+  config.draws = 400;
+  config.superchains = 0;
+  return config;
+}
+
+TEST(RunEnsemble, SamplesATargetOfTheProgramsOwnOnAnyNumberOfRanks) {
+  const Communicator world(MPI_COMM_WORLD);
+  const Communicator self(MPI_COMM_SELF);
+  const ScratchDirectory directory;
+  std::string shared = directory.file("own.h5");
+  world.broadcast(shared);
+  RunConfig config = own_config(shared);
+  const RunSummary together =
+      run_ensemble<double>(config, flow_record(), own_target, world, nullptr);
+  config.output = directory.file("alone.h5");
+  run_ensemble<double>(config, flow_record(), own_target, self, nullptr);
+  world.barrier();
+  EXPECT_TRUE(all_datasets(shared) == all_datasets(config.output));
+  EXPECT_EQ(together.target, config.target);
+
+  const RunReader reader(shared);
+  EXPECT_EQ(reader.text("target"), "wide-normal");
+  EXPECT_EQ(reader.number("standard_deviation"), 2.0);
+  EXPECT_THROW(recorded_target(reader), InputError);
+  const Diagnosis diagnosis = diagnose(shared, {}, world);
+  int coordinates = 0;
+  for (const NamedQuantity& quantity : diagnosis.quantities) {
+    if (quantity.name.front() != 'x') continue;
+    EXPECT_LT(quantity.summary.rhat, 1.05) << quantity.name;
+    // Five standard errors; the error of a standard deviation is about that of the mean over
+    // sqrt 2.
+    EXPECT_NEAR(quantity.summary.mean, 0.3, 5.0 * quantity.summary.mcse_mean) << quantity.name;
+    EXPECT_NEAR(quantity.summary.sd, 2.0, 5.0 * quantity.summary.mcse_mean) << quantity.name;
+    EXPECT_LT(quantity.summary.mcse_mean, 0.05) << quantity.name;
+    ++coordinates;
+  }
+  EXPECT_EQ(coordinates, 3);
+  world.barrier();
+}
+
+TEST(RunEnsemble, RefusesATargetOfTheProgramsOwnThatReadsAsAnother) {
+  const Communicator world(MPI_COMM_WORLD);
+  const ScratchDirectory directory;
+  const auto refuses = [&](const RunConfig& config, const char* reason) {
+    try {
+      run_ensemble<double>(config, flow_record(), own_target, world, nullptr);
+      ADD_FAILURE() << reason;
+    } catch (const InputError& error) {
+      EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
+    }
+  };
+  RunConfig config = own_config(directory.file("own.h5"));
+  config.target.name = "tempered";
+  refuses(config, "a name of its own");
+  config.target.name = "";
+  refuses(config, "has no name");
+  config = own_config(config.output);
+  config.target.parameters["seed"] = 3.0;
+  refuses(config, "records 'seed'");
+  config = own_config(config.output);
+  config.precision = "float";
+  refuses(config, "computes in double");
+  config = own_config(config.output);
+  config.chains = 0;
+  refuses(config, "--chains");
+  const RunConfig right = own_config(config.output);
+  EXPECT_THROW(
+      run_ensemble<double>(
+          right, flow_record(), [](const Flow<double>&) { return nullptr; }, world, nullptr),
+      InputError);
+}
 
 /// The text of a file beside another, without what depends on the clock.
 std::string reports_beside(const std::string& output) {
@@ -197,13 +316,13 @@ TEST(RunEnsemble, WorksWithMoreRanksThanTiles) {
   EXPECT_EQ(run_ensemble(config, flow_record(), world, nullptr).moves.moves(), 3.0 * 46.0);
 }
 
-TEST(ClipLevel, DoesNotDependOnTheRanks) {
+TEST(LogDetQuantile, DoesNotDependOnTheRanks) {
   const Communicator world(MPI_COMM_WORLD);
   const Communicator self(MPI_COMM_SELF);
   const Flow<float> flow(flow_record());
-  const double together = clip_level(flow, Random(3), 32, 0.7, world);
-  EXPECT_EQ(together, clip_level(flow, Random(3), 32, 0.7, self));
-  EXPECT_LT(clip_level(flow, Random(3), 32, 0.2, world), together);
+  const double together = log_det_quantile(flow, Random(3), 32, 0.7, world);
+  EXPECT_EQ(together, log_det_quantile(flow, Random(3), 32, 0.7, self));
+  EXPECT_LT(log_det_quantile(flow, Random(3), 32, 0.2, world), together);
 }
 
 }  // namespace

@@ -30,12 +30,21 @@ std::vector<Mistake> mistakes() {
       {"--seed", [](RunConfig& c) { c.seed = ~std::uint64_t{0}; }},
       {"--tile-width", [](RunConfig& c) { c.tile_width = 33; }},
       {"--tile-width", [](RunConfig& c) { c.tile_width = 0; }},
-      {"--target", [](RunConfig& c) { c.target = "flat"; }},
-      {"--beta", [](RunConfig& c) { c.beta = std::nan(""); }},
-      {"--clip-quantile", [](RunConfig& c) { c.clip_quantile = 1.0; }},
-      {"--clip-level", [](RunConfig& c) { c.clip_level = std::nan(""); }},
-      {"--clip-sharpness", [](RunConfig& c) { c.clip_sharpness = 0.0; }},
-      {"--kernel", [](RunConfig& c) { c.kernel = "hmc"; }},
+      {"--target", [](RunConfig& c) { c.target.name = "flat"; }},
+      {"--beta", [](RunConfig& c) { c.target.parameters["beta"] = std::nan(""); }},
+      {"--clip-quantile",
+       [](RunConfig& c) {
+         c.target = {"clipped", {{"clip-quantile", 1.0}}};
+       }},
+      {"--clip-level",
+       [](RunConfig& c) {
+         c.target = {"clipped", {{"clip-level", std::nan("")}}};
+       }},
+      {"--clip-sharpness",
+       [](RunConfig& c) {
+         c.target = {"clipped", {{"clip-sharpness", 0.0}}};
+       }},
+      {"--kernel", [](RunConfig& c) { c.kernel.name = "hmc"; }},
       {"--global-fraction", [](RunConfig& c) { c.global_fraction = 1.5; }},
       {"--step-size", [](RunConfig& c) { c.step_size = 0.0; }},
       {"--step-size", [](RunConfig& c) { c.step_size = std::nan(""); }},

@@ -6,10 +6,15 @@
 
 #include <Eigen/Dense>
 #include <cmath>
+#include <functional>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "flotilla/sampler/kernel.hpp"
+#include "flotilla/sampler/registry.hpp"
+#include "flotilla/target/registry.hpp"
 #include "support/batches.hpp"
 #include "support/dense_jacobian.hpp"
 #include "support/negative_controls.hpp"
@@ -42,26 +47,45 @@ struct Reference {
   }
 };
 
-enum class Density { kTempered, kQuadratic };
+/// log pi(z) from z, its image and l.
+using Density =
+    std::function<double(const Eigen::VectorXd& z, const Eigen::VectorXd& x, double log_det)>;
 enum class Metric { kFlow, kIdentity };
 
-Reference refer(const Flow<double>& flow, const Eigen::VectorXd& z, Density density,
+double tempered(const Eigen::VectorXd& z, const Eigen::VectorXd& /*x*/, double log_det) {
+  return -0.5 * z.squaredNorm() - kBeta * log_det;
+}
+
+double quadratic(const Eigen::VectorXd& /*z*/, const Eigen::VectorXd& x, double log_det) {
+  return -0.5 * (x.array() - 0.3).square().sum() / 4.0 + log_det;
+}
+
+/// What a target says of a log density, without its cotangents.
+Density density_of(const Target<double>& target) {
+  return [&target](const Eigen::VectorXd& z, const Eigen::VectorXd& x, double log_det) {
+    PerChain log_dets(1, 1);
+    PerChain log_density(1, 1);
+    Cotangents<double> cotangents(z.size(), 1);
+    log_dets.fill(log_det);
+    target.evaluate(to_batch<double>(z), to_batch<double>(x), log_dets, log_density, cotangents);
+    return log_density(0, 0);
+  };
+}
+
+Reference refer(const Flow<double>& flow, const Eigen::VectorXd& z, const Density& density,
                 Metric metric) {
-  const Differences slopes = differentiate(flow, z);
-  const Images image = images(flow, z);
-  const double log_det = log_abs_det(slopes.jacobian);
+  const Eigen::MatrixXd jacobian = dense_jacobian(flow, z);
   Reference result;
   result.z = z;
-  result.metric = metric == Metric::kFlow ? slopes.jacobian
-                                          : Eigen::MatrixXd::Identity(z.size(), z.size()).eval();
-  if (density == Density::kTempered) {
-    result.log_density = -0.5 * z.squaredNorm() - kBeta * log_det;
-    result.gradient = -z - kBeta * slopes.log_det_gradient;
-  } else {
-    const Eigen::VectorXd gap = image.x.col(0).array() - 0.3;
-    result.log_density = -0.5 * gap.squaredNorm() / 4.0 + log_det;
-    result.gradient = slopes.jacobian.transpose() * (-gap / 4.0) + slopes.log_det_gradient;
-  }
+  result.metric =
+      metric == Metric::kFlow ? jacobian : Eigen::MatrixXd::Identity(z.size(), z.size()).eval();
+  result.log_density = density(z, images(flow, z).x.col(0), log_abs_det(jacobian));
+  result.gradient = gradient(
+      [&](const Eigen::VectorXd& at) {
+        const Images image = images(flow, at);
+        return density(at, image.x.col(0), image.log_det(0));
+      },
+      z);
   return result;
 }
 
@@ -146,19 +170,42 @@ std::vector<Setting> settings() {
           {"smooth", smooth_flow(4, 5)}};
 }
 
-TEST(DetailedBalance, HoldsForBothKernelsUnderATemperedTarget) {
-  int tried = 0;
+/// What each kernel's proposal is like. One that is not here has no truth to be held against.
+const std::map<std::string, Metric> kMetrics = {{"metric-mala", Metric::kFlow},
+                                                {"mala", Metric::kIdentity}};
+
+TEST(DetailedBalance, HoldsForEveryKernelUnderATemperedTarget) {
+  std::size_t tried = 0;
   for (const Setting& setting : settings()) {
     const Flow<double> flow(setting.record);
     const TemperedTarget<double> target(flow.base(), kBeta);
-    const MetricMala<double> metric;
-    const EuclideanMala<double> euclidean;
-    SCOPED_TRACE(setting.name);
-    expect_balance({flow, target, metric, Density::kTempered, Metric::kFlow});
-    expect_balance({flow, target, euclidean, Density::kTempered, Metric::kIdentity});
-    ++tried;
+    for (const KernelRow& kernel : kernel_registry()) {
+      SCOPED_TRACE(std::string(setting.name) + ", " + kernel.choice.name);
+      ASSERT_EQ(kMetrics.count(kernel.choice.name), 1U);
+      const auto move = make_local_move<double>({kernel.choice.name, {}});
+      expect_balance({flow, target, *move, tempered, kMetrics.at(kernel.choice.name)});
+      ++tried;
+    }
   }
-  EXPECT_EQ(tried, 3);
+  EXPECT_EQ(tried, 3 * kernel_registry().size());
+}
+
+TEST(DetailedBalance, HoldsForEveryKernelUnderEveryTarget) {
+  const Flow<double> flow(smooth_flow(4, 5));
+  std::size_t tried = 0;
+  for (const TargetRow& row : target_registry()) {
+    // A level in the midst of the points' log dets: the charge sets in among them.
+    const auto target =
+        make_target(resolve_target({row.choice.name, {}}, [](double) { return 0.1; }), flow);
+    for (const KernelRow& kernel : kernel_registry()) {
+      SCOPED_TRACE(std::string(row.choice.name) + ", " + kernel.choice.name);
+      ASSERT_EQ(kMetrics.count(kernel.choice.name), 1U);
+      const auto move = make_local_move<double>({kernel.choice.name, {}});
+      expect_balance({flow, *target, *move, density_of(*target), kMetrics.at(kernel.choice.name)});
+      ++tried;
+    }
+  }
+  EXPECT_EQ(tried, target_registry().size() * kernel_registry().size());
 }
 
 TEST(DetailedBalance, HoldsForATargetThatDependsOnTheDataPoint) {
@@ -166,16 +213,15 @@ TEST(DetailedBalance, HoldsForATargetThatDependsOnTheDataPoint) {
   const QuadraticTarget<double> target(0.3, 2.0);
   const MetricMala<double> metric;
   const EuclideanMala<double> euclidean;
-  expect_balance({flow, target, metric, Density::kQuadratic, Metric::kFlow});
-  expect_balance({flow, target, euclidean, Density::kQuadratic, Metric::kIdentity});
+  expect_balance({flow, target, metric, quadratic, Metric::kFlow});
+  expect_balance({flow, target, euclidean, quadratic, Metric::kIdentity});
 }
 
 TEST(DetailedBalance, FailsWhereTheTargetForgetsItsLogDet) {
   const Flow<double> flow(shear_flow(0.8));
   const TargetWithoutLogDet<double> target(flow.base());
   const MetricMala<double> move;
-  const Violation violation =
-      largest_violation({flow, target, move, Density::kTempered, Metric::kFlow});
+  const Violation violation = largest_violation({flow, target, move, tempered, Metric::kFlow});
   EXPECT_GT(violation.balance, 1e-2);
   EXPECT_GT(violation.arrival, 1e-2);  // its gradient is wrong as well
 }
@@ -184,16 +230,14 @@ TEST(DetailedBalance, FailsWhereOneDirectionForgetsItsLogDet) {
   const Flow<double> flow(shear_flow(0.8));
   const TemperedTarget<double> target(flow.base(), kBeta);
   const OneSidedLogDet<double> move;
-  EXPECT_GT(largest_violation({flow, target, move, Density::kTempered, Metric::kFlow}).balance,
-            1e-2);
+  EXPECT_GT(largest_violation({flow, target, move, tempered, Metric::kFlow}).balance, 1e-2);
 }
 
 TEST(DetailedBalance, FailsWhereTheReverseDensityReusesTheNoise) {
   const Flow<double> flow(shear_flow(0.8));
   const TemperedTarget<double> target(flow.base(), kBeta);
   const ReusedReverseNoise<double> move;
-  EXPECT_GT(largest_violation({flow, target, move, Density::kTempered, Metric::kFlow}).balance,
-            1e-2);
+  EXPECT_GT(largest_violation({flow, target, move, tempered, Metric::kFlow}).balance, 1e-2);
 }
 
 // The global move's ratio is a formula of densities: pi(a) q_Z(b) alpha = pi(b) q_Z(a) alpha'.

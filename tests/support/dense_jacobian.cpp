@@ -28,6 +28,16 @@ Eigen::MatrixXd central_differences(const Layer<double>& layer, const Eigen::Vec
   return slopes;
 }
 
+/// Slopes at step 0, from those that central differences with three steps give.
+template <typename Slopes>
+Eigen::MatrixXd extrapolate(double step, Slopes slopes_with) {
+  const std::array<Eigen::MatrixXd, 3> slopes = {slopes_with(step), slopes_with(step / 2),
+                                                 slopes_with(step / 4)};
+  const Eigen::MatrixXd once_coarse = (4.0 * slopes[1] - slopes[0]) / 3.0;
+  const Eigen::MatrixXd once_fine = (4.0 * slopes[2] - slopes[1]) / 3.0;
+  return (16.0 * once_fine - once_coarse) / 15.0;
+}
+
 }  // namespace
 
 Images images(const Layer<double>& layer, const Eigen::MatrixXd& z) {
@@ -39,13 +49,24 @@ Images images(const Layer<double>& layer, const Eigen::MatrixXd& z) {
 }
 
 Differences differentiate(const Layer<double>& layer, const Eigen::VectorXd& z, double step) {
-  const std::array<Eigen::MatrixXd, 3> slopes = {central_differences(layer, z, step),
-                                                 central_differences(layer, z, step / 2),
-                                                 central_differences(layer, z, step / 4)};
-  const Eigen::MatrixXd once_coarse = (4.0 * slopes[1] - slopes[0]) / 3.0;
-  const Eigen::MatrixXd once_fine = (4.0 * slopes[2] - slopes[1]) / 3.0;
-  const Eigen::MatrixXd twice = (16.0 * once_fine - once_coarse) / 15.0;
-  return {twice.topRows(layer.dim()), twice.row(layer.dim()).transpose()};
+  const Eigen::MatrixXd slopes =
+      extrapolate(step, [&](double width) { return central_differences(layer, z, width); });
+  return {slopes.topRows(layer.dim()), slopes.row(layer.dim()).transpose()};
+}
+
+Eigen::VectorXd gradient(const std::function<double(const Eigen::VectorXd&)>& function,
+                         const Eigen::VectorXd& z, double step) {
+  return extrapolate(step, [&](double width) {
+    Eigen::MatrixXd slopes(z.size(), 1);
+    for (Index i = 0; i < z.size(); ++i) {
+      Eigen::VectorXd above = z;
+      Eigen::VectorXd below = z;
+      above(i) += width;
+      below(i) -= width;
+      slopes(i, 0) = (function(above) - function(below)) / (above(i) - below(i));
+    }
+    return slopes;
+  });
 }
 
 Eigen::MatrixXd dense_jacobian(const Layer<double>& layer, const Eigen::VectorXd& z, double step) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <Eigen/Dense>
+#include <functional>
 
 #include "flotilla/flow/layer.hpp"
 
@@ -27,6 +28,10 @@ struct Differences {
 };
 Differences differentiate(const Layer<double>& layer, const Eigen::VectorXd& z,
                           double step = kSmoothStep);
+
+/// The gradient of a function, in the same way.
+Eigen::VectorXd gradient(const std::function<double(const Eigen::VectorXd&)>& function,
+                         const Eigen::VectorXd& z, double step = kSmoothStep);
 
 /// J(z) by finite differences: uses forward() alone, none of the layer's own derivatives.
 Eigen::MatrixXd dense_jacobian(const Layer<double>& layer, const Eigen::VectorXd& z,

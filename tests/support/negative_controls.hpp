@@ -38,7 +38,7 @@ class ForwardingMove : public LocalMove<T> {
                  const Batch<T>& noise, Batch<T>& displacement, PerChain& out) const override {
     right_.log_ratio(flow, from, to, step_size, noise, displacement, out);
   }
-  double passes() const override { return right_.passes(); }
+  StepCost cost() const override { return right_.cost(); }
 
  private:
   MetricMala<T> right_;

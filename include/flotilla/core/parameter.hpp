@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace flotilla {
 
@@ -20,6 +21,9 @@ struct Range {
   }
 };
 
+/// A range as messages and help say it: "from 0 to 1", "above 0 and finite", "a finite number".
+std::string to_text(const Range& range);
+
 /// One parameter of a target or a kernel: a row of its registry entry, from which follow the
 /// option, its check, its help and what a run file records.
 struct Parameter {
@@ -30,13 +34,32 @@ struct Parameter {
   const char* help;
 };
 
+/// Values of parameters, by name.
+using ParameterValues = std::map<std::string, double>;
+
 /// What makes a target or a kernel: the name of its row, and values of that row's parameters. A run
 /// file records it, and gives it back.
 struct Specification {
   std::string name;
-  std::map<std::string, double> parameters;  ///< by name; one that is missing has its default
+  ParameterValues parameters;  ///< one that is missing has its default
 
   bool operator==(const Specification&) const = default;
 };
+
+/// One of the things that an option such as --target chooses from: what every row of a registry
+/// says of itself, whatever it makes.
+struct Choice {
+  const char* name;
+  const char* help;
+  std::vector<Parameter> parameters;
+};
+
+/// @throws InputError where a specification has a parameter that the choice has not, or a value out
+/// of its range
+void expect_parameters(const Choice& choice, const Specification& specification);
+
+/// The values of all parameters: those of the specification, and the defaults of the others. One
+/// that has neither is missing. @throws InputError as expect_parameters() does
+ParameterValues with_defaults(const Choice& choice, const Specification& specification);
 
 }  // namespace flotilla

@@ -36,7 +36,8 @@ struct Estimate {
   double error = 0.0;
 };
 
-/// How close a sample is to the reference's first half. What needs an inverse is NaN without one.
+/// How close a sample is to the reference's first half. What needs an inverse is NaN without one,
+/// as is the log density of a run whose target does not give it.
 struct SampleQuality {
   std::string name;             ///< "run", "naive", or "reference" for its second half: the floor
   Estimate sliced_wasserstein;  ///< 2-Wasserstein distance, root mean square over directions
@@ -76,6 +77,7 @@ struct Comparison {
   double bandwidth = 0.0;       ///< of the kernel: median distance of reference points
   std::vector<Estimate> modes;  ///< weights in the reference's first half, where modes are given
   std::vector<SampleQuality> samples;
+  std::string remark;  ///< why the run's log density is not known; empty where it is
 };
 
 /// Reads what a run of a flow is to be compared with, to say what is wrong with it before the run

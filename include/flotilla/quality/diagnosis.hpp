@@ -44,7 +44,7 @@ struct Diagnosis {
   double step_size = 0.0;
   double warmup_seconds = 0.0;
   double sampling_seconds = 0.0;  ///< of the phase that is looked at
-  double gradients = 0.0;  ///< gradient evaluations of sampling: one for each step of each chain
+  double gradients = 0.0;  ///< gradient evaluations of sampling, by what a step of the kernel costs
 
   /// The extremes over quantities; NaN where one is not defined.
   double largest_rhat() const;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "flotilla/core/batch.hpp"
+#include "flotilla/core/parameter.hpp"
 
 namespace flotilla {
 
@@ -26,15 +27,10 @@ struct RunConfig {
   std::uint64_t seed = 1;
   Index tile_width = 64;  ///< chains in a tile, a multiple of 32
 
-  std::string target = "tempered";  ///< or "clipped"
-  double beta = 1.0;
-  double clip_quantile = 0.7;        ///< of l under q_Z: where clip_level is not given
-  std::optional<double> clip_level;  ///< c, nats
-  double clip_sharpness = 5.0;       ///< k, per nat
-
-  std::string kernel = "metric-mala";  ///< or "mala"
-  double global_fraction = 0.1;        ///< probability of a global move, [0, 1]
-  std::optional<double> step_size;     ///< to begin warm-up with; dim^(-1/6) where not given
+  Specification target = {"tempered", {}};     ///< a row of target_registry()
+  Specification kernel = {"metric-mala", {}};  ///< a row of kernel_registry()
+  double global_fraction = 0.1;                ///< probability of a global move, [0, 1]
+  std::optional<double> step_size;  ///< to begin warm-up with; dim^(-1/6) where not given
   double target_accept = 0.574;
   Index exchange_every = 10;  ///< steps of a window of warm-up
   bool adapt = true;          ///< whether warm-up changes the step size

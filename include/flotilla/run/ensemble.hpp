@@ -1,17 +1,23 @@
 #pragma once
 
+#include <functional>
+#include <memory>
+
+#include "flotilla/flow/flow.hpp"
 #include "flotilla/flow/record.hpp"
 #include "flotilla/parallel/communicator.hpp"
 #include "flotilla/run/config.hpp"
 #include "flotilla/run/progress.hpp"
 #include "flotilla/sampler/statistics.hpp"
+#include "flotilla/target/target.hpp"
 
 namespace flotilla {
 
 /// What a finished run has to say, the same on every rank.
 struct RunSummary {
-  Index draws = 0;   ///< kept of each chain: fewer than asked for where the run stopped early
-  MoveTotals moves;  ///< of the sampling phase, all ranks
+  Index draws = 0;       ///< kept of each chain: fewer than asked for where the run stopped early
+  MoveTotals moves;      ///< of the sampling phase, all ranks
+  Specification target;  ///< resolved: that of the very target that was sampled
   double step_size = 0.0;
   double warmup_seconds = 0.0;  ///< wall time of the slowest rank, as is the next
   double sampling_seconds = 0.0;
@@ -29,6 +35,20 @@ struct RunSummary {
 /// alone
 ///         (MPI, memory in mid-run) ends the program on all
 RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
+                        ProgressObserver* observer);
+
+/// Makes a target of the program's own, on every rank. The flow outlives it.
+template <typename T>
+using TargetMaker = std::function<std::unique_ptr<Target<T>>(const Flow<T>& flow)>;
+
+/// The same for a density of the program's own, of float or double.
+///
+/// config.target is what the run file says of it: a name that no row of the registry has, and what
+/// numbers one likes. config.precision is that of T. Collective.
+/// @throws as above; what the target itself throws in mid-run ends the program on all ranks
+template <typename T>
+RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record,
+                        const TargetMaker<T>& own, const Communicator& comm,
                         ProgressObserver* observer);
 
 }  // namespace flotilla

@@ -6,6 +6,12 @@
 
 namespace flotilla {
 
+/// What a step of every chain costs.
+struct StepCost {
+  double passes;     ///< through the flow's conditioners, in units of Flow::multiply_adds()
+  double gradients;  ///< evaluations of grad log pi
+};
+
 /// A proposal z' in the neighbourhood of z, and the density ratio that makes it reversible.
 ///
 /// Works on whole batches, matrix-free; allocates nothing, but for TorchScript layers. Const and
@@ -44,8 +50,8 @@ class LocalMove {
                          StepSize step_size, const Batch<T>& noise, Batch<T>& displacement,
                          PerChain& out) const = 0;
 
-  /// Flow passes of one step, in units of Flow::multiply_adds(): what the move costs.
-  virtual double passes() const = 0;
+  /// What a step of the move costs.
+  virtual StepCost cost() const = 0;
 };
 
 /// Metric MALA, the paper's local move: Langevin dynamics under the metric J^T J,
@@ -62,7 +68,7 @@ class MetricMala final : public LocalMove<T> {
                Batch<T>& displacement) const override;
   void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
                  const Batch<T>& noise, Batch<T>& displacement, PerChain& out) const override;
-  double passes() const override { return 4.0; }
+  StepCost cost() const override { return {.passes = 4.0, .gradients = 1.0}; }
 };
 
 /// MALA in the latent space with the identity metric: z' = z + (eps^2/2) grad log pi(z) + eps xi.
@@ -78,7 +84,7 @@ class EuclideanMala final : public LocalMove<T> {
                Batch<T>& displacement) const override;
   void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
                  const Batch<T>& noise, Batch<T>& displacement, PerChain& out) const override;
-  double passes() const override { return 2.0; }
+  StepCost cost() const override { return {.passes = 2.0, .gradients = 1.0}; }
 };
 
 }  // namespace flotilla

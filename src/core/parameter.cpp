@@ -1,0 +1,57 @@
+#include "flotilla/core/parameter.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "flotilla/core/error.hpp"
+
+namespace flotilla {
+namespace {
+
+const Parameter& parameter_of(const Choice& choice, const std::string& name) {
+  const auto found =
+      std::find_if(choice.parameters.begin(), choice.parameters.end(),
+                   [&](const Parameter& parameter) { return name == parameter.name; });
+  if (found != choice.parameters.end()) return *found;
+  std::vector<std::string> names;
+  for (const Parameter& parameter : choice.parameters) names.emplace_back(parameter.name);
+  throw InputError(fmt::format("--{} is no parameter of '{}', which has {}: leave it out", name,
+                               choice.name,
+                               names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
+}
+
+}  // namespace
+
+std::string to_text(const Range& range) {
+  const bool below = std::isfinite(range.high);
+  const bool above = std::isfinite(range.low);
+  if (above && below) {
+    return fmt::format(fmt::runtime(range.open ? "between {:g} and {:g}" : "from {:g} to {:g}"),
+                       range.low, range.high);
+  }
+  if (above) return fmt::format("{} {:g} and finite", range.open ? "above" : "at least", range.low);
+  if (below) return fmt::format("{} {:g} and finite", range.open ? "below" : "at most", range.high);
+  return "a finite number";
+}
+
+void expect_parameters(const Choice& choice, const Specification& specification) {
+  for (const auto& [name, value] : specification.parameters) {
+    const Parameter& parameter = parameter_of(choice, name);
+    if (parameter.range.contains(value)) continue;
+    throw InputError(
+        fmt::format("--{} should be {} but is {}", name, to_text(parameter.range), value));
+  }
+}
+
+ParameterValues with_defaults(const Choice& choice, const Specification& specification) {
+  expect_parameters(choice, specification);
+  ParameterValues values = specification.parameters;
+  for (const Parameter& parameter : choice.parameters) {
+    if (parameter.otherwise) values.try_emplace(parameter.name, *parameter.otherwise);
+  }
+  return values;
+}
+
+}  // namespace flotilla

@@ -1,0 +1,115 @@
+#include "flotilla/target/registry.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <type_traits>
+
+#include "core/registry.hpp"
+
+namespace flotilla {
+namespace {
+
+constexpr Parameter kBeta = {
+    "beta", 1.0, {}, "", "how much the target charges for l = log|det J|; 0 is naive sampling"};
+
+constexpr Parameter kClipQuantile = {
+    "clip-quantile",
+    0.7,
+    {.low = 0.0, .high = 1.0, .open = true},
+    "",
+    "charge where l exceeds this quantile of l under the base density"};
+
+constexpr Parameter kClipLevel = {"clip-level",
+                                  std::nullopt,
+                                  {},
+                                  "nats",
+                                  "charge where l exceeds this level, in place of the quantile"};
+
+constexpr Parameter kClipSharpness = {"clip-sharpness",
+                                      5.0,
+                                      {.low = 0.0, .open = true},
+                                      "per nat",
+                                      "how sharply the charge sets in: k of the softplus"};
+
+template <typename T>
+std::unique_ptr<Target<T>> make_tempered(const ParameterValues& values, const Flow<T>& flow) {
+  return std::make_unique<TemperedTarget<T>>(flow.base(), values.at("beta"));
+}
+
+template <typename T>
+std::unique_ptr<Target<T>> make_clipped(const ParameterValues& values, const Flow<T>& flow) {
+  return std::make_unique<ClippedTarget<T>>(flow.base(), values.at("beta"), values.at("clip-level"),
+                                            values.at("clip-sharpness"));
+}
+
+/// The level stands for the quantile that it was found from.
+void find_clip_level(ParameterValues& values, const LogDetQuantile& quantile) {
+  const double probability = values.at("clip-quantile");
+  values.erase("clip-quantile");
+  if (values.count("clip-level") > 0) return;
+  const double level = quantile(probability);
+  if (!std::isfinite(level)) {
+    throw InputError(
+        fmt::format("the {} quantile of log|det J| under the base density is {}: verify the flow, "
+                    "or choose a level with --clip-level",
+                    probability, level));
+  }
+  values["clip-level"] = level;
+}
+
+}  // namespace
+
+const std::vector<TargetRow>& target_registry() {
+  static const std::vector<TargetRow> rows = {
+      {{"tempered", "log q_Z - beta l: the density that the flow learnt, at beta = 1", {kBeta}},
+       true,
+       nullptr,
+       make_tempered<float>,
+       make_tempered<double>},
+      {{"clipped",
+        "log q_Z - beta softplus(l - level): charges for large l alone, keeps weights of modes",
+        {kBeta, kClipQuantile, kClipLevel, kClipSharpness}},
+       true,
+       find_clip_level,
+       make_clipped<float>,
+       make_clipped<double>},
+  };
+  return rows;
+}
+
+const TargetRow& target_row(const std::string& name) {
+  return find_row(target_registry(), "target", name);
+}
+
+void expect_target(const Specification& specification) {
+  expect_parameters(target_row(specification.name).choice, specification);
+}
+
+Specification resolve_target(const Specification& specification, const LogDetQuantile& quantile) {
+  const TargetRow& row = target_row(specification.name);
+  ParameterValues values = with_defaults(row.choice, specification);
+  if (row.complete != nullptr) row.complete(values, quantile);
+  return {specification.name, values};
+}
+
+template <typename T>
+std::unique_ptr<Target<T>> make_target(const Specification& specification, const Flow<T>& flow) {
+  const TargetRow& row = target_row(specification.name);
+  const ParameterValues values = with_defaults(row.choice, specification);
+  for (const Parameter& parameter : row.choice.parameters) {
+    if (values.count(parameter.name) > 0) continue;
+    throw InputError(fmt::format("target '{}' has no value of '{}': resolve its specification",
+                                 row.choice.name, parameter.name));
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    return row.in_float(values, flow);
+  } else {
+    return row.in_double(values, flow);
+  }
+}
+
+template std::unique_ptr<Target<float>> make_target(const Specification&, const Flow<float>&);
+template std::unique_ptr<Target<double>> make_target(const Specification&, const Flow<double>&);
+
+}  // namespace flotilla
