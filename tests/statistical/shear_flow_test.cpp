@@ -10,7 +10,9 @@
 #include <tuple>
 #include <vector>
 
+#include "flotilla/sampler/registry.hpp"
 #include "support/chain_study.hpp"
+#include "support/choices.hpp"
 #include "support/negative_controls.hpp"
 #include "support/test_flows.hpp"
 
@@ -81,32 +83,35 @@ void expect_exact_moments(std::unique_ptr<LocalMove<T>> move, double beta, doubl
   }
 }
 
-class ShearFlow : public testing::TestWithParam<std::tuple<double, double>> {};
+/// A kernel, beta and the share of global moves.
+using Setting = std::tuple<std::string, double, double>;
 
-TEST_P(ShearFlow, MetricMalaFindsTheExactMomentsInDouble) {
-  expect_exact_moments<double>(std::make_unique<MetricMala<double>>(), std::get<0>(GetParam()),
-                               std::get<1>(GetParam()));
+class ShearFlow : public testing::TestWithParam<Setting> {
+ protected:
+  template <typename T>
+  void find_exact_moments() {
+    const auto& [kernel, beta, global_fraction] = GetParam();
+    expect_exact_moments<T>(make_local_move<T>({kernel, {}}), beta, global_fraction);
+  }
+};
+
+TEST_P(ShearFlow, FindsTheExactMomentsInDouble) {
+  find_exact_moments<double>();
 }
-TEST_P(ShearFlow, MetricMalaFindsTheExactMomentsInFloat) {
-  expect_exact_moments<float>(std::make_unique<MetricMala<float>>(), std::get<0>(GetParam()),
-                              std::get<1>(GetParam()));
-}
-TEST_P(ShearFlow, EuclideanMalaFindsTheExactMomentsInDouble) {
-  expect_exact_moments<double>(std::make_unique<EuclideanMala<double>>(), std::get<0>(GetParam()),
-                               std::get<1>(GetParam()));
-}
-TEST_P(ShearFlow, EuclideanMalaFindsTheExactMomentsInFloat) {
-  expect_exact_moments<float>(std::make_unique<EuclideanMala<float>>(), std::get<0>(GetParam()),
-                              std::get<1>(GetParam()));
+TEST_P(ShearFlow, FindsTheExactMomentsInFloat) {
+  find_exact_moments<float>();
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    BetaAndGlobalFraction, ShearFlow,
-    testing::Combine(testing::Values(0.0, 0.5, 1.0), testing::Values(0.0, 0.3)),
-    [](const testing::TestParamInfo<std::tuple<double, double>>& tested) {
-      return "beta" + std::to_string(static_cast<int>(10.0 * std::get<0>(tested.param))) +
-             "global" + std::to_string(static_cast<int>(10.0 * std::get<1>(tested.param)));
-    });
+INSTANTIATE_TEST_SUITE_P(EveryKernel, ShearFlow,
+                         testing::Combine(testing::ValuesIn(kernel_names()),
+                                          testing::Values(0.0, 0.5, 1.0),
+                                          testing::Values(0.0, 0.3)),
+                         [](const testing::TestParamInfo<Setting>& tested) {
+                           const auto& [kernel, beta, global_fraction] = tested.param;
+                           return test_name(kernel) + "_beta" +
+                                  std::to_string(static_cast<int>(10.0 * beta)) + "_global" +
+                                  std::to_string(static_cast<int>(10.0 * global_fraction));
+                         });
 
 TEST(ShearFlowIndependence, FindsTheExactMoments) {
   expect_exact_moments<double>(std::make_unique<MetricMala<double>>(), 1.0, 1.0);

@@ -10,10 +10,14 @@
 #include <numbers>
 #include <ostream>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "flotilla/io/flow_file.hpp"
+#include "flotilla/sampler/registry.hpp"
+#include "flotilla/target/registry.hpp"
 #include "support/chain_study.hpp"
+#include "support/choices.hpp"
 
 namespace flotilla::test {
 namespace {
@@ -132,84 +136,75 @@ double log_det_quantile(const Flow<double>& flow, double quantile) {
   return sorted[static_cast<std::size_t>(quantile * kDraws)];
 }
 
-struct NamedTarget {
-  std::string name;
-  std::unique_ptr<Target<double>> in_double;
-  std::unique_ptr<Target<float>> in_float;
-};
+/// A flow and a target, with what numbers are not its defaults.
+using Setting = std::tuple<Toy, Specification>;
 
-template <typename T>
-std::unique_ptr<LocalMove<T>> make_move(bool metric) {
-  if (metric) return std::make_unique<MetricMala<T>>();
-  return std::make_unique<EuclideanMala<T>>();
-}
-
-class TrainedFlow : public testing::TestWithParam<Toy> {
+class TrainedFlow : public testing::TestWithParam<Setting> {
  protected:
   TrainedFlow()
-      : record_(read_flow_file(std::string(FLOTILLA_SOURCE_DIR) + "/apps/flows/" + GetParam().file +
-                               ".h5")),
+      : toy_(std::get<0>(GetParam())),
+        record_(
+            read_flow_file(std::string(FLOTILLA_SOURCE_DIR) + "/apps/flows/" + toy_.file + ".h5")),
         reference_(record_),
-        flow_(record_) {}
+        flow_(record_),
+        target_(resolve_target(std::get<1>(GetParam()), [this](double probability) {
+          return log_det_quantile(reference_, probability);
+        })) {}
 
-  void agree(const NamedTarget& target, bool metric) {
-    const std::vector<Functional> list = functionals(GetParam());
-    const std::vector<Estimate> truth = importance_sampling(reference_, *target.in_double, list);
-    const Kernel<float> kernel(flow_, *target.in_float, make_move<float>(metric), 0.3);
+  void agree(const std::vector<Estimate>& truth, const std::string& kernel_name) {
+    const std::vector<Functional> list = functionals(toy_);
+    const std::unique_ptr<Target<float>> target = make_target(target_, flow_);
+    const Kernel<float> kernel(flow_, *target, make_local_move<float>({kernel_name, {}}), 0.3);
     ChainStudy<float> study(kernel, kChains, 31);
     study.warm_up(300, 0.1);
     const std::vector<Estimate> found = study.estimate(250, 2, list);
     int compared = 0;
     for (std::size_t k = 0; k < list.size(); ++k, ++compared) {
       EXPECT_LE(distance(found[k], truth[k]), kThreshold)
-          << GetParam().file << ", " << target.name << (metric ? ", metric" : ", euclidean")
-          << ", expectation " << k << ": " << found[k].mean << " +- " << found[k].error
-          << " but importance sampling has " << truth[k].mean << " +- " << truth[k].error;
+          << kernel_name << ", expectation " << k << ": " << found[k].mean << " +- "
+          << found[k].error << " but importance sampling has " << truth[k].mean << " +- "
+          << truth[k].error;
       // A comparison of nothing with nothing would pass: the errors are to be small.
       EXPECT_LT(found[k].error, 0.06);
       EXPECT_LT(truth[k].error, 0.06);
     }
-    EXPECT_EQ(compared, 4 + GetParam().modes);
+    EXPECT_EQ(compared, 4 + toy_.modes);
   }
 
-  NamedTarget tempered(double beta) const {
-    return {"beta = " + std::to_string(beta),
-            std::make_unique<TemperedTarget<double>>(reference_.base(), beta),
-            std::make_unique<TemperedTarget<float>>(flow_.base(), beta)};
-  }
-  NamedTarget clipped() const {
-    const double level = log_det_quantile(reference_, 0.7);
-    return {"clipped", std::make_unique<ClippedTarget<double>>(reference_.base(), 1.0, level, 5.0),
-            std::make_unique<ClippedTarget<float>>(flow_.base(), 1.0, level, 5.0)};
-  }
-
+  Toy toy_;
   FlowRecord record_;
   Flow<double> reference_;
   Flow<float> flow_;
+  Specification target_;
 };
 
-TEST_P(TrainedFlow, MetricMalaAgreesWithImportanceSamplingAtBetaOne) {
-  agree(tempered(1.0), true);
+TEST_P(TrainedFlow, AgreesWithImportanceSamplingForEveryKernel) {
+  const std::vector<Estimate> truth =
+      importance_sampling(reference_, *make_target(target_, reference_), functionals(toy_));
+  std::size_t kernels = 0;
+  for (const std::string& kernel : kernel_names()) {
+    agree(truth, kernel);
+    ++kernels;
+  }
+  EXPECT_EQ(kernels, kernel_registry().size());
 }
-TEST_P(TrainedFlow, MetricMalaAgreesWithImportanceSamplingAtBetaHalf) {
-  agree(tempered(0.5), true);
-}
-TEST_P(TrainedFlow, MetricMalaAgreesWithImportanceSamplingWhereClipped) {
-  agree(clipped(), true);
-}
-TEST_P(TrainedFlow, EuclideanMalaAgreesWithImportanceSamplingAtBetaOne) {
-  agree(tempered(1.0), false);
-}
-TEST_P(TrainedFlow, EuclideanMalaAgreesWithImportanceSamplingWhereClipped) {
-  agree(clipped(), false);
+
+/// Every target as it comes, and one between naive sampling and the paper's.
+std::vector<Specification> targets() {
+  std::vector<Specification> all = {{"tempered", {{"beta", 0.5}}}};
+  for (const std::string& name : target_names()) all.push_back({name, {}});
+  return all;
 }
 
 INSTANTIATE_TEST_SUITE_P(Bundled, TrainedFlow,
-                         testing::Values(Toy{"two_moons", 2, moon_of},
-                                         Toy{"six_gaussians", 6, gaussian_of},
-                                         Toy{"three_rings", 3, ring_of}),
-                         [](const testing::TestParamInfo<Toy>& tested) {
-                           return tested.param.file;
+                         testing::Combine(testing::Values(Toy{"two_moons", 2, moon_of},
+                                                          Toy{"six_gaussians", 6, gaussian_of},
+                                                          Toy{"three_rings", 3, ring_of}),
+                                          testing::ValuesIn(targets())),
+                         [](const testing::TestParamInfo<Setting>& tested) {
+                           const auto& [toy, target] = tested.param;
+                           return toy.file + "_" + test_name(target.name) +
+                                  (target.parameters.empty() ? "" : "_at_beta_half");
                          });
 
 }  // namespace

@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <regex>
 #include <string>
 
 #include "flotilla/core/error.hpp"
+#include "flotilla/sampler/registry.hpp"
+#include "flotilla/target/registry.hpp"
 
 namespace flotilla::test {
 
@@ -65,6 +68,23 @@ int expect_ranges_kept(const Choice& choice,
     }
   }
   return tried;
+}
+
+std::vector<std::string> kernel_names() {
+  std::vector<std::string> names;
+  for (const KernelRow& row : kernel_registry()) names.emplace_back(row.choice.name);
+  return names;
+}
+
+std::vector<std::string> target_names() {
+  std::vector<std::string> names;
+  for (const TargetRow& row : target_registry()) names.emplace_back(row.choice.name);
+  return names;
+}
+
+std::string test_name(std::string name) {
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
 }
 
 }  // namespace flotilla::test

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "flotilla/core/parameter.hpp"
@@ -18,5 +19,12 @@ int expect_one_meaning(const std::vector<Choice>& choices);
 /// accepted, or the message does not name the option. Returns how many values were tried.
 int expect_ranges_kept(const Choice& choice,
                        const std::function<void(const Specification&)>& check);
+
+/// The names of all kernels and targets, to run over.
+std::vector<std::string> kernel_names();
+std::vector<std::string> target_names();
+
+/// A name as GoogleTest allows it: letters, digits and underscores.
+std::string test_name(std::string name);
 
 }  // namespace flotilla::test
