@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Draws a run file: where its chains went, how they mixed, how warm-up went.
 
     plot_run.py run.h5                       writes run.png
@@ -10,452 +10,63 @@ l(z) = log|det J(z)|.  Below, for the first coordinates in any dimension, traces
 and marginals, and at the bottom acceptance rate and step size over the windows of warm-up.  Of an
 unfinished run, the draws that were committed are shown.
 
-Where the flow is one of images (or --image says so), the first rows are images: where the first chains
-start, naive draws unless the run had a --start; the last draws of the same chains; draws along one
-chain.  Traces are those of lp and l(z) then.
+Where the flow is one of images (or --image says so), the first rows are images: where the first
+chains start, naive draws unless the run had a --start; the last draws of the same chains; draws
+along one chain.  Traces are those of lp and l(z) then.
 """
 
 import argparse
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
-import h5py
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-import numpy as np
-import torch
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
-
-from flow_torch import checksum, load_flow, read_records
-from plot_style import CHAINS, NAIVE, RUN, STYLE, PlotError
-from threads import set_threads
-from train_flow import positive
-
-MOST_POINTS = 20000
-"""Points in a scatter plot, and draws behind a histogram."""
-
-LATENT_POINTS = 4000
-"""The same over l(z), which should show through."""
-
-GRID = 300
-"""Points along each side of the grid that densities are evaluated on."""
-
-LOWEST_DENSITY = -10.0
-"""Log density, relative to the highest on the grid, that is drawn white (nats)."""
-
-TRACED_CHAINS = 4
-LONGEST_TRACE = 1000
-IMAGES = 16
-"""In a row."""
-
-LAST_GREY = 255.0
-"""What is drawn white, where pixels go from 0 to it."""
-
-COORDINATES = 3
-"""Most coordinates that are drawn, from the first on, in more than two dimensions."""
-
-SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#8c8c8c"])
-"""For what lies behind points: pale, so that single points stand out wherever they are."""
+from flotilla_tools import starting
+from flotilla_tools.errors import InputError, SurroundingsError
+from flotilla_tools.plotting.run import find_flow, image_shape, plot, read_run
+from flotilla_tools.plotting.verdict import Verdict, summary_of, verdict_of
+from flotilla_tools.program import find_program
+from flotilla_tools.starting import image, positive
 
 
-# --- What is plotted ----------------------------------------------------------------------------
+class Options(argparse.Namespace):
+    run: Path
+    output: Path | None
+    flow: Path | None
+    image: tuple[int, int, int] | None
+    threads: int
+    flotilla: Path | None
 
 
-class Run(NamedTuple):
-    """A run file, as much of it as is plotted."""
-
-    facts: dict  # the root attributes
-    chains: int
-    draws: int  # committed
-    draws_wanted: int
-    dim: int
-    x: np.ndarray  # [n x coordinates], n draws spread evenly over the run
-    z: np.ndarray  # the same in latent space, or None
-    traces: np.ndarray  # [chain x draw x coordinates]
-    trace_draws: np.ndarray  # their indices
-    windows: dict  # name -> [window]
-    energies: dict  # name -> traces [chain x draw]
-    start: np.ndarray  # of the first chains [chain x dim], or None, as are the next two
-    last: np.ndarray
-    along: np.ndarray  # [draw x dim] of the first chain
-    acceptance_rate: float  # of local moves in the sampling phase, as is the next
-    step_size: float
+def parse(arguments: list[str] | None = None) -> Options:
+    parser = starting.parser(__doc__)
+    add = parser.add_argument
+    add("run", type=Path, help="run file")
+    add("-o", "--output", type=Path, help="PNG to write (default: beside the run)")
+    add("--flow", type=Path, help="the flow's file, if it has moved since")
+    add("--image", type=image, metavar="1x28x28", help="channels, rows and columns of x")
+    add("--threads", type=positive(int), default=1, help="(default %(default)s)")
+    add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
+    return parser.parse_args(arguments, namespace=Options())
 
 
-def read_run(path):
-    if not path.is_file():
-        raise PlotError(f"expected a run file at {path}, found none: write it with flotilla sample")
+def verdict(options: Options) -> Verdict | None:
+    """The program's; None, with a word of why, where it has none."""
     try:
-        with h5py.File(path, "r") as file:
-            return run_of(file, path)
-    except (OSError, KeyError) as problem:
-        raise PlotError(
-            f"expected a run file of flotilla sample at {path}, found another: {problem.args[-1]}"
-        ) from None
-
-
-def run_of(file, path):
-    draws = int(file["draws_committed"][()])
-    if draws < 1:
-        raise PlotError(f"expected at least one committed draw in {path}, found none: run on")
-    x = file["posterior/x"]
-    chains, draws_wanted, dim = x.shape
-    few = 2 if dim == 2 else min(dim, COORDINATES)
-    sparse = max(1, -(-draws // LONGEST_TRACE))
-    latent = file.get("unconstrained_posterior/z") if dim == 2 else None
-    acceptance, step_size = sampling_facts(file, draws)
-    return Run(
-        facts=dict(file.attrs),
-        chains=chains,
-        draws=draws,
-        draws_wanted=draws_wanted,
-        dim=dim,
-        x=spread_points(x, draws, few),
-        z=None if latent is None else spread_points(latent, draws, few),
-        traces=x[:TRACED_CHAINS, :draws:sparse, :few],
-        trace_draws=np.arange(0, draws, sparse),
-        energies={
-            name: file["sample_stats"][name][:TRACED_CHAINS, :draws:sparse]
-            for name in ("lp", "log_det_jacobian")
-        },
-        start=file["start/x"][:IMAGES] if "start" in file else None,
-        last=x[:IMAGES, draws - 1],
-        along=x[0, np.unique(np.linspace(0, draws - 1, IMAGES).astype(int))],
-        windows={name: values[()] for name, values in file.get("adaptation", {}).items()},
-        acceptance_rate=acceptance,
-        step_size=step_size,
-    )
-
-
-def spread_points(points, draws, coordinates):
-    """At most MOST_POINTS of [chain x draw x dim] points, spread evenly, [n x coordinates]."""
-    chains = len(points)
-    chain_step = max(1, -(-chains // MOST_POINTS))
-    draw_step = max(1, -(-draws * (chains // chain_step) // MOST_POINTS))
-    # The last draws of a coarse selection, the farthest from warm-up, rather than the first.
-    first = (draws - 1) % draw_step
-    return points[::chain_step, first:draws:draw_step, :coordinates].reshape(-1, coordinates)
-
-
-def sampling_facts(file, draws):
-    """(acceptance rate of local moves, step size) over the sampling phase, from recorded draws."""
-    stats = file["sample_stats"]
-    step = max(1, draws // 100)
-    acceptance = stats["acceptance_rate"][:, :draws:step]
-    local = stats["is_global"][:, :draws:step] == 0
-    rate = float(acceptance[local].mean()) if local.any() else float("nan")
-    return rate, float(stats["step_size"][0, 0])
-
-
-def find_flow(run, given):
-    """The run's flow; None, with a word of what to do, where nobody says where it is now."""
-    recorded = Path(str(run.facts.get("flow_file", "")))
-    path = given or recorded
-    if path.is_file() and not h5py.is_hdf5(path):
-        print(f"plot_run.py: {path} is no flow file; plotting without it", file=sys.stderr)
+        return verdict_of(summary_of(options.run, find_program(options.flotilla)))
+    except (InputError, SurroundingsError) as problem:
+        print(f"{problem}; plotting without a verdict", file=sys.stderr)
         return None
-    if not path.is_file():
-        advice = f"expected the run's flow at {path}, found none: say where it is with --flow"
-        if given:
-            raise PlotError(advice)
-        print(f"plot_run.py: {advice}; plotting without it", file=sys.stderr)
-        return None
-    expected, found = run.facts.get("flow_checksum"), checksum(*read_records(path))
-    if expected != found:
-        raise PlotError(
-            f"expected the flow that was sampled, {expected}, found {found} in {path}: say where "
-            "the right one is with --flow"
-        )
-    return load_flow(path, context=str(run.facts.get("context", "")))
 
 
-@torch.no_grad()
-def naive_draws(flow, run):
-    """(z, x) of as many draws of the flow as are shown of the run; first coordinates only."""
-    generator = torch.Generator().manual_seed(int(run.facts.get("seed", 0)))
-    z = flow.base.sample(len(run.x), generator, torch.float32)
-    x = torch.cat([flow(part)[0][:, : run.x.shape[1]] for part in z.split(1024)])
-    return z.numpy(), x.numpy()
-
-
-def image_shape(run, flow, given):
-    """(channels, rows, columns) of the data; None where it is no image."""
-    shape = given
-    for layer in flow.layers if flow is not None and shape is None else ():
-        inner = getattr(layer, "layer", layer)
-        if hasattr(inner, "image") and int(np.prod(inner.image)) == run.dim:
-            shape = tuple(int(size) for size in inner.image)
-    if shape is not None and (len(shape) != 3 or np.prod(shape) != run.dim):
-        raise PlotError(f"expected --image of {run.dim} coordinates, found {shape}")
-    return shape
-
-
-# --- Panels -------------------------------------------------------------------------------------
-
-
-def limits(*samples):
-    """(low, high) [coordinates] of a frame around nearly all of each sample [n x coordinates]."""
-    low = np.min([np.nanquantile(sample, 0.005, axis=0) for sample in samples], axis=0)
-    high = np.max([np.nanquantile(sample, 0.995, axis=0) for sample in samples], axis=0)
-    margin = 0.12 * (high - low) + 1e-6
-    return low - margin, high + margin
-
-
-def square(low, high):
-    """The same for panels as wide as high, about the same centre."""
-    centre, half = (low + high) / 2, np.max(high - low) / 2
-    return centre - half, centre + half
-
-
-@torch.no_grad()
-def on_grid(function, low, high):
-    """(u, v, values) of a function of [n x 2] points on a grid over the frame."""
-    u, v = np.linspace(low[0], high[0], GRID), np.linspace(low[1], high[1], GRID)
-    points = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2).astype(np.float32)
-    values = torch.cat([function(part) for part in torch.from_numpy(points).split(8192)])
-    return u, v, values.numpy().reshape(GRID, GRID)
-
-
-def scatter(axes, points, colour, opacity):
-    axes.plot(
-        *points.T,
-        linestyle="none",
-        marker=".",
-        markersize=2.2,
-        markeredgewidth=0,
-        color=colour,
-        alpha=opacity,
-        rasterized=True,
-    )
-
-
-def frame(axes, low, high, name):
-    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
-    axes.set(xlabel=f"${name}_0$", ylabel=f"${name}_1$")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5, integer=True))
-
-
-def draw_plane(figure, row, flow, run, naive):
-    """The first row in two dimensions."""
-    z, x = naive
-    low, high = square(*limits(x, run.x))
-    u, v, log_density = on_grid(flow.log_density, low, high)
-    relative = np.clip(log_density - np.nanmax(log_density), LOWEST_DENSITY, 0)
-    titles = ("naive draws, $x = f(z)$, $z \\sim q_Z$", "draws of the run")
-    for i, (points, colour, title) in enumerate(zip((x, run.x), (NAIVE, RUN), titles)):
-        axes = figure.add_subplot(row[i])
-        levels = np.arange(LOWEST_DENSITY, 0.5, 1.0)
-        shades = axes.contourf(u, v, relative, levels, cmap=SHADES)
-        scatter(axes, points, colour, 0.6)
-        frame(axes, low, high, "x")
-        axes.set_title(title)
-    bar = figure.colorbar(shades, ax=axes, shrink=0.8, aspect=25, pad=0.02)
-    bar.set_label("$\\log q_X(x)$ below its maximum (nats)")
-    finish_bar(bar, levels[::2])
-    draw_latent(figure, figure.add_subplot(row[2]), flow, run, z)
-
-
-def draw_latent(figure, axes, flow, run, naive_z):
-    """Latent points over l(z), the map's log volume change."""
-    points = run.z
-    if points is None:  # a run without latent points: the flow knows them
-        with torch.no_grad():
-            points = flow.inverse(torch.from_numpy(run.x).float())[0].numpy()
-    low, high = np.full(2, -4.2), np.full(2, 4.2)
-    u, v, log_det = on_grid(lambda z: flow(z)[1], low, high)
-    shown = np.hypot(*np.meshgrid(u, v)) < 4.2  # beyond, next to no draw goes
-    spread = np.nanquantile(log_det[shown], [0.005, 0.995])
-    levels = MaxNLocator(10, steps=[1, 2, 5, 10]).tick_values(*spread)
-    shades = axes.contourf(u, v, log_det, levels, cmap=SHADES, extend="both")
-    thin = max(1, len(points) // LATENT_POINTS)
-    scatter(axes, naive_z[::thin], NAIVE, 0.5)
-    scatter(axes, points[::thin], RUN, 0.7)
-    frame(axes, low, high, "z")
-    axes.set_title("latent points")
-    handles = [
-        Line2D([], [], linestyle="none", marker="o", markersize=4, color=colour, label=label)
-        for colour, label in ((NAIVE, "naive"), (RUN, "run"))
-    ]
-    axes.legend(handles=handles, loc="upper right", handletextpad=0.1, borderpad=0.1)
-    bar = figure.colorbar(shades, ax=axes, shrink=0.8, aspect=25, pad=0.02)
-    bar.set_label("$\\ell(z) = \\log\\,|\\det J(z)|$ (nats)")
-    finish_bar(bar, levels[::2])
-
-
-def finish_bar(bar, ticks):
-    bar.set_ticks(ticks)
-    bar.outline.set_linewidth(0.6)
-    bar.ax.tick_params(width=0.6, length=2.5)
-
-
-def draw_images(figure, grid, run, shape):
-    """Three rows of images, of which the first two are of the same chains."""
-    rows = [
-        (run.start, f"where the first {len(run.last)} chains start"),
-        (run.last, "the same chains' last draws"),
-        (run.along, f"along the first chain, draws 0 to {run.draws - 1}"),
-    ]
-    for i, (images, title) in enumerate(rows):
-        axes = figure.add_subplot(grid[i, 0])
-        axes.set_axis_off()
-        if images is not None:
-            axes.set_title(title)
-            white = LAST_GREY if np.nanmax(run.last) > 1.5 else 1.0
-            axes.imshow(strip(images / white, shape), cmap="gray", vmin=0, vmax=1)
-
-
-def strip(images, shape):
-    """Images [n x coordinate] side by side, [row x column] or [row x column x colour]."""
-    channels, rows, columns = shape
-    images = images.reshape(-1, channels, rows, columns).transpose(2, 0, 3, 1)
-    gap = np.full((rows, len(images[0]), 2, channels), np.nan)
-    joined = np.concatenate([images, gap], axis=2).reshape(rows, -1, channels)
-    if channels != 3:
-        return joined.mean(axis=2)
-    return np.nan_to_num(np.clip(joined, 0, 1), nan=1.0)
-
-
-def draw_energies(figure, grid, run):
-    """Traces of lp and l(z): whether the chains have met."""
-    for i, (name, label) in enumerate((("lp", "lp (nats)"), ("log_det_jacobian", "l(z) (nats)"))):
-        axes = figure.add_subplot(grid[0, i])
-        for chain, colour in zip(run.energies[name], CHAINS):
-            axes.plot(run.trace_draws, chain, color=colour, linewidth=0.6, alpha=0.85)
-        axes.set(title=f"{label}, {len(run.energies[name])} chains", xlabel="draw")
-        axes.set_xlim(0, max(1, run.draws - 1))
-
-
-def draw_coordinates(figure, grid, run, naive):
-    """Traces of a few chains, and beside each the marginal, on one scale."""
-    samples = [run.x] if naive is None else [run.x, naive[1]]
-    low, high = limits(*samples)
-    for i in range(grid.nrows):
-        trace = figure.add_subplot(grid[i, 0])
-        for chain, colour in zip(run.traces, CHAINS):
-            trace.plot(run.trace_draws, chain[:, i], color=colour, linewidth=0.6, alpha=0.85)
-        trace.set(ylim=(low[i], high[i]), xlim=(0, max(1, run.draws - 1)), ylabel=f"$x_{i}$")
-        trace.yaxis.set_major_locator(MaxNLocator(4))
-        marginal = figure.add_subplot(grid[i, 1], sharey=trace)
-        draw_marginal(marginal, [sample[:, i] for sample in samples], (low[i], high[i]))
-        if i == 0:
-            trace.set_title(f"traces of {len(run.traces)} of {run.chains} chains")
-            marginal.set_title("marginals, all chains")
-            marginal.legend(loc="best", handlelength=1.2, borderpad=0.1)
-        last = i == grid.nrows - 1
-        trace.set_xlabel("draw" if last else "")
-        marginal.set_xlabel("density" if last else "")
-        trace.tick_params(labelbottom=last)
-
-
-def draw_marginal(axes, samples, bounds):
-    """Densities along the vertical axis: the run's filled, the naive draws' as a line."""
-    bins = np.linspace(*bounds, 61)
-    kinds = ({"histtype": "stepfilled", "color": RUN, "alpha": 0.45, "label": "run"},
-             {"histtype": "step", "color": NAIVE, "linewidth": 1.0, "label": "naive"})
-    for sample, kind in zip(samples, kinds):
-        axes.hist(sample, bins, density=True, orientation="horizontal", **kind)
-    axes.tick_params(labelleft=False)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.set_xlim(left=0)
-
-
-def draw_warmup(figure, row, run):
-    """Acceptance rate and step size, window by window; dashed, what the sampling phase had."""
-    windows = run.windows
-    number = np.arange(1, len(windows.get("step_size", ())) + 1)
-    left, right = figure.add_subplot(row[0]), figure.add_subplot(row[1])
-    kinds = (("acceptance_rate", "local", RUN), ("global_acceptance_rate", "global", CHAINS[1]))
-    for name, kind, colour in kinds:
-        if np.isfinite(windows.get(name, [np.nan])).any():
-            left.plot(number, windows[name], color=colour, linewidth=1.1, label=f"{kind} moves")
-    if np.isfinite(run.acceptance_rate):
-        mark(left, run.acceptance_rate, f"sampling, local: {run.acceptance_rate:.3f}")
-    left.set(title="acceptance rate over warm-up", xlabel="window", ylabel="acceptance rate")
-    left.set_ylim(0, 1)
-    right.plot(number, windows.get("step_size", ()), color=RUN, linewidth=1.1)
-    mark(right, run.step_size, f"sampling: {run.step_size:.3g}")
-    right.set(title="step size over warm-up", xlabel="window", ylabel="step size", yscale="log")
-    for axes in (left, right):
-        axes.set_xlim(1, max(2, len(number)))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(loc="best", handlelength=1.6, borderpad=0.1)
-
-
-def mark(axes, value, label):
-    axes.axhline(value, color="black", linewidth=0.8, linestyle=(0, (4, 3)), label=label)
-
-
-# --- The figure ---------------------------------------------------------------------------------
-
-
-def headline(run):
-    facts = run.facts
-    target = f"{facts.get('target', 'unknown')} target, $\\beta$ = {facts.get('beta', np.nan):g}"
-    unfinished = f" of {run.draws_wanted}" if run.draws < run.draws_wanted else ""
-    flow = Path(str(facts.get("flow_file", "unknown flow"))).name
-    kernel = facts.get("kernel", "unknown kernel")
-    return f"{flow}:  {target},  {kernel},  {run.chains} chains, {run.draws}{unfinished} draws each"
-
-
-def plot(run, flow, shape, output):
-    """One figure: the plane where there is one, then a row a coordinate, then warm-up; of images,
-    the images, lp and l, then warm-up."""
-    plt.rcParams.update(STYLE)
-    naive = None if flow is None or shape else naive_draws(flow, run)
-    plane = run.dim == 2 and flow is not None and not shape
-    rows = run.x.shape[1]
-    heights = ([4.0] if plane else []) + [0.4 + 1.3 * rows, 1.9]
-    if shape:
-        heights = [3.3, 2.0, 1.9]
-    figure = plt.figure(figsize=(12.5, sum(heights) + 0.4), layout="constrained")
-    figure.suptitle(headline(run), x=0.005, ha="left", fontsize=11)
-    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
-    if plane:
-        draw_plane(figure, grid[0].subgridspec(1, 3), flow, run, naive)
-    if shape:
-        draw_images(figure, grid[0].subgridspec(3, 1), run, shape)
-        draw_energies(figure, grid[1].subgridspec(1, 2), run)
-    else:
-        draw_coordinates(figure, grid[-2].subgridspec(rows, 2, width_ratios=(3, 1)), run, naive)
-    draw_warmup(figure, grid[-1].subgridspec(1, 2), run)
-    figure.savefig(output, format="png")
-    plt.close(figure)
-
-
-def sizes(text):
-    return tuple(int(size) for size in text.split("x"))
-
-
-def parse(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path, help="run file")
-    parser.add_argument("-o", "--output", type=Path, help="PNG to write (default: beside the run)")
-    parser.add_argument("--flow", type=Path, help="the flow's file, if it has moved since")
-    parser.add_argument("--image", type=sizes, help="1x28x28: channels, rows and columns of x")
-    parser.add_argument("--threads", type=positive(int), default=1, help="(default %(default)s)")
-    return parser.parse_args(arguments)
-
-
-def main():
-    options = parse()
-    set_threads(options.threads)
+def draw(options: Options) -> None:
     output = options.output or options.run.with_suffix(".png")
-    try:
-        run = read_run(options.run)
-        flow = find_flow(run, options.flow)
-        plot(run, flow, image_shape(run, flow, options.image), output)
-    except (ValueError, OSError) as problem:
-        sys.exit(f"plot_run.py: {problem}")
+    run = read_run(options.run)
+    flow = find_flow(run, options.flow)
+    judged = verdict(options)
+    plot(run, flow, image_shape(run, flow, options.image), output, judged)
     print(output)
+    if judged:
+        print(f"{judged.headline}: {'; '.join(judged.sentences)}")
 
 
 if __name__ == "__main__":
-    main()
+    starting.run(parse, draw)

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Draws what a study found: one picture, of the kind that fits what the study varied.
 
     plot_study.py study.h5                       writes study.png
@@ -15,353 +15,32 @@ Points are means over seeds, bars their standard errors.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-import h5py
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-import numpy as np
-
-from plot_style import CHAINS, STYLE, PlotError
-
-TARGET_ACCEPT = 0.574
-"""What a run aims at unless told otherwise."""
-
-QUALITY = (
-    ("energy_distance", "energy distance"),
-    ("precision", "precision"),
-    ("recall", "recall"),
-    ("coverage", "coverage"),
-    ("mode_distance", "share in the wrong mode"),
-)
-"""Of the measures of 'flotilla compare', those that a picture has room for."""
-
-COLOURS = (*CHAINS, "#D55E00", "#56B4E9", "#000000")
-MARKERS = "os^Dv*P"
+from flotilla_tools import starting
+from flotilla_tools.plotting.study import KINDS, draw_study
 
 
-# --- The study ----------------------------------------------------------------------------------
+class Options(argparse.Namespace):
+    study: Path
+    output: Path | None
+    kind: str | None
 
 
-class StudyTables:
-    """The tables of a study file: columns as arrays, by name."""
-
-    def __init__(self, path):
-        if not Path(path).is_file():
-            raise PlotError(f"expected a study file at {path}, found none: check the path")
-        try:
-            with h5py.File(path, "r") as file:
-                missing = {
-                    name for name in ("runs", "means", "reports")
-                    if not isinstance(file.get(name), h5py.Group)
-                }
-                if missing:
-                    raise PlotError(
-                        f"expected the output of 'flotilla study' in {path}, but it has no "
-                        f"{', '.join(sorted(missing))}"
-                    )
-                self.runs, self.means, self.reports = (
-                    self._columns(file[name]) for name in ("runs", "means", "reports")
-                )
-        except OSError as problem:
-            raise PlotError(f"expected an HDF5 file at {path}: {problem}") from problem
-
-    @staticmethod
-    def _columns(group):
-        return {
-            name: column.asstr()[()] if column.dtype.kind == "O" else column[()]
-            for name, column in group.items()
-        }
-
-    def varies(self, name):
-        return name in self.means and len(np.unique(self.means[name])) > 1
-
-    def others(self, *names):
-        """What is varied beside these. References of a comparison go with their flow."""
-        known = {*names, "runs", "compare_reference", "compare_modes"}
-        return [
-            name for name in self.means
-            if name not in known and not name.endswith("_error") and name + "_error" not in self.means
-            and self.varies(name)
-        ]
-
-    def groups(self, *names):
-        """For each combination of values of the columns that the study has: a label, and which rows
-        of `means` it is."""
-        names = [name for name in names if self.varies(name)]
-        if not names:
-            yield "", np.ones(len(self.means["runs"]), dtype=bool)
-            return
-        rows = list(zip(*(self.means[name] for name in names)))
-        for row in sorted(set(rows), key=rows.index):
-            label = ", ".join(show(name, value) for name, value in zip(names, row))
-            yield label, np.array([other == row for other in rows])
-
-    def runs_like(self, row, *names):
-        """Which runs agree with a row of `means` in these columns."""
-        chosen = np.ones(len(self.runs["run"]), dtype=bool)
-        for name in names:
-            if name in self.means:
-                chosen &= self.runs[name] == self.means[name][row]
-        return chosen
+def parse(arguments: list[str] | None = None) -> Options:
+    parser = starting.parser(__doc__)
+    add = parser.add_argument
+    add("study", type=Path, help="what 'flotilla study' wrote")
+    add("-o", "--output", type=Path, help="PNG to write (default: the study's name with .png)")
+    add("--kind", choices=KINDS, help="of picture (default: by what the study varies)")
+    return parser.parse_args(arguments, namespace=Options())
 
 
-def show(name, value):
-    """A value as a legend says it: texts speak for themselves, numbers do not."""
-    if isinstance(value, str):
-        return Path(value).stem if "." in value else value
-    return f"{name.replace('_', ' ')} {value:g}"
-
-
-def kinds_of(study):
-    """The pictures that a study's columns ask for, the most telling one last."""
-    if study.varies("step_size") or study.varies("target_accept"):
-        return ["step-size"]
-    if study.varies("warmup") and study.varies("chains"):
-        return ["exchange"]
-    if study.varies("chains"):
-        return ["chains"]
-    if study.varies("beta"):
-        return ["beta", "quality"] if "precision" in study.means else ["beta"]
-    raise PlotError(
-        "expected a study that varies step_size, target_accept, warmup with chains, chains or beta, "
-        "found none of them: use the CSV files beside it"
-    )
-
-
-# --- Pictures -----------------------------------------------------------------------------------
-
-
-def lines_of(axes, table, rows, x, y, label, number):
-    """Means with their errors, in the order of x."""
-    order = np.flatnonzero(rows)[np.argsort(table[x][rows])]
-    axes.errorbar(
-        table[x][order],
-        table[y][order],
-        yerr=np.nan_to_num(table[y + "_error"][order]) if y + "_error" in table else None,
-        color=COLOURS[number % len(COLOURS)],
-        marker=MARKERS[number % len(MARKERS)],
-        markersize=4,
-        linewidth=1.1,
-        elinewidth=0.8,
-        label=label,
-    )
-
-
-def expect_columns(study, kind, *alternatives):
-    if not any(name in study.means for name in alternatives):
-        raise PlotError(
-            f"expected a study that varies {' or '.join(alternatives)} for --kind {kind}, found none"
-        )
-
-
-def draw_step_size(study):
-    expect_columns(study, "step-size", "step_size", "target_accept")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.2), layout="constrained")
-    varied = "step_size" if study.varies("step_size") else "target_accept"
-    for number, (label, rows) in enumerate(study.groups("kernel", "flow", "beta", "target")):
-        lines_of(left, study.means, rows, "acceptance_rate", "ess_per_gradient", label, number)
-        lines_of(right, study.means, rows, varied, "acceptance_rate", label, number)
-    left.axvline(TARGET_ACCEPT, color="0.5", linestyle="--", linewidth=0.8)
-    left.set(
-        xlabel="acceptance rate", ylabel="ESS per gradient", yscale="log", xlim=(0, 1),
-        title="Effective draws against acceptance",
-    )
-    right.axhline(TARGET_ACCEPT, color="0.5", linestyle="--", linewidth=0.8)
-    right.set(
-        xlabel=varied.replace("_", " "), ylabel="acceptance rate", ylim=(0, 1),
-        title=f"Acceptance against {varied.replace('_', ' ')}",
-    )
-    if left.get_legend_handles_labels()[1] != [""]:
-        left.legend()
-    return figure
-
-
-def miss(study, row):
-    """Root mean square over seeds of the distance from the target, and how uncertain it is."""
-    own = study.runs_like(
-        row, "chains", "draws", "warmup", "exchange_every", "kernel", "flow", "target", "beta",
-        "target_accept",
-    )
-    wanted = study.runs["target_accept"][own] if "target_accept" in study.runs else TARGET_ACCEPT
-    squares = (study.runs["acceptance_rate"][own] - wanted) ** 2
-    root = np.sqrt(squares.mean())
-    error = squares.std(ddof=1) / np.sqrt(len(squares)) / (2 * root) if len(squares) > 1 else 0.0
-    return root, error
-
-
-def draw_exchange(study):
-    expect_columns(study, "exchange", "chains")
-    expect_columns(study, "exchange", "warmup")
-    panels = list(study.groups("exchange_every", "kernel"))
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(4.3 * len(panels), 3.2), layout="constrained", squeeze=False,
-        sharey=True,
-    )
-    for panel, (title, chosen) in zip(axes[0], panels):
-        for number, chains in enumerate(np.unique(study.means["chains"])):
-            rows = np.flatnonzero(chosen & (study.means["chains"] == chains))
-            rows = rows[np.argsort(study.means["warmup"][rows])]
-            misses = np.array([miss(study, row) for row in rows])
-            panel.errorbar(
-                study.means["warmup"][rows], misses[:, 0], yerr=misses[:, 1],
-                color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)],
-                markersize=4, linewidth=1.1, elinewidth=0.8, label=f"{chains:g} chains",
-            )
-        panel.set(xscale="log", yscale="log", xlabel="warm-up steps", title=title)
-    axes[0, 0].set_ylabel(f"distance of acceptance from {TARGET_ACCEPT}")
-    axes[0, -1].legend()
-    return figure
-
-
-def report_means(study, chains, column, root=False):
-    """Draws of all chains together and the mean over runs of a column of the reports."""
-    runs = study.runs["run"][study.runs["chains"] == chains]
-    chosen = np.isin(study.reports["run"], runs)
-    draws = np.unique(study.reports["draws"][chosen])
-    power = 2 if root else 1
-    values = [
-        np.mean(study.reports[column][chosen & (study.reports["draws"] == count)] ** power)
-        ** (1 / power)
-        for count in draws
-    ]
-    return draws * chains, np.array(values)
-
-
-def draw_chains(study):
-    expect_columns(study, "chains", "chains")
-    if len(study.reports["run"]) == 0:
-        raise PlotError("expected runs with reports, found none: set report_every below draws")
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11.5, 3.2), layout="constrained")
-    for number, chains in enumerate(np.unique(study.means["chains"])):
-        style = {"color": COLOURS[number % len(COLOURS)], "linewidth": 1.1}
-        draws, rhat = report_means(study, chains, "rhat")
-        left.plot(draws, np.maximum(rhat - 1, 1e-6), label=f"{chains:g} chains", **style)
-        draws, error = report_means(study, chains, "error", root=True)
-        if np.isfinite(error).any():
-            middle.plot(draws, error, **style)
-    if middle.lines:
-        first, last = middle.lines[0].get_xdata()[0], max(max(line.get_xdata()) for line in middle.lines)
-        scale = middle.lines[0].get_ydata()[-1] * np.sqrt(middle.lines[0].get_xdata()[-1])
-        span = np.geomspace(first, last, 50)
-        middle.plot(span, scale / np.sqrt(span), color="0.5", linestyle="--", linewidth=0.8,
-                    label="$1/\\sqrt{n}$")
-        middle.set(xscale="log", yscale="log")
-        middle.legend()
-    left.axhline(0.01, color="0.5", linestyle="--", linewidth=0.8)
-    left.set(xscale="log", yscale="log", xlabel="draws of all chains", ylabel="R-hat - 1",
-             title="R-hat")
-    middle.set(xlabel="draws of all chains",
-               ylabel="error of the mean (sd)", title="Error against the reference")
-    for label, rows in study.groups("target", "kernel"):
-        lines_of(right, study.means, rows, "chains", "ess_per_second", label, 0)
-    right.set(xscale="log", yscale="log", xlabel="chains", ylabel="ESS per second",
-              title="Effective draws per second")
-    left.legend()
-    return figure
-
-
-def draw_beta(study):
-    expect_columns(study, "beta", "beta")
-    panels = list(study.groups("flow"))
-    figure, axes = plt.subplots(
-        3, len(panels), figsize=(3.4 * len(panels) + 0.8, 7.2), layout="constrained", squeeze=False,
-        sharex=True,
-    )
-    titles = (("rhat", "R-hat"), ("ess_per_gradient", "ESS per gradient"),
-              ("error", "error of the mean (sd)"))
-    for column, (title, chosen) in enumerate(panels):
-        for number, (label, rows) in enumerate(study.groups(*study.others("flow", "beta"))):
-            for row, (figure_name, name) in enumerate(titles):
-                if not np.isfinite(study.means[figure_name]).any():
-                    continue
-                lines_of(axes[row, column], study.means, rows & chosen, "beta", figure_name, label,
-                         number)
-                axes[row, column].set(yscale="linear" if figure_name == "rhat" else "log")
-                axes[row, 0].set_ylabel(name)
-        axes[0, column].set_title(title)
-        axes[-1, column].set_xlabel("beta")
-    if axes[0, 0].get_legend_handles_labels()[1] not in ([], [""]):
-        axes[0, 0].legend()
-    return figure
-
-
-def draw_floors(axes, study, chosen, name):
-    """What naive draws and a second half of the reference reach, as lines across."""
-    for prefix, title, style in (("naive_", "naive", "--"), ("floor_", "the reference itself", ":")):
-        levels = study.means[prefix + name][chosen]
-        if not np.isfinite(levels).any():
-            continue  # nothing that succeeded
-        level = np.nanmean(levels)
-        axes.axhline(level, color="0.4", linestyle=style, linewidth=0.9, label=title)
-
-
-def draw_quality(study):
-    expect_columns(study, "quality", "beta")
-    expect_columns(study, "quality", "precision")
-    panels = list(study.groups("flow"))
-    measures = [
-        (name, title) for name, title in QUALITY if np.isfinite(study.means[name]).any()
-    ]
-    # Flows beside each other, measures below; of one flow alone the measures are beside each other.
-    down = len(panels) > 1
-    shape = (len(measures), len(panels)) if down else (1, len(measures))
-    figure, axes = plt.subplots(
-        *shape, figsize=(3.0 * shape[1] + 0.8, 2.3 * shape[0] + 0.6), layout="constrained",
-        squeeze=False, sharex=True,
-    )
-    for column, (title, chosen) in enumerate(panels):
-        for row, (name, measure) in enumerate(measures):
-            panel = axes[row, column] if down else axes[0, row]
-            for number, (label, rows) in enumerate(study.groups(*study.others("flow", "beta"))):
-                lines_of(panel, study.means, rows & chosen, "beta", name, label, number)
-            draw_floors(panel, study, chosen, name)
-            if column == 0:
-                panel.set_ylabel(measure)
-            if row == 0 and title:
-                panel.set_title(title)
-            if not down or row == len(measures) - 1:
-                panel.set_xlabel("beta")
-    axes[0, 0].legend()
-    return figure
-
-
-KINDS = {
-    "step-size": draw_step_size,
-    "exchange": draw_exchange,
-    "chains": draw_chains,
-    "beta": draw_beta,
-    "quality": draw_quality,
-}
-
-
-def draw_study(path, kind=None):
-    """Pictures of a study, as figures of matplotlib's: of this kind, or all that fit."""
-    study = StudyTables(path)
-    if not np.isfinite(study.means["runs"]).any() or "rhat" not in study.means:
-        raise PlotError(f"expected a study with a run that succeeded in {path}, found none")
-    plt.rcParams.update(STYLE)
-    return [KINDS[name](study) for name in ([kind] if kind else kinds_of(study))]
-
-
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("study", type=Path, help="what 'flotilla study' wrote")
-    parser.add_argument("-o", "--output", type=Path, help="default: the study's name with .png")
-    parser.add_argument("--kind", choices=KINDS, help="default: what the study varies")
-    options = parser.parse_args()
+def draw(options: Options) -> None:
     output = options.output or options.study.with_suffix(".png")
-    try:
-        draw_study(options.study, options.kind)[-1].savefig(output)
-    except (PlotError, OSError) as problem:
-        sys.exit(f"plot_study.py: {problem}")
+    draw_study(options.study, options.kind)[-1].savefig(output)
     print(output)
 
 
 if __name__ == "__main__":
-    main()
+    starting.run(parse, draw)

@@ -1,158 +1,57 @@
-#!/usr/bin/python3
-"""Three planar data sets whose support and modes are known exactly.
-
-Each toy puts its draws on a few curves or points (its modes), one chosen uniformly, and adds
-isotropic normal noise of standard deviation `noise`.  So the distance of any x to each mode is
-a formula: it says which mode x belongs to, and whether x is farther from all of them than noise
-can explain, that is, off the support: on a bridge that the data does not have.
+#!/usr/bin/python3 -B
+"""Writes a planar data set whose support and modes are known exactly.
 
     toy_sets.py rings -o rings.h5 --draws 20000
 
-writes draws, `x` [n x 2], and points on the modes with the mode's number, `modes` [m x 3], as
+The file has draws, `x` [n x 2], and points on the modes with the mode's number, `modes` [m x 3], as
 `flotilla compare` takes them.
 """
 
 import argparse
-import re
-import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
 
-SUPPORT_WIDTHS = 4.0
-"""A draw farther than this many noise standard deviations from every mode is off the support."""
+from flotilla_tools import starting
+from flotilla_tools.errors import InputError
+from flotilla_tools.starting import positive
+from flotilla_tools.toys import toy_set
 
 
-class ToySet:
-    """What the toys share.  Subclasses give `modes`, `_points` and `distances`."""
-
-    dim = 2
-
-    def __init__(self, name, modes, noise):
-        if not noise > 0:
-            raise ValueError(f"expected a noise standard deviation above 0, found {noise}")
-        self.name = name
-        self.modes = modes
-        self.noise = noise
-
-    def sample(self, draws, rng):
-        """`draws` fresh draws, [draws x 2]."""
-        mode = rng.integers(self.modes, size=draws)
-        return self._points(mode, rng) + self.noise * rng.standard_normal((draws, 2))
-
-    def mode_of(self, x):
-        """Index of the nearest mode, [n]."""
-        return self.distances(x).argmin(axis=1)
-
-    def off_support(self, x, widths=SUPPORT_WIDTHS):
-        """True where x is farther than `widths` noise standard deviations from every mode, [n]."""
-        return ~(self.distances(x).min(axis=1) <= widths * self.noise)  # NaN is off the support
-
-    def on_modes(self, points, rng):
-        """[points x 3]: noise-free points and the number of the mode that each is on."""
-        mode = np.arange(points) % self.modes
-        return np.column_stack([self._points(mode, rng), mode])
-
-    def _points(self, mode, rng):
-        """Noise-free points on the given modes, [n x 2]."""
-        raise NotImplementedError
-
-    def distances(self, x):
-        """Distance of each x [n x 2] to each mode, [n x modes]."""
-        raise NotImplementedError
+class Options(argparse.Namespace):
+    toy: str
+    output: Path
+    draws: int
+    noise: float | None
+    seed: int
 
 
-class TwoMoons(ToySet):
-    """Two unit half circles, interleaved: the upper about (0, 0), the lower about (1, 1/4)."""
-
-    centres = np.array([[0.0, 0.0], [1.0, 0.25]])
-    sides = np.array([1.0, -1.0])
-
-    def __init__(self, noise=0.06):
-        super().__init__("two_moons", 2, noise)
-
-    def _points(self, mode, rng):
-        angle = np.pi * rng.random(len(mode))
-        circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        return self.centres[mode] + self.sides[mode, None] * circle
-
-    def distances(self, x):
-        return np.stack([self._to_arc(x, i) for i in range(2)], axis=1)
-
-    def _to_arc(self, x, mode):
-        """Radially where the arc faces x, to the nearer of its ends elsewhere."""
-        u, v = (self.sides[mode] * (x - self.centres[mode])).T
-        return np.where(v >= 0, np.abs(np.hypot(u, v) - 1), np.hypot(np.abs(u) - 1, v))
-
-
-class Gaussians(ToySet):
-    """`modes` isotropic Gaussians, evenly spaced on the circle of radius 2."""
-
-    radius = 2.0
-
-    def __init__(self, modes, noise=0.15):
-        if modes < 1:
-            raise ValueError(f"expected at least one Gaussian, found gaussians_{modes}")
-        super().__init__(f"gaussians_{modes}", modes, noise)
-        angle = 2 * np.pi * np.arange(modes) / modes
-        self.centres = self.radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-
-    def _points(self, mode, rng):
-        return self.centres[mode]
-
-    def distances(self, x):
-        return np.linalg.norm(x[:, None, :] - self.centres, axis=2)
-
-
-class Rings(ToySet):
-    """Three concentric circles of radius 1, 2 and 3, of equal weight."""
-
-    radii = np.array([1.0, 2.0, 3.0])
-
-    def __init__(self, noise=0.08):
-        super().__init__("rings", 3, noise)
-
-    def _points(self, mode, rng):
-        angle = 2 * np.pi * rng.random(len(mode))
-        return self.radii[mode, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-
-    def distances(self, x):
-        return np.abs(np.hypot(x[:, 0], x[:, 1])[:, None] - self.radii)
-
-
-def toy_set(name, noise=None):
-    """The toy called two_moons, rings or gaussians_K; None if `name` is not a toy's."""
-    options = {} if noise is None else {"noise": noise}
-    if name == "two_moons":
-        return TwoMoons(**options)
-    if name == "rings":
-        return Rings(**options)
-    gaussians = re.fullmatch(r"gaussians_(\d+)", name)
-    return Gaussians(int(gaussians[1]), **options) if gaussians else None
-
-
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def parse(arguments: list[str] | None = None) -> Options:
+    parser = starting.parser(__doc__)
+    add = parser.add_argument
+    add("toy", help="two_moons, rings or gaussians_K")
+    add("-o", "--output", type=Path, required=True, help="HDF5 file to write")
+    add("--draws", type=positive(int), default=20000, help="(default %(default)s)")
+    add(
+        "--noise",
+        type=positive(float),
+        help="standard deviation (default: that of the shipped flow's data)",
     )
-    parser.add_argument("toy", help="two_moons, rings or gaussians_K")
-    parser.add_argument("-o", "--output", required=True)
-    parser.add_argument("--draws", type=int, default=20000, help="(default %(default)s)")
-    parser.add_argument("--noise", type=float, help="(default: that of the shipped flow's data)")
-    parser.add_argument("--seed", type=int, default=1, help="(default %(default)s)")
-    options = parser.parse_args()
-    try:
-        toy = toy_set(options.toy, options.noise)
-        if toy is None or options.draws < 1:
-            raise ValueError("expected two_moons, rings or gaussians_K, and at least one draw")
-        rng = np.random.default_rng(options.seed)
-        with h5py.File(options.output, "w") as file:
-            file["x"] = toy.sample(options.draws, rng)
-            file["modes"] = toy.on_modes(1000 * toy.modes, rng)
-    except (ValueError, OSError) as problem:
-        sys.exit(f"toy_sets.py: {problem}")
+    add("--seed", type=int, default=1, help="(default %(default)s)")
+    return parser.parse_args(arguments, namespace=Options())
+
+
+def write(options: Options) -> None:
+    toy = toy_set(options.toy, options.noise)
+    if toy is None:
+        raise InputError(f"expected two_moons, rings or gaussians_K, found '{options.toy}'")
+    rng = np.random.default_rng(options.seed)
+    with h5py.File(options.output, "w") as file:
+        file["x"] = toy.sample(options.draws, rng)
+        file["modes"] = toy.on_modes(1000 * toy.modes, rng)
     print(options.output)
 
 
 if __name__ == "__main__":
-    main()
+    starting.run(parse, write)

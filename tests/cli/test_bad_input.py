@@ -8,7 +8,7 @@ import unittest
 import h5py
 import numpy as np
 
-import flow_torch
+from flotilla_tools.flow_file import FlowContents, checksum, read_layer
 from program import MOONS, ProgramTest, random_flow, run
 
 SIZE = ["--chains", 10, "--warmup", 5, "--draws", 5]
@@ -42,10 +42,10 @@ class BadInput(ProgramTest):
             change(file)
             if seal:
                 groups = [file["layers"][name] for name in sorted(file["layers"])]
-                records = [flow_torch._read_layer(group) for group in groups]
-                base = flow_torch._read_layer(file["base"])
+                records = [read_layer(group) for group in groups]
                 dim, context_dim = (int(file.attrs.get(n, 0)) for n in ("dim", "context_dim"))
-                file.attrs["checksum"] = flow_torch.checksum(dim, context_dim, base, records)
+                contents = FlowContents(dim, context_dim, read_layer(file["base"]), records)
+                file.attrs["checksum"] = checksum(contents)
         return path
 
     def replaced(self, name, value):

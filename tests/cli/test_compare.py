@@ -7,10 +7,10 @@ import unittest
 import h5py
 import numpy as np
 
-from flow_layers import DiagonalAffine, Sigmoid
-from flow_torch import Flow, save_flow
+from flotilla_tools.torch_flows.flow import Flow, save_flow
+from flotilla_tools.torch_flows.layers import DiagonalAffine, Sigmoid
+from flotilla_tools.toys import toy_set
 from program import MOONS, ProgramTest, run
-from toy_sets import toy_set
 
 POINTS = 300
 NEIGHBOURS = 5

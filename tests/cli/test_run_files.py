@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import xarray
 
-import flow_torch
+from flotilla_tools.torch_flows.flow import load_flow
 import torch
 from program import MOONS, ProgramTest, datasets, run
 
@@ -101,7 +101,7 @@ class RunFiles(ProgramTest):
         path = self.sample(*SIZE, "--precision", "double", "--thin", 3, "--beta", 0.5)
         found = datasets(path)
         z = found["unconstrained_posterior/z"].reshape(-1, 2)
-        x, log_det = flow_torch.load_flow(MOONS, torch.float64)(torch.from_numpy(z))
+        x, log_det = load_flow(MOONS, torch.float64)(torch.from_numpy(z))
         np.testing.assert_allclose(found["posterior/x"].reshape(-1, 2), x.numpy(), atol=1e-11)
         log_det = log_det.numpy()
         np.testing.assert_allclose(

@@ -177,7 +177,7 @@ class Scripts(ProgramTest):
         self.assertLessEqual(found, {tuple(row) for row in images.reshape(50, 16)})
         self.assertGreater((x - np.floor(x)).std(), 0.2)
         refused = script("image_set.py", self.path("none.npy"), "-o", self.path("b.h5"))
-        self.assertEqual(refused.returncode, 1)
+        self.assertEqual(refused.returncode, 2)
         self.assertIn("image_set.py: expected", refused.stderr)
 
     def test_scaling_is_measured_against_the_fewest_ranks(self):

@@ -9,9 +9,9 @@ import unittest
 import h5py
 import numpy as np
 
-from plot_study import StudyTables, kinds_of
+from flotilla_tools.plotting.study import StudyTables, kinds_of
+from flotilla_tools.toys import toy_set
 from program import ENVIRONMENT, MOONS, PYTHON, SOURCE, ProgramTest, run
-from toy_sets import toy_set
 
 STUDY = """
 seeds = [3, 4]

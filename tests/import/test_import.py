@@ -13,9 +13,9 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 
-import flow_torch  # noqa: E402
-import import_flow  # noqa: E402
-from import_networks import ConversionError  # noqa: E402
+from flotilla_tools.importing import conversion  # noqa: E402
+from flotilla_tools.importing.networks import ConversionError  # noqa: E402
+from flotilla_tools.torch_flows.flow import load_flow  # noqa: E402
 from program import PYTHON, SOURCE, ProgramTest, moments, run  # noqa: E402
 
 FIXTURES = HERE / "fixtures"
@@ -27,25 +27,25 @@ DOUBLE_TOLERANCE, FLOAT_TOLERANCE = 1e-10, 1e-4
 
 def parts(name):
     """The description and the state dict of a fixture."""
-    description = import_flow.load_description(FIXTURES / f"{name}.json")
-    return description, import_flow.load_state_dict(FIXTURES / f"{name}.pt")
+    description = conversion.load_description(FIXTURES / f"{name}.json")
+    return description, conversion.load_state_dict(FIXTURES / f"{name}.pt")
 
 
 class ImportTest(ProgramTest):
     def imported(self, name):
         """The flow file of a fixture, by the functions of the script."""
-        contents = import_flow.convert(*parts(name))
+        contents = conversion.convert(*parts(name))
         with np.load(FIXTURES / f"{name}.npz") as file:
             golden = {key: file[key] for key in file.files}
         path = self.path(f"{name}.h5")
-        import_flow.write(path, contents, golden, {"imported_from": name})
+        conversion.write(path, contents, golden, {"imported_from": name})
         return path
 
 
 class Fixtures(ImportTest):
     def test_every_library_has_every_kind(self):
         kinds = ("realnvp", "nice", "maf", "coupling_spline", "autoregressive_spline", "context")
-        wanted = {f"{library}_{kind}" for library in import_flow.LIBRARIES for kind in kinds}
+        wanted = {f"{library}_{kind}" for library in conversion.LIBRARIES for kind in kinds}
         self.assertEqual(wanted - set(NAMES), set())
 
     def test_they_verify_in_double_and_in_float(self):
@@ -87,7 +87,7 @@ class Refusals(ImportTest):
         description, state = parts(name)
         change(description, state)
         with self.assertRaises(ConversionError) as caught:
-            import_flow.convert(description, state)
+            conversion.convert(description, state)
         for phrase in phrases:
             self.assertIn(phrase, str(caught.exception))
 
@@ -139,10 +139,10 @@ class Refusals(ImportTest):
         for layer in description["layers"]:
             if "scale" in layer:
                 layer["scale"] = "sigmoid"  # as earlier versions of nflows had it
-        contents = import_flow.convert(description, state)
+        contents = conversion.convert(description, state)
         with np.load(FIXTURES / f"{name}.npz") as golden:
             with self.assertRaises(ConversionError) as caught:
-                import_flow.write(self.path("wrong.h5"), contents, dict(golden), {})
+                conversion.write(self.path("wrong.h5"), contents, dict(golden), {})
         self.assertIn("golden values", str(caught.exception))
         self.assertFalse(pathlib.Path(self.path("wrong.h5")).exists())
 
@@ -179,7 +179,7 @@ class Sampling(ImportTest):
     @staticmethod
     def importance_sampling(path, options):
         """The same from independent draws of the base density, weighted by exp(-l / 2)."""
-        flow = flow_torch.load_flow(path, torch.float64, options[1] if options else "")
+        flow = load_flow(path, torch.float64, options[1] if options else "")
         z = flow.base.sample(400000, torch.Generator().manual_seed(5), torch.float64)
         with torch.no_grad():
             x, log_det = (torch.cat(p) for p in zip(*(flow(part) for part in z.split(20000))))

@@ -27,7 +27,7 @@ import zuko  # noqa: E402
 from nflows import distributions, flows, transforms  # noqa: E402
 from nflows.nn import nets  # noqa: E402
 
-import import_flow  # noqa: E402
+from flotilla_tools.importing import conversion  # noqa: E402
 
 DIM, CONTEXT, HIDDEN, BINS = 3, 2, 16, 6
 STEPS, BATCH, RATE = 400, 256, 3e-3
@@ -287,9 +287,9 @@ def train(name):
 
 
 def write(name, model):
-    description = import_flow.describe(model)
-    contents = import_flow.convert(description, model.state_dict())
-    golden = import_flow.golden_of(model, contents)
+    description = conversion.describe(model)
+    contents = conversion.convert(description, model.state_dict())
+    golden = conversion.golden_of(model, contents)
     path = HERE / "fixtures" / name
     torch.save(model.state_dict(), path.with_suffix(".pt"))
     np.savez_compressed(path.with_suffix(".npz"), **golden)

@@ -19,7 +19,7 @@ sys.path.insert(0, str(HERE.parents[1] / "scripts"))
 
 import zuko  # noqa: E402
 
-from export_torchscript import export_torchscript  # noqa: E402
+from flotilla_tools.torch_flows.torchscript import export_torchscript  # noqa: E402
 
 DIM, SIGNAL, STEPS, BATCH, RATE = 3, 8, 800, 256, 3e-3
 BISECTIONS, BOUND = 60, 60.0

@@ -1,8 +1,17 @@
 """How all pictures look: sizes, lines, colours."""
 
+import matplotlib
+
+from flotilla_tools.errors import InputError
+
+# Files, not windows: chosen before anything of pyplot is touched.
+matplotlib.use("Agg")
+
 # Okabe & Ito: told apart by readers of any colour vision.
 NAIVE, RUN = "#D55E00", "#0072B2"
 CHAINS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00")
+COLOURS = (*CHAINS, "#D55E00", "#56B4E9", "#000000")
+MARKERS = "os^Dv*P"
 STYLE = {
     "figure.dpi": 100,
     "savefig.dpi": 160,
@@ -24,5 +33,5 @@ STYLE = {
 }
 
 
-class PlotError(ValueError):
-    """A plot that cannot be made; the message is one sentence for the user."""
+class PlotError(InputError):
+    """A plot that cannot be made."""

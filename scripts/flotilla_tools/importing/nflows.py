@@ -3,15 +3,27 @@
 nflows maps data to noise, so that what samples is the other way round: last transform first.
 """
 
-import numpy as np
+from typing import Any, Callable, Mapping, Sequence
 
-import import_networks as networks
-from flow_conditioners import LayerRecord
-from import_networks import ConversionError, Network
+import numpy as np
+import torch
+
+from flotilla_tools.arrays import Array
+from flotilla_tools.flow_file import LayerRecord
+from flotilla_tools.importing import networks
+from flotilla_tools.importing.networks import (
+    ConversionError,
+    Converter,
+    Described,
+    Network,
+    Original,
+    Parts,
+    State,
+)
 
 PREFIX = "_transform._transforms."
 SPLINE_NUMBERS = ("min_bin_width", "min_bin_height", "min_derivative")
-SCALES = {
+SCALES: dict[str, Callable[[Array], Array]] = {
     "sigmoid": lambda s: 1.0 / (1.0 + np.exp(-s - 2.0)) + 1e-3,
     "softplus": lambda s: np.log1p(np.exp(s)) + 1e-3,
 }
@@ -21,7 +33,7 @@ SCALES = {
 # --- From a model to its description ------------------------------------------------------------
 
 
-def describe(model):
+def describe(model: Original) -> dict[str, Any]:
     """The description of a live nflows Flow: what its state dict does not tell."""
     embedding = type(model._embedding_net).__name__
     if embedding != "Identity":
@@ -31,14 +43,14 @@ def describe(model):
         )
     layers = _describe_transform(model._transform, "_transform")
     base = model._distribution
-    described = {"class": type(base).__name__}
+    described: dict[str, Any] = {"class": type(base).__name__}
     if described["class"] == "BoxUniform":
         described["low"] = base.base_dist.low.tolist()
         described["high"] = base.base_dist.high.tolist()
     return {"library": "nflows", "base": described, "layers": layers}
 
 
-def _describe_transform(transform, prefix):
+def _describe_transform(transform: Original, prefix: str) -> list[dict[str, Any]]:
     kind = type(transform).__name__
     if kind == "CompositeTransform":
         found = []
@@ -48,31 +60,31 @@ def _describe_transform(transform, prefix):
     if kind == "InverseTransform":
         parts = _describe_transform(transform._transform, f"{prefix}._transform")
         return [{**part, "inverse": not part.get("inverse", False)} for part in reversed(parts)]
-    options = _OPTIONS.get(kind, lambda transform: {})
+    options = _OPTIONS.get(kind, networks.no_options)
     try:
         return [{"class": kind, "prefix": prefix, **options(transform)}]
     except ConversionError as problem:
         raise ConversionError(f"layer {prefix} (nflows.{kind}): {problem}") from None
 
 
-def _describe_net(net):
+def _describe_net(net: Original) -> dict[str, Any]:
     kind = type(net).__name__
     if kind == "MLP":
-        return {"net": kind, "activation": networks.describe_activation(net._activation),
-                "activate_output": bool(net._activate_output)}
+        return {
+            "net": kind,
+            "activation": networks.describe_activation(net._activation),
+            "activate_output": bool(net._activate_output),
+        }
     if kind == "ResidualNet":
         activation = net.blocks[0].activation if len(net.blocks) > 0 else "relu"
         if not isinstance(activation, str):
             activation = networks.describe_activation(activation)
-        return {"net": kind, "activation": activation,
-                "context": net.context_features or 0}
+        return {"net": kind, "activation": activation, "context": net.context_features or 0}
     raise ConversionError(f"its conditioner {kind} is neither ResidualNet nor MLP")
 
 
-def _describe_scale(scale):
+def _describe_scale(scale: Callable[[torch.Tensor], torch.Tensor]) -> str:
     """The name of a function, by its values."""
-    import torch
-
     points = torch.linspace(-8.0, 8.0, 65, dtype=torch.float64)
     values = scale(points).numpy()
     for name, formula in SCALES.items():
@@ -83,28 +95,32 @@ def _describe_scale(scale):
     )
 
 
-def _describe_affine(transform):
+def _describe_affine(transform: Original) -> dict[str, Any]:
     scale = getattr(transform, "scale_activation", None)
-    return {**_describe_net(transform.transform_net),
-            "scale": "sigmoid" if scale is None else _describe_scale(scale)}
+    return {
+        **_describe_net(transform.transform_net),
+        "scale": "sigmoid" if scale is None else _describe_scale(scale),
+    }
 
 
-def _describe_spline(transform):
+def _describe_spline(transform: Original) -> dict[str, Any]:
     numbers = {name: float(getattr(transform, name)) for name in SPLINE_NUMBERS}
-    return {"num_bins": transform.num_bins, "tails": transform.tails,
-            "tail_bound": float(transform.tail_bound), **numbers}
+    return {
+        "num_bins": transform.num_bins,
+        "tails": transform.tails,
+        "tail_bound": float(transform.tail_bound),
+        **numbers,
+    }
 
 
-def _describe_made(transform):
+def _describe_made(transform: Original) -> dict[str, Any]:
     net = transform.autoregressive_net
     context = net.context_layer.in_features if hasattr(net, "context_layer") else 0
     return {"activation": networks.describe_activation(net.activation), "context": context}
 
 
-def _describe_masked_affine(transform):
-    import torch
-
-    def scale(points):
+def _describe_masked_affine(transform: Original) -> dict[str, Any]:
+    def scale(points: torch.Tensor) -> torch.Tensor:
         parameters = torch.stack([points, torch.zeros_like(points)], dim=1)
         parameters = parameters.repeat(1, transform.features)
         ones = torch.ones(len(points), transform.features, dtype=points.dtype)
@@ -113,15 +129,17 @@ def _describe_masked_affine(transform):
     return {**_describe_made(transform), "scale": _describe_scale(scale)}
 
 
-_OPTIONS = {
+_OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "AffineCouplingTransform": _describe_affine,
     "AdditiveCouplingTransform": lambda t: _describe_net(t.transform_net),
     "PiecewiseRationalQuadraticCouplingTransform": lambda t: {
-        **_describe_net(t.transform_net), **_describe_spline(t)
+        **_describe_net(t.transform_net),
+        **_describe_spline(t),
     },
     "MaskedAffineAutoregressiveTransform": _describe_masked_affine,
     "MaskedPiecewiseRationalQuadraticAutoregressiveTransform": lambda t: {
-        **_describe_made(t), **_describe_spline(t)
+        **_describe_made(t),
+        **_describe_spline(t),
     },
     "LULinear": lambda t: {"eps": t.eps},
     "SVDLinear": lambda t: {"eps": t.eps},
@@ -132,7 +150,7 @@ _OPTIONS = {
 # --- From a description and a state dict to records ---------------------------------------------
 
 
-def convert(description, state):
+def convert(description: Described, state: State) -> Parts:
     """(dim, context_dim, base record, layer records in sampling order)."""
     layers = description["layers"]
     converted = networks.convert_layers("nflows", PREFIX, CONVERTERS, layers, state)
@@ -144,7 +162,7 @@ def convert(description, state):
     return dim, networks.context_dim(layers), base, networks.inverted(records)
 
 
-def _dim(records):
+def _dim(records: Sequence[LayerRecord]) -> int:
     for record in records:
         for name in ("mask", "order", "indices", "bias", "scale"):
             if name in record.arrays:
@@ -154,7 +172,7 @@ def _dim(records):
     raise ConversionError("expected a layer that tells the dimension, found none: give 'features'")
 
 
-def _base(base, state, dim):
+def _base(base: Described, state: State, dim: int) -> LayerRecord:
     kind = base["class"]
     below = state.below("_distribution")
     below.drop("_log_z")
@@ -164,7 +182,9 @@ def _base(base, state, dim):
         loc, scale = below.take("mean_").reshape(-1), np.exp(below.take("log_std_").reshape(-1))
         return LayerRecord("diagonal_normal", {}, {"loc": loc, "scale": scale})
     if kind == "BoxUniform":
-        low, high = (np.broadcast_to(np.asarray(base[n], dtype=float), dim) for n in ("low", "high"))
+        low, high = (
+            np.broadcast_to(np.asarray(base[n], dtype=float), dim) for n in ("low", "high")
+        )
         return LayerRecord("uniform_box", {}, {"low": low.copy(), "high": high.copy()})
     raise ConversionError(
         f"base (nflows.{kind}): flow files have no such base density (converted are: "
@@ -172,7 +192,7 @@ def _base(base, state, dim):
     )
 
 
-def _conditioner(layer, state):
+def _conditioner(layer: Described, state: State) -> Network:
     kind, activation = layer.get("net", "ResidualNet"), layer.get("activation", "relu")
     if kind == "ResidualNet":
         return networks.residual_net(state, activation, layer.get("context", 0))
@@ -189,20 +209,22 @@ def _conditioner(layer, state):
     for name in names:
         net.linear(state.below(name).take("weight"), state.below(name).take("bias"))
         net.activation(activation)
-    net.linear(state.below("_output_layer").take("weight"), state.below("_output_layer").take("bias"))
+    net.linear(
+        state.below("_output_layer").take("weight"), state.below("_output_layer").take("bias")
+    )
     if layer.get("activate_output"):
         net.activation(activation)
     return net
 
 
-def _kept(state):
+def _kept(state: State) -> Array:
     moved = state.take("transform_features").astype(int)
     kept = np.ones(len(moved) + len(state.take("identity_features")), dtype=bool)
     kept[moved] = False
     return kept
 
 
-def _scale(layer):
+def _scale(layer: Described) -> dict[str, Any]:
     name = layer.get("scale", "sigmoid")
     if name not in SCALES:
         raise ConversionError(f"expected a scale among {', '.join(SCALES)}, found '{name}'")
@@ -210,7 +232,7 @@ def _scale(layer):
     return {"scale": name, "offset": offset, "floor": 1e-3}
 
 
-def _affine_coupling(layer, state):
+def _affine_coupling(layer: Described, state: State) -> list[LayerRecord]:
     _no_unconditional(state)
     kept, net = _kept(state), _conditioner(layer, state.below("transform_net"))
     moved = int((~kept).sum())
@@ -218,18 +240,18 @@ def _affine_coupling(layer, state):
     return [networks.coupling("affine", _scale(layer), kept, net)]
 
 
-def _additive_coupling(layer, state):
+def _additive_coupling(layer: Described, state: State) -> list[LayerRecord]:
     _no_unconditional(state)
     net = _conditioner(layer, state.below("transform_net"))
     return [networks.coupling("additive", {}, _kept(state), net)]
 
 
-def _no_unconditional(state):
+def _no_unconditional(state: State) -> None:
     if state.has_below("unconditional_transform"):
         raise ConversionError("its unconditional_transform is converted for splines alone")
 
 
-def spline_attributes(layer, tails=("linear",)):
+def spline_attributes(layer: Described, tails: Sequence[str] = ("linear",)) -> dict[str, Any]:
     """Attributes of a rational-quadratic spline as nflows and normflows parameterise it."""
     if layer.get("tails") not in tails:
         raise ConversionError(
@@ -243,7 +265,7 @@ def spline_attributes(layer, tails=("linear",)):
     return networks.spline(layer["num_bins"], layer["tail_bound"], layer["tails"], **smallest)
 
 
-def spline_rows(net, coordinates, attributes, hidden):
+def spline_rows(net: Network, coordinates: int, attributes: Described, hidden: int | None) -> None:
     """Widths, then heights, then slopes, the first two divided by sqrt(hidden) as nflows does."""
     bins = int(attributes["bins"])
     parameters = 3 * bins - (attributes["tails"] == "linear")
@@ -254,7 +276,7 @@ def spline_rows(net, coordinates, attributes, hidden):
         net.scale_outputs(factors)
 
 
-def _spline_coupling(layer, state):
+def _spline_coupling(layer: Described, state: State) -> list[LayerRecord]:
     attributes, kept = spline_attributes(layer), _kept(state)
     net = _conditioner(layer, state.below("transform_net"))
     residual = layer.get("net", "ResidualNet") == "ResidualNet"
@@ -262,25 +284,29 @@ def _spline_coupling(layer, state):
     spline_rows(net, int((~kept).sum()), attributes, hidden)
     records = [networks.coupling("spline", attributes, kept, net)]
     if state.has_below("unconditional_transform"):
-        records.append(spline_of_constants(attributes, kept, state.below("unconditional_transform")))
+        records.append(
+            spline_of_constants(attributes, kept, state.below("unconditional_transform"))
+        )
     return records
 
 
-def spline_of_constants(attributes, moved, state):
+def spline_of_constants(attributes: Described, moved: Array, state: State) -> LayerRecord:
     """PiecewiseRationalQuadraticCDF: a spline of some coordinates, the same everywhere."""
     names = ("unnormalized_widths", "unnormalized_heights", "unnormalized_derivatives")
     parameters = np.concatenate([state.take(name) for name in names], axis=1)
     return networks.elementwise("spline", attributes, moved, parameters)
 
 
-def _made(layer, state):
+def _made(layer: Described, state: State) -> Network:
     return networks.made(
-        state.below("autoregressive_net"), layer.get("activation", "relu"), layer.get("context", 0),
+        state.below("autoregressive_net"),
+        layer.get("activation", "relu"),
+        layer.get("context", 0),
         networks.NFLOWS_MADE,
     )
 
 
-def _masked_affine(layer, state):
+def _masked_affine(layer: Described, state: State) -> list[LayerRecord]:
     net = _made(layer, state)
     dim = len(net.linears[-1][1]) // 2
     net.keep_outputs(networks.by_parameter(dim, 2))
@@ -288,22 +314,22 @@ def _masked_affine(layer, state):
     return [networks.autoregressive("affine", attributes, dim, net)]
 
 
-def _masked_spline(layer, state):
+def _masked_spline(layer: Described, state: State) -> list[LayerRecord]:
     attributes, net = spline_attributes(layer), _made(layer, state)
     dim = net.linears[0][0].shape[1]
     spline_rows(net, dim, attributes, None)
     return [networks.autoregressive("spline", attributes, dim, net)]
 
 
-def _permutation(layer, state):
+def _permutation(layer: Described, state: State) -> list[LayerRecord]:
     return [networks.permutation(state.take("_permutation"))]
 
 
-def _softplus(values):
+def _softplus(values: Array) -> Array:
     return np.logaddexp(0.0, values)
 
 
-def lu_linear(layer, state):
+def lu_linear(layer: Described, state: State) -> list[LayerRecord]:
     """LULinear of nflows, _LULinear of normflows."""
     bias = state.take("bias")
     dim = len(bias)
@@ -315,11 +341,11 @@ def lu_linear(layer, state):
     return [networks.lu_linear(lower, upper, bias)]
 
 
-def _householder(layer, state):
+def _householder(layer: Described, state: State) -> list[LayerRecord]:
     return [LayerRecord("householder", {}, {"vectors": state.take("q_vectors")})]
 
 
-def _svd_linear(layer, state):
+def _svd_linear(layer: Described, state: State) -> list[LayerRecord]:
     diagonal = _softplus(state.take("unconstrained_diagonal")) + layer.get("eps", 1e-3)
     bias = state.take("bias")
     return [
@@ -330,23 +356,25 @@ def _svd_linear(layer, state):
     ]
 
 
-def _naive_linear(layer, state):
+def _naive_linear(layer: Described, state: State) -> list[LayerRecord]:
     return networks.dense_linear(state.take("_weight"), state.take("bias"))
 
 
-def _batch_norm(layer, state):
+def _batch_norm(layer: Described, state: State) -> list[LayerRecord]:
     epsilon = layer.get("eps", 1e-5)
     scale = _softplus(state.take("unconstrained_weight")) + epsilon
     scale = scale / np.sqrt(state.take("running_var") + epsilon)
-    return [networks.diagonal_affine(scale, state.take("bias") - state.take("running_mean") * scale)]
+    return [
+        networks.diagonal_affine(scale, state.take("bias") - state.take("running_mean") * scale)
+    ]
 
 
-def _act_norm(layer, state):
+def _act_norm(layer: Described, state: State) -> list[LayerRecord]:
     state.drop("initialized")
     return [networks.diagonal_affine(np.exp(state.take("log_scale")), state.take("shift"))]
 
 
-CONVERTERS = {
+CONVERTERS: Mapping[str, Converter] = {
     "ActNorm": _act_norm,
     "AdditiveCouplingTransform": _additive_coupling,
     "AffineCouplingTransform": _affine_coupling,
@@ -368,10 +396,12 @@ CONVERTERS = {
 # --- The original's own values ------------------------------------------------------------------
 
 
-def sampling_map(model, z, context):
+def sampling_map(
+    model: Original, z: torch.Tensor, context: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(x, log|det dx/dz|) by nflows itself; context [draw x context_dim] or None."""
     return model._transform.inverse(z, context)
 
 
-def base_log_density(model, z, _context):
+def base_log_density(model: Original, z: torch.Tensor, _context: Any) -> torch.Tensor:
     return model._distribution.log_prob(z)

@@ -6,11 +6,22 @@ zuko maps data to noise, so that what samples is the other way round: last trans
 import functools
 import math
 
-import numpy as np
+from typing import Any, Callable, Mapping, Sequence
 
-import import_networks as networks
-from flow_conditioners import LayerRecord
-from import_networks import ConversionError, Network
+import numpy as np
+import torch
+
+from flotilla_tools.flow_file import LayerRecord
+from flotilla_tools.importing import networks
+from flotilla_tools.importing.networks import (
+    ConversionError,
+    Converter,
+    Described,
+    Network,
+    Original,
+    Parts,
+    State,
+)
 
 PREFIX = "transform.transforms."
 
@@ -18,7 +29,7 @@ PREFIX = "transform.transforms."
 # --- From a model to its description ------------------------------------------------------------
 
 
-def describe(model):
+def describe(model: Original) -> dict[str, Any]:
     """The description of a live zuko Flow: what its state dict does not tell."""
     transform = model.transform
     if type(transform).__name__ == "LazyComposedTransform":
@@ -29,7 +40,7 @@ def describe(model):
     for k, (part, prefix) in enumerate(parts):
         kind = type(part).__name__
         try:
-            options = _OPTIONS.get(kind, lambda part: {})(part)
+            options = _OPTIONS.get(kind, networks.no_options)(part)
         except ConversionError as problem:
             raise ConversionError(f"layer {k} (zuko.{kind}): {problem}") from None
         layers.append({"class": kind, "prefix": prefix, **options})
@@ -37,7 +48,7 @@ def describe(model):
     return {"library": "zuko", "base": {"class": base.__name__}, "layers": layers}
 
 
-def _describe_univariate(part):
+def _describe_univariate(part: Original) -> dict[str, Any]:
     """The univariate map of a layer and what it was given beside its parameters."""
     function, options = part.univariate, {}
     if isinstance(function, functools.partial):
@@ -45,18 +56,16 @@ def _describe_univariate(part):
     name = function.__name__
     known = {"MonotonicAffineTransform", "MonotonicRQSTransform", "AdditiveTransform"}
     if name not in known:
-        raise ConversionError(
-            f"its univariate map {name} is none of {', '.join(sorted(known))}"
-        )
+        raise ConversionError(f"its univariate map {name} is none of {', '.join(sorted(known))}")
     found = {"univariate": name, **{key: float(value) for key, value in options.items()}}
     if name == "MonotonicRQSTransform":
         found["bins"] = math.prod(part.shapes[0])
     return found
 
 
-def _describe_hyper(hyper):
+def _describe_hyper(hyper: Original) -> list[Any]:
     """The words of a conditioner, read from its modules."""
-    words = []
+    words: list[Any] = []
     for module in hyper:
         name = type(module).__name__
         if name in ("Linear", "MaskedLinear"):
@@ -70,7 +79,7 @@ def _describe_hyper(hyper):
     return words
 
 
-def _describe_conditioned(part):
+def _describe_conditioned(part: Original) -> dict[str, Any]:
     if not hasattr(part, "hyper"):
         return _describe_univariate(part)
     features = len(part.mask) if hasattr(part, "mask") else part.hyper.out_features // part.total
@@ -79,11 +88,11 @@ def _describe_conditioned(part):
     return {**_describe_univariate(part), "hyper": _describe_hyper(part.hyper), "context": context}
 
 
-def _describe_unconditional(part):
+def _describe_unconditional(part: Original) -> dict[str, Any]:
     return {"transform": getattr(part.f, "__name__", type(part.f).__name__)}
 
 
-_OPTIONS = {
+_OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "MaskedAutoregressiveTransform": _describe_conditioned,
     "GeneralCouplingTransform": _describe_conditioned,
     "ElementWiseTransform": _describe_conditioned,
@@ -94,7 +103,7 @@ _OPTIONS = {
 # --- From a description and a state dict to records ---------------------------------------------
 
 
-def convert(description, state):
+def convert(description: Described, state: State) -> Parts:
     """(dim, context_dim, base record, layer records in sampling order)."""
     base = _base(description["base"], state)
     dim = len(next(iter(base.arrays.values())))
@@ -103,7 +112,7 @@ def convert(description, state):
     return dim, networks.context_dim(layers), base, networks.inverted(sum(found, []))
 
 
-def _base(base, state):
+def _base(base: Described, state: State) -> LayerRecord:
     kind, below = base["class"], state.below("base")
     if kind == "DiagNormal":
         return LayerRecord(
@@ -119,7 +128,7 @@ def _base(base, state):
     )
 
 
-def _univariate(layer):
+def _univariate(layer: Described) -> tuple[str, dict[str, Any], int, Sequence[int]]:
     """(kind of map, its attributes, parameters of a coordinate, their order in a flow file)."""
     name, slope = layer.get("univariate", "MonotonicAffineTransform"), layer.get("slope", 1e-3)
     if name == "AdditiveTransform":
@@ -133,20 +142,21 @@ def _univariate(layer):
     raise ConversionError(f"its univariate map {name} has no counterpart in flow files")
 
 
-def _hyper(words, state, context_dim):
+def _hyper(words: Sequence[Any], state: State, context_dim: int) -> Network:
     net = Network()
     _write(net, words, state, context_dim)
     return net
 
 
-def _write(net, words, state, context_dim):
+def _write(net: Network, words: Sequence[Any], state: State, context_dim: int) -> None:
     for k, word in enumerate(words):
         below = state.below(f"{k}")
         if word == "linear":
             weight, mask = below.take("weight"), below.take_if("mask")
             first = not net.linears
             net.linear(
-                weight if mask is None else weight * mask, below.take_if("bias"),
+                weight if mask is None else weight * mask,
+                below.take_if("bias"),
                 context_dim if first else 0,
             )
         elif isinstance(word, dict) and "residual" in word:
@@ -159,7 +169,7 @@ def _write(net, words, state, context_dim):
             net.activation(word)
 
 
-def _words(layer, state):
+def _words(layer: Described, state: State) -> Sequence[Any]:
     """The conditioner's words; without any, an MLP of one activation as zuko makes it."""
     if isinstance(layer.get("hyper"), list):
         return layer["hyper"]
@@ -170,7 +180,7 @@ def _words(layer, state):
     return words[1:]
 
 
-def _masked(layer, state):
+def _masked(layer: Described, state: State) -> list[LayerRecord]:
     state.drop("order")
     if not state.has_below("hyper"):
         return _elementwise(layer, state)
@@ -180,7 +190,7 @@ def _masked(layer, state):
     return [networks.autoregressive(kind, attributes, layer["dim"], net)]
 
 
-def _coupling(layer, state):
+def _coupling(layer: Described, state: State) -> list[LayerRecord]:
     kind, attributes, count, order = _univariate(layer)
     kept = state.take("mask") == 1.0
     net = _hyper(_words(layer, state), state.below("hyper"), layer.get("context", 0))
@@ -188,7 +198,7 @@ def _coupling(layer, state):
     return [networks.coupling(kind, attributes, kept, net)]
 
 
-def _elementwise(layer, state):
+def _elementwise(layer: Described, state: State) -> list[LayerRecord]:
     if layer.get("context", 0) > 0 or state.has_below("hyper"):
         raise ConversionError("an elementwise map of the context alone is not converted")
     kind, attributes, _, order = _univariate(layer)
@@ -200,7 +210,7 @@ def _elementwise(layer, state):
     return [networks.elementwise(kind, attributes, np.ones(layer["dim"]), parameters)]
 
 
-def _unconditional(layer, state):
+def _unconditional(layer: Described, state: State) -> list[LayerRecord]:
     kind = layer["transform"]
     if kind == "PermutationTransform":
         return [networks.permutation(state.take("_0"))]
@@ -210,8 +220,6 @@ def _unconditional(layer, state):
         upper = diagonal[:, None] * (np.triu(both, 1) + np.eye(len(both)))
         return [networks.lu_linear(np.tril(both) / diagonal, upper, np.zeros(len(both)))]
     if kind == "RotationTransform":
-        import torch
-
         skew = torch.from_numpy(state.take("_0"))
         rotation = torch.linalg.matrix_exp(skew - skew.T).numpy()
         return networks.dense_linear(rotation, np.zeros(len(rotation)))
@@ -221,7 +229,7 @@ def _unconditional(layer, state):
     )
 
 
-CONVERTERS = {
+CONVERTERS: Mapping[str, Converter] = {
     "ElementWiseTransform": _elementwise,
     "GeneralCouplingTransform": _coupling,
     "MaskedAutoregressiveTransform": _masked,
@@ -232,12 +240,14 @@ CONVERTERS = {
 # --- The original's own values ------------------------------------------------------------------
 
 
-def sampling_map(model, z, context):
+def sampling_map(
+    model: Original, z: torch.Tensor, context: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(x, log|det dx/dz|) by zuko itself; context [draw x context_dim] or None."""
     transform = model.transform(context)
     x = transform.inv(z)
     return x, -transform.log_abs_det_jacobian(x, z)
 
 
-def base_log_density(model, z, _context):
+def base_log_density(model: Original, z: torch.Tensor, _context: Any) -> torch.Tensor:
     return model.base(None).log_prob(z)

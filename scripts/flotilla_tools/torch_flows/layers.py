@@ -7,12 +7,61 @@ parameters theta of a coordinate map are [draw x parameter x coordinate].
 
 import math
 
+from typing import Any, Callable, Protocol
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from flow_conditioners import FlowFileError, LayerRecord, conditioner_from_record, expect
+from flotilla_tools.flow_file import LayerRecord
+from flotilla_tools.torch_flows.conditioners import conditioner_from_record, expect, image_shape
+
+Mapped = tuple[Tensor, Tensor]
+"""Points [draw x coordinate] and log determinants [draw]; of a coordinate map, values and log
+slopes, both [draw x coordinate]."""
+
+
+class Layer(nn.Module):
+    """What every layer has."""
+
+    type: str
+
+    def forward(self, z: Tensor) -> Mapped:
+        """(x, log_det)"""
+        raise NotImplementedError
+
+    def inverse(self, x: Tensor) -> Mapped:
+        """(z, log_det), of the sampling direction too."""
+        raise NotImplementedError
+
+    def record(self) -> LayerRecord:
+        """The layer as a flow file holds it."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_record(cls, record: LayerRecord) -> "Layer":
+        """The layer of a record, in the precision of its arrays."""
+        raise NotImplementedError
+
+
+class CoordinateMap(Protocol):
+    """A monotone map of each coordinate, y = g(u; theta)."""
+
+    kind: str
+
+    @property
+    def parameters(self) -> int:
+        """How many a coordinate has."""
+
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
+        """(y, log slope)"""
+
+    def inverse(self, y: Tensor, theta: Tensor) -> Mapped:
+        """(u, log slope), the slope of forward too."""
+
+    def attributes(self) -> dict[str, Any]:
+        """What a record says of the map."""
 
 
 class AdditiveMap:
@@ -21,13 +70,13 @@ class AdditiveMap:
     kind = "additive"
     parameters = 1
 
-    def forward(self, u, theta):
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
         return u + theta[:, 0], torch.zeros_like(u)
 
-    def inverse(self, y, theta):
+    def inverse(self, y: Tensor, theta: Tensor) -> Mapped:
         return y - theta[:, 0], torch.zeros_like(y)
 
-    def attributes(self):
+    def attributes(self) -> dict[str, Any]:
         return {}
 
 
@@ -36,7 +85,10 @@ class AffineMap:
 
     kind = "affine"
     parameters = 2
-    SCALES = {
+    offset: float
+    floor: float
+    bound: Any
+    SCALES: dict[str, Callable[[Tensor, "AffineMap"], Tensor]] = {
         "exp": lambda s, m: s,
         "sigmoid": lambda s, m: torch.log(torch.sigmoid(s + m.offset) + m.floor),
         "reciprocal_sigmoid": lambda s, m: -F.logsigmoid(s + m.offset),
@@ -44,7 +96,7 @@ class AffineMap:
         "softclip": lambda s, m: s / (1.0 + torch.abs(s / m.bound)),
         "softplus": lambda s, m: torch.log(F.softplus(s + m.offset) + m.floor),
     }
-    NUMBERS = {
+    NUMBERS: dict[str, tuple[str, ...]] = {
         "exp": (),
         "sigmoid": ("offset", "floor"),
         "reciprocal_sigmoid": ("offset",),
@@ -53,24 +105,33 @@ class AffineMap:
         "softplus": ("offset", "floor"),
     }
 
-    def __init__(self, scale="exp", shift="after", offset=None, floor=0.0, bound=None):
+    def __init__(
+        self,
+        scale: str = "exp",
+        shift: str = "after",
+        offset: float | None = None,
+        floor: float = 0.0,
+        bound: float | None = None,
+    ) -> None:
         self.scale, self.shift, self.floor, self.bound = scale, shift, floor, bound
         self.offset = offset if offset is not None else (0.0 if scale == "softplus" else 2.0)
 
-    def forward(self, u, theta):
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
         log_scale = self.SCALES[self.scale](theta[:, 0], self)
         if self.shift == "before":
             return (u + theta[:, 1]) * torch.exp(log_scale), log_scale
         return u * torch.exp(log_scale) + theta[:, 1], log_scale
 
-    def inverse(self, y, theta):
+    def inverse(self, y: Tensor, theta: Tensor) -> Mapped:
         log_scale = self.SCALES[self.scale](theta[:, 0], self)
         if self.shift == "before":
             return y * torch.exp(-log_scale) - theta[:, 1], log_scale
         return (y - theta[:, 1]) * torch.exp(-log_scale), log_scale
 
-    def attributes(self):
-        found = {name: float(getattr(self, name)) for name in self.NUMBERS[self.scale]}
+    def attributes(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            name: float(getattr(self, name)) for name in self.NUMBERS[self.scale]
+        }
         if self.scale != "exp":
             found["scale"] = self.scale
         if self.shift != "after":
@@ -87,18 +148,25 @@ class SplineMap:
     kind = "spline"
 
     def __init__(
-        self, bins, bound, tails="linear", parameterization="softmax",
-        min_width=1e-3, min_height=1e-3, min_derivative=1e-3, slope=1e-3,
-    ):
+        self,
+        bins: float,
+        bound: float,
+        tails: str = "linear",
+        parameterization: str = "softmax",
+        min_width: float = 1e-3,
+        min_height: float = 1e-3,
+        min_derivative: float = 1e-3,
+        slope: float = 1e-3,
+    ) -> None:
         self.bins, self.bound, self.tails = int(bins), bound, tails
         self.parameterization, self.slope = parameterization, slope
         self.min_width, self.min_height, self.min_derivative = min_width, min_height, min_derivative
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         return 3 * self.bins - (self.tails == "linear")
 
-    def _knots(self, raw, smallest):
+    def _knots(self, raw: Tensor, smallest: float) -> Tensor:
         if self.parameterization == "softclip":
             raw = raw / (1.0 + torch.abs(2.0 * raw / math.log(self.slope)))
             smallest = 0.0
@@ -107,7 +175,7 @@ class SplineMap:
         end = torch.full_like(raw[:, :1], self.bound)
         return torch.cat([-end, inner, end], dim=1)
 
-    def _slopes(self, raw):
+    def _slopes(self, raw: Tensor) -> Tensor:
         if self.parameterization == "softclip":
             slopes = torch.exp(raw / (1.0 + torch.abs(raw / math.log(self.slope))))
         else:
@@ -117,7 +185,7 @@ class SplineMap:
         end = raw.new_ones((len(raw), 1, raw.shape[2]))
         return torch.cat([end, slopes, end], dim=1)
 
-    def _bin(self, value, theta, by_height):
+    def _bin(self, value: Tensor, theta: Tensor, by_height: bool) -> tuple[Tensor, ...]:
         """left, width, bottom, height, slopes of the bin that each value falls into."""
         widths, heights, raw = torch.split(
             theta, [self.bins, self.bins, theta.shape[1] - 2 * self.bins], dim=1
@@ -126,21 +194,26 @@ class SplineMap:
         knots = (y if by_height else x)[:, 1:-1]
         place = (value.unsqueeze(1) >= knots).sum(dim=1, keepdim=True)
 
-        def at(values, shift=0):
+        def at(values: Tensor, shift: int = 0) -> Tensor:
             return values.gather(1, place + shift).squeeze(1)
 
         d = self._slopes(raw)
         return (
-            at(x), at(x, 1) - at(x), at(y), at(y, 1) - at(y), at(d), at(d, 1),
+            at(x),
+            at(x, 1) - at(x),
+            at(y),
+            at(y, 1) - at(y),
+            at(d),
+            at(d, 1),
         )
 
     @staticmethod
-    def _log_slope(xi, s, d0, d1):
+    def _log_slope(xi: Tensor, s: Tensor, d0: Tensor, d1: Tensor) -> Tensor:
         rest = 1.0 - xi
         rising = d1 * xi**2 + 2.0 * s * xi * rest + d0 * rest**2
         return torch.log(s**2 * rising) - 2.0 * torch.log(s + (d0 + d1 - 2.0 * s) * xi * rest)
 
-    def forward(self, u, theta):
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
         inside = (u >= -self.bound) & (u <= self.bound)
         clamped = u.clamp(-self.bound, self.bound)
         left, width, bottom, height, d0, d1 = self._bin(clamped, theta, False)
@@ -150,7 +223,7 @@ class SplineMap:
         log_slope = self._log_slope(xi, s, d0, d1)
         return torch.where(inside, y, u), torch.where(inside, log_slope, torch.zeros_like(u))
 
-    def inverse(self, y, theta):
+    def inverse(self, y: Tensor, theta: Tensor) -> Mapped:
         inside = (y >= -self.bound) & (y <= self.bound)
         clamped = y.clamp(-self.bound, self.bound)
         left, width, bottom, height, d0, d1 = self._bin(clamped, theta, True)
@@ -164,9 +237,11 @@ class SplineMap:
         u = left + xi * width
         return torch.where(inside, u, y), torch.where(inside, log_slope, torch.zeros_like(y))
 
-    def attributes(self):
+    def attributes(self) -> dict[str, Any]:
         found = {
-            "bins": float(self.bins), "bound": float(self.bound), "tails": self.tails,
+            "bins": float(self.bins),
+            "bound": float(self.bound),
+            "tails": self.tails,
             "parameterization": self.parameterization,
         }
         if self.parameterization == "softclip":
@@ -175,23 +250,26 @@ class SplineMap:
         return {**found, **{name: float(getattr(self, name)) for name in names}}
 
 
-MAPS = {map_type.kind: map_type for map_type in (AdditiveMap, AffineMap, SplineMap)}
+_EVERY_MAP: tuple[type[CoordinateMap], ...] = (AdditiveMap, AffineMap, SplineMap)
+MAPS: dict[str, Callable[..., CoordinateMap]] = {one.kind: one for one in _EVERY_MAP}
 
 
-def _map_from_record(record):
+def _map_from_record(record: LayerRecord) -> CoordinateMap:
     conditioner = ("activation", "network", "negative_slope", "alpha", "epsilon")
     options = {
-        name: value for name, value in record.attributes.items()
+        name: value
+        for name, value in record.attributes.items()
         if name not in conditioner and not name.startswith("context_activation_")
     }
     return MAPS[record.type.split("_")[0]](**options)
 
 
-class Coupling(nn.Module):
+class Coupling(Layer):
     """x_a = z_a, x_b = g(z_b; theta(z_a)); a where `mask` is 1, b where it is 0."""
 
-    def __init__(self, mask, coordinate_map, conditioner):
+    def __init__(self, mask: Any, coordinate_map: CoordinateMap, conditioner: Any) -> None:
         super().__init__()
+        self.type = f"{coordinate_map.kind}_coupling"
         mask = torch.as_tensor(mask).bool()
         kept, moved = torch.where(mask)[0], torch.where(~mask)[0]
         self.register_buffer("kept", kept)
@@ -200,23 +278,19 @@ class Coupling(nn.Module):
         self.map = coordinate_map
         self.conditioner = conditioner
 
-    @property
-    def type(self):
-        return f"{self.map.kind}_coupling"
-
-    def _through(self, points, apply):
+    def _through(self, points: Tensor, apply: Callable[..., Mapped]) -> Mapped:
         kept = points[:, self.kept]
         theta = self.conditioner(kept).reshape(len(points), self.map.parameters, -1)
         moved, log_slope = apply(points[:, self.moved], theta)
         return torch.cat([kept, moved], dim=1)[:, self.order], log_slope.sum(dim=1)
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         return self._through(z, self.map.forward)
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         return self._through(x, self.map.inverse)
 
-    def record(self):
+    def record(self) -> LayerRecord:
         attributes, arrays = self.conditioner.record()
         mask = np.zeros(len(self.order), dtype=np.int8)
         mask[self.kept.numpy()] = 1
@@ -225,7 +299,7 @@ class Coupling(nn.Module):
         )
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "Coupling":
         coordinate_map, mask = _map_from_record(record), np.asarray(record.arrays["mask"])
         kept, moved = np.flatnonzero(mask == 1), np.flatnonzero(mask == 0)
         net = conditioner_from_record(record, kept, moved, coordinate_map.parameters)
@@ -240,38 +314,35 @@ class AffineCoupling(Coupling):
     Dinh, Sohl-Dickstein & Bengio (2017), "Density estimation using Real NVP".
     """
 
-    def __init__(self, mask, conditioner):
+    def __init__(self, mask: Any, conditioner: Any) -> None:
         super().__init__(mask, AffineMap(), conditioner)
 
 
-class Autoregressive(nn.Module):
+class Autoregressive(Layer):
     """x_i = g(z_i; theta_i(z)), theta_i a function of the coordinates before i in `order` alone."""
 
-    def __init__(self, order, coordinate_map, conditioner):
+    def __init__(self, order: Any, coordinate_map: CoordinateMap, conditioner: Any) -> None:
         super().__init__()
+        self.type = f"{coordinate_map.kind}_autoregressive"
         self.register_buffer("sequence", torch.argsort(torch.as_tensor(order)))
         self.map = coordinate_map
         self.conditioner = conditioner
 
-    @property
-    def type(self):
-        return f"{self.map.kind}_autoregressive"
-
-    def _theta(self, z):
+    def _theta(self, z: Tensor) -> Tensor:
         return self.conditioner(z).reshape(len(z), self.map.parameters, -1)
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         x, log_slope = self.map.forward(z, self._theta(z))
         return x, log_slope.sum(dim=1)
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         z = torch.zeros_like(x)
         for i in self.sequence.tolist():
             found, _ = self.map.inverse(x, self._theta(z))
             z = torch.cat([z[:, :i], found[:, i : i + 1], z[:, i + 1 :]], dim=1)
         return z, self.forward(z)[1]
 
-    def record(self):
+    def record(self) -> LayerRecord:
         attributes, arrays = self.conditioner.record()
         order = torch.argsort(self.sequence).numpy()
         return LayerRecord(
@@ -279,7 +350,7 @@ class Autoregressive(nn.Module):
         )
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "Autoregressive":
         coordinate_map, order = _map_from_record(record), record.arrays["order"]
         dim = len(order)
         expect(record, np.array_equal(np.sort(order), np.arange(dim)), "order to be a permutation")
@@ -288,75 +359,71 @@ class Autoregressive(nn.Module):
         return cls(order.astype(np.int64), coordinate_map, net)
 
 
-class Inverted(nn.Module):
+class Inverted(Layer):
     """A layer used the other way round: attribute direction = "inverse"."""
 
-    def __init__(self, layer):
+    def __init__(self, layer: Layer) -> None:
         super().__init__()
         self.layer = layer
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         x, log_det = self.layer.inverse(z)
         return x, -log_det
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         z, log_det = self.layer(x)
         return z, -log_det
 
-    def record(self):
-        record = self.layer.record()
-        return record._replace(attributes={**record.attributes, "direction": "inverse"})
+    def record(self) -> LayerRecord:
+        return self.layer.record().with_attributes(direction="inverse")
 
 
-class PerPixel(nn.Module):
+class PerPixel(Layer):
     """A layer at each of `pixels` pixels alike: coordinates are channels of that many pixels."""
 
-    def __init__(self, layer, pixels):
+    def __init__(self, layer: Layer, pixels: float) -> None:
         super().__init__()
         self.layer, self.pixels = layer, int(pixels)
 
-    def _through(self, points, apply):
+    def _through(self, points: Tensor, apply: Callable[..., Mapped]) -> Mapped:
         n, channels = len(points), points.shape[1] // self.pixels
         columns = points.reshape(n, channels, -1).transpose(1, 2).reshape(-1, channels)
         columns, log_det = apply(columns)
         points = columns.reshape(n, -1, channels).transpose(1, 2).reshape(n, -1)
         return points, log_det.reshape(n, -1).sum(dim=1)
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         return self._through(z, self.layer)
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         return self._through(x, self.layer.inverse)
 
-    def record(self):
-        record = self.layer.record()
-        return record._replace(attributes={**record.attributes, "pixels": float(self.pixels)})
+    def record(self) -> LayerRecord:
+        return self.layer.record().with_attributes(pixels=float(self.pixels))
 
 
-class First(nn.Module):
+class First(Layer):
     """A layer on the first `coordinates` coordinates alone; the others pass."""
 
-    def __init__(self, layer, coordinates):
+    def __init__(self, layer: Layer, coordinates: float) -> None:
         super().__init__()
         self.layer, self.coordinates = layer, int(coordinates)
 
-    def _through(self, points, apply):
+    def _through(self, points: Tensor, apply: Callable[..., Mapped]) -> Mapped:
         first, log_det = apply(points[:, : self.coordinates])
         return torch.cat([first, points[:, self.coordinates :]], dim=1), log_det
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         return self._through(z, self.layer)
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         return self._through(x, self.layer.inverse)
 
-    def record(self):
-        record = self.layer.record()
-        attributes = {**record.attributes, "coordinates": float(self.coordinates)}
-        return record._replace(attributes=attributes)
+    def record(self) -> LayerRecord:
+        return self.layer.record().with_attributes(coordinates=float(self.coordinates))
 
 
-def layer_from_record(record):
+def layer_from_record(record: LayerRecord) -> Layer:
     """The module of a record, at each pixel, on the first coordinates, turned round as it says."""
     own = dict(record.attributes)
     pixels, coordinates = own.pop("pixels", None), own.pop("coordinates", None)
@@ -369,7 +436,7 @@ def layer_from_record(record):
     return Inverted(layer) if inverse else layer
 
 
-class Squeeze(nn.Module):
+class Squeeze(Layer):
     """Every 2 x 2 block of pixels into four channels of one pixel: channel 4 c + 2 i + j of x has
     row i, column j of the blocks of channel c of z.  `image` is (channels, rows, columns) of z.
 
@@ -378,164 +445,166 @@ class Squeeze(nn.Module):
 
     type = "squeeze"
 
-    def __init__(self, image):
+    def __init__(self, image: Any) -> None:
         super().__init__()
-        self.image = tuple(int(size) for size in image)
+        self.image = image_shape(image)
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         channels, rows, columns = self.image
         blocks = z.reshape(len(z), channels, rows // 2, 2, columns // 2, 2)
         return blocks.permute(0, 1, 3, 5, 2, 4).reshape(len(z), -1), z.new_zeros(len(z))
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         channels, rows, columns = self.image
         blocks = x.reshape(len(x), channels, 2, 2, rows // 2, columns // 2)
         return blocks.permute(0, 1, 4, 2, 5, 3).reshape(len(x), -1), x.new_zeros(len(x))
 
-    def record(self):
+    def record(self) -> LayerRecord:
         return LayerRecord(self.type, {}, {"image": np.array(self.image)})
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "Squeeze":
         return cls(record.arrays["image"])
 
 
-class Permutation(nn.Module):
+class Permutation(Layer):
     """x[i] = z[indices[i]]."""
 
     type = "permutation"
 
-    def __init__(self, indices):
+    def __init__(self, indices: Any) -> None:
         super().__init__()
         indices = torch.as_tensor(indices, dtype=torch.int64)
         self.register_buffer("indices", indices)
         self.register_buffer("inverse_indices", torch.argsort(indices))
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         return z[:, self.indices], z.new_zeros(len(z))
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         return x[:, self.inverse_indices], x.new_zeros(len(x))
 
-    def record(self):
+    def record(self) -> LayerRecord:
         return LayerRecord(self.type, {}, {"indices": self.indices.numpy()})
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "Permutation":
         indices = record.arrays["indices"]
         is_permutation = np.array_equal(np.sort(indices), np.arange(len(indices)))
         expect(record, is_permutation, "indices to be each of 0 ... dim - 1 once")
         return cls(indices)
 
 
-class DiagonalAffine(nn.Module):
+class DiagonalAffine(Layer):
     """x = scale * z + shift, coordinate by coordinate; not trained (buffers, not parameters)."""
 
     type = "diagonal_affine"
 
-    def __init__(self, scale, shift):
+    def __init__(self, scale: Any, shift: Any) -> None:
         super().__init__()
         self.register_buffer("scale", torch.as_tensor(scale))
         self.register_buffer("shift", torch.as_tensor(shift))
 
-    def _log_det(self, like):
+    def _log_det(self, like: Tensor) -> Tensor:
         return self.scale.abs().log().sum().expand(len(like))
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         return self.scale * z + self.shift, self._log_det(z)
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         return (x - self.shift) / self.scale, self._log_det(x)
 
-    def record(self):
+    def record(self) -> LayerRecord:
         return LayerRecord(
             self.type, {}, {"scale": self.scale.numpy(), "shift": self.shift.numpy()}
         )
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "DiagonalAffine":
         scale, shift = record.arrays["scale"], record.arrays["shift"]
         expect(record, scale.shape == shift.shape, "scale and shift of the same size")
         expect(record, np.all(scale != 0), "no scale to be zero")
         return cls(torch.from_numpy(scale), torch.from_numpy(shift))
 
 
-class Linear(nn.Module):
+class Linear(Layer):
     """x = W z + bias, W any invertible matrix."""
 
     type = "linear"
 
-    def __init__(self, weight, bias):
+    def __init__(self, weight: Any, bias: Any) -> None:
         super().__init__()
         self.register_buffer("weight", torch.as_tensor(weight))
         self.register_buffer("bias", torch.as_tensor(bias))
 
-    def _log_det(self, like):
+    def _log_det(self, like: Tensor) -> Tensor:
         return torch.linalg.slogdet(self.weight)[1].expand(len(like))
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         return z @ self.weight.T + self.bias, self._log_det(z)
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         return (x - self.bias) @ torch.linalg.inv(self.weight).T, self._log_det(x)
 
-    def record(self):
+    def record(self) -> LayerRecord:
         return LayerRecord(
             self.type, {}, {"weight": self.weight.numpy(), "bias": self.bias.numpy()}
         )
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "Linear":
         weight, bias = record.arrays["weight"], record.arrays["bias"]
         expect(record, weight.shape == bias.shape * 2, "a square weight as large as the bias")
         return cls(torch.from_numpy(weight), torch.from_numpy(bias))
 
 
-class LULinear(nn.Module):
+class LULinear(Layer):
     """x = L U z + bias, L lower triangular with ones on its diagonal, U upper triangular."""
 
     type = "lu_linear"
 
-    def __init__(self, lower, upper, bias):
+    def __init__(self, lower: Any, upper: Any, bias: Any) -> None:
         super().__init__()
         self.register_buffer("lower", torch.as_tensor(lower))
         self.register_buffer("upper", torch.as_tensor(upper))
         self.register_buffer("bias", torch.as_tensor(bias))
 
-    def _log_det(self, like):
+    def _log_det(self, like: Tensor) -> Tensor:
         return self.upper.diagonal().abs().log().sum().expand(len(like))
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         return z @ (self.lower @ self.upper).T + self.bias, self._log_det(z)
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         y = torch.linalg.solve_triangular(self.lower, (x - self.bias).T, upper=False)
         return torch.linalg.solve_triangular(self.upper, y, upper=True).T, self._log_det(x)
 
-    def record(self):
+    def record(self) -> LayerRecord:
         names = ("lower", "upper", "bias")
         return LayerRecord(self.type, {}, {name: getattr(self, name).numpy() for name in names})
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "LULinear":
         lower, upper, bias = (record.arrays[name] for name in ("lower", "upper", "bias"))
         expect(record, np.array_equal(lower, np.tril(lower)), "a lower triangular matrix")
         expect(record, np.array_equal(upper, np.triu(upper)), "an upper triangular matrix")
         return cls(torch.from_numpy(lower), torch.from_numpy(upper), torch.from_numpy(bias))
 
 
-class Planar(nn.Module):
+class Planar(Layer):
     """x = z + u h(w.z + b), h = tanh or leaky relu.  Rezende & Mohamed (2015)."""
 
     type = "planar"
 
-    def __init__(self, u, w, b, activation="tanh", negative_slope=0.01):
+    def __init__(
+        self, u: Any, w: Any, b: Any, activation: str = "tanh", negative_slope: float = 0.01
+    ) -> None:
         super().__init__()
         self.register_buffer("u", torch.as_tensor(u))
         self.register_buffer("w", torch.as_tensor(w))
         self.b, self.activation, self.negative_slope = float(b), activation, negative_slope
 
-    def _bend(self, inputs):
+    def _bend(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """h and its slope."""
         if self.activation == "tanh":
             h = torch.tanh(inputs)
@@ -544,11 +613,11 @@ class Planar(nn.Module):
         slope = torch.where(inputs > 0.0, torch.ones_like(inputs), below)
         return slope * inputs, slope
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         h, slope = self._bend(z @ self.w + self.b)
         return z + h[:, None] * self.u, torch.log1p(self.w @ self.u * slope)
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         """By bisection on a = w.z, then one Newton step, which autograd can follow."""
         overlap, image = self.w @ self.u, x @ self.w
         with torch.no_grad():
@@ -563,30 +632,30 @@ class Planar(nn.Module):
         z = x - self._bend(a + self.b)[0][:, None] * self.u
         return z, self.forward(z)[1]
 
-    def record(self):
+    def record(self) -> LayerRecord:
         attributes = {"activation": self.activation, "b": self.b}
         if self.activation == "leaky_relu":
             attributes["negative_slope"] = float(self.negative_slope)
         return LayerRecord(self.type, attributes, {"u": self.u.numpy(), "w": self.w.numpy()})
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "Planar":
         u, w = (torch.from_numpy(record.arrays[name]) for name in ("u", "w"))
         expect(record, u.shape == w.shape, "u and w of the same size")
         return cls(u, w, **record.attributes)
 
 
-class Radial(nn.Module):
+class Radial(Layer):
     """x = z + beta / (alpha + r) (z - centre), r = |z - centre|.  Rezende & Mohamed (2015)."""
 
     type = "radial"
 
-    def __init__(self, centre, alpha, beta):
+    def __init__(self, centre: Any, alpha: float, beta: float) -> None:
         super().__init__()
         self.register_buffer("centre", torch.as_tensor(centre))
         self.alpha, self.beta = float(alpha), float(beta)
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         d = z - self.centre
         r = torch.linalg.vector_norm(d, dim=1)
         h = self.beta / (self.alpha + r)
@@ -594,7 +663,7 @@ class Radial(nn.Module):
         log_det = (z.shape[1] - 1) * torch.log1p(h) + torch.log(along)
         return z + h[:, None] * d, log_det
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         y = x - self.centre
         length = torch.linalg.vector_norm(y, dim=1)
         b = self.alpha + self.beta - length
@@ -602,17 +671,17 @@ class Radial(nn.Module):
         z = self.centre + y / (1.0 + self.beta / (self.alpha + r))[:, None]
         return z, self.forward(z)[1]
 
-    def record(self):
+    def record(self) -> LayerRecord:
         attributes = {"alpha": self.alpha, "beta": self.beta}
         return LayerRecord(self.type, attributes, {"centre": self.centre.numpy()})
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "Radial":
         alpha, beta = record.attributes["alpha"], record.attributes["beta"]
         return cls(torch.from_numpy(record.arrays["centre"]), alpha, beta)
 
 
-class Sylvester(nn.Module):
+class Sylvester(Layer):
     """x = z + Q R tanh(S Q^T z + b), R and S upper triangular.  van den Berg et al. (2018).
 
     Q has the first columns of H_n ... H_1, the reflections that turn the rows of `vectors` round.
@@ -621,27 +690,29 @@ class Sylvester(nn.Module):
     type = "sylvester"
     ARRAYS = ("vectors", "r", "s", "b")
 
-    def __init__(self, vectors, r, s, b):
+    def __init__(self, vectors: Any, r: Any, s: Any, b: Any) -> None:
         super().__init__()
         for name, array in zip(self.ARRAYS, (vectors, r, s, b)):
             self.register_buffer(name, torch.as_tensor(array))
 
     @property
-    def q(self):
+    def q(self) -> Tensor:
         columns = torch.eye(self.vectors.shape[1], len(self.b)).to(self.vectors)
         for v in self.vectors:
             columns = columns - 2.0 * torch.outer(v, v @ columns) / (v @ v)
         return columns
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         h = torch.tanh(z @ self.q @ self.s.T + self.b)
         overlap = self.r.diagonal() * self.s.diagonal()
         log_det = torch.log1p(overlap * (1.0 - h**2)).sum(dim=1)
         return z + h @ self.r.T @ self.q.T, log_det
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         """Unit by unit, each by bisection, then one Newton step, which autograd can follow."""
-        image, bends, units = x @ self.q, [], []
+        image = x @ self.q
+        bends: list[Tensor] = []
+        units: list[Tensor] = []
         for i in reversed(range(len(self.b))):
             shift, known = self.b[i] + 0.0 * image[:, i], image[:, i]
             for u, h, j in zip(units, bends, reversed(range(i + 1, len(self.b)))):
@@ -654,7 +725,7 @@ class Sylvester(nn.Module):
         return z, self.forward(z)[1]
 
     @staticmethod
-    def _solve(r, s, shift, known):
+    def _solve(r: Tensor, s: Tensor, shift: Tensor, known: Tensor) -> Tensor:
         with torch.no_grad():
             low, high = known - r.abs(), known + r.abs()
             for _ in range(100):
@@ -664,95 +735,104 @@ class Sylvester(nn.Module):
         h = torch.tanh(s * u + shift)
         return u - (u + r * h - known) / (1.0 + r * s * (1.0 - h**2))
 
-    def record(self):
+    def record(self) -> LayerRecord:
         arrays = {name: getattr(self, name).numpy() for name in self.ARRAYS}
         return LayerRecord(self.type, {}, arrays)
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "Sylvester":
         arrays = [torch.from_numpy(record.arrays[name]) for name in cls.ARRAYS]
         expect(record, arrays[1].shape == arrays[2].shape, "r and s of the same size")
         return cls(*arrays)
 
 
-class Householder(nn.Module):
+class Householder(Layer):
     """x = H_n ... H_1 z, H_k the reflection that turns vector k round."""
 
     type = "householder"
 
-    def __init__(self, vectors):
+    def __init__(self, vectors: Any) -> None:
         super().__init__()
         self.register_buffer("vectors", torch.as_tensor(vectors))
 
-    def _reflect(self, points, vectors):
+    def _reflect(self, points: Tensor, vectors: Any) -> Mapped:
         for v in vectors:
             points = points - 2.0 * (points @ v)[:, None] * v / (v @ v)
         return points, points.new_zeros(len(points))
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         return self._reflect(z, self.vectors)
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         return self._reflect(x, self.vectors.flip(0))
 
-    def record(self):
+    def record(self) -> LayerRecord:
         return LayerRecord(self.type, {}, {"vectors": self.vectors.numpy()})
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "Householder":
         return cls(torch.from_numpy(record.arrays["vectors"]))
 
 
-def _log_sigmoid_slope(z):
+def _log_sigmoid_slope(z: Tensor) -> Tensor:
     """log of the derivative of the sigmoid at z, summed over coordinates, without overflow."""
     return (F.logsigmoid(z) + F.logsigmoid(-z)).sum(dim=1)
 
 
-class Sigmoid(nn.Module):
+class Sigmoid(Layer):
     """x = 1 / (1 + exp(-z)): from the line to (0, 1)."""
 
     type = "sigmoid"
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         return torch.sigmoid(z), _log_sigmoid_slope(z)
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         z = torch.log(x) - torch.log1p(-x)
         return z, _log_sigmoid_slope(z)
 
-    def record(self):
+    def record(self) -> LayerRecord:
         return LayerRecord(self.type, {}, {})
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "Sigmoid":
         return cls()
 
 
-class Logit(nn.Module):
+class Logit(Layer):
     """x = log(z / (1 - z)): from (0, 1) to the line; the inverse of `Sigmoid`."""
 
     type = "logit"
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Mapped:
         x = torch.log(z) - torch.log1p(-z)
         return x, -_log_sigmoid_slope(x)
 
-    def inverse(self, x):
+    def inverse(self, x: Tensor) -> Mapped:
         return torch.sigmoid(x), -_log_sigmoid_slope(x)
 
-    def record(self):
+    def record(self) -> LayerRecord:
         return LayerRecord(self.type, {}, {})
 
     @classmethod
-    def from_record(cls, record):
+    def from_record(cls, record: LayerRecord) -> "Logit":
         return cls()
 
 
-PLAIN_LAYERS = (
-    DiagonalAffine, Householder, Linear, Logit, LULinear, Permutation, Planar, Radial, Sigmoid,
-    Squeeze, Sylvester,
+PLAIN_LAYERS: tuple[type[Layer], ...] = (
+    DiagonalAffine,
+    Householder,
+    Linear,
+    Logit,
+    LULinear,
+    Permutation,
+    Planar,
+    Radial,
+    Sigmoid,
+    Squeeze,
+    Sylvester,
 )
-LAYERS = {
+LAYERS: dict[str, type[Layer]] = {
     **{layer.type: layer for layer in PLAIN_LAYERS},
     **{f"{kind}_coupling": Coupling for kind in MAPS},
     **{f"{kind}_autoregressive": Autoregressive for kind in MAPS},

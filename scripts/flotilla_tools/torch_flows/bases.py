@@ -6,55 +6,80 @@ coordinate]; and turns into a LayerRecord and back.  A score comes from automati
 
 import math
 
+from typing import Any, Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from flow_conditioners import FlowFileError, LayerRecord
+from flotilla_tools.flow_file import FlowFileError, LayerRecord
 
 
-def _normals(shape, generator, dtype):
+class Base(nn.Module):
+    """What every base density has."""
+
+    type: str
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """log q_Z(z) [draw], in nats."""
+        raise NotImplementedError
+
+    def sample(self, draws: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+        """[draws x dim]"""
+        raise NotImplementedError
+
+    def record(self) -> LayerRecord:
+        """The density as a flow file holds it."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_record(cls, record: LayerRecord, dim: int) -> "Base":
+        """The density of a record, in the precision of its arrays."""
+        raise NotImplementedError
+
+
+def _normals(shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
     return torch.randn(*shape, generator=generator, dtype=dtype)
 
 
-class StandardNormal(nn.Module):
+class StandardNormal(Base):
     """N(0, I)."""
 
     type = "standard_normal"
 
-    def __init__(self, dim):
+    def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
 
-    def log_density(self, z):
+    def log_density(self, z: Tensor) -> Tensor:
         return -0.5 * (z * z).sum(dim=1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
 
-    def sample(self, draws, generator, dtype):
+    def sample(self, draws: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
         return _normals((draws, self.dim), generator, dtype)
 
-    def record(self):
+    def record(self) -> LayerRecord:
         return LayerRecord(self.type, {}, {})
 
     @classmethod
-    def from_record(cls, record, dim):
+    def from_record(cls, record: LayerRecord, dim: int) -> "StandardNormal":
         return cls(dim)
 
 
-class _BaseOfArrays(nn.Module):
+class _BaseOfArrays(Base):
     """A base density whose buffers are the arrays of its record, named by ARRAYS."""
 
-    ARRAYS = ()
+    ARRAYS: tuple[str, ...] = ()
 
-    def __init__(self, *arrays):
+    def __init__(self, *arrays: Any) -> None:
         super().__init__()
         for name, array in zip(self.ARRAYS, arrays):
             self.register_buffer(name, torch.as_tensor(array))
 
-    def record(self):
+    def record(self) -> LayerRecord:
         arrays = {name: getattr(self, name).numpy() for name in self.ARRAYS}
         return LayerRecord(self.type, {}, arrays)
 
     @classmethod
-    def from_record(cls, record, dim):
+    def from_record(cls, record: LayerRecord, dim: int) -> "_BaseOfArrays":
         arrays = [torch.from_numpy(record.arrays[name]) for name in cls.ARRAYS]
         if any(array.shape[-1] != dim for array in arrays[-2:]):
             raise FlowFileError(f"expected base arrays of {dim} coordinates, found others")
@@ -64,15 +89,17 @@ class _BaseOfArrays(nn.Module):
 class DiagonalNormal(_BaseOfArrays):
     """N(loc, diag(scale^2)); loc, scale [dim].
 
-    In a conditional flow `context_loc` and `context_log_scale` [dim x context_dim] add to loc and to
-    log scale what they make of the context.
+    In a conditional flow `context_loc` and `context_log_scale` [dim x context_dim] add to loc and
+    to log scale what they make of the context.
     """
 
     type = "diagonal_normal"
     ARRAYS = ("loc", "scale")
     CONTEXT_ARRAYS = ("context_loc", "context_log_scale")
 
-    def __init__(self, loc, scale, context_loc=None, context_log_scale=None):
+    def __init__(
+        self, loc: Any, scale: Any, context_loc: Any = None, context_log_scale: Any = None
+    ) -> None:
         super().__init__(loc, scale)
         self.conditional = context_loc is not None
         if self.conditional:
@@ -80,28 +107,28 @@ class DiagonalNormal(_BaseOfArrays):
                 self.register_buffer(name, torch.as_tensor(array))
         self.register_buffer("context", None)
 
-    def _loc_and_scale(self):
+    def _loc_and_scale(self) -> tuple[Tensor, Tensor]:
         if not self.conditional:
             return self.loc, self.scale
         context = self.context.to(self.loc)
         loc = self.loc + self.context_loc @ context
         return loc, self.scale * torch.exp(self.context_log_scale @ context)
 
-    def log_density(self, z):
+    def log_density(self, z: Tensor) -> Tensor:
         return torch.distributions.Normal(*self._loc_and_scale()).log_prob(z).sum(dim=1)
 
-    def sample(self, draws, generator, dtype):
+    def sample(self, draws: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
         loc, scale = self._loc_and_scale()
         return loc + scale * _normals((draws, len(loc)), generator, dtype)
 
-    def record(self):
+    def record(self) -> LayerRecord:
         record = super().record()
         names = self.CONTEXT_ARRAYS if self.conditional else ()
         more = {name: getattr(self, name).numpy() for name in names}
         return record._replace(arrays={**record.arrays, **more})
 
     @classmethod
-    def from_record(cls, record, dim):
+    def from_record(cls, record: LayerRecord, dim: int) -> "DiagonalNormal":
         base = super().from_record(record, dim)
         more = [record.arrays[name] for name in cls.CONTEXT_ARRAYS if name in record.arrays]
         if not more:
@@ -117,12 +144,12 @@ class GaussianMixture(_BaseOfArrays):
     type = "gaussian_mixture"
     ARRAYS = ("weights", "loc", "scale")
 
-    def log_density(self, z):
+    def log_density(self, z: Tensor) -> Tensor:
         components = torch.distributions.Normal(self.loc, self.scale).log_prob(z[:, None])
         weights = self.weights / self.weights.sum()
         return torch.logsumexp(components.sum(dim=2) + torch.log(weights), dim=1)
 
-    def sample(self, draws, generator, dtype):
+    def sample(self, draws: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
         k = torch.multinomial(self.weights, draws, replacement=True, generator=generator)
         return self.loc[k] + self.scale[k] * _normals((draws, self.loc.shape[1]), generator, dtype)
 
@@ -133,16 +160,16 @@ class UniformBox(_BaseOfArrays):
     type = "uniform_box"
     ARRAYS = ("low", "high")
 
-    def log_density(self, z):
+    def log_density(self, z: Tensor) -> Tensor:
         inside = ((z >= self.low) & (z <= self.high)).all(dim=1)
         value = -torch.log(self.high - self.low).sum() + 0.0 * z.sum(dim=1)
         return torch.where(inside, value, torch.full_like(value, -math.inf))
 
-    def sample(self, draws, generator, dtype):
+    def sample(self, draws: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
         share = torch.rand(draws, len(self.low), generator=generator, dtype=dtype)
         return self.low + (self.high - self.low) * share
 
 
-BASES = {
-    base.type: base for base in (StandardNormal, DiagonalNormal, GaussianMixture, UniformBox)
-}
+_ALL: tuple[type[Base], ...] = (StandardNormal, DiagonalNormal, GaussianMixture, UniformBox)
+BASES = {base.type: base for base in _ALL}
+"""By the type that a flow file has for them."""

@@ -1,30 +1,26 @@
-"""The conditioners of normalizing flows as PyTorch modules, and the record that flow files hold.
+"""The conditioners of normalizing flows as PyTorch modules.
 
 A conditioner maps [draw x input] to the parameters theta of a coordinate map, [draw x parameter x
 coordinate] flattened.  It turns into the attributes and arrays of a layer's record and back.
 """
 
-from typing import NamedTuple
+from typing import Any, Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
+from flotilla_tools.arrays import Array
+from flotilla_tools.flow_file import FlowFileError, LayerRecord
 
-class FlowFileError(ValueError):
-    """A flow file that cannot be used; the message is one sentence for the user."""
+Entries = tuple[dict[str, Any], dict[str, Array]]
+"""What a conditioner writes into the record of its layer: attributes, arrays."""
 
+Image = tuple[int, int, int]
+"""Channels, rows, columns."""
 
-class LayerRecord(NamedTuple):
-    """A layer as the file holds it: its type, its other attributes, its arrays."""
-
-    type: str
-    attributes: dict
-    arrays: dict
-
-
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "tanh": lambda h, net: torch.tanh(h),
     "relu": lambda h, net: torch.relu(h),
     "leaky_relu": lambda h, net: F.leaky_relu(h, net.negative_slope),
@@ -35,24 +31,24 @@ ACTIVATIONS = {
 }
 
 
-def per_unit(values, h):
+def per_unit(values: Tensor, h: Tensor) -> Tensor:
     """Values [unit] in a shape that works on h [draw x unit] or [draw x channel x row x column]."""
     return values.reshape(-1, *(1,) * (h.ndim - 2))
 
 
-def linear_map(inputs, outputs, kernel=None):
-    """A linear map, or with a `kernel` (rows, columns) a convolution that keeps the image's size."""
+def linear_map(inputs: int, outputs: int, kernel: tuple[int, int] | None = None) -> nn.Module:
+    """A linear map, or with a `kernel` (rows, columns) a convolution that keeps the image's
+    size."""
     if kernel is None:
         return nn.Linear(inputs, outputs)
     return nn.Conv2d(inputs, outputs, kernel, padding=tuple(size // 2 for size in kernel))
 
 
-def linear_maps(widths, kernels):
+def linear_maps(widths: Sequence[int], kernels: Sequence[tuple[int, int]]) -> nn.ModuleList:
     """The maps between layers of these widths, [in, hidden ..., out]; see `Conditioner`."""
     pairs = list(zip(widths[:-1], widths[1:]))
-    return nn.ModuleList(
-        linear_map(a, b, kernel) for (a, b), kernel in zip(pairs, kernels or [None] * len(pairs))
-    )
+    every = kernels if kernels else len(pairs) * (None,)
+    return nn.ModuleList(linear_map(a, b, kernel) for (a, b), kernel in zip(pairs, every))
 
 
 class ContextTerm(nn.Module):
@@ -62,7 +58,9 @@ class ContextTerm(nn.Module):
     either may be None.
     """
 
-    def __init__(self, add=None, gate=None):
+    def __init__(
+        self, add: tuple[Any, ...] | None = None, gate: tuple[Any, ...] | None = None
+    ) -> None:
         super().__init__()
         self.activation = add[2] if add else None
         for name, pair in (("context", add), ("gate", gate)):
@@ -70,10 +68,10 @@ class ContextTerm(nn.Module):
             self.register_buffer(f"{name}_weight", weight)
             self.register_buffer(f"{name}_bias", bias)
 
-    def _map(self, name, context):
+    def _map(self, name: str, context: Any) -> Tensor:
         return F.linear(context, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"))
 
-    def forward(self, h, context, net):
+    def forward(self, h: Tensor, context: Any, net: Any) -> Tensor:
         if self.context_weight is not None:
             term = self._map("context", context)
             term = ACTIVATIONS[self.activation](term, net) if self.activation else term
@@ -82,17 +80,17 @@ class ContextTerm(nn.Module):
             h = h * per_unit(torch.sigmoid(self._map("gate", context)), h)
         return h
 
-    def entries(self, k):
+    def entries(self, k: int) -> Entries:
         """attributes, arrays of linear map k."""
         attributes = {f"context_activation_{k}": self.activation} if self.activation else {}
         arrays = {f"{name}_{k}": array.numpy() for name, array in self.named_buffers()}
         return attributes, arrays
 
     @classmethod
-    def from_record(cls, record, k):
+    def from_record(cls, record: LayerRecord, k: int) -> "ContextTerm | None":
         """The term of linear map k; None where it has none."""
 
-        def array(name):
+        def array(name: str) -> Tensor | None:
             found = record.arrays.get(f"{name}_{k}")
             return None if found is None else torch.from_numpy(found)
 
@@ -109,18 +107,18 @@ class ContextTerm(nn.Module):
 class _Contextual(nn.Module):
     """A conditioner whose linear maps, `maps`, may each have a context term."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.terms = nn.ModuleDict()
         self.register_buffer("context", None)
 
-    def _linear(self, k, h):
+    def _linear(self, k: int, h: Tensor) -> Tensor:
         h = self.maps[k](h)
         if str(k) not in self.terms:
             return h
         return self.terms[str(k)](h, self.context.to(h), self)
 
-    def _context_entries(self):
+    def _context_entries(self) -> Entries:
         attributes, arrays = {}, {}
         for k, term in self.terms.items():
             more = term.entries(k)
@@ -137,7 +135,14 @@ class Conditioner(_Contextual):
     coupling layer is the identity.
     """
 
-    def __init__(self, widths, activation="tanh", negative_slope=0.01, alpha=1.0, kernels=()):
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation: str = "tanh",
+        negative_slope: float = 0.01,
+        alpha: float = 1.0,
+        kernels: Sequence[tuple[int, int]] = (),
+    ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             raise FlowFileError(
@@ -150,15 +155,15 @@ class Conditioner(_Contextual):
         nn.init.zeros_(self.maps[-1].weight)
         nn.init.zeros_(self.maps[-1].bias)
 
-    def forward(self, h):
+    def forward(self, h: Tensor) -> Tensor:
         activate = ACTIVATIONS[self.activation]
         for k in range(len(self.maps) - 1):
             h = activate(self._linear(k, h), self)
         return self._linear(len(self.maps) - 1, h)
 
-    def record(self):
+    def record(self) -> Entries:
         """The entries of this conditioner in a layer: attributes, arrays."""
-        attributes = {"activation": self.activation}
+        attributes: dict[str, Any] = {"activation": self.activation}
         if self.activation == "leaky_relu":
             attributes["negative_slope"] = float(self.negative_slope)
         if self.activation == "elu":
@@ -167,7 +172,7 @@ class Conditioner(_Contextual):
         return {**attributes, **more[0]}, {**_linear_arrays(self.maps), **more[1]}
 
 
-def _linear_arrays(maps):
+def _linear_arrays(maps: Iterable[Any]) -> dict[str, Array]:
     arrays = {}
     for k, linear in enumerate(maps):
         arrays[f"weight_{k}"] = linear.weight.detach().numpy()
@@ -183,8 +188,14 @@ class Program(_Contextual):
     """
 
     def __init__(
-        self, network, widths, negative_slope=0.01, alpha=1.0, epsilon=1e-5, kernels=()
-    ):
+        self,
+        network: str,
+        widths: Sequence[int],
+        negative_slope: float = 0.01,
+        alpha: float = 1.0,
+        epsilon: float = 1e-5,
+        kernels: Sequence[tuple[int, int]] = (),
+    ) -> None:
         super().__init__()
         self.words = network.split(" ")
         self.negative_slope = negative_slope
@@ -199,7 +210,7 @@ class Program(_Contextual):
                 self.norms.append(nn.Parameter(torch.ones(widths[mapped])))
                 self.norms.append(nn.Parameter(torch.zeros(widths[mapped])))
 
-    def forward(self, h):
+    def forward(self, h: Tensor) -> Tensor:
         maps, norms, kept = iter(range(len(self.maps))), iter(self.norms), None
         for word in self.words:
             if word == "linear":
@@ -218,12 +229,10 @@ class Program(_Contextual):
                 h = ACTIVATIONS[word](h, self)
         return h
 
-    def record(self):
+    def record(self) -> Entries:
         """The entries of this conditioner in a layer: attributes, arrays."""
-        attributes = {"network": " ".join(self.words)}
-        numbers = {
-            "leaky_relu": "negative_slope", "elu": "alpha", "layer_norm": "epsilon"
-        }
+        attributes: dict[str, Any] = {"network": " ".join(self.words)}
+        numbers = {"leaky_relu": "negative_slope", "elu": "alpha", "layer_norm": "epsilon"}
         for word, name in numbers.items():
             if word in self.words:
                 attributes[name] = float(getattr(self, name))
@@ -243,14 +252,14 @@ class Convolutional(nn.Module):
     Of pixels that it does not see it sees zeros.  `net` maps images to images.
     """
 
-    def __init__(self, net, image, kept, moved, parameters):
+    def __init__(self, net: Any, image: Any, kept: Any, moved: Any, parameters: int) -> None:
         super().__init__()
-        self.net, self.image, self.parameters = net, tuple(int(size) for size in image), parameters
+        self.net, self.image, self.parameters = net, image_shape(image), parameters
         self.by_channel = of_whole_channels(kept, self.image)
         self.register_buffer("kept", torch.as_tensor(kept))
         self.register_buffer("moved", torch.as_tensor(moved))
 
-    def forward(self, h):
+    def forward(self, h: Tensor) -> Tensor:
         channels, rows, columns = self.image
         if not self.by_channel:
             h = h.new_zeros(len(h), channels * rows * columns).index_copy(1, self.kept, h)
@@ -260,24 +269,32 @@ class Convolutional(nn.Module):
             return h.flatten(1)
         return h.reshape(len(h), self.parameters, -1)[:, :, self.moved].flatten(1)
 
-    def record(self):
+    def record(self) -> Entries:
         attributes, arrays = self.net.record()
         return attributes, {**arrays, "image": np.array(self.image)}
 
 
-def of_whole_channels(coordinates, image):
+def image_shape(sizes: Iterable[int]) -> Image:
+    """(channels, rows, columns) as plain numbers."""
+    channels, rows, columns = (int(size) for size in sizes)
+    return channels, rows, columns
+
+
+def of_whole_channels(coordinates: Any, image: Image) -> bool:
     """Whether these are all the pixels of some channels of the image (channels, rows, columns)."""
     pixels = image[1] * image[2]
     seen = np.bincount(np.asarray(coordinates) // pixels, minlength=image[0])
     return bool(np.all((seen == 0) | (seen == pixels)))
 
 
-def conditioner_from_record(record, kept, moved, parameters):
+def conditioner_from_record(
+    record: LayerRecord, kept: Any, moved: Any, parameters: int
+) -> nn.Module:
     """The conditioner of a coupling or an autoregressive layer, whose `parameters` for each of the
     coordinates `moved` it makes of those `kept`."""
     if "image" not in record.arrays:
         return _network_from_record(record, len(kept), parameters * len(moved))
-    image = tuple(int(size) for size in record.arrays["image"])
+    image = image_shape(record.arrays["image"])
     inputs = outputs = image[0]
     if of_whole_channels(kept, image):
         pixels = image[1] * image[2]
@@ -286,7 +303,7 @@ def conditioner_from_record(record, kept, moved, parameters):
     return Convolutional(net, image, kept, moved, parameters)
 
 
-def _network_from_record(record, inputs, outputs):
+def _network_from_record(record: LayerRecord, inputs: int, outputs: int) -> nn.Module:
     arrays = record.arrays
     weights = [arrays[f"weight_{k}"] for k in range(_count_maps(record))]
     widths = [inputs] + [len(weight) for weight in weights]
@@ -314,11 +331,11 @@ def _network_from_record(record, inputs, outputs):
     return net
 
 
-def _count_maps(record):
+def _count_maps(record: LayerRecord) -> int:
     return sum(name.startswith("weight_") for name in record.arrays)
 
 
-def expect(record, holds, what):
+def expect(record: LayerRecord, holds: Any, what: str) -> None:
     if not holds:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in record.arrays.items())
         raise FlowFileError(f"expected {what}, found {shapes}; export the flow again")

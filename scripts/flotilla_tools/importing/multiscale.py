@@ -1,20 +1,30 @@
 """Multi-scale flows of normflows on images, its Glow above all, as layers of a flow file.
 
-z has normflows' list of latent images one after another, the deepest first: so a merge moves nothing,
-and the layers of a level act on the first coordinates.  A class becomes a context of one number for
-each class, 1 for the class meant and 0 for the others.
+z has normflows' list of latent images one after another, the deepest first: so a merge moves
+nothing, and the layers of a level act on the first coordinates.  A class becomes a context of one
+number for each class, 1 for the class meant and 0 for the others.
 """
 
 import math
 
+from typing import Any, Callable, Mapping, Sequence
+
 import numpy as np
 import torch
 
-import import_networks as networks
-from flow_conditioners import LayerRecord
-from import_networks import ConversionError, Network
+from flotilla_tools.arrays import Array
+from flotilla_tools.flow_file import LayerRecord
+from flotilla_tools.importing import networks
+from flotilla_tools.importing.networks import (
+    ConversionError,
+    Described,
+    Network,
+    Original,
+    Parts,
+    State,
+)
 
-SCALES = {
+SCALES: Mapping[str, Mapping[str, Any]] = {
     "exp": {},
     "sigmoid": {"scale": "reciprocal_sigmoid", "offset": 2.0},
     "sigmoid_inv": {"scale": "sigmoid", "offset": 2.0, "floor": 0.0},
@@ -24,7 +34,7 @@ SCALES = {
 # --- From a model to its description ------------------------------------------------------------
 
 
-def describe(model):
+def describe(model: Original) -> dict[str, Any]:
     """The description of a live MultiscaleFlow: what its state dict does not tell."""
     for merge in model.merges:
         if type(merge).__name__ != "Merge" or merge.mode != "channel":
@@ -36,7 +46,7 @@ def describe(model):
             kind = type(flow).__name__
             if kind not in CONVERTERS:
                 raise ConversionError(f"layer {k} of level {i} (normflows.{kind}): {_known()}")
-            layers.append({"class": kind, **_OPTIONS.get(kind, lambda flow: {})(flow)})
+            layers.append({"class": kind, **_OPTIONS.get(kind, networks.no_options)(flow)})
         levels.append({"base": _describe_base(model.q0[i]), "layers": layers})
     return {
         "library": "normflows",
@@ -47,18 +57,23 @@ def describe(model):
     }
 
 
-def _known():
-    return f"flow files have no such layer on images (converted are: {', '.join(sorted(CONVERTERS))})"
+def _known() -> str:
+    return (
+        f"flow files have no such layer on images (converted are: {', '.join(sorted(CONVERTERS))})"
+    )
 
 
-def _describe_base(base):
-    described = {"class": type(base).__name__, "shape": [int(size) for size in base.shape]}
+def _describe_base(base: Original) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "class": type(base).__name__,
+        "shape": [int(size) for size in base.shape],
+    }
     if described["class"] == "GlowBase":
         described["logscale_factor"] = float(base.logscale_factor)
     return described
 
 
-def _describe_transform(transform):
+def _describe_transform(transform: Original) -> Any:
     if transform is None:
         return None
     kind = type(transform).__name__
@@ -68,9 +83,9 @@ def _describe_transform(transform):
     return {"class": kind, **{name: float(getattr(transform, name)) for name in numbers[kind]}}
 
 
-def _describe_glow_block(block):
+def _describe_glow_block(block: Original) -> dict[str, Any]:
     split, affine, _ = block.flows[0].flows
-    words = []
+    words: list[Any] = []
     for module in affine.param_map.net:
         kind = type(module).__name__
         if kind in ("Conv2d", "ActNorm"):
@@ -84,22 +99,26 @@ def _describe_glow_block(block):
     }
 
 
-_OPTIONS = {"GlowBlock": _describe_glow_block}
+_OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {"GlowBlock": _describe_glow_block}
 
 
 # --- From a description and a state dict to records ---------------------------------------------
 
 
-def convert(description, state):
+def convert(description: Described, state: State) -> Parts:
     """(dim, context_dim, base record, layer records in sampling order)."""
-    levels, records, image = description["levels"], [], None
+    levels = description["levels"]
+    records: list[LayerRecord] = []
+    image: tuple[int, ...] = ()
     dim = sum(math.prod(level["base"]["shape"]) for level in levels)
     for i, level in enumerate(levels):
         shape = level["base"]["shape"]
-        image = tuple(shape) if image is None else (image[0] + shape[0], *image[1:])
+        image = (image[0] + shape[0], *image[1:]) if image else tuple(shape)
         for k, layer in enumerate(level["layers"]):
             if layer["class"] not in CONVERTERS:
-                raise ConversionError(f"layer {k} of level {i} (normflows.{layer['class']}): {_known()}")
+                raise ConversionError(
+                    f"layer {k} of level {i} (normflows.{layer['class']}): {_known()}"
+                )
             converter = CONVERTERS[layer["class"]]
             try:
                 found, next_image = converter(layer, image, state.below(f"flows.{i}.{k}"))
@@ -112,18 +131,19 @@ def convert(description, state):
     return dim, context_dim, base, records + _transform(description.get("transform"), dim)
 
 
-def _on_first(record, coordinates, dim):
+def _on_first(record: LayerRecord, coordinates: int, dim: int) -> LayerRecord:
     if coordinates == dim:
         return record
-    return record._replace(attributes={**record.attributes, "coordinates": float(coordinates)})
+    return record.with_attributes(coordinates=float(coordinates))
 
 
-def _per_pixel(record, image):
-    pixels = float(image[1] * image[2])
-    return record._replace(attributes={**record.attributes, "pixels": pixels})
+def _per_pixel(record: LayerRecord, image: tuple[int, ...]) -> LayerRecord:
+    return record.with_attributes(pixels=float(image[1] * image[2]))
 
 
-def _squeeze(_layer, image, _state):
+def _squeeze(
+    _layer: Described, image: tuple[int, ...], _state: State
+) -> tuple[list[LayerRecord], tuple[int, ...]]:
     """Sampling, normflows' Squeeze puts channels back into blocks of pixels."""
     channels, rows, columns = image
     if channels % 4:
@@ -133,7 +153,9 @@ def _squeeze(_layer, image, _state):
     return [record], after
 
 
-def _glow_block(layer, image, state):
+def _glow_block(
+    layer: Described, image: tuple[int, ...], state: State
+) -> tuple[list[LayerRecord], tuple[int, ...]]:
     records = _coupling(layer, image, state.below("flows.0.flows.1.param_map"))
     if image[0] > 1:
         records += _convolution(image, state.below("flows.1"))
@@ -141,7 +163,7 @@ def _glow_block(layer, image, state):
     return records + _act_norm(layer, image, norm)[0], image
 
 
-def _coupling(layer, image, state):
+def _coupling(layer: Described, image: tuple[int, ...], state: State) -> list[LayerRecord]:
     """A coupling of channels; a checkerboard's two halves are images of half the columns, which
     stand one after the other in between."""
     mode = layer.get("split_mode", "channel")
@@ -162,21 +184,28 @@ def _coupling(layer, image, state):
     return [networks.permutation(order), coupling, networks.permutation(np.argsort(order))]
 
 
-def _conditioned(layer, kept, image, state):
+def _conditioned(
+    layer: Described, kept: Array, image: tuple[int, ...], state: State
+) -> LayerRecord:
     net = _network(layer["network"], state)
     scale = layer.get("scale_map", "sigmoid")
     if scale is None:
         record = networks.coupling("additive", {}, kept, net)
-    elif scale in SCALES:
-        moved = len(net.linears[-1][1]) // 2
-        net.keep_outputs(networks.by_parameter(moved, 2, (1, 0)))
-        record = networks.coupling("affine", SCALES[scale], kept, net)
     else:
-        raise ConversionError(f"expected a scale_map among {', '.join(SCALES)}, found '{scale}'")
+        record = affine_coupling(scale, kept, net)
     return record._replace(arrays={**record.arrays, "image": np.array(image)})
 
 
-def _network(words, state):
+def affine_coupling(scale: str, kept: Array, net: Network) -> LayerRecord:
+    """The coupling whose scale_map normflows calls so; its shifts come before its scales."""
+    if scale not in SCALES:
+        raise ConversionError(f"expected a scale_map among {', '.join(SCALES)}, found '{scale}'")
+    moved = len(net.linears[-1][1]) // 2
+    net.keep_outputs(networks.by_parameter(moved, 2, (1, 0)))
+    return networks.coupling("affine", SCALES[scale], kept, net)
+
+
+def _network(words: Sequence[Any], state: State) -> Network:
     """A nets.ConvNet2d; `words` name its modules in turn."""
     net = Network()
     for k, word in enumerate(words):
@@ -191,12 +220,14 @@ def _network(words, state):
     return net
 
 
-def _scale_and_shift(state):
+def _scale_and_shift(state: State) -> tuple[Array, Array]:
     state.drop("data_dep_init_done")
     return np.exp(state.take("s").reshape(-1)), state.take("t").reshape(-1)
 
 
-def _act_norm(_layer, image, state):
+def _act_norm(
+    _layer: Described, image: tuple[int, ...], state: State
+) -> tuple[list[LayerRecord], tuple[int, ...]]:
     record = networks.diagonal_affine(*_scale_and_shift(state))
     size = len(record.arrays["scale"])
     if size == math.prod(image):
@@ -206,7 +237,7 @@ def _act_norm(_layer, image, state):
     return [_per_pixel(record, image)], image
 
 
-def _convolution(image, state):
+def _convolution(image: tuple[int, ...], state: State) -> list[LayerRecord]:
     """Sampling, normflows multiplies by the inverse of W."""
     if state.has("W"):
         matrix = state.take("W")
@@ -219,7 +250,12 @@ def _convolution(image, state):
     return [_per_pixel(LayerRecord("linear", {"direction": "inverse"}, arrays), image)]
 
 
-CONVERTERS = {
+ImageConverter = Callable[
+    [Described, tuple[int, ...], State], tuple[list[LayerRecord], tuple[int, ...]]
+]
+"""Of a layer on an image (channels, rows, columns): records, and the image that they make of it."""
+
+CONVERTERS: Mapping[str, ImageConverter] = {
     "ActNorm": _act_norm,
     "AffineConstFlow": _act_norm,
     "GlowBlock": _glow_block,
@@ -228,7 +264,7 @@ CONVERTERS = {
 }
 
 
-def _transform(transform, dim):
+def _transform(transform: Described | None, dim: int) -> list[LayerRecord]:
     """What stands between the last level and the data."""
     if transform is None:
         return []
@@ -240,7 +276,7 @@ def _transform(transform, dim):
     return [_everywhere(np.ones(1), np.array([-transform["shift"]]), dim)]
 
 
-def _everywhere(scale, shift, dim):
+def _everywhere(scale: Array, shift: Array, dim: int) -> LayerRecord:
     record = networks.diagonal_affine(scale, shift)
     return record._replace(attributes={"pixels": float(dim)})
 
@@ -248,7 +284,7 @@ def _everywhere(scale, shift, dim):
 # --- Base densities -----------------------------------------------------------------------------
 
 
-def _base(levels, state):
+def _base(levels: Sequence[Described], state: State) -> tuple[LayerRecord, int]:
     """(record, context_dim): the levels' densities one after another."""
     parts = []
     for i, level in enumerate(levels):
@@ -267,26 +303,24 @@ def _base(levels, state):
     return LayerRecord("diagonal_normal", {}, arrays), max(classes, default=0)
 
 
-def _diagonal(_described, state):
+def _diagonal(_described: Described, state: State) -> dict[str, Array]:
     loc, log_scale = (state.take(name)[0].reshape(-1) for name in ("loc", "log_scale"))
     return {"loc": loc, "scale": np.exp(log_scale)}
 
 
-def _class_conditional(_described, state):
+def _class_conditional(_described: Described, state: State) -> dict[str, Array]:
     loc, log_scale = (
         array.reshape(-1, array.shape[-1]) for array in map(state.take, ("loc", "log_scale"))
     )
     zeros = np.zeros(len(loc))
-    return {
-        "loc": zeros, "scale": zeros + 1.0, "context_loc": loc, "context_log_scale": log_scale
-    }
+    return {"loc": zeros, "scale": zeros + 1.0, "context_loc": loc, "context_log_scale": log_scale}
 
 
-def _glow_base(described, state):
+def _glow_base(described: Described, state: State) -> dict[str, Array]:
     shape, factor = described["shape"], described["logscale_factor"]
     pixels = math.prod(shape[1:])
 
-    def each_pixel(values):
+    def each_pixel(values: Array) -> Array:
         return np.repeat(values, pixels, axis=0)
 
     found = {}
@@ -309,20 +343,22 @@ _BASES = {
 # --- The original's own values ------------------------------------------------------------------
 
 
-def _parts(model, z):
+def _parts(model: Original, z: torch.Tensor) -> list[torch.Tensor]:
     """normflows' list of latent images."""
     shapes = [tuple(base.shape) for base in model.q0]
     parts = torch.split(z, [math.prod(shape) for shape in shapes], dim=1)
     return [part.reshape(len(z), *shape) for part, shape in zip(parts, shapes)]
 
 
-def sampling_map(model, z, _context):
+def sampling_map(
+    model: Original, z: torch.Tensor, _context: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(x, log|det dx/dz|) by normflows itself."""
     x, log_det = model.forward_and_log_det(_parts(model, z))
     return x.flatten(1), log_det
 
 
-def base_log_density(model, z, context):
+def base_log_density(model: Original, z: torch.Tensor, context: Any) -> torch.Tensor:
     parts = zip(model.q0, _parts(model, z))
     if context is None:
         return sum(base.log_prob(part) for base, part in parts)

@@ -3,14 +3,23 @@
 normflows maps latent points to data: its layers stand in sampling order already.
 """
 
+from typing import Any, Callable, Mapping, Sequence
+
 import numpy as np
 import torch
 
-import import_glow as glow
-import import_networks as networks
-import import_nflows as nflows
-from flow_conditioners import LayerRecord
-from import_networks import ConversionError, Network
+from flotilla_tools.arrays import Array
+from flotilla_tools.flow_file import LayerRecord
+from flotilla_tools.importing import multiscale, networks, nflows
+from flotilla_tools.importing.networks import (
+    ConversionError,
+    Converter,
+    Described,
+    Network,
+    Original,
+    Parts,
+    State,
+)
 
 PREFIX = "flows."
 
@@ -18,10 +27,10 @@ PREFIX = "flows."
 # --- From a model to its description ------------------------------------------------------------
 
 
-def describe(model):
+def describe(model: Original) -> dict[str, Any]:
     """The description of a live model: what its state dict does not tell."""
     if type(model).__name__ == "MultiscaleFlow":
-        return glow.describe(model)
+        return multiscale.describe(model)
     base = model.q0
     described = {"class": type(base).__name__}
     if described["class"] == "Uniform":
@@ -30,19 +39,19 @@ def describe(model):
     for k, flow in enumerate(model.flows):
         kind = type(flow).__name__
         try:
-            layers.append({"class": kind, **_OPTIONS.get(kind, lambda flow: {})(flow)})
+            layers.append({"class": kind, **_OPTIONS.get(kind, networks.no_options)(flow)})
         except ConversionError as problem:
             raise ConversionError(f"layer {k} (normflows.{kind}): {problem}") from None
-    found = {"library": "normflows", "base": described, "layers": layers}
+    found: dict[str, Any] = {"library": "normflows", "base": described, "layers": layers}
     return found if "Uniform" not in described["class"] else {**found, "features": int(base.d)}
 
 
-def _describe_mlp(net):
+def _describe_mlp(net: Original) -> list[Any]:
     """The words between the linear maps of an MLP, read from its modules."""
     kind = type(net).__name__
     if kind != "MLP":
         raise ConversionError(f"its network {kind} is no normflows.nets.MLP")
-    words = []
+    words: list[Any] = []
     for module in net.net:
         name = type(module).__name__
         if name in ("Linear", "ConstScaleLayer"):
@@ -54,13 +63,16 @@ def _describe_mlp(net):
     return words
 
 
-def _describe_block(flow):
+def _describe_block(flow: Original) -> dict[str, Any]:
     split, affine, _ = flow.flows
-    return {"split_mode": split.mode, "scale_map": affine.scale_map if affine.scale else None,
-            "mlp": _describe_mlp(affine.param_map)}
+    return {
+        "split_mode": split.mode,
+        "scale_map": affine.scale_map if affine.scale else None,
+        "mlp": _describe_mlp(affine.param_map),
+    }
 
 
-def _describe_masked(flow):
+def _describe_masked(flow: Original) -> dict[str, Any]:
     nets = {name: getattr(flow, name) for name in ("s", "t")}
     return {
         name: None if getattr(net, "__name__", "") == "zeros_like" else _describe_mlp(net)
@@ -68,7 +80,7 @@ def _describe_masked(flow):
     }
 
 
-def _describe_spline(transform):
+def _describe_spline(transform: Original) -> dict[str, Any]:
     numbers = {name: float(getattr(transform, name)) for name in nflows.SPLINE_NUMBERS}
     tails = transform.tails
     if isinstance(tails, (list, tuple)):
@@ -81,25 +93,30 @@ def _describe_spline(transform):
     return {"num_bins": bins, "tails": tails, "tail_bound": float(transform.tail_bound), **numbers}
 
 
-def _describe_coupled_spline(flow):
+def _describe_coupled_spline(flow: Original) -> dict[str, Any]:
     net = flow.prqct.transform_net
-    activation = networks.describe_activation(net.blocks[0].activation) if len(net.blocks) else "relu"
-    return {"activation": activation, "context": net.context_features or 0,
-            **_describe_spline(flow.prqct)}
+    activation = (
+        networks.describe_activation(net.blocks[0].activation) if len(net.blocks) else "relu"
+    )
+    return {
+        "activation": activation,
+        "context": net.context_features or 0,
+        **_describe_spline(flow.prqct),
+    }
 
 
-def _describe_masked_spline(flow):
+def _describe_masked_spline(flow: Original) -> dict[str, Any]:
     return {**_describe_net(flow.mprqat.autoregressive_net), **_describe_spline(flow.mprqat)}
 
 
-def _describe_net(net):
+def _describe_net(net: Original) -> dict[str, Any]:
     """Of a MADE, whose blocks alone know their activation."""
     context = net.context_layer.in_features if hasattr(net, "context_layer") else 0
     activation = net.blocks[0].activation if len(net.blocks) > 0 else torch.relu
     return {"activation": networks.describe_activation(activation), "context": context}
 
 
-_OPTIONS = {
+_OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "AffineCouplingBlock": _describe_block,
     "AutoregressiveRationalQuadraticSpline": _describe_masked_spline,
     "CircularAutoregressiveRationalQuadraticSpline": _describe_masked_spline,
@@ -116,10 +133,10 @@ _OPTIONS = {
 # --- From a description and a state dict to records ---------------------------------------------
 
 
-def convert(description, state):
+def convert(description: Described, state: State) -> Parts:
     """(dim, context_dim, base record, layer records in sampling order)."""
     if "levels" in description:
-        return glow.convert(description, state)
+        return multiscale.convert(description, state)
     base = _base(description, state)
     dim = description.get("features") or base.arrays["loc"].shape[-1]
     layers = description["layers"]
@@ -127,7 +144,7 @@ def convert(description, state):
     return dim, networks.context_dim(layers), base, sum(found, [])
 
 
-def _base(description, state):
+def _base(description: Described, state: State) -> LayerRecord:
     kind, below = description["base"]["class"], state.below("q0")
     if kind == "DiagGaussian":
         loc, scale = below.take("loc")[0], np.exp(below.take("log_scale")[0])
@@ -148,7 +165,7 @@ def _base(description, state):
     )
 
 
-def _mlp(words, state):
+def _mlp(words: Sequence[Any], state: State) -> Network:
     """nets.MLP; `words` name its modules in turn."""
     net = Network()
     for k, word in enumerate(words):
@@ -163,7 +180,7 @@ def _mlp(words, state):
     return net
 
 
-def _split(mode, dim):
+def _split(mode: str, dim: int) -> Array:
     """Which coordinates a coupling block keeps, one entry a coordinate."""
     places = np.arange(dim)
     halves = {
@@ -177,24 +194,16 @@ def _split(mode, dim):
     return halves[mode]
 
 
-def _coupling_block(layer, state):
+def _coupling_block(layer: Described, state: State) -> list[LayerRecord]:
     kept = _split(layer.get("split_mode", "channel"), layer["dim"])
     net = _mlp(layer["mlp"], state.below("flows.1.param_map"))
     scale = layer.get("scale_map", "exp")
     if scale is None:
         return [networks.coupling("additive", {}, kept, net)]
-    maps = {
-        "exp": {},
-        "sigmoid": {"scale": "reciprocal_sigmoid", "offset": 2.0},
-        "sigmoid_inv": {"scale": "sigmoid", "offset": 2.0, "floor": 0.0},
-    }
-    if scale not in maps:
-        raise ConversionError(f"expected a scale_map among {', '.join(maps)}, found '{scale}'")
-    net.keep_outputs(networks.by_parameter(int((~kept).sum()), 2, (1, 0)))
-    return [networks.coupling("affine", maps[scale], kept, net)]
+    return [multiscale.affine_coupling(scale, kept, net)]
 
 
-def _masked_affine_flow(layer, state):
+def _masked_affine_flow(layer: Described, state: State) -> list[LayerRecord]:
     kept = state.take("b").reshape(-1) == 1.0
     nets = {}
     for name in ("s", "t"):
@@ -211,7 +220,7 @@ def _masked_affine_flow(layer, state):
     return [networks.coupling("affine", {}, kept, networks.side_by_side(nets["s"], nets["t"]))]
 
 
-def _silenced(net):
+def _silenced(net: Network) -> Network:
     """The same network with outputs that are zero, up to where its last words make them so."""
     if net.words[-1] != "linear":
         raise ConversionError("its scale without a shift should end with a linear map")
@@ -221,20 +230,20 @@ def _silenced(net):
     return silent
 
 
-def _made(layer, state):
+def _made(layer: Described, state: State) -> Network:
     return networks.made(
         state, layer.get("activation", "relu"), layer.get("context", 0), networks.NORMFLOWS_MADE
     )
 
 
-def _masked_affine(layer, state):
+def _masked_affine(layer: Described, state: State) -> list[LayerRecord]:
     net = _made(layer, state.below("autoregressive_net"))
     net.keep_outputs(networks.by_parameter(layer["dim"], 2))
     attributes = {"scale": "sigmoid", "offset": 2.0, "floor": 1e-3}
     return [networks.autoregressive("affine", attributes, layer["dim"], net)]
 
 
-def _coupled_spline(layer, state):
+def _coupled_spline(layer: Described, state: State) -> list[LayerRecord]:
     state = state.below("prqct")
     attributes = nflows.spline_attributes(layer, ("linear", "circular"))
     kept = np.ones(layer["dim"], dtype=bool)
@@ -250,20 +259,20 @@ def _coupled_spline(layer, state):
     return networks.inverted(records)
 
 
-def _masked_spline(layer, state):
+def _masked_spline(layer: Described, state: State) -> list[LayerRecord]:
     attributes = nflows.spline_attributes(layer, ("linear",))
     net = _made(layer, state.below("mprqat.autoregressive_net"))
     nflows.spline_rows(net, layer["dim"], attributes, None)
     return networks.inverted([networks.autoregressive("spline", attributes, layer["dim"], net)])
 
 
-def _affine_const(layer, state):
+def _affine_const(layer: Described, state: State) -> list[LayerRecord]:
     state.drop("data_dep_init_done")
     log_scale, shift = (state.take(name).reshape(-1) for name in ("s", "t"))
     return [networks.diagonal_affine(np.exp(log_scale), shift)]
 
 
-def _permute(layer, state):
+def _permute(layer: Described, state: State) -> list[LayerRecord]:
     if layer.get("mode", "shuffle") == "shuffle":
         state.drop("inv_perm")
         return [networks.permutation(state.take("perm"))]
@@ -271,13 +280,13 @@ def _permute(layer, state):
     return [networks.permutation([*range(half, layer["dim"]), *range(half)])]
 
 
-def _lu_linear_permute(layer, state):
+def _lu_linear_permute(layer: Described, state: State) -> list[LayerRecord]:
     linear = nflows.lu_linear({"eps": layer.get("eps", 1e-3)}, state.below("linear"))
     permuted = networks.permutation(state.below("permutation").take("_permutation"))
     return networks.inverted([permuted, *linear])
 
 
-def _invertible_affine(layer, state):
+def _invertible_affine(layer: Described, state: State) -> list[LayerRecord]:
     """z W^-1, z a row."""
     if layer.get("use_lu", True):
         lower = np.tril(state.take("L"), -1) + state.take("eye")
@@ -289,7 +298,7 @@ def _invertible_affine(layer, state):
     return networks.inverted(networks.dense_linear(matrix.T, np.zeros(len(matrix))))
 
 
-def _planar(layer, state):
+def _planar(layer: Described, state: State) -> list[LayerRecord]:
     u, w = state.take("u").reshape(-1), state.take("w").reshape(-1)
     inner = w @ u
     u = u + (np.log1p(np.exp(inner)) - 1.0 - inner) * w / (w @ w)
@@ -299,7 +308,7 @@ def _planar(layer, state):
     return [LayerRecord("planar", attributes, {"u": u, "w": w})]
 
 
-def _radial(layer, state):
+def _radial(layer: Described, state: State) -> list[LayerRecord]:
     state.drop("d")
     alpha = float(np.abs(state.take("alpha")).reshape(()))
     beta = float(np.logaddexp(0.0, state.take("beta")).reshape(())) - alpha
@@ -307,7 +316,7 @@ def _radial(layer, state):
     return [LayerRecord("radial", {"alpha": alpha, "beta": beta}, {"centre": centre})]
 
 
-CONVERTERS = {
+CONVERTERS: Mapping[str, Converter] = {
     "ActNorm": _affine_const,
     "AffineConstFlow": _affine_const,
     "AffineCouplingBlock": _coupling_block,
@@ -326,10 +335,12 @@ CONVERTERS = {
 # --- The original's own values ------------------------------------------------------------------
 
 
-def sampling_map(model, z, context):
+def sampling_map(
+    model: Original, z: torch.Tensor, context: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(x, log|det dx/dz|) by normflows itself; context [draw x context_dim] or None."""
     if hasattr(model, "merges"):
-        return glow.sampling_map(model, z, context)
+        return multiscale.sampling_map(model, z, context)
     log_det = z.new_zeros(len(z))
     for flow in model.flows:
         z, change = flow(z) if context is None else flow(z, context=context)
@@ -337,7 +348,7 @@ def sampling_map(model, z, context):
     return z, log_det
 
 
-def base_log_density(model, z, context):
+def base_log_density(model: Original, z: torch.Tensor, context: Any) -> torch.Tensor:
     if hasattr(model, "merges"):
-        return glow.base_log_density(model, z, context)
+        return multiscale.base_log_density(model, z, context)
     return model.q0.log_prob(z)

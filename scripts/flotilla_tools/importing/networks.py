@@ -5,34 +5,45 @@ LayerRecords in the library's own forward order.  What it cannot convert it name
 never approximated.
 """
 
-from typing import NamedTuple
+from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from flow_conditioners import LayerRecord
+from flotilla_tools.arrays import Array
+from flotilla_tools.errors import InputError
+from flotilla_tools.flow_file import LayerRecord
+
+Described = Mapping[str, Any]
+"""A layer, a base density or a whole model as a description has it: JSON."""
+
+Activation = str | list[Any]
+"""A word, or a word and its number: "relu", ["elu", 0.5]."""
 
 
-class ConversionError(ValueError):
-    """Something that has no counterpart in a flow file; the message is one sentence."""
+class ConversionError(InputError):
+    """Something that has no counterpart in a flow file."""
 
 
 class State:
     """The entries of a state dict below a prefix, as double arrays; remembers which were taken."""
 
-    def __init__(self, entries, prefix="", taken=None):
+    def __init__(
+        self, entries: Mapping[str, Any], prefix: str = "", taken: set[str] | None = None
+    ) -> None:
         self.entries, self.prefix = entries, prefix
         self.taken = set() if taken is None else taken
 
-    def below(self, name):
+    def below(self, name: str) -> "State":
         return State(self.entries, f"{self.prefix}{name}.", self.taken)
 
-    def has(self, name):
+    def has(self, name: str) -> bool:
         return self.prefix + name in self.entries
 
-    def has_below(self, name):
+    def has_below(self, name: str) -> bool:
         return any(entry.startswith(f"{self.prefix}{name}.") for entry in self.entries)
 
-    def take(self, name):
+    def take(self, name: str) -> Array:
         if not self.has(name):
             raise ConversionError(
                 f"expected an entry '{self.prefix}{name}' in the state dict, found none: does the "
@@ -41,18 +52,35 @@ class State:
         self.taken.add(self.prefix + name)
         return self.entries[self.prefix + name].detach().cpu().double().numpy()
 
-    def take_if(self, name):
+    def take_if(self, name: str) -> Array | None:
         return self.take(name) if self.has(name) else None
 
-    def drop(self, *names):
+    def drop(self, *names: str) -> None:
         """Entries that say nothing that the flow needs."""
         self.taken.update(self.prefix + name for name in names)
 
-    def left(self):
+    def left(self) -> list[str]:
         return sorted(set(self.entries) - self.taken)
 
 
-def convert_layers(library, prefix, converters, layers, state, **context):
+Converter = Callable[[Described, State], list[LayerRecord]]
+"""Of a layer: its description and its part of the state dict to records, in the library's order."""
+
+Parts = tuple[int, int, LayerRecord, list[LayerRecord]]
+"""dim, context_dim, base density, layers in sampling order."""
+
+Original = Any
+"""A live model of a library that need not be installed where this is checked."""
+
+
+def convert_layers(
+    library: str,
+    prefix: str,
+    converters: Mapping[str, Converter],
+    layers: Sequence[Described],
+    state: State,
+    **context: Any,
+) -> list[list[LayerRecord]]:
     """The records of each described layer, in the library's forward order.
 
     @param prefix   of layer k in the state dict, up to k; a layer may name its own
@@ -64,7 +92,8 @@ def convert_layers(library, prefix, converters, layers, state, **context):
         try:
             if kind not in converters:
                 raise ConversionError(
-                    f"flow files have no such layer (converted are: {', '.join(sorted(converters))})"
+                    "flow files have no such layer (converted are: "
+                    f"{', '.join(sorted(converters))})"
                 )
             below = state.below(layer.get("prefix", f"{prefix}{k}"))
             found.append(converters[kind]({**layer, **context}, below))
@@ -73,7 +102,12 @@ def convert_layers(library, prefix, converters, layers, state, **context):
     return found
 
 
-def context_dim(layers):
+def no_options(part: Original) -> dict[str, Any]:
+    """Of a part whose weights say all."""
+    return {}
+
+
+def context_dim(layers: Sequence[Described]) -> int:
     """How many numbers the layers are told: the most that any of them says."""
     return max((layer.get("context", 0) for layer in layers), default=0)
 
@@ -81,7 +115,7 @@ def context_dim(layers):
 # --- Records ------------------------------------------------------------------------------------
 
 
-def flipped(record):
+def flipped(record: LayerRecord) -> LayerRecord:
     """The same layer the other way round."""
     attributes = dict(record.attributes)
     if attributes.pop("direction", "forward") == "forward":
@@ -89,24 +123,24 @@ def flipped(record):
     return record._replace(attributes=attributes)
 
 
-def inverted(records):
+def inverted(records: Sequence[LayerRecord]) -> list[LayerRecord]:
     """A chain of layers the other way round."""
     return [flipped(record) for record in reversed(records)]
 
 
-def diagonal_affine(scale, shift):
+def diagonal_affine(scale: Array, shift: Array) -> LayerRecord:
     return LayerRecord("diagonal_affine", {}, {"scale": scale, "shift": shift})
 
 
-def permutation(indices):
+def permutation(indices: npt.ArrayLike) -> LayerRecord:
     return LayerRecord("permutation", {}, {"indices": np.asarray(indices, dtype=np.int64)})
 
 
-def lu_linear(lower, upper, bias):
+def lu_linear(lower: Array, upper: Array, bias: Array) -> LayerRecord:
     return LayerRecord("lu_linear", {}, {"lower": lower, "upper": upper, "bias": bias})
 
 
-def dense_linear(matrix, bias):
+def dense_linear(matrix: Array, bias: Array) -> list[LayerRecord]:
     """x = matrix z + bias as P L U: rows swapped by size, as elimination does it."""
     dim = len(matrix)
     upper, lower, rows = matrix.copy(), np.eye(dim), np.arange(dim)
@@ -121,27 +155,31 @@ def dense_linear(matrix, bias):
     return [lu_linear(lower, np.triu(upper), bias[rows]), permutation(np.argsort(rows))]
 
 
-def spline(bins, bound, tails, **numbers):
+def spline(bins: float, bound: float, tails: str, **numbers: float) -> dict[str, Any]:
     """Attributes of a spline map; numbers: the smallest width, height and slope, or `slope`."""
     kind = "softclip" if "slope" in numbers else "softmax"
     whole = {"bins": float(bins), "bound": float(bound), "tails": tails, "parameterization": kind}
     return {**whole, **{name: float(value) for name, value in numbers.items()}}
 
 
-def coupling(kind, attributes, kept, net):
+def coupling(kind: str, attributes: Described, kept: npt.ArrayLike, net: "Network") -> LayerRecord:
     """@param kept  one entry a coordinate, true where it passes unchanged"""
     found, arrays = net.entries()
     mask = np.asarray(kept, dtype=np.int8)
     return LayerRecord(f"{kind}_coupling", {**attributes, **found}, {**arrays, "mask": mask})
 
 
-def autoregressive(kind, attributes, dim, net):
+def autoregressive(kind: str, attributes: Described, dim: int, net: "Network") -> LayerRecord:
     found, arrays = net.entries()
     order = net.order(dim)
-    return LayerRecord(f"{kind}_autoregressive", {**attributes, **found}, {**arrays, "order": order})
+    return LayerRecord(
+        f"{kind}_autoregressive", {**attributes, **found}, {**arrays, "order": order}
+    )
 
 
-def elementwise(kind, attributes, moved, parameters):
+def elementwise(
+    kind: str, attributes: Described, moved: npt.ArrayLike, parameters: Array
+) -> LayerRecord:
     """A map of some coordinates whose parameters [coordinate x parameter] are constants: a coupling
     whose conditioner is a bias."""
     moved = np.asarray(moved, dtype=bool)
@@ -151,27 +189,39 @@ def elementwise(kind, attributes, moved, parameters):
     return coupling(kind, attributes, ~moved, net)
 
 
-def by_parameter(coordinates, parameters, order=None):
+def by_parameter(
+    coordinates: int, parameters: int, order: Sequence[int] | None = None
+) -> list[int]:
     """Where each output of a conditioner goes that has all parameters of a coordinate together:
     rows for Network.keep_outputs.  `order` lists the parameters as the flow file wants them."""
-    order = range(parameters) if order is None else order
-    return [c * parameters + p for p in order for c in range(coordinates)]
+    places = range(parameters) if order is None else order
+    return [c * parameters + p for p in places for c in range(coordinates)]
 
 
 # --- Conditioners -------------------------------------------------------------------------------
 
 
 ACTIVATIONS = {
-    "tanh": "tanh", "relu": "relu", "leaky_relu": "leaky_relu", "silu": "silu", "elu": "elu",
-    "sigmoid": "sigmoid", "softplus": "softplus",
-    "Tanh": "tanh", "ReLU": "relu", "LeakyReLU": "leaky_relu", "SiLU": "silu", "ELU": "elu",
-    "Sigmoid": "sigmoid", "Softplus": "softplus",
+    "tanh": "tanh",
+    "relu": "relu",
+    "leaky_relu": "leaky_relu",
+    "silu": "silu",
+    "elu": "elu",
+    "sigmoid": "sigmoid",
+    "softplus": "softplus",
+    "Tanh": "tanh",
+    "ReLU": "relu",
+    "LeakyReLU": "leaky_relu",
+    "SiLU": "silu",
+    "ELU": "elu",
+    "Sigmoid": "sigmoid",
+    "Softplus": "softplus",
 }
 DEFAULT_NUMBERS = {"leaky_relu": 0.01, "elu": 1.0, "softplus": 1.0}
 NUMBERS = {"leaky_relu": "negative_slope", "elu": "alpha", "softplus": "beta"}
 
 
-def describe_activation(function):
+def describe_activation(function: Any) -> Activation:
     """An activation function or module as a description has it: "relu", or ["elu", 0.5]."""
     name = getattr(function, "__name__", type(function).__name__)
     if name not in ACTIVATIONS:
@@ -179,18 +229,22 @@ def describe_activation(function):
             f"its activation {name} is none of {', '.join(sorted(set(ACTIVATIONS.values())))}"
         )
     word = ACTIVATIONS[name]
-    number = getattr(function, NUMBERS.get(word, ""), DEFAULT_NUMBERS.get(word))
-    return word if number == DEFAULT_NUMBERS.get(word) else [word, float(number)]
+    usual = DEFAULT_NUMBERS.get(word)
+    number = getattr(function, NUMBERS.get(word, ""), usual)
+    return word if number is None or number == usual else [word, float(number)]
 
 
 class Network:
     """A conditioner being written down: the words of its program, and their arrays."""
 
-    def __init__(self):
-        self.words, self.linears, self.norms = [], [], []
-        self.terms, self.numbers = {}, {}
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.linears: list[list[Array]] = []
+        self.norms: list[list[Array]] = []
+        self.terms: dict[str, Array] = {}
+        self.numbers: dict[str, Any] = {}
 
-    def linear(self, weight, bias, context_dim=0):
+    def linear(self, weight: Array, bias: Array | None, context_dim: int = 0) -> None:
         """@param context_dim  how many of the last inputs are the context"""
         bias = np.zeros(len(weight)) if bias is None else bias
         inputs = weight.shape[1] - context_dim
@@ -199,7 +253,9 @@ class Network:
         if context_dim > 0:
             self.add_context(weight[:, inputs:], None)
 
-    def add_context(self, weight, bias, activation=None):
+    def add_context(
+        self, weight: Array, bias: Array | None, activation: Activation | None = None
+    ) -> None:
         """To the output of the last linear map."""
         k = len(self.linears) - 1
         self.terms[f"context_weight_{k}"] = weight
@@ -208,34 +264,34 @@ class Network:
         if activation is not None:
             self.numbers[f"context_activation_{k}"] = self._activation(activation)
 
-    def gate(self, weight, bias):
+    def gate(self, weight: Array, bias: Array) -> None:
         """Multiplies the output of the last linear map by a sigmoid of the context."""
         k = len(self.linears) - 1
         self.terms[f"gate_weight_{k}"], self.terms[f"gate_bias_{k}"] = weight, bias
 
-    def _number(self, name, value):
+    def _number(self, name: str, value: float) -> None:
         if self.numbers.setdefault(name, float(value)) != float(value):
             raise ConversionError(f"its conditioner has more than one {name}")
 
-    def _activation(self, activation):
+    def _activation(self, activation: Activation) -> str:
         word, number = activation if isinstance(activation, (list, tuple)) else (activation, None)
         if word not in ACTIVATIONS.values():
             raise ConversionError(f"expected an activation that flow files have, found '{word}'")
-        number = DEFAULT_NUMBERS.get(word) if number is None else number
+        number = DEFAULT_NUMBERS.get(word, 0.0) if number is None else number
         if word == "softplus" and number != 1.0:
             raise ConversionError(f"its softplus has beta = {number:g}; flow files have beta = 1")
         if word in ("leaky_relu", "elu"):
             self._number(NUMBERS[word], number)
         return word
 
-    def activation(self, activation):
+    def activation(self, activation: Activation) -> None:
         self.words.append(self._activation(activation))
 
-    def affine(self, scale, shift):
+    def affine(self, scale: Array, shift: Array) -> None:
         self.words.append("affine")
         self.norms.append([scale, shift])
 
-    def batch_norm(self, state, epsilon):
+    def batch_norm(self, state: State, epsilon: float) -> None:
         """In evaluation mode: a scale and a shift of each unit."""
         rate = 1.0 / np.sqrt(state.take("running_var") + epsilon)
         weight, bias = state.take_if("weight"), state.take_if("bias")
@@ -244,30 +300,32 @@ class Network:
         self.affine(scale, shift if bias is None else shift + bias)
         state.drop("num_batches_tracked")
 
-    def layer_norm(self, units, epsilon):
+    def layer_norm(self, units: int, epsilon: float) -> None:
         """Of variance 1/(n - 1) sum, without parameters."""
         share = (units - 1) / units
         self.words.append("layer_norm")
         self._number("epsilon", epsilon * share)
         self.norms.append([np.full(units, share**0.5), np.zeros(units)])
 
-    def open(self):
+    def open(self) -> None:
         self.words.append("(")
 
-    def close(self):
+    def close(self) -> None:
         self.words.append(")")
 
-    def keep_inputs(self, columns):
+    def keep_inputs(self, columns: Any) -> None:
         self.linears[0][0] = self.linears[0][0][:, columns]
 
-    def keep_outputs(self, rows):
+    def keep_outputs(self, rows: Any) -> None:
         """Output i becomes what rows[i] was."""
         self._on_outputs(lambda array: array[rows], lambda norm: norm[rows])
 
-    def scale_outputs(self, factors):
+    def scale_outputs(self, factors: Array) -> None:
         self._on_outputs(lambda array: (array.T * factors).T, None)
 
-    def _on_outputs(self, change, change_norm):
+    def _on_outputs(
+        self, change: Callable[[Array], Array], change_norm: Callable[[Array], Array] | None
+    ) -> None:
         last = len(self.linears) - 1
         after = self.words[len(self.words) - self.words[::-1].index("linear") :]
         if change_norm is None and after:
@@ -277,10 +335,11 @@ class Network:
             if name.endswith(f"_{last}") and not (change_norm is None and "gate" in name):
                 self.terms[name] = change(self.terms[name])
         first = len(self.norms) - after.count("affine")
-        for k in range(first, len(self.norms)):
-            self.norms[k] = [change_norm(array) for array in self.norms[k]]
+        if change_norm is not None:
+            norms = self.norms[first:]
+            self.norms[first:] = [[change_norm(array) for array in norm] for norm in norms]
 
-    def order(self, dim):
+    def order(self, dim: int) -> Array:
         """The place of each coordinate in an order in which none depends on a later one."""
         sees = self._dependencies()
         parameters = len(sees) // dim
@@ -296,7 +355,7 @@ class Network:
             left.remove(free[0])
         return order
 
-    def _dependencies(self):
+    def _dependencies(self) -> Array:
         """[output x input], whether weights connect them."""
         reach, kept = np.eye(self.linears[0][0].shape[1], dtype=bool), None
         linears = iter(self.linears)
@@ -309,7 +368,7 @@ class Network:
                 reach = reach | kept
         return reach
 
-    def entries(self):
+    def entries(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """The attributes and arrays of a record."""
         arrays = dict(self.terms)
         for k, (weight, bias) in enumerate(self.linears):
@@ -319,9 +378,9 @@ class Network:
         return {"network": " ".join(self.words), **self.numbers}, arrays
 
 
-def side_by_side(one, other):
-    """Two conditioners of the same inputs and the same program as one: the outputs of the first, then
-    those of the second."""
+def side_by_side(one: Network, other: Network) -> Network:
+    """Two conditioners of the same inputs and the same program as one: the outputs of the first,
+    then those of the second."""
     if one.words != other.words or one.numbers != other.numbers or one.terms or other.terms:
         raise ConversionError(
             f"its two networks should have the same layers but have '{' '.join(one.words)}' and "
@@ -344,21 +403,21 @@ BLOCK_EPSILON = 1e-3
 """Of the batch normalisation within blocks, a constant of nflows and normflows."""
 
 
-def _linear(net, state, context_dim=0):
+def _linear(net: Network, state: State, context_dim: int = 0) -> None:
     weight = state.take("weight")
     mask = state.take_if("mask")
     state.drop("degrees")
     net.linear(weight if mask is None else weight * mask, state.take_if("bias"), context_dim)
 
 
-def _count(state, name):
+def _count(state: State, name: str) -> int:
     count = 0
     while state.has_below(f"{name}.{count}"):
         count += 1
     return count
 
 
-def _pre_activated(net, block, activation, k):
+def _pre_activated(net: Network, block: State, activation: Activation, k: int) -> None:
     """Normalisation, where there is one, activation and linear map k of a residual block."""
     if block.has_below("batch_norm_layers"):
         net.batch_norm(block.below(f"batch_norm_layers.{k}"), BLOCK_EPSILON)
@@ -366,7 +425,7 @@ def _pre_activated(net, block, activation, k):
     _linear(net, block.below(f"linear_layers.{k}"))
 
 
-def residual_net(state, activation, context_dim):
+def residual_net(state: State, activation: Activation, context_dim: int) -> Network:
     """ResidualNet of nflows and normflows; a context enters with the inputs, and by gates."""
     if state.has_below("preprocessing"):
         raise ConversionError("its conditioner preprocesses its inputs (periodic features)")
@@ -389,7 +448,8 @@ class MadeStyle(NamedTuple):
     """What two libraries do differently with the same network."""
 
     activated: bool
-    """Whether the first linear map of feedforward blocks, and what a context adds, are activated."""
+    """Whether the first linear map of feedforward blocks, and what a context adds, are
+    activated."""
 
     block_context: str
     """How a context enters residual blocks: "sum" after their first linear map, "gate" after their
@@ -400,7 +460,7 @@ NFLOWS_MADE = MadeStyle(True, "sum")
 NORMFLOWS_MADE = MadeStyle(False, "gate")
 
 
-def made(state, activation, context_dim, style):
+def made(state: State, activation: Activation, context_dim: int, style: MadeStyle) -> Network:
     """MADE of nflows and normflows, its masks multiplied in."""
     if state.has_below("preprocessing"):
         raise ConversionError("its conditioner preprocesses its inputs (periodic features)")
@@ -426,13 +486,18 @@ def made(state, activation, context_dim, style):
     return net
 
 
-def _masked_residual(net, block, activation, context_dim, style):
+def _masked_residual(
+    net: Network, block: State, activation: Activation, context_dim: int, style: MadeStyle
+) -> None:
     net.open()
     block.drop("degrees")
     for k, kind in ((0, "sum"), (1, "gate")):
         _pre_activated(net, block, activation, k)
         if context_dim > 0 and style.block_context == kind:
             context = block.below("context_layer")
-            enter = net.add_context if kind == "sum" else net.gate
-            enter(context.take("weight"), context.take("bias"))
+            weight, bias = context.take("weight"), context.take("bias")
+            if kind == "sum":
+                net.add_context(weight, bias)
+            else:
+                net.gate(weight, bias)
     net.close()

@@ -1,0 +1,6 @@
+"""What the scripts share: flow files, flows in PyTorch, importers, training, pictures,
+measuring."""
+
+from flotilla_tools.starting import need
+
+need("h5py", "python3-h5py")

@@ -1,0 +1,20 @@
+"""Means and their standard errors."""
+
+import math
+from typing import NamedTuple
+
+from flotilla_tools.arrays import Array
+
+
+class Estimate(NamedTuple):
+    """A mean and its standard error; NaN where there is one value alone."""
+
+    mean: float
+    error: float
+
+
+def estimate(values: Array) -> Estimate:
+    """From values [n] that know nothing of each other: means over chains, figures of repeats."""
+    if len(values) < 2:
+        return Estimate(float(values.mean()), float("nan"))
+    return Estimate(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))

@@ -1,0 +1,1 @@
+"""Flows of other libraries as flow files."""

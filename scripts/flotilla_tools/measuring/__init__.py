@@ -1,0 +1,1 @@
+"""Measurements of the program: its speed, its scaling, the quality of its draws."""

@@ -1,0 +1,166 @@
+"""What sampling through the latent space does to the three toys, as a markdown table."""
+
+import argparse
+import math
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Iterator, NamedTuple, Sequence
+
+import h5py
+import numpy as np
+import torch
+
+from flotilla_tools.arrays import Array
+from flotilla_tools.errors import InputError
+from flotilla_tools.estimates import Estimate, estimate
+from flotilla_tools.program import Flotilla, as_words
+from flotilla_tools.torch_flows.flow import load_flow
+from flotilla_tools.toys import SUPPORT_WIDTHS, ToySet, toy_set
+
+NAMES = ("two_moons", "six_gaussians", "three_rings")
+TARGETS: dict[str, dict[str, Any]] = {
+    "beta = 1": {"target": "tempered", "beta": 1},
+    "clipped": {"target": "clipped"},
+}
+PART = 65536
+"""Draws handled at a time."""
+
+
+class Options(argparse.Namespace):
+    """How the toys are sampled."""
+
+    flows: list[Path]
+    flotilla: Path | None
+    ranks: int
+    chains: int
+    warmup: int
+    draws: int
+    thin: int
+    global_fraction: float
+    seed: int
+    independent_draws: int
+
+
+# --- Draws --------------------------------------------------------------------------------------
+
+
+def toy_of(path: Path) -> ToySet:
+    """The toy that the flow in `path` was trained on, as the file's provenance says."""
+    if not path.is_file():
+        raise InputError(f"expected a flow file at {path}, found none: train it with train_flow.py")
+    with h5py.File(path, "r") as file:
+        provenance = dict(file["provenance"].attrs) if "provenance" in file else {}
+    name = str(provenance.get("dataset", "nothing"))
+    toy = toy_set(name, provenance.get("dataset_noise"))
+    if toy is None:
+        raise InputError(f"expected a flow trained on a toy in {path}, found one trained on {name}")
+    return toy
+
+
+def true_draws(toy: ToySet, options: Options) -> Array:
+    """[n x 1 x 2]: every draw counts as a chain of its own."""
+    return toy.sample(options.independent_draws, np.random.default_rng(options.seed))[:, None]
+
+
+@torch.no_grad()
+def naive_draws(path: Path, options: Options) -> Array:
+    """[n x 1 x 2] of x = f(z)."""
+    flow = load_flow(path)
+    generator = torch.Generator().manual_seed(options.seed)
+    z = flow.base.sample(options.independent_draws, generator, torch.float32)
+    return torch.cat([flow(part)[0] for part in z.split(PART)]).numpy()[:, None]
+
+
+def run_draws(path: Path, target: str, flotilla: Flotilla, options: Options) -> Array:
+    """[chain x draw x 2] of a run of the program."""
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory) / "run.h5"
+        flotilla.sample(path, output, {**TARGETS[target], **settings(options), "no-latent": True})
+        with h5py.File(output, "r") as file:
+            return file["posterior/x"][()]
+
+
+def settings(options: Options) -> dict[str, Any]:
+    """What all runs have in common."""
+    names = ("chains", "warmup", "draws", "thin", "global_fraction", "seed")
+    return {name.replace("_", "-"): getattr(options, name) for name in names}
+
+
+# --- Estimates ----------------------------------------------------------------------------------
+
+
+class Row(NamedTuple):
+    """What one way of sampling gives: fractions of draws."""
+
+    toy: str
+    sampling: str
+    off_support: Estimate
+    weights: list[Estimate]  # one a mode
+
+
+def measure(toy: ToySet, sampling: str, draws: Array) -> Row:
+    """The row of draws [chain x draw x 2]."""
+    chains, length = draws.shape[:2]
+    off_support = np.zeros(chains)
+    weights = np.zeros((chains, toy.modes))
+    step = max(1, PART // length)
+    for first in range(0, chains, step):
+        part = draws[first : first + step].astype(float)
+        flat, shape = part.reshape(-1, 2), part.shape[:2]
+        off_support[first : first + step] = toy.off_support(flat).reshape(shape).mean(axis=1)
+        mode = toy.mode_of(flat).reshape(shape)
+        for k in range(toy.modes):
+            weights[first : first + step, k] = (mode == k).mean(axis=1)
+    return Row(toy.name, sampling, estimate(off_support), [estimate(w) for w in weights.T])
+
+
+def rows(path: Path, flotilla: Flotilla, options: Options) -> Iterator[Row]:
+    toy = toy_of(path)
+    yield measure(toy, "truth", true_draws(toy, options))
+    yield measure(toy, "naive", naive_draws(path, options))
+    for target in TARGETS:
+        print(f"sampling {path.name}, {target}", file=sys.stderr, flush=True)
+        yield measure(toy, target, run_draws(path, target, flotilla, options))
+
+
+# --- The table ----------------------------------------------------------------------------------
+
+
+HEADER = ("toy", "sampling", "off the support (%)", "mode weights")
+
+
+def with_error(value: float, error: float) -> str:
+    """The value to two decimals, or as many more as its standard error's first digit needs."""
+    decimals = 2
+    if 0 < error < 0.01:
+        decimals = min(4, math.ceil(-math.log10(error)))
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def cells(row: Row) -> tuple[str, str, str, str]:
+    """The row as text; the weights share their largest standard error."""
+    off = with_error(100 * row.off_support.mean, 100 * row.off_support.error)
+    weights = " ".join(f"{weight.mean:.2f}" for weight in row.weights)
+    error = max(weight.error for weight in row.weights)
+    return row.toy, row.sampling, off, f"{weights} (± {error:.4f})"
+
+
+def markdown(found: Sequence[Row]) -> str:
+    """The table; a toy is named in its first row only."""
+    lines: list[tuple[str, ...]] = [HEADER, ("---", "---", "---:", "---")]
+    for before, row in zip([None, *found], found):
+        toy, *others = cells(row)
+        lines.append(("" if before and before.toy == row.toy else toy, *others))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def caption(options: Options) -> str:
+    common = " ".join(as_words(settings(options)))
+    targets = " and ".join(f"`{' '.join(as_words(words))}`" for words in TARGETS.values())
+    return (
+        f"Runs: `mpirun -n {options.ranks} flotilla sample FLOW.h5 {common}` with {targets}. "
+        f"Truth and naive: {options.independent_draws:,} independent draws. Off the support: "
+        f"farther than {SUPPORT_WIDTHS:g} noise standard deviations from every mode. "
+        "± one standard error, for the runs between chains."
+    )

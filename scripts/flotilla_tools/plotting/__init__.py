@@ -1,0 +1,5 @@
+"""Pictures of runs and studies."""
+
+from flotilla_tools.starting import need
+
+need("matplotlib", "python3-matplotlib")

@@ -1,0 +1,5 @@
+"""Normalizing flows in PyTorch."""
+
+from flotilla_tools.starting import need
+
+need("torch", "python3-torch")

@@ -1,0 +1,35 @@
+"""How PyTorch computes: on how many threads, its BLAS included, and in which precision."""
+
+import contextlib
+import ctypes
+import os
+from typing import Iterator
+
+import torch
+
+PRECISIONS = {"float": torch.float32, "double": torch.float64}
+
+
+def set_threads(count: int) -> None:
+    """Limits PyTorch and, where it is loaded, OpenBLAS.
+
+    A PyTorch built on OpenBLAS with POSIX threads multiplies matrices on every core whatever
+    torch.set_num_threads says: OpenBLAS has to be told by itself.
+    """
+    torch.set_num_threads(count)
+    try:
+        openblas = ctypes.CDLL("libopenblas.so.0", mode=os.RTLD_NOLOAD)
+    except OSError:
+        return
+    openblas.openblas_set_num_threads(count)
+
+
+@contextlib.contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """In here PyTorch makes tensors of this type of Python's numbers."""
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(usual)

@@ -1,0 +1,426 @@
+"""Untrained flows of a given shape: random weights, scaled until the flow is nonlinear and tame.
+
+The couplings' outputs, log scale and shift, spread by 0.3 over standard normal draws (less where
+the tails are heavy): far from the identity, and invertible in single precision.
+"""
+
+import argparse
+import copy
+import math
+from typing import Any, Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flotilla_tools.arrays import Array
+from flotilla_tools.flow_file import FlowFileError
+from flotilla_tools.torch_flows.bases import (
+    Base,
+    DiagonalNormal,
+    GaussianMixture,
+    StandardNormal,
+    UniformBox,
+)
+from flotilla_tools.torch_flows.conditioners import (
+    Conditioner,
+    ContextTerm,
+    Convolutional,
+    Image,
+    Program,
+)
+from flotilla_tools.torch_flows.flow import Flow, half_masks
+from flotilla_tools.torch_flows.layers import (
+    AdditiveMap,
+    AffineCoupling,
+    AffineMap,
+    Autoregressive,
+    CoordinateMap,
+    Coupling,
+    DiagonalAffine,
+    First,
+    Householder,
+    Inverted,
+    Layer,
+    Linear,
+    LULinear,
+    Logit,
+    PerPixel,
+    Permutation,
+    Planar,
+    Radial,
+    Sigmoid,
+    SplineMap,
+    Squeeze,
+    Sylvester,
+)
+
+OUTPUT_SPREAD = 0.3
+"""Standard deviation of a coupling's log scale (nats) and shift over standard normal draws."""
+
+LARGEST_OUTPUT = 1.0
+"""Largest magnitude of either among the calibration draws."""
+
+HIDDEN_GAIN = 1.5
+"""Standard deviation of what enters a hidden unit, for inputs of unit variance."""
+
+CALIBRATION_DRAWS = 2048
+SEQUENTIAL_DRAWS = 64
+"""Where a direction takes a pass of the conditioner for every coordinate."""
+
+LARGEST_IMAGE = 1e3
+"""Largest |x| of a flow worth writing, which only activations without a bound can exceed."""
+
+LARGEST_ROUND_TRIP = 1e-3
+"""Largest |f^-1(f(z)) - z| in single precision, in latent units, of a flow worth writing."""
+
+
+class Shape(argparse.Namespace):
+    """What is asked of a random flow."""
+
+    dim: int
+    kind: str
+    layers: int
+    widths: list[int]
+    activation: str
+    seed: int
+    extras: bool
+    base: str
+    context: int
+
+
+# --- Random flows -------------------------------------------------------------------------------
+
+
+def random_flow(options: Shape) -> Flow:
+    """The flow that the options describe, in double precision; a function of them alone."""
+    rng = np.random.default_rng(options.seed)
+    base = random_base(options.base, options.dim, options.seed)
+    z = normals((CALIBRATION_DRAWS, options.dim), rng)
+    layers = extra_layers(options.dim, rng) if options.extras else []
+    z, _ = Flow(options.dim, layers)(z)
+    for layer in LAYERS[options.kind](z, options, rng):
+        layers.append(layer)
+    flow = Flow(options.dim, layers, base, options.context)
+    if options.context > 0:
+        add_context_terms(flow, options.context, options.seed)
+    return flow.requires_grad_(False)
+
+
+def random_couplings(z: Tensor, options: Shape, rng: np.random.Generator) -> Iterator[Layer]:
+    """Couplings of the kind, each calibrated on the draws z [n x dim] as they reach it."""
+    coordinate_map: CoordinateMap = AffineMap()
+    if options.kind == "spline":
+        coordinate_map = SplineMap(8, 3.0)
+    for mask in half_masks(options.dim, options.layers, rng):
+        layer = random_coupling(mask, coordinate_map, z, options, rng)
+        z, _ = layer(z)
+        yield layer
+
+
+def random_autoregressives(z: Tensor, options: Shape, rng: np.random.Generator) -> Iterator[Layer]:
+    """Affine autoregressive layers whose order turns round from one to the next; the inverse of
+    each where the kind is maf: then sampling is the sequential direction."""
+    for k in range(options.layers):
+        order = np.arange(options.dim)[:: 1 if k % 2 == 0 else -1].copy()
+        hidden = [np.arange(width) % options.dim for width in options.widths]
+        degrees = [order + 1, *hidden, np.tile(order, 2)]
+        net = random_conditioner([len(d) for d in degrees], options, rng)
+        for linear, below, above in zip(net.maps, degrees[:-1], degrees[1:]):
+            linear.weight.mul_(torch.from_numpy(below[None, :] <= above[:, None]))
+        calm(net, z)
+        layer = Autoregressive(order, AffineMap(), net)
+        z, _ = layer(z)
+        yield Inverted(layer) if options.kind == "maf" else layer
+
+
+KERNELS = ((3, 3), (1, 1), (3, 3))
+
+
+def random_glow(z: Tensor, options: Shape, rng: np.random.Generator) -> Iterator[Layer]:
+    """A Glow on square images of one channel, of as many levels as their size can be halved, two at
+    most; --layers counts the steps of a level, --widths are the hidden channels."""
+    side = math.isqrt(options.dim)
+    if side * side != options.dim or side % 2 or len(options.widths) + 1 != len(KERNELS):
+        raise FlowFileError(
+            f"expected --dim to be the square of an even number and {len(KERNELS) - 1} widths, "
+            f"found {options.dim} and {len(options.widths)}"
+        )
+    levels: list[tuple[Image, Squeeze]] = []
+    shape = (1, side, side)
+    while len(levels) < 2 and shape[1] % 2 == 0:
+        squeeze, shape = Squeeze(shape), (4 * shape[0], shape[1] // 2, shape[2] // 2)
+        levels.insert(0, (shape, squeeze))
+        shape = (shape[0] // 2, *shape[1:])
+    for shape, squeeze in levels:
+        count = math.prod(shape)
+        for _ in range(options.layers):
+            for layer in random_glow_step(shape, z[:, :count], options, rng):
+                layer = layer if count == options.dim else First(layer, count)
+                z, _ = layer(z)
+                yield layer
+        yield Inverted(squeeze) if count == options.dim else First(Inverted(squeeze), count)
+        z, _ = Inverted(squeeze if count == options.dim else First(squeeze, count))(z)
+
+
+def random_glow_step(
+    image: Image, z: Tensor, options: Shape, rng: np.random.Generator
+) -> Iterator[Layer]:
+    """A coupling of half the channels, a 1 x 1 convolution, a scale and shift of each channel."""
+    channels, pixels = image[0], image[1] * image[2]
+    kept = channels // 2
+    coordinates = np.arange(channels * pixels)
+    mask = (coordinates < kept * pixels).astype(np.int8)
+    widths = [kept, *options.widths, 2 * (channels - kept)]
+    net = Conditioner(widths, options.activation, kernels=KERNELS).double().requires_grad_(False)
+    fill(net, rng)
+    conditioner = Convolutional(
+        net, image, coordinates[mask == 1], coordinates[mask == 0], parameters=2
+    )
+    yield Coupling(mask, AffineMap(), conditioner)
+    rotation = np.linalg.qr(rng.standard_normal((channels, channels)))[0]
+    yield PerPixel(Linear(rotation, np.zeros(channels)), pixels)
+    scale, shift = rng.uniform(0.8, 1.2, channels), rng.uniform(-0.2, 0.2, channels)
+    yield PerPixel(DiagonalAffine(scale, shift), pixels)
+
+
+LAYERS: dict[str, Callable[[Tensor, Shape, np.random.Generator], Iterator[Layer]]] = {
+    "affine": random_couplings,
+    "glow": random_glow,
+    "spline": random_couplings,
+    "iaf": random_autoregressives,
+    "maf": random_autoregressives,
+}
+
+
+def random_coupling(
+    mask: Array, coordinate_map: CoordinateMap, z: Tensor, options: Shape, rng: np.random.Generator
+) -> Coupling:
+    """A coupling whose outputs spread by OUTPUT_SPREAD at most, over the draws z [n x dim]."""
+    kept = int(mask.sum())
+    widths = [kept, *options.widths, coordinate_map.parameters * (len(mask) - kept)]
+    net = random_conditioner(widths, options, rng)
+    coupling = Coupling(mask, coordinate_map, net)
+    if options.kind == "affine":
+        coupling = AffineCoupling(mask, net)
+    calm(net, z[:, coupling.kept])
+    return coupling
+
+
+def random_conditioner(
+    widths: Sequence[int], options: Shape, rng: np.random.Generator
+) -> Conditioner:
+    net = Conditioner(widths, options.activation).double().requires_grad_(False)
+    for linear in net.maps:
+        fan_in = linear.weight.shape[1]
+        linear.weight.copy_(HIDDEN_GAIN / fan_in**0.5 * normals(linear.weight.shape, rng))
+        linear.bias.copy_(OUTPUT_SPREAD * normals(linear.bias.shape, rng))
+    return net
+
+
+def calm(net: Any, inputs: Tensor) -> None:
+    """Scales a conditioner's outputs down to OUTPUT_SPREAD over these inputs [n x dim]."""
+    outputs = net(inputs)
+    spread, largest = outputs.std(dim=0).mean(), outputs.abs().max()
+    net.maps[-1].weight.mul_(torch.minimum(OUTPUT_SPREAD / spread, LARGEST_OUTPUT / largest))
+    net.maps[-1].bias.zero_()
+
+
+BASES = ("standard_normal", "diagonal_normal", "gaussian_mixture", "uniform_box")
+COMPONENTS = 3
+
+
+def random_base(kind: str, dim: int, seed: int) -> Base:
+    """A base density near the standard normal: the couplings are calibrated on that."""
+    rng = np.random.default_rng([seed, 2])
+    if kind == "diagonal_normal":
+        return DiagonalNormal(rng.uniform(-0.5, 0.5, dim), rng.uniform(0.5, 1.2, dim))
+    if kind == "gaussian_mixture":
+        weights, shape = rng.uniform(0.2, 1.0, COMPONENTS), (COMPONENTS, dim)
+        loc, scale = rng.uniform(-1.0, 1.0, shape), rng.uniform(0.3, 0.8, shape)
+        return GaussianMixture(weights / weights.sum(), loc, scale)
+    if kind == "uniform_box":
+        return UniformBox(rng.uniform(-2.0, -1.0, dim), rng.uniform(1.0, 2.0, dim))
+    return StandardNormal(dim)
+
+
+def add_context_terms(flow: Flow, size: int, seed: int) -> None:
+    """A sum, a sum through an activation and a gate, on every linear map in turn."""
+    rng = np.random.default_rng([seed, 3])
+    places = [
+        (module, k, len(linear.bias))
+        for module in flow.modules()
+        if hasattr(module, "terms")
+        for k, linear in enumerate(module.maps)
+    ]
+    for turn, (module, k, width) in enumerate(places):
+
+        def draw(*shape: int) -> Tensor:
+            return 0.3 * normals(shape, rng)
+
+        activation = "silu" if turn % 3 == 1 else None
+        bias = draw(width) if turn % 2 == 0 else None
+        add = (draw(width, size), bias, activation) if turn % 3 != 2 else None
+        gate = (draw(width, size), draw(width)) if turn % 3 != 1 else None
+        module.terms[str(k)] = ContextTerm(add, gate)
+    flow.at_context(np.zeros(size))
+
+
+def extra_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
+    """The other types, for standard normal draws; so that the sigmoid does not saturate."""
+    signs = rng.choice([-1.0, 1.0], dim)
+    return [
+        DiagonalAffine(signs * rng.uniform(0.4, 0.8, dim), rng.uniform(-0.5, 0.5, dim)),
+        Permutation(rng.permutation(dim)),
+        Sigmoid(),
+        Permutation(rng.permutation(dim)),
+        DiagonalAffine(np.full(dim, 0.9), np.full(dim, 0.05)),
+        Logit(),
+        lu_linear(dim, rng),
+        Householder(normals((3, dim), rng)),
+        planar(dim, "tanh", rng),
+        Inverted(planar(dim, "leaky_relu", rng)),
+        Radial(0.5 * normals((dim,), rng), 1.0, 0.75),
+        sylvester(dim, rng),
+        Linear(np.eye(dim) + 0.3 / dim**0.5 * rng.standard_normal((dim, dim)), np.ones(dim)),
+        *conditioned_layers(dim, rng),
+        *(image_layers(rng) if dim >= 4 else []),
+    ]
+
+
+def image_layers(rng: np.random.Generator) -> list[Layer]:
+    """Those that only an image has, on the first four coordinates."""
+    image, coordinates = (1, 2, 2), np.arange(4)
+    mask = np.array([1, 0, 0, 1])  # a checkerboard
+    kernels = [(3, 3), (1, 3), (3, 1)]
+    net = Program("linear ( silu linear affine ) linear", [1, 3, 3, 2], kernels=kernels)
+    fill(net.double().requires_grad_(False), rng)
+    conditioner = Convolutional(net, image, coordinates[mask == 1], coordinates[mask == 0], 2)
+    return [
+        First(Coupling(mask, AffineMap("tanh", bound=0.5), conditioner), 4),
+        First(Squeeze(image), 4),
+        First(
+            PerPixel(
+                LULinear(
+                    np.array([[1.0, 0.0], [0.5, 1.0]]), np.diag([0.8, -1.1]), np.array([0.1, 0.2])
+                ),
+                2,
+            ),
+            4,
+        ),
+    ]
+
+
+def planar(dim: int, activation: str, rng: np.random.Generator) -> Planar:
+    """A bend of moderate strength, w.u = 0.5, across a random direction."""
+    w, across = normals((2, dim), rng)
+    u = 0.2 * (across - (across @ w) / (w @ w) * w) + 0.5 * w / (w @ w)
+    return Planar(u, w, 0.3, activation)
+
+
+def sylvester(dim: int, rng: np.random.Generator) -> Sylvester:
+    """Two units along random directions, 1 + r s h' in [0.5, 1] and [1, 1.5]."""
+    units = min(2, dim)
+    vectors = rng.standard_normal((units, dim))
+    r, s = (np.triu(0.5 * rng.standard_normal((units, units)), 1) for _ in range(2))
+    signs = np.array([-1.0, 1.0])[:units]
+    return Sylvester(
+        vectors, r + np.diag(0.5 * signs), s + np.eye(units), rng.standard_normal(units)
+    )
+
+
+def lu_linear(dim: int, rng: np.random.Generator) -> LULinear:
+    """Factors near the identity, with signs."""
+    lower, upper = (0.4 / dim**0.5 * rng.standard_normal((dim, dim)) for _ in range(2))
+    signs = np.diag(rng.choice([-1.0, 1.0], dim))
+    bias = rng.standard_normal(dim)
+    return LULinear(np.tril(lower, -1) + np.eye(dim), np.triu(upper, 1) + signs, bias)
+
+
+PROGRAM = "linear ( silu linear affine tanh linear ) layer_norm silu linear"
+MASKED_PROGRAM = "linear ( silu linear tanh linear ) silu linear"
+
+
+def conditioned_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
+    """Couplings and autoregressive layers of every map, in several parameterisations."""
+    mask = half_masks(dim, 1, rng)[0]
+    order = rng.permutation(dim)
+    additive, spline = AdditiveMap(), SplineMap(5, 3.0)
+    circle = SplineMap(4, 2.5, tails="circular", parameterization="softclip")
+    sigmoid = AffineMap("sigmoid", "before", floor=1e-3)
+    return [
+        conditioned_coupling(mask, additive, rng),
+        conditioned_coupling(1 - mask, spline, rng),
+        conditioned_coupling(mask, circle, rng),
+        conditioned_coupling(1 - mask, AffineMap("softclip", bound=3.0), rng),
+        Inverted(masked_layer(order, sigmoid, rng)),
+        masked_layer(order, AffineMap("tanh", bound=0.5), rng),
+        Inverted(masked_layer(order[::-1], spline, rng)),
+        masked_layer(order, additive, rng),
+    ]
+
+
+def conditioned_coupling(
+    mask: Array, coordinate_map: CoordinateMap, rng: np.random.Generator
+) -> Coupling:
+    kept = int(mask.sum())
+    outputs = coordinate_map.parameters * (len(mask) - kept)
+    net = Program(PROGRAM, [kept, 8, 9, 8, outputs]).double().requires_grad_(False)
+    fill(net, rng)
+    return Coupling(mask, coordinate_map, net)
+
+
+def masked_layer(
+    order: Array, coordinate_map: CoordinateMap, rng: np.random.Generator
+) -> Autoregressive:
+    """An autoregressive layer whose weights are masked as MADE's: Germain et al. (2015)."""
+    order = np.array(order)
+    dim = len(order)
+    outputs = coordinate_map.parameters * dim
+    net = Program(MASKED_PROGRAM, [dim, 12, 12, 12, outputs]).double().requires_grad_(False)
+    fill(net, rng)
+    hidden = np.arange(12) % dim
+    degrees = [order + 1, hidden, hidden, hidden, np.tile(order, coordinate_map.parameters)]
+    for linear, below, above in zip(net.maps, degrees[:-1], degrees[1:]):
+        linear.weight.mul_(torch.from_numpy(below[None, :] <= above[:, None]))
+    return Autoregressive(order, coordinate_map, net)
+
+
+def fill(net: Any, rng: np.random.Generator) -> None:
+    """Random weights, the outputs of a size with which flows stay far from the identity and
+    tame."""
+    for linear in net.maps:
+        fan_in = max(1, linear.weight[0].numel())
+        linear.weight.copy_(normals(linear.weight.shape, rng) / fan_in**0.5)
+        linear.bias.copy_(OUTPUT_SPREAD * normals(linear.bias.shape, rng))
+    net.maps[-1].weight.mul_(OUTPUT_SPREAD)
+    for norm in getattr(net, "norms", ()):
+        norm.add_(0.2 * normals(norm.shape, rng))
+
+
+def shear_flow(strength: float) -> Flow:
+    """x1 = z1, x2 = z2 exp(strength z1): a coupling whose conditioner is one linear map."""
+    net = Conditioner([1, 2]).double().requires_grad_(False)
+    net.maps[0].weight[0, 0] = strength
+    return Flow(2, [AffineCoupling([1, 0], net)]).requires_grad_(False)
+
+
+def normals(shape: Sequence[int], rng: np.random.Generator) -> Tensor:
+    return torch.from_numpy(rng.standard_normal(tuple(shape)))
+
+
+def check(flow: Flow, seed: int) -> None:
+    """Refuses a flow that explodes, or loses its latent points in single precision."""
+    sequential = any(hasattr(module, "sequence") for module in flow.modules())
+    draws = SEQUENTIAL_DRAWS if sequential else CALIBRATION_DRAWS
+    z = normals((draws, flow.dim), np.random.default_rng([seed, 1])).float()
+    single = copy.deepcopy(flow).float()
+    x, _ = single(z)
+    largest = float(x.abs().max())
+    error = float((single.inverse(x)[0] - z).abs().max())
+    if not (largest <= LARGEST_IMAGE and error <= LARGEST_ROUND_TRIP):
+        raise FlowFileError(
+            f"expected |f(z)| up to {LARGEST_IMAGE:g} and f^-1(f(z)) within {LARGEST_ROUND_TRIP:g} "
+            f"of z in single precision, found {largest:.1e} and {error:.1e}: use fewer layers, or "
+            "another seed or activation"
+        )

@@ -1,0 +1,1 @@
+"""Training flows by maximum likelihood."""
