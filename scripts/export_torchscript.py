@@ -19,21 +19,22 @@ that is TorchScript already (torch.jit.script) is taken as it is.  The file hold
 single and in double precision, the base density, and golden values that the module itself computed
 in double; the program recomputes them before it draws.
 
-From Python: export_torchscript(module, "mine.pt", dim=3, base=StandardNormal(3)).
+From Python, with scripts/ on PYTHONPATH:
+
+    from flotilla_tools.torch_flows.torchscript import export_torchscript
+    export_torchscript(module, "mine.pt", dim=3)
 """
 
 import argparse
 from pathlib import Path
 
-import torch
-
 from flotilla_tools import starting
 from flotilla_tools.arrays import expect_directory
-from flotilla_tools.importing.conversion import load_model, load_state_dict
+from flotilla_tools.importing.conversion import load_model, load_weights
 from flotilla_tools.starting import positive
-from flotilla_tools.torch_flows.computing import set_threads
+from flotilla_tools.torch_flows.computing import PRECISIONS, set_threads
 from flotilla_tools.torch_flows.flow import load_flow
-from flotilla_tools.torch_flows.torchscript import ExportError, export_torchscript, failing_module
+from flotilla_tools.torch_flows.torchscript import export_torchscript, failing_module
 
 
 class Options(argparse.Namespace):
@@ -70,14 +71,12 @@ def export(options: Options) -> None:
     set_threads(1)
     expect_directory(options.output)
     if options.flow:
-        module = load_flow(options.flow, torch.float64, options.context)
+        module = load_flow(options.flow, PRECISIONS["double"], options.context)
         dim, origin = module.dim, options.flow.name
     else:
         module, dim, origin = load_model(options.model), options.dim, options.model
         if options.state_dict:
-            module.load_state_dict(load_state_dict(options.state_dict))
-        if not isinstance(module, torch.nn.Module):
-            raise ExportError(f"expected a torch.nn.Module, found a {type(module).__name__}")
+            load_weights(module, options.state_dict)
     with failing_module(dim):
         sign = export_torchscript(
             module,

@@ -78,7 +78,10 @@ def convert(description: Described, state_dict: Mapping[str, Any]) -> FlowConten
         if name not in description:
             raise ConversionError(f"expected '{name}' in the description, found none")
     state = State(state_dict)
-    dim, context_dim, base, records = LIBRARIES[library].convert(description, state)
+    try:
+        dim, context_dim, base, records = LIBRARIES[library].convert(description, state)
+    except KeyError as missing:
+        raise ConversionError(f"expected {missing} in the description, found none") from None
     if state.left():
         raise ConversionError(
             f"expected every entry of the state dict to be described, found {len(state.left())} "
@@ -224,6 +227,15 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
     return found
 
 
+def load_weights(model: Any, path: Path) -> None:
+    """Gives a model the weights of a file."""
+    try:
+        model.load_state_dict(load_state_dict(path))
+    except (RuntimeError, AttributeError) as problem:
+        more = " ".join(str(problem).split())
+        raise ConversionError(f"{path}: expected weights of the model, found: {more}") from None
+
+
 def load_description(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -244,7 +256,7 @@ def from_model(location: str, state_dict: Path | None) -> Imported:
     """The model that "FILE.py:function" makes, with these weights, by the installed library."""
     model = load_model(location)
     if state_dict:
-        model.load_state_dict(load_state_dict(state_dict))
+        load_weights(model, state_dict)
     model = model.cpu().eval()
     description = describe(model)
     contents = convert(description, model.state_dict())

@@ -10,13 +10,14 @@ from typing import Any, Mapping, NamedTuple, Sequence
 import h5py
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.estimates import estimate
 from flotilla_tools.images import dequantise, images_of
 from flotilla_tools.plotting.style import CHAINS, STYLE
 from flotilla_tools.program import Flotilla
+from flotilla_tools.torch_flows import draws as flow_draws
+from flotilla_tools.torch_flows.draws import Points
 from flotilla_tools.torch_flows.flow import Flow, load_flow
 
 TEMPERATURES = (0.9, 0.7)
@@ -26,8 +27,6 @@ TARGETS: dict[str, dict[str, Any]] = {
     "beta = 1": {"target": "tempered", "beta": 1},
     "clipped": {"target": "clipped"},
 }
-PART = 500
-"""Images handled at a time."""
 
 
 class Draws(NamedTuple):
@@ -67,22 +66,9 @@ def held_out_images(options: Options) -> Array:
     return dequantise(images.reshape(len(images), -1), np.random.default_rng(options.seed))
 
 
-@torch.no_grad()
-def of_images(flow: Flow, x: Array) -> Draws:
-    parts = [flow.inverse(torch.from_numpy(part)) for part in np.array_split(x, len(x) // PART + 1)]
-    log_q = [flow.base.log_density(z) - log_det for z, log_det in parts]
-    log_det = torch.cat([log_det for _, log_det in parts])
-    return Draws(torch.cat(log_q).numpy()[:, None], log_det.numpy()[:, None])
-
-
-@torch.no_grad()
-def naive(flow: Flow, count: int, temperature: float, seed: int) -> Draws:
-    """Independent draws of q_Z, shrunk towards zero."""
-    generator = torch.Generator().manual_seed(seed)
-    z = temperature * flow.base.sample(count, generator, torch.float32)
-    log_det = torch.cat([flow(part)[1] for part in z.split(PART)])
-    log_q = flow.base.log_density(z) - log_det
-    return Draws(log_q.numpy()[:, None], log_det.numpy()[:, None])
+def independent(points: Points) -> Draws:
+    """Each as a chain of its own."""
+    return Draws(points.log_q[:, None], points.log_det[:, None])
 
 
 def run_draws(
@@ -116,14 +102,13 @@ def run_draws(
             acceptance = float(file.attrs["acceptance_rate"]), float(file.attrs["step_size"])
             lost = int(file.attrs["non_finite_proposals"])
             level = file.attrs.get("clip_level")
-    log_base = flow.base.log_density(torch.from_numpy(z.reshape(-1, z.shape[2])).double())
     print(
         f"{target}, start {start or 'q_Z'}: acceptance rate {acceptance[0]:.3f} at step size "
         f"{acceptance[1]:.3g}, {lost} non-finite proposals",
         file=sys.stderr,
         flush=True,
     )
-    return Draws(log_base.numpy().reshape(log_det.shape) - log_det, log_det, lp), level
+    return Draws(flow_draws.base_log_density(flow, z) - log_det, log_det, lp), level
 
 
 # --- Estimates ----------------------------------------------------------------------------------
@@ -171,12 +156,12 @@ def measure(options: Options, start: Path) -> tuple[list[list[str]], dict[str, l
     images = held_out_images(options)
     with h5py.File(start, "w") as file:
         file["x"] = images
-    held_out = of_images(flow, images)
+    held_out = independent(flow_draws.at_points(flow, images))
     quantiles = np.quantile(held_out.log_q, [0.01, 0.99])
     rows = [row("held-out images", held_out, quantiles)]
     for temperature in (1.0, *TEMPERATURES):
         name = "naive" if temperature == 1.0 else f"naive, temperature {temperature:g}"
-        draws = naive(flow, len(images), temperature, options.seed)
+        draws = independent(flow_draws.naive(flow, len(images), options.seed, temperature))
         rows.append(row(name, draws, quantiles))
     flotilla = Flotilla(options.flotilla, options.ranks, binding="none")
     traces = {}

@@ -9,12 +9,12 @@ from typing import Any, Iterator, NamedTuple, Sequence
 
 import h5py
 import numpy as np
-import torch
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.errors import InputError
 from flotilla_tools.estimates import Estimate, estimate
 from flotilla_tools.program import Flotilla, as_words
+from flotilla_tools.torch_flows import draws as flow_draws
 from flotilla_tools.torch_flows.flow import load_flow
 from flotilla_tools.toys import SUPPORT_WIDTHS, ToySet, toy_set
 
@@ -63,13 +63,9 @@ def true_draws(toy: ToySet, options: Options) -> Array:
     return toy.sample(options.independent_draws, np.random.default_rng(options.seed))[:, None]
 
 
-@torch.no_grad()
 def naive_draws(path: Path, options: Options) -> Array:
     """[n x 1 x 2] of x = f(z)."""
-    flow = load_flow(path)
-    generator = torch.Generator().manual_seed(options.seed)
-    z = flow.base.sample(options.independent_draws, generator, torch.float32)
-    return torch.cat([flow(part)[0] for part in z.split(PART)]).numpy()[:, None]
+    return flow_draws.naive(load_flow(path), options.independent_draws, options.seed).x[:, None]
 
 
 def run_draws(path: Path, target: str, flotilla: Flotilla, options: Options) -> Array:

@@ -231,6 +231,8 @@ def export_torchscript(
 ) -> int:
     """Writes the module, with base density N(0, I) where none is given; returns its inverse's sign,
     0 without one."""
+    if not isinstance(module, nn.Module):
+        raise ExportError(f"expected a torch.nn.Module, found a {type(module).__name__}")
     if tile_width > WIDEST_TILE:
         raise ExportError(f"expected tiles of at most {WIDEST_TILE} chains, found {tile_width}")
     if base is not None and getattr(base, "type", None) not in BASES:

@@ -1,1 +1,5 @@
 """Training flows by maximum likelihood."""
+
+from flotilla_tools.starting import need
+
+need("torch", "python3-torch")
