@@ -11,10 +11,10 @@
 Both programs sample the same flow, a random one (random_flow.py) or one of apps/flows, with the
 same kernel, step size and precision, one rank and one thread each, in turns: A B A B ...  Each
 tells its own rate over its sampling phase, in chain-steps per second (steps times chains over wall
-time); the table has the medians over rounds, their ratio and, in brackets, the lowest and the
+time).  The table has the medians over rounds, their ratio and, in brackets, the lowest and the
 highest round; for architectures also the program's share of the core's matrix product, measured by
-flotilla_bench in the same run.  The program
-writes its draws to a file meanwhile; PyTorch (reference_torch.py --time) keeps none.
+flotilla_bench in the same run.  The program writes its draws to a file meanwhile; PyTorch
+(reference_torch.py --time) keeps none.
 """
 
 import tempfile
@@ -30,10 +30,27 @@ def parse(arguments: list[str] | None = None) -> Options:
     add = parser.add_argument
     names = ("planar", "image", "ranks", "architectures", "glow", "torchscript")
     add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
-    add("--rounds", type=positive(int), default=3, help="(default %(default)s)")
-    add("--seconds", type=positive(float), default=10.0, help="of a round (default %(default)g)")
+    add(
+        "--rounds",
+        type=positive(int),
+        default=3,
+        help="turns of each comparison (default %(default)s)",
+    )
+    add(
+        "--seconds",
+        type=positive(float),
+        default=10.0,
+        help="of sampling in a round (default %(default)g)",
+    )
     add("--markdown", action="store_true", help="print the table in markdown")
-    add("--only", choices=names, nargs="+", default=names[:3], help="(default the first three)")
+    add(
+        "--only",
+        choices=names,
+        nargs="+",
+        default=names[:3],
+        metavar="COMPARISON",
+        help=f"of {', '.join(names)} (default: the first three)",
+    )
     return parser.parse_args(arguments, namespace=Options())
 
 

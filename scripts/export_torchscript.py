@@ -56,8 +56,13 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("--state-dict", type=Path, help="its trained weights, by torch.save(model.state_dict())")
     add("--dim", type=positive(int), help="coordinates of z (with --model)")
     add("--flow", type=Path, help="a flow file instead: the same flow, run by PyTorch")
-    add("--context", default="", help="of a conditional flow file: 0.5,-1")
-    add("--tile-width", type=positive(int), default=64, help="chains (default %(default)s)")
+    add("--context", default="", help="numbers that a conditional flow file is told, as in 0.5,-1")
+    add(
+        "--tile-width",
+        type=positive(int),
+        default=64,
+        help="chains in a batch of the trace (default %(default)s)",
+    )
     add("--no-inverse", dest="inverse", action="store_false", help="leave the inverse out")
     options = parser.parse_args(arguments, namespace=Options())
     if (options.model is None) == (options.flow is None):

@@ -31,7 +31,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("images", help="fashion_mnist (its test images), FILE.npy, FILE.npz[:array] or FILE.h5")
     add("-o", "--output", type=Path, required=True, help="HDF5 file to write")
     add("--count", type=positive(int), help="images, chosen at random (default: all of them)")
-    add("--seed", type=int, default=1, help="of their order and noise (default %(default)s)")
+    add("--seed", type=int, default=1, help="of the order and the noise (default %(default)s)")
     return parser.parse_args(arguments, namespace=Options())
 
 

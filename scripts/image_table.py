@@ -35,17 +35,50 @@ def parse(arguments: list[str] | None = None) -> Options:
     add = parser.add_argument
     add("flow", type=Path, help="flow file")
     add("images", help="held-out images: fashion_mnist (its test images), FILE.npy, .npz or .h5")
-    add("--targets", nargs="+", choices=TARGETS, default=tuple(TARGETS), help="(default all)")
-    add("--kernel", choices=("mala", "metric-mala"), default="mala", help="(default %(default)s)")
+    known = ", ".join(f"'{target}'" for target in TARGETS)
+    add(
+        "--targets",
+        nargs="+",
+        choices=TARGETS,
+        default=tuple(TARGETS),
+        metavar="TARGET",
+        help=f"densities to sample, of {known} (default: all)",
+    )
+    add(
+        "--kernel",
+        choices=("mala", "metric-mala"),
+        default="mala",
+        help="local moves (default %(default)s)",
+    )
     add("--chains", type=positive(int), default=64, help="of each run (default %(default)s)")
-    add("--tile-width", type=positive(int), default=32, help="(default %(default)s)")
-    add("--warmup", type=positive(int), default=1000, help="steps (default %(default)s)")
-    add("--exchange-every", type=positive(int), default=2, help="steps (default %(default)s)")
-    add("--draws", type=positive(int), default=100, help="a chain (default %(default)s)")
-    add("--thin", type=positive(int), default=5, help="steps a draw (default %(default)s)")
-    add("--global-fraction", type=probability, default=0.1, help="(default %(default)s)")
-    add("--ranks", type=positive(int), default=2, help="(default %(default)s)")
-    add("--seed", type=int, default=1, help="(default %(default)s)")
+    add(
+        "--tile-width",
+        type=positive(int),
+        default=32,
+        help="chains that move together (default %(default)s)",
+    )
+    add("--warmup", type=positive(int), default=1000, help="steps of warm-up (default %(default)s)")
+    add(
+        "--exchange-every",
+        type=positive(int),
+        default=2,
+        help="steps of warm-up between updates of the step size (default %(default)s)",
+    )
+    add("--draws", type=positive(int), default=100, help="kept of each chain (default %(default)s)")
+    add(
+        "--thin",
+        type=positive(int),
+        default=5,
+        help="steps from one draw to the next (default %(default)s)",
+    )
+    add(
+        "--global-fraction",
+        type=probability,
+        default=0.1,
+        help="probability of a global move z' ~ q_Z (default %(default)s)",
+    )
+    add("--ranks", type=positive(int), default=2, help="of a run (default %(default)s)")
+    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
     add("--figure", type=Path, help="PNG of the traces of l to write")
     add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
     options = parser.parse_args(arguments, namespace=Options())

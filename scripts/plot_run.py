@@ -43,7 +43,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("-o", "--output", type=Path, help="PNG to write (default: beside the run)")
     add("--flow", type=Path, help="the flow's file, if it has moved since")
     add("--image", type=image, metavar="1x28x28", help="channels, rows and columns of x")
-    add("--threads", type=positive(int), default=1, help="(default %(default)s)")
+    add("--threads", type=positive(int), default=1, help="of PyTorch (default %(default)s)")
     add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
     return parser.parse_args(arguments, namespace=Options())
 

@@ -49,10 +49,22 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("-o", "--output", type=Path, required=True, help="flow file to write")
     add("--dim", type=positive(int), default=2, help="coordinates (default %(default)s)")
     add("--kind", choices=LAYERS, default="affine", help="of the layers (default %(default)s)")
-    add("--layers", type=positive(int), default=8, help="of that kind (default %(default)s)")
-    add("--widths", type=sizes, default="64,64", help="of hidden layers (default %(default)s)")
-    add("--activation", choices=ACTIVATIONS, default="tanh", help="(default %(default)s)")
-    add("--seed", type=not_negative, default=1, help="(default %(default)s)")
+    add(
+        "--layers",
+        type=positive(int),
+        default=8,
+        help="how many of that kind (default %(default)s)",
+    )
+    add(
+        "--widths", type=sizes, default="64,64", help="sizes of hidden layers (default %(default)s)"
+    )
+    add(
+        "--activation",
+        choices=ACTIVATIONS,
+        default="tanh",
+        help="of hidden layers (default %(default)s)",
+    )
+    add("--seed", type=not_negative, default=1, help="of the random numbers (default %(default)s)")
     add("--extras", action="store_true", help="put layers of all other types first")
     add("--base", choices=BASES, default=BASES[0], help="density of z (default %(default)s)")
     add("--context", type=int, default=0, metavar="N", help="make it conditional on N numbers")

@@ -39,27 +39,63 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser = starting.parser(__doc__)
     add = parser.add_argument
     add("flow", type=Path, help="flow file")
-    add("--context", default="", help="of a conditional flow: 0.5,-1")
-    add("--chains", type=positive(int), default=1024, help="(default %(default)s)")
-    add("--warmup", type=not_negative, default=1000, help="steps (default %(default)s)")
-    add("--draws", type=positive(int), default=1000, help="a chain (default %(default)s)")
-    add("--thin", type=positive(int), default=1, help="steps a draw (default %(default)s)")
-    add("--kernel", choices=KERNELS, default="metric-mala", help="(default %(default)s)")
-    add("--target", choices=("tempered", "clipped"), default="tempered", help="(default tempered)")
-    add("--beta", type=float, default=1.0, help="(default %(default)s)")
-    add("--clip-level", type=float, help="c, nats (default: --clip-quantile of l)")
-    add("--clip-quantile", type=probability, default=0.7, help="(default %(default)s)")
-    add("--clip-sharpness", type=positive(float), default=5.0, help="k, 1/nat (default 5)")
-    add("--global-fraction", type=probability, default=0.1, help="(default %(default)s)")
+    add("--context", default="", help="numbers that a conditional flow is told, as in 0.5,-1")
+    add("--chains", type=positive(int), default=1024, help="all at once (default %(default)s)")
+    add("--warmup", type=not_negative, default=1000, help="steps of warm-up (default %(default)s)")
+    add(
+        "--draws", type=positive(int), default=1000, help="kept of each chain (default %(default)s)"
+    )
+    add(
+        "--thin",
+        type=positive(int),
+        default=1,
+        help="steps from one draw to the next (default %(default)s)",
+    )
+    add(
+        "--kernel", choices=KERNELS, default="metric-mala", help="local moves (default %(default)s)"
+    )
+    add(
+        "--target",
+        choices=("tempered", "clipped"),
+        default="tempered",
+        help="density to sample (default tempered)",
+    )
+    add("--beta", type=float, default=1.0, help="power of the volume change (default %(default)s)")
+    add("--clip-level", type=float, help="c, in nats (default: --clip-quantile)")
+    add(
+        "--clip-quantile",
+        type=probability,
+        default=0.7,
+        help="of l over draws of q_Z, where there is no --clip-level (default %(default)s)",
+    )
+    add("--clip-sharpness", type=positive(float), default=5.0, help="k, in 1/nats (default 5)")
+    add(
+        "--global-fraction",
+        type=probability,
+        default=0.1,
+        help="probability of a global move z' ~ q_Z (default %(default)s)",
+    )
     add("--step-size", type=positive(float), help="to begin warm-up with (default dim^(-1/6))")
-    add("--no-adapt", dest="adapt", action="store_false", help="keep it through warm-up")
-    add("--target-accept", type=probability, default=0.574, help="(default %(default)s)")
-    add("--exchange-every", type=positive(int), default=10, help="steps (default %(default)s)")
-    add("--precision", choices=PRECISIONS, default="float", help="(default %(default)s)")
-    add("--threads", type=positive(int), default=1, help="(default %(default)s)")
-    add("--seed", type=int, default=1, help="(default %(default)s)")
+    add("--no-adapt", dest="adapt", action="store_false", help="keep the step size through warm-up")
+    add(
+        "--target-accept",
+        type=probability,
+        default=0.574,
+        help="acceptance rate that warm-up aims at (default %(default)s)",
+    )
+    add(
+        "--exchange-every",
+        type=positive(int),
+        default=10,
+        help="steps of warm-up between updates of the step size (default %(default)s)",
+    )
+    add(
+        "--precision", choices=PRECISIONS, default="float", help="of the flow (default %(default)s)"
+    )
+    add("--threads", type=positive(int), default=1, help="of PyTorch (default %(default)s)")
+    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
     add("--time", action="store_true", help="keep no draws: only the speed is wanted")
-    add("-o", "--output", type=Path, help="HDF5 file to write")
+    add("-o", "--output", type=Path, help="HDF5 file of draws to write")
     options = parser.parse_args(arguments, namespace=Options())
     if options.time and options.output:
         parser.error("expected --time or -o, found both: --time keeps no draws to write")

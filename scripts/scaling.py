@@ -28,11 +28,16 @@ def parse(arguments: list[str] | None = None) -> Options:
         type=positive(int),
         nargs="+",
         default=default_ranks(),
-        help="numbers of ranks to measure (default %(default)s)",
+        help="of a run (default %(default)s)",
     )
-    add("--chains", type=positive(int), default=1024, help="of all ranks (default %(default)s)")
-    add("--draws", type=positive(int), default=500, help="a chain (default %(default)s)")
-    add("--warmup", type=not_negative, default=100, help="steps (default %(default)s)")
+    add(
+        "--chains",
+        type=positive(int),
+        default=1024,
+        help="of all ranks together, or of each (default %(default)s)",
+    )
+    add("--draws", type=positive(int), default=500, help="kept of each chain (default %(default)s)")
+    add("--warmup", type=not_negative, default=100, help="steps of warm-up (default %(default)s)")
     add("--repeats", type=positive(int), default=3, help="of every point (default %(default)s)")
     add("--options", default="", help="more options of 'flotilla sample', in one text")
     add("--launcher", default="mpirun", help="what starts ranks, -n behind it (default mpirun)")

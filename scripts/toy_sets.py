@@ -32,13 +32,13 @@ def parse(arguments: list[str] | None = None) -> Options:
     add = parser.add_argument
     add("toy", help="two_moons, rings or gaussians_K")
     add("-o", "--output", type=Path, required=True, help="HDF5 file to write")
-    add("--draws", type=positive(int), default=20000, help="(default %(default)s)")
+    add("--draws", type=positive(int), default=20000, help="points to write (default %(default)s)")
     add(
         "--noise",
         type=positive(float),
         help="standard deviation (default: that of the shipped flow's data)",
     )
-    add("--seed", type=int, default=1, help="(default %(default)s)")
+    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
     return parser.parse_args(arguments, namespace=Options())
 
 

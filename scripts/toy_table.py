@@ -26,14 +26,31 @@ def parse(arguments: list[str] | None = None) -> Options:
     flows = [FLOWS / f"{name}.h5" for name in NAMES]
     add("flows", type=Path, nargs="*", default=flows, help="flow files (default: the shipped ones)")
     add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
-    add("--ranks", type=positive(int), default=2, help="(default %(default)s)")
-    add("--chains", type=positive(int), default=1024, help="(default %(default)s)")
-    add("--warmup", type=positive(int), default=500, help="steps (default %(default)s)")
-    add("--draws", type=positive(int), default=1000, help="a chain (default %(default)s)")
-    add("--thin", type=positive(int), default=5, help="steps a draw (default %(default)s)")
-    add("--global-fraction", type=probability, default=0.1, help="(default %(default)s)")
-    add("--seed", type=int, default=1, help="(default %(default)s)")
-    add("--independent-draws", type=positive(int), default=1_000_000, help="(default %(default)s)")
+    add("--ranks", type=positive(int), default=2, help="of a run (default %(default)s)")
+    add("--chains", type=positive(int), default=1024, help="of each run (default %(default)s)")
+    add("--warmup", type=positive(int), default=500, help="steps of warm-up (default %(default)s)")
+    add(
+        "--draws", type=positive(int), default=1000, help="kept of each chain (default %(default)s)"
+    )
+    add(
+        "--thin",
+        type=positive(int),
+        default=5,
+        help="steps from one draw to the next (default %(default)s)",
+    )
+    add(
+        "--global-fraction",
+        type=probability,
+        default=0.1,
+        help="probability of a global move z' ~ q_Z (default %(default)s)",
+    )
+    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
+    add(
+        "--independent-draws",
+        type=positive(int),
+        default=1_000_000,
+        help="of the truth and of the flow (default %(default)s)",
+    )
     return parser.parse_args(arguments, namespace=Options())
 
 

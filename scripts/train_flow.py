@@ -24,19 +24,53 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("dataset", help="a toy, FILE.npy, FILE.npz[:array] or FILE.h5[:dataset]")
     add("-o", "--output", type=Path, required=True, help="flow file to write")
     add("--layers", type=positive(int), default=8, help="affine couplings (default %(default)s)")
-    add("--width", type=positive(int), default=64, help="of hidden layers (default %(default)s)")
-    add("--depth", type=int, default=2, help="hidden layers (default %(default)s)")
-    add("--activation", choices=ACTIVATIONS, default="tanh", help="(default %(default)s)")
-    add("--batch-size", type=positive(int), default=1024, help="(default %(default)s)")
-    add("--learning-rate", type=positive(float), default=1e-3, help="(default %(default)s)")
-    add("--max-epochs", type=positive(int), default=2000, help="(default %(default)s)")
-    add("--max-minutes", type=positive(float), default=30.0, help="(default %(default)s)")
-    add("--patience", type=positive(int), default=40, help="epochs (default %(default)s)")
-    add("--seed", type=int, default=1, help="(default %(default)s)")
+    add(
+        "--width",
+        type=positive(int),
+        default=64,
+        help="units of a hidden layer (default %(default)s)",
+    )
+    add("--depth", type=int, default=2, help="hidden layers of a conditioner (default %(default)s)")
+    add(
+        "--activation",
+        choices=ACTIVATIONS,
+        default="tanh",
+        help="of hidden layers (default %(default)s)",
+    )
+    add(
+        "--batch-size",
+        type=positive(int),
+        default=1024,
+        help="draws of a step of the optimiser (default %(default)s)",
+    )
+    add(
+        "--learning-rate",
+        type=positive(float),
+        default=1e-3,
+        help="of Adam, halved where the likelihood stalls (default %(default)s)",
+    )
+    add("--max-epochs", type=positive(int), default=2000, help="of training (default %(default)s)")
+    add(
+        "--max-minutes",
+        type=positive(float),
+        default=30.0,
+        help="of training (default %(default)s)",
+    )
+    add(
+        "--patience",
+        type=positive(int),
+        default=40,
+        help="epochs without an improvement before the end (default %(default)s)",
+    )
+    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
     add("--train-size", type=positive(int), help="draws an epoch (toys: 65536; files: all others)")
-    add("--held-out-size", type=positive(int), help="draws (toys: 32768; files: a tenth)")
-    add("--noise", type=positive(float), help="standard deviation (default: the toy's own)")
-    add("--threads", type=positive(int), default=1, help="(default %(default)s)")
+    add("--held-out-size", type=positive(int), help="draws held out (toys: 32768; files: a tenth)")
+    add(
+        "--noise",
+        type=positive(float),
+        help="standard deviation of a toy's noise (default: its own)",
+    )
+    add("--threads", type=positive(int), default=1, help="of PyTorch (default %(default)s)")
     add("--resume", action="store_true", help="go on from the checkpoint OUTPUT.checkpoint")
     return parser.parse_args(arguments, namespace=Options())
 

@@ -28,8 +28,18 @@ def parse(arguments: list[str] | None = None) -> Options:
     add = parser.add_argument
     add("dataset", help="fashion_mnist, FILE.npy, FILE.npz[:array] or FILE.h5[:dataset]")
     add("-o", "--output", type=Path, required=True, help="flow file to write")
-    add("--levels", type=positive(int), default=2, help="(default %(default)s)")
-    add("--steps", type=positive(int), default=8, help="of each level (default %(default)s)")
+    add(
+        "--levels",
+        type=positive(int),
+        default=2,
+        help="how often the image is halved (default %(default)s)",
+    )
+    add(
+        "--steps",
+        type=positive(int),
+        default=8,
+        help="couplings of each level (default %(default)s)",
+    )
     add(
         "--widths",
         type=sizes,
@@ -37,15 +47,50 @@ def parse(arguments: list[str] | None = None) -> Options:
         help="hidden channels, level by level from the"
         " data on; the last is for all deeper ones too (default 64,128)",
     )
-    add("--activation", choices=ACTIVATIONS, default="silu", help="(default %(default)s)")
-    add("--epochs", type=positive(int), default=40, help="(default %(default)s)")
-    add("--batch-size", type=positive(int), default=64, help="(default %(default)s)")
-    add("--learning-rate", type=positive(float), default=1e-3, help="(default %(default)s)")
-    add("--warm-up-steps", type=positive(int), default=500, help="(default %(default)s)")
-    add("--held-out-size", type=positive(int), default=5000, help="images (default %(default)s)")
-    add("--max-minutes", type=positive(float), default=math.inf, help="(default: no limit)")
-    add("--seed", type=int, default=1, help="(default %(default)s)")
-    add("--threads", type=positive(int), default=1, help="(default %(default)s)")
+    add(
+        "--activation",
+        choices=ACTIVATIONS,
+        default="silu",
+        help="of hidden layers (default %(default)s)",
+    )
+    add(
+        "--epochs",
+        type=positive(int),
+        default=40,
+        help="passes over the images (default %(default)s)",
+    )
+    add(
+        "--batch-size",
+        type=positive(int),
+        default=64,
+        help="images of a step of the optimiser (default %(default)s)",
+    )
+    add(
+        "--learning-rate",
+        type=positive(float),
+        default=1e-3,
+        help="of Adam at its highest (default %(default)s)",
+    )
+    add(
+        "--warm-up-steps",
+        type=positive(int),
+        default=500,
+        help="of the optimiser until the learning rate is at its highest (default %(default)s)",
+    )
+    add(
+        "--held-out-size",
+        type=positive(int),
+        default=5000,
+        help="images held out (default %(default)s)",
+    )
+    add(
+        "--max-minutes",
+        type=positive(float),
+        default=math.inf,
+        help="of training (default: no limit)",
+    )
+    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
+    add("--threads", type=positive(int), default=1, help="of PyTorch (default %(default)s)")
     add("--resume", action="store_true", help="go on from the checkpoint OUTPUT.checkpoint")
     return parser.parse_args(arguments, namespace=Options())
 

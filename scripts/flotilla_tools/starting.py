@@ -15,11 +15,16 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell has it."""
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Of at most 100 columns, the docstring's own lines left alone."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=100)
+
+
 def parser(description: str | None) -> argparse.ArgumentParser:
     """A parser whose help begins with the docstring of the script."""
-    return argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return argparse.ArgumentParser(description=description, formatter_class=_Help)
 
 
 def run(parse: Callable[[], Options], act: Callable[[Options], None], resume: str = "") -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import unittest
 
@@ -59,16 +60,21 @@ class Installed(ProgramTest):
         )
 
     def test_each_answers_help_and_leaves_nothing_behind(self):
-        answered = set()
+        answered, options = set(), 0
         for script in starters() - NOT_INSTALLED:
             done = self.start(script, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, ""), script)
             self.assertIn(f"usage: {command(script)}", done.stdout)
             self.assertIn("\n    ", done.stdout, script)  # an example
+            self.assertLessEqual(max(map(len, done.stdout.splitlines())), 100, script)
             for option in done.stdout.split("options:")[1].split("\n  -")[1:]:
-                self.assertRegex(" ".join(option.split()), r"\s\w.*\w", script)
+                # Without names, choices and what stands in brackets: a word at least of what it is.
+                told = re.sub(r"\([^()]*\)|\{[^}]*\}|-[\w-]+|\b[A-Z_]+\b", " ", f"-{option}")
+                self.assertRegex(told, "[a-z]{2}", f"{script}: -{option}")
+                options += 1
             answered.add(script)
         self.assertGreaterEqual(len(answered), 14)
+        self.assertGreater(options, 100)
         self.assertEqual(list(self.prefix.rglob("__pycache__")), [])
         self.assertEqual(list(self.elsewhere.iterdir()), [])
 
