@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""Draws a run file: where its chains went, how they mixed, how warm-up went.
+"""Draws a run file: where its chains went, how they mixed, how warm-up went, and the verdict.
 
     plot_run.py run.h5                       writes run.png
     plot_run.py run.h5 -o figure.png --flow two_moons.h5
@@ -13,6 +13,9 @@ unfinished run, the draws that were committed are shown.
 Where the flow is one of images (or --image says so), the first rows are images: where the first
 chains start, naive draws unless the run had a --start; the last draws of the same chains; draws
 along one chain.  Traces are those of lp and l(z) then.
+
+The headline has the verdict of `flotilla summary`, which is printed too; titles say how many points
+of how many are drawn.  What the picture needs of the flow, `flotilla flow evaluate` computes.
 """
 
 import argparse
@@ -20,7 +23,7 @@ import sys
 from pathlib import Path
 
 from flotilla_tools import starting
-from flotilla_tools.errors import InputError, SurroundingsError
+from flotilla_tools.errors import InputError
 from flotilla_tools.plotting.run import find_flow, image_shape, plot, read_run
 from flotilla_tools.plotting.verdict import Verdict, summary_of, verdict_of
 from flotilla_tools.program import find_program
@@ -43,25 +46,30 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("-o", "--output", type=Path, help="PNG to write (default: beside the run)")
     add("--flow", type=Path, help="the flow's file, if it has moved since")
     add("--image", type=image, metavar="1x28x28", help="channels, rows and columns of x")
-    add("--threads", type=positive(int), default=1, help="of PyTorch (default %(default)s)")
+    add(
+        "--threads",
+        type=positive(int),
+        default=1,
+        help="ranks that evaluate the flow (default %(default)s)",
+    )
     add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
     return parser.parse_args(arguments, namespace=Options())
 
 
-def verdict(options: Options) -> Verdict | None:
+def verdict(path: Path, program: Path) -> Verdict | None:
     """The program's; None, with a word of why, where it has none."""
     try:
-        return verdict_of(summary_of(options.run, find_program(options.flotilla)))
-    except (InputError, SurroundingsError) as problem:
+        return verdict_of(summary_of(path, program))
+    except InputError as problem:
         print(f"{problem}; plotting without a verdict", file=sys.stderr)
         return None
 
 
 def draw(options: Options) -> None:
     output = options.output or options.run.with_suffix(".png")
-    run = read_run(options.run)
-    flow = find_flow(run, options.flow)
-    judged = verdict(options)
+    run, program = read_run(options.run), find_program(options.flotilla)
+    flow = find_flow(run, options.flow, program, options.threads)
+    judged = verdict(options.run, program)
     plot(run, flow, image_shape(run, flow, options.image), output, judged)
     print(output)
     if judged:

@@ -1,14 +1,14 @@
-"""What a picture of a run needs of its flow: naive draws, densities, latent points, log|det J|."""
+"""What a picture of a run needs of its flow, asked of the program: densities, latent points, l."""
 
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+import h5py
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import image_of, read_flow_file
-from flotilla_tools.torch_flows.computing import set_threads
-from flotilla_tools.torch_flows.flow import load_flow
+from flotilla_tools.program import one_machine, run
 
 
 class Evaluation(NamedTuple):
@@ -21,40 +21,40 @@ class Evaluation(NamedTuple):
 
 
 class FlowValues:
-    """A flow file, evaluated at points."""
+    """A flow file, evaluated by `flotilla flow evaluate`."""
 
-    def __init__(self, path: Path, context: str, threads: int = 1) -> None:
-        import torch
-
-        set_threads(threads)
-        self._torch = torch
-        self.contents = read_flow_file(path)
-        self._flow = load_flow(path, context=context)
-
-    @property
-    def image(self) -> tuple[int, int, int] | None:
-        """(channels, rows, columns) of x, where the flow is one of images."""
-        return image_of(self.contents)
+    def __init__(self, path: Path, context: str, program: Path, ranks: int = 1) -> None:
+        """`context` has the numbers that a conditional flow is told, as in "0.5,-1"."""
+        self._path, self._context = path, context
+        self._program, self._ranks = program, ranks
+        self.image = image_of(read_flow_file(path))
+        """(channels, rows, columns) of x, where the flow is one of images; else None."""
 
     def naive(self, count: int, seed: int) -> Evaluation:
         """At `count` draws z ~ q_Z."""
-        generator = self._torch.Generator().manual_seed(seed)
-        return self.forward(self._flow.base.sample(count, generator, self._torch.float32).numpy())
+        return self._evaluate("--naive", str(count), "--seed", str(seed))
 
     def forward(self, z: Array) -> Evaluation:
         """At latent points z [n x dim]."""
-        torch = self._torch
-        with torch.no_grad():
-            parts = torch.from_numpy(np.asarray(z, dtype=np.float32)).split(1024)
-            x, log_det = map(torch.cat, zip(*(self._flow(part) for part in parts)))
-            log_density = self._flow.base.log_density(torch.cat(parts)) - log_det
-        return Evaluation(x.numpy(), z, log_det.numpy(), log_density.numpy())
+        return self._at(z)
 
     def inverse(self, x: Array) -> Evaluation:
         """At points x [n x dim] of the data space."""
-        torch = self._torch
-        with torch.no_grad():
-            parts = torch.from_numpy(np.asarray(x, dtype=np.float32)).split(8192)
-            z, log_det = map(torch.cat, zip(*(self._flow.inverse(part) for part in parts)))
-            log_density = self._flow.base.log_density(z) - log_det
-        return Evaluation(x, z.numpy(), log_det.numpy(), log_density.numpy())
+        return self._at(x, "--inverse")
+
+    def _at(self, points: Array, *words: str) -> Evaluation:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "points.h5"
+            with h5py.File(path, "w") as file:
+                file["points"] = points
+            return self._evaluate("--points", f"{path}:points", *words)
+
+    def _evaluate(self, *words: str) -> Evaluation:
+        start = ["mpirun", "-n", str(self._ranks)] if self._ranks > 1 else []
+        context = ["--context", self._context] if self._context else []
+        with tempfile.TemporaryDirectory() as directory:
+            output = Path(directory) / "values.h5"
+            command = [str(self._program), "flow", "evaluate", str(self._path), "-o", str(output)]
+            run([*start, *command, *words, *context], one_machine("none"))
+            with h5py.File(output, "r") as file:
+                return Evaluation(*(file[name][()] for name in Evaluation._fields))

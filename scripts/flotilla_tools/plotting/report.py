@@ -79,10 +79,10 @@ def draw_reports(lines: Sequence[Mapping[str, Any]]) -> bytes:
     return as_png(figure)
 
 
-def picture_of(path: Path, options: Options, judged: Verdict) -> bytes:
+def picture_of(path: Path, flow_file: Path | None, program: Path, judged: Verdict) -> bytes:
     """What plot_run.py draws, without the flow's own density where the flow is not at hand."""
     run = runs.read_run(path)
-    flow = runs.find_flow(run, options.flow)
+    flow = runs.find_flow(run, flow_file, program)
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "run.png"
         runs.plot(run, flow, runs.image_shape(run, flow, None), output, judged)
@@ -91,7 +91,8 @@ def picture_of(path: Path, options: Options, judged: Verdict) -> bytes:
 
 def run_page(path: Path, options: Options) -> str:
     """The page of a run."""
-    summary = summary_of(path, find_program(options.flotilla))
+    program = find_program(options.flotilla)
+    summary = summary_of(path, program)
     judged = verdict_of(summary)
     with h5py.File(path, "r") as file:
         facts = {name: file.attrs[name] for name in file.attrs}
@@ -106,7 +107,7 @@ def run_page(path: Path, options: Options) -> str:
         "<h2>Figures</h2>",
         *figures_of(summary),
         "<h2>Pictures</h2>",
-        picture(picture_of(path, options, judged), "Draws, traces and warm-up"),
+        picture(picture_of(path, options.flow, program, judged), "Draws, traces and warm-up"),
         *pictures_on_the_way(path, summary["draws"]),
         "<h2>Configuration</h2>",
         f"<pre>{text(config)}</pre>",

@@ -1,6 +1,7 @@
 """Pictures of a run: where its chains went, how they mixed, how warm-up went."""
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
@@ -40,6 +41,9 @@ IMAGES = 16
 
 LAST_GREY = 255.0
 """What is drawn white, where pixels go from 0 to it."""
+
+HEADLINE_WIDTH = 150
+"""Letters of a line across the figure."""
 
 MOST_SENTENCES = 2
 """Of a verdict that a headline has room for."""
@@ -140,7 +144,7 @@ def sampling_facts(file: h5py.File, draws: int) -> tuple[float, float]:
     return rate, float(stats["step_size"][0, 0])
 
 
-def find_flow(run: Run, given: Path | None) -> FlowValues | None:
+def find_flow(run: Run, given: Path | None, program: Path, ranks: int = 1) -> FlowValues | None:
     """The run's flow; None, with a word of what to do, where nobody says where it is now."""
     recorded = Path(str(run.facts.get("flow_file", "")))
     path = given or recorded
@@ -159,7 +163,7 @@ def find_flow(run: Run, given: Path | None) -> FlowValues | None:
             f"expected the flow that was sampled, {expected}, found {found} in {path}: say where "
             "the right one is with --flow"
         )
-    return FlowValues(path, str(run.facts.get("context", "")))
+    return FlowValues(path, str(run.facts.get("context", "")), program, ranks)
 
 
 def image_shape(
@@ -393,8 +397,10 @@ def headline(run: Run, judged: Verdict | None) -> str:
     if judged is None:
         return first
     more = len(judged.sentences) - MOST_SENTENCES
-    told = judged.sentences[:MOST_SENTENCES] + ([f"and {more} more"] if more > 0 else [])
-    return f"{first}\n{judged.headline}: {'; '.join(told)}"
+    # What was found; what to do about it stands behind the colon.
+    found = [sentence.split(": ")[0] for sentence in judged.sentences[:MOST_SENTENCES]]
+    told = "; ".join(found + ([f"and {more} more"] if more > 0 else []))
+    return f"{first}\n{textwrap.fill(f'{judged.headline}: {told}', HEADLINE_WIDTH)}"
 
 
 def plot(
