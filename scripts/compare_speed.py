@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.measuring.speed import Options, caption, compare_all, table
 from flotilla_tools.starting import positive
 
@@ -29,7 +30,10 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser = starting.parser(__doc__)
     add = parser.add_argument
     names = ("planar", "image", "ranks", "architectures", "glow", "torchscript")
-    add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
+    add_common(
+        parser,
+        flotilla={},
+    )
     add(
         "--rounds",
         type=positive(int),

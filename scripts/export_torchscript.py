@@ -29,6 +29,7 @@ import argparse
 from pathlib import Path
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.arrays import expect_directory
 from flotilla_tools.importing.conversion import load_model, load_weights
 from flotilla_tools.starting import positive
@@ -56,7 +57,10 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("--state-dict", type=Path, help="its trained weights, by torch.save(model.state_dict())")
     add("--dim", type=positive(int), help="coordinates of z (with --model)")
     add("--flow", type=Path, help="a flow file instead: the same flow, run by PyTorch")
-    add("--context", default="", help="numbers that a conditional flow file is told, as in 0.5,-1")
+    add_common(
+        parser,
+        context={},
+    )
     add(
         "--tile-width",
         type=positive(int),

@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.images import image_set
 from flotilla_tools.starting import positive
 
@@ -31,7 +32,10 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("images", help="fashion_mnist (its test images), FILE.npy, FILE.npz[:array] or FILE.h5")
     add("-o", "--output", type=Path, required=True, help="HDF5 file to write")
     add("--count", type=positive(int), help="images, chosen at random (default: all of them)")
-    add("--seed", type=int, default=1, help="of the order and the noise (default %(default)s)")
+    add_common(
+        parser,
+        seed={},
+    )
     return parser.parse_args(arguments, namespace=Options())
 
 

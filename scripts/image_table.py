@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.measuring.image_table import (
     HEADER,
     TARGETS,
@@ -26,7 +27,7 @@ from flotilla_tools.measuring.image_table import (
     draw_traces,
     measure,
 )
-from flotilla_tools.starting import positive, probability
+from flotilla_tools.starting import positive
 from flotilla_tools.torch_flows.computing import set_threads
 
 
@@ -50,37 +51,25 @@ def parse(arguments: list[str] | None = None) -> Options:
         default="mala",
         help="local moves (default %(default)s)",
     )
-    add("--chains", type=positive(int), default=64, help="of each run (default %(default)s)")
     add(
         "--tile-width",
         type=positive(int),
         default=32,
         help="chains that move together (default %(default)s)",
     )
-    add("--warmup", type=positive(int), default=1000, help="steps of warm-up (default %(default)s)")
-    add(
-        "--exchange-every",
-        type=positive(int),
-        default=2,
-        help="steps of warm-up between updates of the step size (default %(default)s)",
-    )
-    add("--draws", type=positive(int), default=100, help="kept of each chain (default %(default)s)")
-    add(
-        "--thin",
-        type=positive(int),
-        default=5,
-        help="steps from one draw to the next (default %(default)s)",
-    )
-    add(
-        "--global-fraction",
-        type=probability,
-        default=0.1,
-        help="probability of a global move z' ~ q_Z (default %(default)s)",
-    )
-    add("--ranks", type=positive(int), default=2, help="of a run (default %(default)s)")
-    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
     add("--figure", type=Path, help="PNG of the traces of l to write")
-    add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
+    add_common(
+        parser,
+        chains={"default": 64},
+        warmup={"default": 1000},
+        exchange_every={"default": 2},
+        draws={"default": 100},
+        thin={"default": 5},
+        global_fraction={},
+        ranks={},
+        seed={},
+        flotilla={},
+    )
     options = parser.parse_args(arguments, namespace=Options())
     if options.draws < 4 or options.chains < 2:
         parser.error("expected at least 2 chains of at least 4 draws: R-hat needs them")

@@ -23,6 +23,7 @@ import sys
 from pathlib import Path
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.errors import InputError
 from flotilla_tools.plotting.run import find_flow, image_shape, plot, read_run
 from flotilla_tools.plotting.verdict import Verdict, summary_of, verdict_of
@@ -52,7 +53,10 @@ def parse(arguments: list[str] | None = None) -> Options:
         default=1,
         help="ranks that evaluate the flow (default %(default)s)",
     )
-    add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
+    add_common(
+        parser,
+        flotilla={},
+    )
     return parser.parse_args(arguments, namespace=Options())
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.arrays import expect_directory
 from flotilla_tools.starting import not_negative, positive, sizes
 from flotilla_tools.torch_flows.computing import PRECISIONS, set_threads
@@ -58,16 +59,14 @@ def parse(arguments: list[str] | None = None) -> Options:
     add(
         "--widths", type=sizes, default="64,64", help="sizes of hidden layers (default %(default)s)"
     )
-    add(
-        "--activation",
-        choices=ACTIVATIONS,
-        default="tanh",
-        help="of hidden layers (default %(default)s)",
-    )
-    add("--seed", type=not_negative, default=1, help="of the random numbers (default %(default)s)")
     add("--extras", action="store_true", help="put layers of all other types first")
     add("--base", choices=BASES, default=BASES[0], help="density of z (default %(default)s)")
-    add("--context", type=int, default=0, metavar="N", help="make it conditional on N numbers")
+    add_common(
+        parser,
+        activation={"choices": ACTIVATIONS, "default": "tanh"},
+        seed={"type": not_negative},
+        context={"default": 0},
+    )
     add("--shear", type=float, metavar="A", help="write the shear flow instead, of dimension 2")
     add("--precision", choices=PRECISIONS, help="of the weights (default float; --shear: double)")
     options = parser.parse_args(arguments, namespace=Options())

@@ -24,6 +24,7 @@ The last line printed is `chain_steps_per_second <number>`, over the sampling ph
 from pathlib import Path
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.arrays import expect_directory
 from flotilla_tools.starting import not_negative, positive, probability
 from flotilla_tools.torch_flows import sampler
@@ -39,18 +40,6 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser = starting.parser(__doc__)
     add = parser.add_argument
     add("flow", type=Path, help="flow file")
-    add("--context", default="", help="numbers that a conditional flow is told, as in 0.5,-1")
-    add("--chains", type=positive(int), default=1024, help="all at once (default %(default)s)")
-    add("--warmup", type=not_negative, default=1000, help="steps of warm-up (default %(default)s)")
-    add(
-        "--draws", type=positive(int), default=1000, help="kept of each chain (default %(default)s)"
-    )
-    add(
-        "--thin",
-        type=positive(int),
-        default=1,
-        help="steps from one draw to the next (default %(default)s)",
-    )
     add(
         "--kernel", choices=KERNELS, default="metric-mala", help="local moves (default %(default)s)"
     )
@@ -69,12 +58,6 @@ def parse(arguments: list[str] | None = None) -> Options:
         help="of l over draws of q_Z, where there is no --clip-level (default %(default)s)",
     )
     add("--clip-sharpness", type=positive(float), default=5.0, help="k, in 1/nats (default 5)")
-    add(
-        "--global-fraction",
-        type=probability,
-        default=0.1,
-        help="probability of a global move z' ~ q_Z (default %(default)s)",
-    )
     add("--step-size", type=positive(float), help="to begin warm-up with (default dim^(-1/6))")
     add("--no-adapt", dest="adapt", action="store_false", help="keep the step size through warm-up")
     add(
@@ -84,16 +67,20 @@ def parse(arguments: list[str] | None = None) -> Options:
         help="acceptance rate that warm-up aims at (default %(default)s)",
     )
     add(
-        "--exchange-every",
-        type=positive(int),
-        default=10,
-        help="steps of warm-up between updates of the step size (default %(default)s)",
-    )
-    add(
         "--precision", choices=PRECISIONS, default="float", help="of the flow (default %(default)s)"
     )
-    add("--threads", type=positive(int), default=1, help="of PyTorch (default %(default)s)")
-    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
+    add_common(
+        parser,
+        context={},
+        chains={"default": 1024},
+        warmup={"type": not_negative, "default": 1000},
+        draws={"default": 1000},
+        thin={"default": 1},
+        global_fraction={},
+        exchange_every={"default": 10},
+        threads={},
+        seed={},
+    )
     add("--time", action="store_true", help="keep no draws: only the speed is wanted")
     add("-o", "--output", type=Path, help="HDF5 file of draws to write")
     options = parser.parse_args(arguments, namespace=Options())

@@ -11,6 +11,7 @@ Figures of a run are those of `flotilla summary`, pictures those of plot_run.py 
 from pathlib import Path
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.plotting.report import Options, write_page
 
 
@@ -20,7 +21,10 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("input", type=Path, help="a run file, or the output of 'flotilla study'")
     add("-o", "--output", type=Path, help="HTML to write (default: the input's name with .html)")
     add("--flow", type=Path, help="the run's flow file, where it has moved")
-    add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
+    add_common(
+        parser,
+        flotilla={},
+    )
     return parser.parse_args(arguments, namespace=Options())
 
 

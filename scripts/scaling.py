@@ -14,6 +14,7 @@ table.
 from pathlib import Path
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.measuring.scaling import Options, default_ranks, scale, show
 from flotilla_tools.program import FLOWS
 from flotilla_tools.starting import not_negative, positive
@@ -36,13 +37,16 @@ def parse(arguments: list[str] | None = None) -> Options:
         default=1024,
         help="of all ranks together, or of each (default %(default)s)",
     )
-    add("--draws", type=positive(int), default=500, help="kept of each chain (default %(default)s)")
-    add("--warmup", type=not_negative, default=100, help="steps of warm-up (default %(default)s)")
     add("--repeats", type=positive(int), default=3, help="of every point (default %(default)s)")
     add("--options", default="", help="more options of 'flotilla sample', in one text")
     add("--launcher", default="mpirun", help="what starts ranks, -n behind it (default mpirun)")
     add("--directory", type=Path, help="where runs are written: a file system that all ranks see")
-    add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
+    add_common(
+        parser,
+        draws={"default": 500},
+        warmup={"type": not_negative, "default": 100},
+        flotilla={},
+    )
     add(
         "-o",
         "--output",

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.errors import InputError
 from flotilla_tools.starting import positive
 from flotilla_tools.toys import toy_set
@@ -32,13 +33,16 @@ def parse(arguments: list[str] | None = None) -> Options:
     add = parser.add_argument
     add("toy", help="two_moons, rings or gaussians_K")
     add("-o", "--output", type=Path, required=True, help="HDF5 file to write")
-    add("--draws", type=positive(int), default=20000, help="points to write (default %(default)s)")
     add(
         "--noise",
         type=positive(float),
         help="standard deviation (default: that of the shipped flow's data)",
     )
-    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
+    add_common(
+        parser,
+        draws={"default": 20000},
+        seed={},
+    )
     return parser.parse_args(arguments, namespace=Options())
 
 

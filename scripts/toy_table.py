@@ -14,9 +14,10 @@ the first two, between chains for the runs.
 from pathlib import Path
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.measuring.toy_table import NAMES, Options, caption, markdown, rows
 from flotilla_tools.program import FLOWS, Flotilla
-from flotilla_tools.starting import positive, probability
+from flotilla_tools.starting import positive
 from flotilla_tools.torch_flows.computing import set_threads
 
 
@@ -25,26 +26,17 @@ def parse(arguments: list[str] | None = None) -> Options:
     add = parser.add_argument
     flows = [FLOWS / f"{name}.h5" for name in NAMES]
     add("flows", type=Path, nargs="*", default=flows, help="flow files (default: the shipped ones)")
-    add("--flotilla", type=Path, help="the program (default: built here, installed, on PATH)")
-    add("--ranks", type=positive(int), default=2, help="of a run (default %(default)s)")
-    add("--chains", type=positive(int), default=1024, help="of each run (default %(default)s)")
-    add("--warmup", type=positive(int), default=500, help="steps of warm-up (default %(default)s)")
-    add(
-        "--draws", type=positive(int), default=1000, help="kept of each chain (default %(default)s)"
+    add_common(
+        parser,
+        flotilla={},
+        ranks={},
+        chains={"default": 1024},
+        warmup={"default": 500},
+        draws={"default": 1000},
+        thin={"default": 5},
+        global_fraction={},
+        seed={},
     )
-    add(
-        "--thin",
-        type=positive(int),
-        default=5,
-        help="steps from one draw to the next (default %(default)s)",
-    )
-    add(
-        "--global-fraction",
-        type=probability,
-        default=0.1,
-        help="probability of a global move z' ~ q_Z (default %(default)s)",
-    )
-    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
     add(
         "--independent-draws",
         type=positive(int),

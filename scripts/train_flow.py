@@ -13,6 +13,7 @@ training goes on from its last epoch with --resume.
 from pathlib import Path
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.starting import positive
 from flotilla_tools.torch_flows.conditioners import ACTIVATIONS
 from flotilla_tools.training.real_nvp import Options, train
@@ -31,24 +32,6 @@ def parse(arguments: list[str] | None = None) -> Options:
         help="units of a hidden layer (default %(default)s)",
     )
     add("--depth", type=int, default=2, help="hidden layers of a conditioner (default %(default)s)")
-    add(
-        "--activation",
-        choices=ACTIVATIONS,
-        default="tanh",
-        help="of hidden layers (default %(default)s)",
-    )
-    add(
-        "--batch-size",
-        type=positive(int),
-        default=1024,
-        help="draws of a step of the optimiser (default %(default)s)",
-    )
-    add(
-        "--learning-rate",
-        type=positive(float),
-        default=1e-3,
-        help="of Adam, halved where the likelihood stalls (default %(default)s)",
-    )
     add("--max-epochs", type=positive(int), default=2000, help="of training (default %(default)s)")
     add(
         "--max-minutes",
@@ -62,7 +45,6 @@ def parse(arguments: list[str] | None = None) -> Options:
         default=40,
         help="epochs without an improvement before the end (default %(default)s)",
     )
-    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
     add("--train-size", type=positive(int), help="draws an epoch (toys: 65536; files: all others)")
     add("--held-out-size", type=positive(int), help="draws held out (toys: 32768; files: a tenth)")
     add(
@@ -70,8 +52,15 @@ def parse(arguments: list[str] | None = None) -> Options:
         type=positive(float),
         help="standard deviation of a toy's noise (default: its own)",
     )
-    add("--threads", type=positive(int), default=1, help="of PyTorch (default %(default)s)")
-    add("--resume", action="store_true", help="go on from the checkpoint OUTPUT.checkpoint")
+    add_common(
+        parser,
+        activation={"choices": ACTIVATIONS, "default": "tanh"},
+        batch_size={"default": 1024},
+        learning_rate={},
+        seed={},
+        threads={},
+        resume={},
+    )
     return parser.parse_args(arguments, namespace=Options())
 
 

@@ -18,6 +18,7 @@ import math
 from pathlib import Path
 
 from flotilla_tools import starting
+from flotilla_tools.common_options import add_common
 from flotilla_tools.starting import positive, sizes
 from flotilla_tools.torch_flows.conditioners import ACTIVATIONS
 from flotilla_tools.training.glow import Options, train
@@ -48,28 +49,10 @@ def parse(arguments: list[str] | None = None) -> Options:
         " data on; the last is for all deeper ones too (default 64,128)",
     )
     add(
-        "--activation",
-        choices=ACTIVATIONS,
-        default="silu",
-        help="of hidden layers (default %(default)s)",
-    )
-    add(
         "--epochs",
         type=positive(int),
         default=40,
         help="passes over the images (default %(default)s)",
-    )
-    add(
-        "--batch-size",
-        type=positive(int),
-        default=64,
-        help="images of a step of the optimiser (default %(default)s)",
-    )
-    add(
-        "--learning-rate",
-        type=positive(float),
-        default=1e-3,
-        help="of Adam at its highest (default %(default)s)",
     )
     add(
         "--warm-up-steps",
@@ -89,9 +72,15 @@ def parse(arguments: list[str] | None = None) -> Options:
         default=math.inf,
         help="of training (default: no limit)",
     )
-    add("--seed", type=int, default=1, help="of the random numbers (default %(default)s)")
-    add("--threads", type=positive(int), default=1, help="of PyTorch (default %(default)s)")
-    add("--resume", action="store_true", help="go on from the checkpoint OUTPUT.checkpoint")
+    add_common(
+        parser,
+        activation={"choices": ACTIVATIONS, "default": "silu"},
+        batch_size={"default": 64},
+        learning_rate={},
+        seed={},
+        threads={},
+        resume={},
+    )
     return parser.parse_args(arguments, namespace=Options())
 
 
