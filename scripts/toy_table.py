@@ -18,7 +18,6 @@ from flotilla_tools.common_options import add_common
 from flotilla_tools.measuring.toy_table import NAMES, Options, caption, markdown, rows
 from flotilla_tools.program import FLOWS, Flotilla
 from flotilla_tools.starting import positive
-from flotilla_tools.torch_flows.computing import set_threads
 
 
 def parse(arguments: list[str] | None = None) -> Options:
@@ -47,7 +46,6 @@ def parse(arguments: list[str] | None = None) -> Options:
 
 
 def make(options: Options) -> None:
-    set_threads(1)
     flotilla = Flotilla(options.flotilla, options.ranks, binding="none")
     found = [row for path in options.flows for row in rows(path, flotilla, options)]
     print(f"{markdown(found)}\n\n{caption(options)}")

@@ -15,6 +15,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent
 IN_A_CLONE = SCRIPTS.parent
 PLACES = (
     IN_A_CLONE / "build/release/apps/flotilla/flotilla",
+    IN_A_CLONE / "build/program/apps/flotilla/flotilla",
     SCRIPTS.parents[2] / "bin/flotilla",
 )
 """Where the program is looked for before PATH: built in this clone, installed beside these

@@ -10,7 +10,8 @@ from program import ENVIRONMENT, PROGRAM, SOURCE, TIME_LIMIT, ProgramTest
 
 BUILD = pathlib.Path(PROGRAM).parents[2]
 WITHOUT_TORCH = {
-    "compare_speed", "image_set", "plot_run", "plot_study", "report", "scaling", "toy_sets"
+    "compare_speed", "image_set", "plot_run", "plot_study", "report", "scaling", "toy_sets",
+    "toy_support", "toy_table",
 }
 NOT_INSTALLED = {"compare_speed"}
 

@@ -8,7 +8,7 @@ import unittest
 import h5py
 import numpy as np
 
-from program import ENVIRONMENT, MOONS, PROGRAM, PYTHON, SOURCE, ProgramTest, datasets, run
+from program import ENVIRONMENT, MOONS, PROGRAM, PYTHON, SOURCE, ProgramTest, datasets, random_flow, run
 
 
 def script(name, *arguments):
@@ -179,6 +179,33 @@ class Scripts(ProgramTest):
         refused = script("image_set.py", self.path("none.npy"), "-o", self.path("b.h5"))
         self.assertEqual(refused.returncode, 2)
         self.assertIn("image_set.py: expected", refused.stderr)
+
+    def test_a_table_says_what_a_run_of_a_toy_buys(self):
+        flow = SOURCE / "apps" / "flows" / "six_gaussians.h5"
+        size = ["--chains", 512, "--warmup", 200, "--draws", 100, "--kernel", "mala"]
+        path = self.sample(*size, "--target", "clipped", "--global-fraction", 0.7, flow=flow)
+        words = [path, "--flotilla", PROGRAM, "--independent-draws", 50000]
+        lines = self.succeed("toy_support.py", *words).splitlines()
+        off = {}
+        for line in lines[2:5]:
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            off[cells[1]] = [float(word) for word in cells[2].split(" ± ")]
+            self.assertAlmostEqual(sum(map(float, cells[3].split()[:6])), 1.0, delta=0.04)
+        self.assertEqual(list(off), ["truth", "naive", "run, clipped"])
+        x = datasets(path)["posterior/x"].reshape(-1, 2)
+        angles = np.arange(6) * np.pi / 3
+        centres = 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        distances = np.linalg.norm(x[:, None] - centres, axis=2).min(axis=1)
+        self.assertAlmostEqual(off["run, clipped"][0], 100 * (distances > 0.6).mean(), delta=0.006)
+        # exp(-8) of a Gaussian is beyond four of its standard deviations.
+        self.assertLess(abs(off["truth"][0] - 100 * np.exp(-8.0)), 5 * off["truth"][1])
+        error = np.hypot(off["naive"][1], off["run, clipped"][1])
+        self.assertGreater(off["naive"][0] - off["run, clipped"][0], 5 * error)
+        for wrong in (self.sample("--chains", 32, "--draws", 4, flow=random_flow(self.path("random.h5")),
+                                  output="other.h5"), str(flow)):
+            done = script("toy_support.py", wrong, "--flotilla", PROGRAM)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertEqual(done.stderr.count("expected"), 1)
 
     def test_scaling_is_measured_against_the_fewest_ranks(self):
         table = self.path("scaling.csv")

@@ -131,6 +131,9 @@ class WithoutInverse(TorchScriptTest):
             file["x"] = np.zeros((3, 2))
         words = ["--kernel", "mala", "--start", self.path("points.h5"), "-o", self.path("x.h5")]
         self.assertIn("--start needs", self.refused("sample", flow, *words, ranks=2))
+        points = ["--points", self.path("points.h5"), "-o", self.path("out.h5")]
+        self.assertIn("--inverse needs", self.refused("flow", "evaluate", flow, *points, "--inverse"))
+        self.assertEqual(run("flow", "evaluate", flow, *points).returncode, 0)
 
 
 class WhileRunning(TorchScriptTest):

@@ -13,9 +13,8 @@ import numpy as np
 from flotilla_tools.arrays import Array
 from flotilla_tools.errors import InputError
 from flotilla_tools.estimates import Estimate, estimate
+from flotilla_tools.plotting.flow_values import FlowValues
 from flotilla_tools.program import Flotilla, as_words
-from flotilla_tools.torch_flows import draws as flow_draws
-from flotilla_tools.torch_flows.flow import load_flow
 from flotilla_tools.toys import SUPPORT_WIDTHS, ToySet, toy_set
 
 NAMES = ("two_moons", "six_gaussians", "three_rings")
@@ -58,14 +57,14 @@ def toy_of(path: Path) -> ToySet:
     return toy
 
 
-def true_draws(toy: ToySet, options: Options) -> Array:
+def true_draws(toy: ToySet, count: int, seed: int) -> Array:
     """[n x 1 x 2]: every draw counts as a chain of its own."""
-    return toy.sample(options.independent_draws, np.random.default_rng(options.seed))[:, None]
+    return toy.sample(count, np.random.default_rng(seed))[:, None]
 
 
-def naive_draws(path: Path, options: Options) -> Array:
+def naive_draws(path: Path, flotilla: Flotilla, count: int, seed: int) -> Array:
     """[n x 1 x 2] of x = f(z)."""
-    return flow_draws.naive(load_flow(path), options.independent_draws, options.seed).x[:, None]
+    return FlowValues(path, "", flotilla.path).naive(count, seed).x[:, None]
 
 
 def run_draws(path: Path, target: str, flotilla: Flotilla, options: Options) -> Array:
@@ -111,10 +110,34 @@ def measure(toy: ToySet, sampling: str, draws: Array) -> Row:
     return Row(toy.name, sampling, estimate(off_support), [estimate(w) for w in weights.T])
 
 
+def independent_rows(path: Path, flotilla: Flotilla, count: int, seed: int) -> list[Row]:
+    """The toy itself, and the flow that learnt it without sampling: so many draws of each."""
+    toy = toy_of(path)
+    return [
+        measure(toy, "truth", true_draws(toy, count, seed)),
+        measure(toy, "naive", naive_draws(path, flotilla, count, seed)),
+    ]
+
+
+def rows_of_run(
+    run: Path, flow: Path | None, flotilla: Flotilla, count: int, seed: int
+) -> list[Row]:
+    """The same beside the committed draws of a run; `flow` where its file has moved since."""
+    with h5py.File(run, "r") as file:
+        if "posterior/x" not in file or "draws_committed" not in file:
+            raise InputError(f"expected a run file of flotilla sample at {run}, found another")
+        path = flow or Path(str(file.attrs["flow_file"]))
+        target = str(file.attrs["target"])
+        draws = file["posterior/x"][:, : int(file["draws_committed"][()])]
+    if draws.shape[1] == 0:
+        raise InputError(f"expected at least one committed draw in {run}, found none: run on")
+    toy = toy_of(path)
+    return [*independent_rows(path, flotilla, count, seed), measure(toy, f"run, {target}", draws)]
+
+
 def rows(path: Path, flotilla: Flotilla, options: Options) -> Iterator[Row]:
     toy = toy_of(path)
-    yield measure(toy, "truth", true_draws(toy, options))
-    yield measure(toy, "naive", naive_draws(path, options))
+    yield from independent_rows(path, flotilla, options.independent_draws, options.seed)
     for target in TARGETS:
         print(f"sampling {path.name}, {target}", file=sys.stderr, flush=True)
         yield measure(toy, target, run_draws(path, target, flotilla, options))
@@ -123,6 +146,10 @@ def rows(path: Path, flotilla: Flotilla, options: Options) -> Iterator[Row]:
 # --- The table ----------------------------------------------------------------------------------
 
 
+EXPLANATION = (
+    f"Off the support: farther than {SUPPORT_WIDTHS:g} noise standard deviations from every mode. "
+    "± one standard error, for the runs between chains."
+)
 HEADER = ("toy", "sampling", "off the support (%)", "mode weights")
 
 
@@ -156,7 +183,5 @@ def caption(options: Options) -> str:
     targets = " and ".join(f"`{' '.join(as_words(words))}`" for words in TARGETS.values())
     return (
         f"Runs: `mpirun -n {options.ranks} flotilla sample FLOW.h5 {common}` with {targets}. "
-        f"Truth and naive: {options.independent_draws:,} independent draws. Off the support: "
-        f"farther than {SUPPORT_WIDTHS:g} noise standard deviations from every mode. "
-        "± one standard error, for the runs between chains."
+        f"Truth and naive: {options.independent_draws:,} independent draws. {EXPLANATION}"
     )
