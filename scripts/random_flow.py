@@ -65,7 +65,12 @@ def parse(arguments: list[str] | None = None) -> Options:
         parser,
         activation={"choices": ACTIVATIONS, "default": "tanh"},
         seed={"type": not_negative},
-        context={"default": 0},
+        context={
+            "type": not_negative,
+            "default": 0,
+            "metavar": "N",
+            "help": "numbers that it is conditioned on; 0: none (default %(default)s)",
+        },
     )
     add("--shear", type=float, metavar="A", help="write the shear flow instead, of dimension 2")
     add("--precision", choices=PRECISIONS, help="of the weights (default float; --shear: double)")
