@@ -59,18 +59,13 @@ def parse(arguments: list[str] | None = None) -> Options:
     add(
         "--widths", type=sizes, default="64,64", help="sizes of hidden layers (default %(default)s)"
     )
+    add("--context", type=not_negative, default=0, metavar="N", help="condition it on N numbers")
     add("--extras", action="store_true", help="put layers of all other types first")
     add("--base", choices=BASES, default=BASES[0], help="density of z (default %(default)s)")
     add_common(
         parser,
         activation={"choices": ACTIVATIONS, "default": "tanh"},
         seed={"type": not_negative},
-        context={
-            "type": not_negative,
-            "default": 0,
-            "metavar": "N",
-            "help": "numbers that it is conditioned on; 0: none (default %(default)s)",
-        },
     )
     add("--shear", type=float, metavar="A", help="write the shear flow instead, of dimension 2")
     add("--precision", choices=PRECISIONS, help="of the weights (default float; --shear: double)")

@@ -40,7 +40,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     )
     add_common(
         parser,
-        draws={"default": 20000},
+        draws={"default": 20000, "help": "points to write (default %(default)s)"},
         seed={},
     )
     return parser.parse_args(arguments, namespace=Options())
