@@ -32,8 +32,8 @@ void define(CLI::App& app, EvaluationConfig& config) {
 
 /// --force is for outputs: what is read is never replaced.
 void expect_apart(const EvaluationConfig& config) {
-  for (const std::string& input : {config.flow, config.points.substr(0, config.points.rfind(':')),
-                                   config.context.substr(0, config.context.rfind(':'))}) {
+  for (const std::string& input :
+       {config.flow, Location::parse(config.points).path, Location::parse(config.context).path}) {
     std::error_code unknown;
     if (!std::filesystem::equivalent(input, config.output, unknown)) continue;
     throw InputError(fmt::format("--output is a file that is read, {}: choose another", input));

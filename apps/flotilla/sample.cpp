@@ -19,8 +19,8 @@ namespace {
 
 /// --force is for run files: what a run reads is never replaced by its draws.
 void expect_apart(const RunConfig& run) {
-  for (const std::string& input : {run.flow, run.start.substr(0, run.start.rfind(':')),
-                                   run.context.substr(0, run.context.rfind(':'))}) {
+  for (const std::string& input :
+       {run.flow, Location::parse(run.start).path, Location::parse(run.context).path}) {
     std::error_code unknown;
     if (!std::filesystem::equivalent(input, run.output, unknown)) continue;
     throw InputError(fmt::format(
@@ -40,7 +40,7 @@ int sample(const Communicator& comm, int argc, char** argv) {
     if (comm.is_root()) expect_apart(run);
   });
   FlowRecord record = replicate_flow(comm, run.flow);
-  const std::vector<double> context = replicate_context(comm, run.context);
+  const std::vector<double> context = replicate_context(comm, parse_context(run.context));
   comm.together([&] { record = at_context(std::move(record), context); });
   Reporter reporter(prints_on_terminal());
   const RunSummary summary = run_ensemble(run, record, comm, options.quiet() ? nullptr : &reporter);

@@ -209,7 +209,7 @@ class StudyFile {
 
   /// Paths are meant beside the study file, where there is such a file.
   std::string beside(const std::string& value) const {
-    const std::string file = value.substr(0, value.rfind(':'));  // a dataset may be named behind it
+    const std::string file = Location::parse(value).path;
     std::error_code unknown;
     return std::filesystem::exists(folder_ / file, unknown) ? (folder_ / value).string() : value;
   }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <filesystem>
 #include <utility>
 
 #include "flotilla/core/error.hpp"
@@ -40,17 +39,13 @@ void expect_stored(const hdf5::Dataset& dataset, const std::string& name) {
 
 }  // namespace
 
-ArrayPlace find_array(const std::string& location) {
-  std::error_code unknown;
-  const bool whole = std::filesystem::exists(location, unknown);  // a path may have a colon itself
-  const std::size_t colon = whole ? std::string::npos : location.rfind(':');
-  const std::string path = location.substr(0, colon);
+ArrayPlace find_array(const Location& location) {
+  const std::string& path = location.path;
   hdf5::expect_readable(path);
   hdf5::expect_hdf5(path);
   try {
     hdf5::File file = hdf5::File::open(path);
-    std::string name =
-        entry_of(file, path, colon == std::string::npos ? "" : location.substr(colon + 1));
+    std::string name = entry_of(file, path, location.dataset);
     return {path, std::move(file), std::move(name)};
   } catch (const Hdf5Error& error) {
     throw InputError(fmt::format("{}: no usable numbers: {}", path, error.what()));
@@ -77,7 +72,7 @@ Tensor read_array(const hdf5::Group& parent, const std::string& name, double& bu
   return tensor;
 }
 
-RowReader::RowReader(const std::string& location) {
+RowReader::RowReader(const Location& location) {
   ArrayPlace place = find_array(location);
   try {
     file_ = std::move(place.file);

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "flotilla/core/location.hpp"
 #include "flotilla/flow/record.hpp"
 #include "io/hdf5.hpp"
 
@@ -18,9 +19,8 @@ struct ArrayPlace {
   std::string dataset;  ///< the name that was given, or that of the file's only entry
 };
 
-/// @param location  "FILE.h5" with one dataset, or "FILE.h5:dataset"
 /// @throws InputError where there is no such file, or nobody says which of its entries is meant
-ArrayPlace find_array(const std::string& location);
+ArrayPlace find_array(const Location& location);
 
 /// @param budget  values that may still be read; lowered by what this array holds
 /// @throws InputError where it does not hold numbers, or more than the budget has, or fewer than
@@ -31,9 +31,8 @@ Tensor read_array(const hdf5::Group& parent, const std::string& name, double& bu
 /// opens it for itself.
 class RowReader {
  public:
-  /// @param location  as find_array() has it
   /// @throws InputError where there is no such array
-  explicit RowReader(const std::string& location);
+  explicit RowReader(const Location& location);
 
   Index rows() const { return rows_; }
   Index columns() const { return columns_; }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cstdlib>
 #include <utility>
 
 #include "flotilla/core/error.hpp"
@@ -11,24 +10,16 @@
 
 namespace flotilla {
 
-std::vector<double> read_context(const std::string& text) {
-  std::vector<double> numbers;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    const std::string word = text.substr(begin, end - begin);
-    char* rest = nullptr;
-    numbers.push_back(std::strtod(word.c_str(), &rest));
-    if (word.empty() || *rest != '\0') break;
-    if (end == text.size()) return numbers;
-    begin = end + 1;
-  }
-  Tensor tensor = read_numbers(text);
+std::vector<double> read_context(const ContextSource& source) {
+  if (const auto* numbers = std::get_if<std::vector<double>>(&source)) return *numbers;
+  const auto& location = std::get<Location>(source);
+  Tensor tensor = read_numbers(location);
   if (tensor.shape.size() == 1) return std::move(tensor.values);
-  throw InputError(fmt::format("{}: a context should be an array of shape [n] but has [{}]", text,
-                               fmt::join(tensor.shape, " x ")));
+  throw InputError(fmt::format("{}: a context should be an array of shape [n] but has [{}]",
+                               location.text(), fmt::join(tensor.shape, " x ")));
 }
 
-Tensor read_numbers(const std::string& location) {
+Tensor read_numbers(const Location& location) {
   const ArrayPlace place = find_array(location);
   try {
     double budget = kLargestArray;

@@ -101,15 +101,14 @@ FlowRecord replicate_flow(const Communicator& comm, const std::string& path) {
       });
 }
 
-Tensor replicate_numbers(const Communicator& comm, const std::string& location) {
+Tensor replicate_numbers(const Communicator& comm, const Location& location) {
   return replicate<Tensor>(
       comm, [&] { return read_numbers(location); }, [](const Tensor& /*numbers*/) {});
 }
 
-std::vector<double> replicate_context(const Communicator& comm, const std::string& text) {
-  if (text.empty()) return {};
+std::vector<double> replicate_context(const Communicator& comm, const ContextSource& source) {
   return replicate<std::vector<double>>(
-      comm, [&] { return read_context(text); }, [](const std::vector<double>& /*context*/) {});
+      comm, [&] { return read_context(source); }, [](const std::vector<double>& /*context*/) {});
 }
 
 }  // namespace flotilla

@@ -455,7 +455,7 @@ void expect_points(const Tensor& array, const std::string& location, Index dim, 
 }
 
 Tensor read_modes(const ComparisonConfig& config, Index dim, const Communicator& comm) {
-  Tensor modes = replicate_numbers(comm, config.modes);
+  Tensor modes = replicate_numbers(comm, Location::parse(config.modes));
   expect_points(modes, config.modes, dim + 1, 1);
   for (Index m = 0; m < modes.shape[0]; ++m) {
     const double label = modes.values[static_cast<std::size_t>(m * (dim + 1) + dim)];
@@ -477,8 +477,8 @@ FlowRecord read_flow(const ComparisonConfig& config, const RunReader& reader,
                     "right one with --flow",
                     path, expected, record.checksum));
   }
-  const std::vector<double> context =
-      replicate_context(comm, reader.has_fact("context") ? reader.text("context") : "");
+  const std::vector<double> context = replicate_context(
+      comm, parse_context(reader.has_fact("context") ? reader.text("context") : ""));
   comm.together([&] { record = at_context(std::move(record), context); });
   return record;
 }
@@ -510,7 +510,8 @@ void ComparisonConfig::validate() const {
 }
 
 void expect_comparable(const ComparisonConfig& config, Index dim, const Communicator& comm) {
-  expect_points(replicate_numbers(comm, config.reference), config.reference, dim, kFewestRows);
+  expect_points(replicate_numbers(comm, Location::parse(config.reference)), config.reference, dim,
+                kFewestRows);
   if (!config.modes.empty()) read_modes(config, dim, comm);
 }
 
@@ -522,7 +523,7 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
     reader = std::make_unique<RunReader>(config.run);
     x = reader->variable("posterior", "x");
   });
-  const Tensor array = replicate_numbers(comm, config.reference);
+  const Tensor array = replicate_numbers(comm, Location::parse(config.reference));
   expect_points(array, config.reference, x.dim, kFewestRows);
   const Index count = std::min({config.points, array.shape[0] / 2, x.chains * x.draws});
   if (count <= config.neighbours) {

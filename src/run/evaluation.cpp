@@ -40,7 +40,7 @@ class PointSource {
       rows_ = config.naive;
       return;
     }
-    reader_.emplace(config.points);
+    reader_.emplace(Location::parse(config.points));
     rows_ = reader_->rows();
     if (reader_->columns() != dim) {
       throw InputError(
@@ -229,7 +229,7 @@ void EvaluationConfig::validate() const {
 Evaluation evaluate(const EvaluationConfig& config, const Communicator& comm) {
   config.validate();
   FlowRecord record = replicate_flow(comm, config.flow);
-  const std::vector<double> context = replicate_context(comm, config.context);
+  const std::vector<double> context = replicate_context(comm, parse_context(config.context));
   comm.together([&] { record = at_context(std::move(record), context); });
   if (config.precision == "float") return evaluate_record<float>(config, record, comm);
   return evaluate_record<double>(config, record, comm);

@@ -62,7 +62,7 @@ class Checksums {
     return known(path, [&] { return read_flow_file(path).checksum; });
   }
   std::string of_array(const std::string& location) {
-    return known(location, [&] { return checksum(read_numbers(location)); });
+    return known(location, [&] { return checksum(read_numbers(Location::parse(location))); });
   }
 
  private:
@@ -189,7 +189,7 @@ class Group {
   void run(std::size_t cell, CellRecord& record) const {
     const RunConfig& config = plan_.cells[cell].config;
     FlowRecord flow = replicate_flow(comm_, config.flow);
-    const std::vector<double> context = replicate_context(comm_, config.context);
+    const std::vector<double> context = replicate_context(comm_, parse_context(config.context));
     comm_.together([&] { flow = at_context(std::move(flow), context); });
     if (reference_ && static_cast<Index>(reference_->mean.size()) != flow.dim) {
       throw InputError(fmt::format("{}: its draws have {} coordinates, but the flow has {}",

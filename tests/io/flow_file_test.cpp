@@ -463,7 +463,7 @@ class Points : public FlowFile {
 
 void expect_no_points(const std::string& location, const std::vector<std::string>& phrases) {
   try {
-    read_numbers(location);
+    read_numbers(Location::parse(location));
     ADD_FAILURE() << location << " was read";
   } catch (const InputError& error) {
     std::size_t found = 0;
@@ -477,14 +477,14 @@ void expect_no_points(const std::string& location, const std::vector<std::string
 }
 
 TEST_F(Points, AreTheOnlyDatasetOfAFile) {
-  EXPECT_EQ(read_numbers(with_datasets({"x"})), (Tensor{{3, 2}, {0, 1, 2, 3, 4, 5}}));
+  EXPECT_EQ(read_numbers({with_datasets({"x"}), ""}), (Tensor{{3, 2}, {0, 1, 2, 3, 4, 5}}));
 }
 
 TEST_F(Points, AreTheDatasetThatIsNamed) {
   const std::string path = with_datasets({"a", "b"});
-  EXPECT_EQ(read_numbers(path + ":b"), (Tensor{{3, 2}, {10, 1, 2, 3, 4, 5}}));
-  EXPECT_EQ(read_numbers(path + ":a"), (Tensor{{3, 2}, {0, 1, 2, 3, 4, 5}}));
-  EXPECT_EQ(read_numbers(std::string(kTwoMoons) + ":golden/x").shape, (std::vector<Index>{32, 2}));
+  EXPECT_EQ(read_numbers({path, "b"}), (Tensor{{3, 2}, {10, 1, 2, 3, 4, 5}}));
+  EXPECT_EQ(read_numbers({path, "a"}), (Tensor{{3, 2}, {0, 1, 2, 3, 4, 5}}));
+  EXPECT_EQ(read_numbers({kTwoMoons, "golden/x"}).shape, (std::vector<Index>{32, 2}));
 }
 
 TEST_F(Points, AreRefusedWithoutANameWhereThereAreSeveral) {

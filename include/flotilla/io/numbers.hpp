@@ -1,19 +1,17 @@
 #pragma once
 
-#include <string>
 #include <vector>
 
+#include "flotilla/core/location.hpp"
 #include "flotilla/flow/record.hpp"
 
 namespace flotilla {
 
-/// Reads an array of numbers from HDF5: "FILE.h5" with one dataset, or "FILE.h5:dataset".
-/// @throws InputError
-Tensor read_numbers(const std::string& location);
+/// Reads an array of numbers from HDF5. @throws InputError
+Tensor read_numbers(const Location& location);
 
-/// The context that a text means: numbers between commas ("0.5,-1"), or as read_numbers() has it
-/// the place of an array [context_dim].
+/// The numbers of a context [context_dim].
 /// @throws InputError as read_numbers() does, or where the array is no vector
-std::vector<double> read_context(const std::string& text);
+std::vector<double> read_context(const ContextSource& source);
 
 }  // namespace flotilla
