@@ -2,122 +2,166 @@
 
 #include <fmt/format.h>
 
-#include <sstream>
-#include <utility>
+#include <algorithm>
 
 #include "flotilla/core/error.hpp"
+#include "help.hpp"
+#include "reporter.hpp"
 
 namespace flotilla::app {
-
 namespace {
 
-/// CLI11's message, in our words where its own do not say what is wrong.
-std::string explain(const CLI::ParseError& error) {
-  std::string message = error.what();
-  const std::string unknown_key = "INI was not able to parse ";
-  const std::string no_number = "Could not convert: ";
-  if (message.rfind(unknown_key, 0) == 0) {
-    return fmt::format("the configuration file sets '{}', which is not an option",
-                       message.substr(unknown_key.size()));
-  }
-  if (message.rfind(no_number, 0) == 0) {
-    return fmt::format("a number is expected, but found {}", message.substr(no_number.size()));
-  }
-  return message;
-}
+/// An option as a command line gives it.
+struct Given {
+  const Option* option;
+  std::string value;
+};
 
-/// TOML as it is read here ends a text at '#' or at a quote inside it: better no run than another
-/// one.
-void expect_recordable(const CLI::App& app) {
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& value : option->results()) {
-      if (value.find_first_of("#\"\n") == std::string::npos) continue;
-      throw InputError(
-          fmt::format("{} is {}, but a configuration cannot record '#', quotes or line breaks: "
-                      "rename the file",
-                      option->get_name(), value));
+/// Cuts a command line into options and their values.
+class Splitter {
+ public:
+  Splitter(const std::vector<Option>& options, const Words& words)
+      : options_(options), words_(words) {}
+
+  std::vector<Given> split() {
+    bool only_values = false;
+    while (place_ < words_.size()) {
+      const std::string& word = words_[place_++];
+      if (only_values) {
+        take_positional(word);
+      } else if (word == "--") {
+        only_values = true;
+      } else if (word.starts_with("--")) {
+        take_long(word.substr(2));
+      } else if (word.starts_with("-") && word.size() > 1) {
+        take_letter(word);
+      } else {
+        take_positional(word);
+      }
+    }
+    return std::move(given_);
+  }
+
+ private:
+  void take_long(const std::string& word) {
+    const std::size_t equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    const bool has_value = equals != std::string::npos;
+    const Option* option = find_option(options_, name);
+    bool on = true;
+    if (option == nullptr && name.starts_with("no-")) {
+      option = find_option(options_, name.substr(3));
+      if (option != nullptr && !is_switch(*option)) option = nullptr;
+      on = false;
+    }
+    if (option == nullptr) {
+      throw InputError(fmt::format("--{} is no option{}", name, suggestion("--" + name, names())));
+    }
+    if (!is_switch(*option)) {
+      give(*option, has_value ? word.substr(equals + 1) : next_value(*option));
+    } else if (has_value) {
+      throw InputError(fmt::format("--{} should stand alone but has the value '{}'", name,
+                                   word.substr(equals + 1)));
+    } else {
+      give(*option, on ? "true" : "false");
     }
   }
-}
 
-/// The configuration without the lines that concern the moment of the call alone, so that a run
-/// file that is used as a configuration overwrites nothing and says what it does.
-std::string without_manners(const std::string& text) {
-  std::istringstream lines(text);
-  std::string kept;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.rfind("force=", 0) != 0 && line.rfind("quiet=", 0) != 0) kept += line + "\n";
+  void take_letter(const std::string& word) {
+    const auto found = std::find_if(options_.begin(), options_.end(),
+                                    [&](const Option& option) { return option.letter == word[1]; });
+    if (found == options_.end()) throw InputError(fmt::format("{} is no option", word));
+    give(*found, word.size() > 2 ? word.substr(2) : next_value(*found));
   }
-  return kept;
+
+  void take_positional(const std::string& word) {
+    for (const Option& option : options_) {
+      const bool taken = std::any_of(given_.begin(), given_.end(),
+                                     [&](const Given& given) { return given.option == &option; });
+      if (!option.positional || taken) continue;
+      give(option, word);
+      return;
+    }
+    throw InputError(fmt::format("'{}' is one word too many", word));
+  }
+
+  std::string next_value(const Option& option) {
+    if (place_ < words_.size() && !words_[place_].starts_with("--")) return words_[place_++];
+    throw InputError(
+        fmt::format("--{} should be {} but has no value", option.name, expected(option)));
+  }
+
+  void give(const Option& option, const std::string& value) { given_.push_back({&option, value}); }
+
+  /// As they are spelt, for suggestions.
+  std::vector<std::string> names() const {
+    std::vector<std::string> found;
+    for (const Option& option : options_) {
+      found.push_back(fmt::format("--{}", option.name));
+      if (is_switch(option)) found.push_back(fmt::format("--no-{}", option.name));
+    }
+    return found;
+  }
+
+  const std::vector<Option>& options_;
+  const Words& words_;
+  std::size_t place_ = 0;
+  std::vector<Given> given_;
+};
+
+/// Rank 0's: all values as they are meant.
+std::string resolve(const std::vector<Option>& options, const Words& words) {
+  std::string config;
+  std::vector<Option> all = options;
+  all.push_back(config_row(config));
+  const std::vector<Given> given = Splitter(all, words).split();
+  for (const Given& one : given) {
+    if (one.option == &all.back()) set_option(*one.option, one.value);
+  }
+  if (!config.empty()) read_option_file(options, config);
+  for (const Given& one : given) set_option(*one.option, one.value);
+  check_required(options);
+  check_options(options);
+  check_outputs(all);
+  return options_text(options);
 }
 
 }  // namespace
 
-CommandLine::CommandLine(const std::string& name, const std::string& description,
-                         std::function<void(CLI::App&)> define)
-    : name_("flotilla " + name), description_(description), define_(std::move(define)) {}
-
-void CommandLine::prepare(CLI::App& app) const {
-  app.name(name_);
-  app.description(description_);
-  app.allow_config_extras(CLI::config_extras_mode::error);
-  app.option_defaults()->always_capture_default()->multi_option_policy(
-      CLI::MultiOptionPolicy::TakeLast);
-  app.get_formatter()->column_width(36);
-  define_(app);
+Option quiet_row(bool& quiet) {
+  return {.name = "quiet",
+          .place = &quiet,
+          .kind = OptionKind::kManner,
+          .group = OptionGroup::kOutput,
+          .help = "print nothing but errors"};
 }
 
-/// The resolved configuration; empty where help was asked for and printed.
-std::string CommandLine::resolve(int argc, char** argv) const {
-  CLI::App app;
-  prepare(app);
-  app.set_config("--config", "", "TOML file of any of these options; the command line wins")
-      ->check(CLI::ExistingFile);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
-    return "";
-  } catch (const CLI::ParseError& error) {
-    throw InputError(fmt::format("{}: see '{} --help' for all options", explain(error), name_));
+Option config_row(std::string& path) {
+  return {.name = "config",
+          .place = &path,
+          .kind = OptionKind::kText,
+          .help = "TOML file of any of these options; the command line wins"};
+}
+
+bool read_command_line(const Communicator& comm, const Command& command,
+                       const std::vector<Option>& options, const Words& words) {
+  if (std::any_of(words.begin(), words.end(),
+                  [](const std::string& word) { return word == "--help" || word == "-h"; })) {
+    if (comm.is_root()) show(help_text(command));
+    return false;
   }
-  expect_recordable(app);
-  return app.config_to_str(true, false);
-}
-
-std::optional<std::string> CommandLine::parse(const Communicator& comm, int argc,
-                                              char** argv) const {
   std::string text;
   comm.together([&] {
-    if (comm.is_root()) text = resolve(argc, argv);
-  });
-  comm.broadcast(text);
-  if (text.empty()) return std::nullopt;
-  comm.together([&] {
-    CLI::App app;
-    prepare(app);
-    std::istringstream stream(text);
+    if (!comm.is_root()) return;
     try {
-      app.parse_from_stream(stream);
-    } catch (const CLI::ParseError& error) {
-      throw InputError(
-          fmt::format("the resolved configuration does not read back: {}", error.what()));
+      text = resolve(options, words);
+    } catch (const InputError& error) {
+      throw InputError(fmt::format("{} (see 'flotilla {} --help')", error.what(), command.name));
     }
   });
-  return without_manners(text);
-}
-
-std::string CommandLine::read(const std::string& toml) const {
-  CLI::App app;
-  prepare(app);
-  std::istringstream stream(toml);
-  try {
-    app.parse_from_stream(stream);
-  } catch (const CLI::ParseError& error) {
-    throw InputError(fmt::format("{}: see '{} --help' for all options", explain(error), name_));
-  }
-  expect_recordable(app);
-  return without_manners(app.config_to_str(true, false));
+  comm.broadcast(text);
+  comm.together([&] { read_options(options, text, "the command line"); });
+  return true;
 }
 
 }  // namespace flotilla::app

@@ -7,8 +7,6 @@
 #include <string>
 
 #include "command_line.hpp"
-#include "commands.hpp"
-#include "comparison_options.hpp"
 #include "flotilla/quality/comparison.hpp"
 #include "reporter.hpp"
 
@@ -66,20 +64,39 @@ std::string json(const Comparison& comparison) {
   return all.dump(2) + "\n";
 }
 
+struct Call {
+  ComparisonConfig comparison;
+  bool json = false;
+};
+
+std::vector<Option> options_of(Call& call) {
+  std::vector<Option> options = flotilla::options_of(call.comparison);
+  options.push_back({.name = "json",
+                     .place = &call.json,
+                     .kind = OptionKind::kManner,
+                     .group = OptionGroup::kOutput,
+                     .help = "print JSON"});
+  return options;
+}
+
+int compare(const Communicator& comm, const Command& command, const Words& words) {
+  Call call;
+  if (!read_command_line(comm, command, options_of(call), words)) return 0;
+  const Comparison comparison = flotilla::compare(call.comparison, comm);
+  if (comm.is_root()) show(call.json ? json(comparison) : table(comparison));
+  return 0;
+}
+
 }  // namespace
 
-int compare(const Communicator& comm, int argc, char** argv) {
-  ComparisonConfig config;
-  bool as_json = false;
-  const CommandLine command_line("compare", "Says how close draws are to a sample of the truth.",
-                                 [&](CLI::App& app) {
-                                   define_comparison(app, config);
-                                   app.add_flag("--json", as_json, "print JSON");
-                                 });
-  if (!command_line.parse(comm, argc, argv)) return 0;
-  const Comparison comparison = flotilla::compare(config, comm);
-  if (comm.is_root()) show(as_json ? json(comparison) : table(comparison));
-  return 0;
+Command compare_command() {
+  return {.name = "compare",
+          .summary = "Says how close the draws of a run are to a sample of the truth.",
+          .examples = {"flotilla compare run.h5 --reference two_moons.h5:x",
+                       "flotilla compare run.h5 --reference toy.h5:x --modes toy.h5:modes --json"},
+          .verdict = "",
+          .options = default_options<Call>,
+          .run = compare};
 }
 
 }  // namespace flotilla::app

@@ -1,5 +1,4 @@
-// flotilla flow show|verify|evaluate FLOW.h5: what a flow file holds, whether we understand it, and
-// what the flow makes of points.
+// flotilla flow show|verify FLOW.h5: what a flow file holds, and whether we understand it.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,22 +7,13 @@
 #include <vector>
 
 #include "command_line.hpp"
-#include "commands.hpp"
 #include "flotilla/flow/context.hpp"
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
-#include "flow_evaluate.hpp"
 
 namespace flotilla::app {
 namespace {
-
-constexpr std::string_view kUsage =
-    R"(flotilla flow show FLOW.h5      layers, parameters and provenance of a flow file
-flotilla flow verify FLOW.h5    recomputes its golden values; fails where they differ
-flotilla flow evaluate FLOW.h5 --points FILE.h5[:dataset] -o OUT.h5 [--inverse]
-                                x, z, log|det dx/dz| and log q_X of points; with mpirun, on all ranks
-)";
 
 std::size_t parameters(const LayerRecord& layer) {
   std::size_t count = 0;
@@ -123,35 +113,57 @@ void verify(const std::string& path, const FlowRecord& record) {
       path));
 }
 
-}  // namespace
+struct Call {
+  std::string flow;
+};
 
-int flow(const Communicator& comm, int argc, char** argv) {
-  const std::string_view verb = argc > 1 ? argv[1] : "";
-  if (verb == "--help" || verb == "-h") {
-    if (comm.is_root()) fmt::print("{}", kUsage);
-    return 0;
-  }
-  if (verb == "evaluate") return flow_evaluate(comm, argc - 1, argv + 1);
-  if (verb != "show" && verb != "verify") {
-    throw InputError("flow wants show, verify or evaluate: see 'flotilla flow --help'");
-  }
-  std::string path;
-  const CommandLine command_line(
-      fmt::format("flow {}", verb),
-      verb == "show" ? "Shows the layers, parameters and provenance of a flow file."
-                     : "Recomputes the golden values of a flow file.",
-      [&](CLI::App& app) { app.add_option("flow,--flow", path, "flow file")->required(); });
-  if (!command_line.parse(comm, argc - 1, argv + 1)) return 0;
-  const FlowRecord record = replicate_flow(comm, path);
+std::vector<Option> options_of(Call& call) {
+  return {{.name = "flow",
+           .place = &call.flow,
+           .kind = OptionKind::kFlow,
+           .help = "flow file",
+           .positional = true,
+           .required = true}};
+}
+
+/// Reads a flow for all, and looks at it on rank 0.
+int look(const Communicator& comm, const Command& command, const Words& words,
+         void (*at)(const std::string& path, const FlowRecord& record)) {
+  Call call;
+  if (!read_command_line(comm, command, options_of(call), words)) return 0;
+  const FlowRecord record = replicate_flow(comm, call.flow);
   comm.together([&] {
-    if (!comm.is_root()) return;
-    if (verb == "show") {
-      show(path, record);
-    } else {
-      verify(path, record);
-    }
+    if (comm.is_root()) at(call.flow, record);
   });
   return 0;
+}
+
+int flow_show(const Communicator& comm, const Command& command, const Words& words) {
+  return look(comm, command, words, show);
+}
+
+int flow_verify(const Communicator& comm, const Command& command, const Words& words) {
+  return look(comm, command, words, verify);
+}
+
+}  // namespace
+
+Command flow_show_command() {
+  return {.name = "flow show",
+          .summary = "Shows the layers, parameters and provenance of a flow file.",
+          .examples = {"flotilla flow show two_moons.h5"},
+          .verdict = "",
+          .options = default_options<Call>,
+          .run = flow_show};
+}
+
+Command flow_verify_command() {
+  return {.name = "flow verify",
+          .summary = "Recomputes the golden values of a flow file; fails where they differ.",
+          .examples = {"flotilla flow verify two_moons.h5"},
+          .verdict = "",
+          .options = default_options<Call>,
+          .run = flow_verify};
 }
 
 }  // namespace flotilla::app

@@ -1,74 +1,76 @@
-// The program flotilla: hands over to a subcommand, and turns what it throws into a sentence and an
-// exit code: 2 for input that cannot be used, 1 for a machine that failed. (3 is a command's own
-// answer: a threshold was not met.)
+// The program flotilla: hands over to a command, and turns what it throws into a sentence and an
+// exit code.
 
 #include <fmt/format.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <string_view>
+#include <string>
 
-#include "commands.hpp"
-#include "flotilla/core/version.hpp"
+#include "command.hpp"
+#include "flotilla/core/error.hpp"
 #include "flotilla/io/hdf5_errors.hpp"
 #include "flotilla/parallel/communicator.hpp"
+#include "flotilla/run/versions.hpp"
+#include "help.hpp"
+#include "reporter.hpp"
 
+namespace flotilla::app {
 namespace {
 
-constexpr std::string_view kUsage =
-    R"(flotilla samples normalizing flows with ensembles of latent MALA chains.
+/// Not in any help: the build calls it, before there is MPI.
+constexpr const char* kWriteDocuments = "--write-documents";
 
-  flotilla sample FLOW.h5 -o RUN.h5    draw from a flow; with mpirun, on all ranks
-  flotilla summary RUN.h5              whether the draws can be trusted, and what they say
-  flotilla compare RUN.h5 --reference DATA.h5    how close the draws are to a sample of the truth
-  flotilla study STUDY.toml            a sweep over runs: figures with errors over seeds
-  flotilla flow show FLOW.h5           what a flow file holds
-  flotilla flow verify FLOW.h5         whether this program computes the flow that the file means
-  flotilla flow evaluate FLOW.h5 --points FILE.h5 -o OUT.h5    a flow at points of a file
-  flotilla --version
-
-'flotilla COMMAND --help' lists a command's options.
-)";
-
-int dispatch(const flotilla::Communicator& comm, int argc, char** argv) {
-  const std::string_view command = argc > 1 ? argv[1] : "--help";
-  if (command == "sample") return flotilla::app::sample(comm, argc - 1, argv + 1);
-  if (command == "summary") return flotilla::app::summary(comm, argc - 1, argv + 1);
-  if (command == "compare") return flotilla::app::compare(comm, argc - 1, argv + 1);
-  if (command == "study") return flotilla::app::study(comm, argc - 1, argv + 1);
-  if (command == "flow") return flotilla::app::flow(comm, argc - 1, argv + 1);
-  if (command == "--version") {
-    const flotilla::BuildFacts build = flotilla::build_facts();
-    if (comm.is_root()) fmt::print("flotilla {} ({})\n", build.version, build.git_commit);
-    return 0;
-  }
-  if (command == "--help" || command == "-h") {
-    if (comm.is_root()) fmt::print("{}", kUsage);
-    return 0;
-  }
-  throw flotilla::InputError(
-      fmt::format("'{}' is not a command: choose sample, summary, compare, study or flow, see "
-                  "'flotilla --help'",
-                  command));
+std::string versions_text() {
+  std::string text;
+  for (const auto& [name, version] : versions()) text += fmt::format("{:<16}{}\n", name, version);
+  return text;
 }
 
-int run(const flotilla::Communicator& comm, int argc, char** argv) {
+/// Runs the command whose name the first words are.
+int dispatch(const Communicator& comm, const Words& words) {
+  const std::string first = words.empty() ? "--help" : words[0];
+  if (first == "--version") {
+    if (comm.is_root()) show(versions_text());
+    return 0;
+  }
+  if (first == "--help" || first == "-h") {
+    if (comm.is_root()) show(overview());
+    return 0;
+  }
+  const std::string both = words.size() > 1 ? first + " " + words[1] : first;
+  std::vector<std::string> names;
+  for (const Command& command : commands()) {
+    if (command.name == first) return command.run(comm, command, {words.begin() + 1, words.end()});
+    if (command.name == both) return command.run(comm, command, {words.begin() + 2, words.end()});
+    names.emplace_back(command.name);
+  }
+  const std::string wrong = first == "flow" ? both : first;
+  if (wrong.ends_with(" --help")) {
+    if (comm.is_root()) show(overview());
+    return 0;
+  }
+  throw InputError(
+      fmt::format("'{}' is no command{} (see 'flotilla --help')", wrong, suggestion(wrong, names)));
+}
+
+int run(const Communicator& comm, const Words& words) {
   try {
-    return dispatch(comm, argc, argv);
-  } catch (const flotilla::InputError& error) {
+    return dispatch(comm, words);
+  } catch (const InputError& error) {
     if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
     return 2;
-  } catch (const flotilla::Hdf5Error& error) {
+  } catch (const Hdf5Error& error) {
     if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
     // HDF5 1.10 cannot clean up after a failed write, and crashes where it tries to on leaving.
     std::fflush(nullptr);
     comm.barrier();
     std::_Exit(1);
-  } catch (const flotilla::MpiError& error) {
+  } catch (const MpiError& error) {
     // The other ranks may know nothing of it, and wait.
     comm.abort(error.what());
-  } catch (const flotilla::EnvironmentError& error) {
+  } catch (const EnvironmentError& error) {
     if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
     return 1;
   } catch (const std::exception& error) {
@@ -77,14 +79,23 @@ int run(const flotilla::Communicator& comm, int argc, char** argv) {
   }
 }
 
+int start(int argc, char** argv) {
+  if (argc == 3 && std::string(argv[1]) == kWriteDocuments) {
+    write_documents(argv[2]);
+    return 0;
+  }
+  const MpiEnvironment environment(argc, argv);
+  silence_hdf5_errors();
+  const Communicator comm = Communicator::world();
+  return run(comm, Words(argv + 1, argv + argc));
+}
+
 }  // namespace
+}  // namespace flotilla::app
 
 int main(int argc, char** argv) {
   try {
-    const flotilla::MpiEnvironment environment(argc, argv);
-    flotilla::silence_hdf5_errors();
-    const flotilla::Communicator comm = flotilla::Communicator::world();
-    return run(comm, argc, argv);
+    return flotilla::app::start(argc, argv);
   } catch (const std::exception& error) {
     fmt::print(stderr, "flotilla: {}\n", error.what());
     return 1;

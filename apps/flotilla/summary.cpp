@@ -11,21 +11,18 @@
 #include <vector>
 
 #include "command_line.hpp"
-#include "commands.hpp"
 #include "flotilla/quality/diagnosis.hpp"
 #include "reporter.hpp"
 
 namespace flotilla::app {
 namespace {
 
-constexpr int kNotConverged = 3;
 constexpr std::size_t kMostRows = 20;  // more quantities than this are told by their extremes
 constexpr std::size_t kWorstRows = 5;
 
-struct Options {
+struct Call {
   std::string run;
   DiagnosisConfig what;
-  std::string variables;
   double max_rhat = 1.01;
   double min_ess = 400.0;
   bool all = false;
@@ -34,26 +31,45 @@ struct Options {
   bool strict = false;
 };
 
-void define(CLI::App& app, Options& options) {
-  app.add_option("run,--run", options.run, "run file")->required();
-  app.add_option("--group", options.what.group,
-                 "of draws: posterior, unconstrained_posterior, or with warmup_ before it");
-  app.add_option("--var", options.variables,
-                 "variables of the group, as in x,lp (default: its draws, lp, log_det_jacobian)");
-  app.add_flag("--all", options.all, "list every coordinate, however many there are");
-  app.add_flag("--json", options.json, "print JSON, every coordinate in it");
-  app.add_flag("--csv", options.csv, "print a line of CSV for every coordinate");
-  app.add_flag("--strict", options.strict, "exit with 3 where a threshold is not met");
-  app.add_option("--max-rhat", options.max_rhat,
-                 "threshold of R-hat; of nested R-hat where there are superchains");
-  app.add_option("--min-ess", options.min_ess, "threshold of bulk and tail effective sample size");
+/// A switch that decides how the figures are printed.
+Option manner(const char* name, bool& place, const char* help) {
+  return {.name = name,
+          .place = &place,
+          .kind = OptionKind::kManner,
+          .group = OptionGroup::kOutput,
+          .help = help};
 }
 
-std::vector<std::string> between_commas(const std::string& text) {
-  std::vector<std::string> words;
-  std::istringstream stream(text);
-  for (std::string word; std::getline(stream, word, ',');) words.push_back(word);
-  return words;
+std::vector<Option> options_of(Call& call) {
+  return {
+      {.name = "run",
+       .place = &call.run,
+       .kind = OptionKind::kRun,
+       .help = "run file",
+       .positional = true,
+       .required = true},
+      {.name = "group",
+       .place = &call.what.group,
+       .help = "group of draws: posterior, unconstrained_posterior, or with warmup_ before it"},
+      {.name = "var",
+       .place = &call.what.variables,
+       .help = "variables of the group, as in x,lp",
+       .otherwise = "its draws, lp, log_det_jacobian"},
+      {.name = "max-rhat",
+       .place = &call.max_rhat,
+       .group = OptionGroup::kStopping,
+       .help = "threshold of R-hat; of nested R-hat where there are superchains",
+       .range = {.low = 1.0}},
+      {.name = "min-ess",
+       .place = &call.min_ess,
+       .group = OptionGroup::kStopping,
+       .help = "threshold of bulk and tail effective sample size",
+       .range = {.low = 0.0}},
+      manner("all", call.all, "list every coordinate, however many there are"),
+      manner("json", call.json, "print JSON, every coordinate in it"),
+      manner("csv", call.csv, "print a line of CSV for every coordinate"),
+      manner("strict", call.strict, "exit with 3 where a threshold is not met"),
+  };
 }
 
 /// One figure of a quantity: where it comes from, what it is called, and when it is worst.
@@ -172,7 +188,7 @@ std::string number(double value, const char* format = "{:.4g}") {
   return std::isnan(value) ? "-" : fmt::format(fmt::runtime(format), value);
 }
 
-std::string table(const Diagnosis& diagnosis, const Options& options) {
+std::string table(const Diagnosis& diagnosis, const Call& options) {
   const bool nested = diagnosis.superchains > 0;
   std::string text = fmt::format(
       "{}: {}, {} chains{}, {} draws each{}\n\n", diagnosis.run, diagnosis.group, diagnosis.chains,
@@ -204,7 +220,7 @@ nlohmann::ordered_json json_number(double value) {
   return std::isnan(value) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(value);
 }
 
-std::string json(const Diagnosis& diagnosis, const Options& options,
+std::string json(const Diagnosis& diagnosis, const Call& options,
                  const std::vector<std::string>& failures) {
   nlohmann::ordered_json all;
   all["run"] = diagnosis.run;
@@ -269,7 +285,7 @@ const NamedQuantity& worst(const Diagnosis& diagnosis, double QuantitySummary::*
 
 /// What is not as it should be, each with what to try; empty where the draws can be trusted as far
 /// as figures can say.
-std::vector<std::string> failures(const Diagnosis& diagnosis, const Options& options) {
+std::vector<std::string> failures(const Diagnosis& diagnosis, const Call& options) {
   std::vector<std::string> found;
   double non_finite = 0.0;
   for (const NamedQuantity& quantity : diagnosis.quantities) {
@@ -314,7 +330,7 @@ std::vector<std::string> failures(const Diagnosis& diagnosis, const Options& opt
   return found;
 }
 
-std::string verdict(const std::vector<std::string>& failures, const Options& options, bool nested) {
+std::string verdict(const std::vector<std::string>& failures, const Call& options, bool nested) {
   if (failures.empty()) {
     return fmt::format("converged: {} at most {:g} and ESS at least {:g} for every quantity\n",
                        nested ? "nested R-hat" : "R-hat", options.max_rhat, options.min_ess);
@@ -322,16 +338,10 @@ std::string verdict(const std::vector<std::string>& failures, const Options& opt
   return fmt::format("not converged:\n  {}\n", fmt::join(failures, "\n  "));
 }
 
-}  // namespace
-
-int summary(const Communicator& comm, int argc, char** argv) {
-  Options options;
-  const CommandLine command_line(
-      "summary", "Says whether the chains of a run have met, and what their draws are worth.",
-      [&](CLI::App& app) { define(app, options); });
-  if (!command_line.parse(comm, argc, argv)) return 0;
+int summary(const Communicator& comm, const Command& command, const Words& words) {
+  Call options;
+  if (!read_command_line(comm, command, options_of(options), words)) return 0;
   if (options.json && options.csv) throw InputError("--json and --csv exclude each other: choose");
-  options.what.variables = between_commas(options.variables);
   const Diagnosis diagnosis = diagnose(options.run, options.what, comm);
   const std::vector<std::string> found = failures(diagnosis, options);
   if (comm.is_root()) {
@@ -346,7 +356,20 @@ int summary(const Communicator& comm, int argc, char** argv) {
       fmt::print(stderr, "flotilla: not converged: {}\n", fmt::join(found, "; "));
     }
   }
-  return options.strict && !found.empty() ? kNotConverged : 0;
+  return options.strict && !found.empty() ? kVerdict : 0;
+}
+
+}  // namespace
+
+Command summary_command() {
+  return {.name = "summary",
+          .summary = "Says whether the chains of a run have met, and what their draws are worth.",
+          .examples = {"flotilla summary run.h5",
+                       "flotilla summary run.h5 --strict --max-rhat 1.05 && echo converged",
+                       "mpirun -n 4 flotilla summary run.h5 --var x --json"},
+          .verdict = "with --strict: a threshold is not met",
+          .options = default_options<Call>,
+          .run = summary};
 }
 
 }  // namespace flotilla::app

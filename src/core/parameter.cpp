@@ -22,17 +22,24 @@ const Parameter& parameter_of(const Choice& choice, const std::string& name) {
                                names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
 }
 
+/// Whole numbers in full.
+std::string number_text(double value) {
+  constexpr double kInFull = 1e15;
+  if (value != std::floor(value) || std::abs(value) > kInFull) return fmt::format("{:g}", value);
+  return fmt::format("{:.0f}", value);
+}
+
 }  // namespace
 
 std::string to_text(const Range& range) {
   const bool below = std::isfinite(range.high);
   const bool above = std::isfinite(range.low);
-  if (above && below) {
-    return fmt::format(fmt::runtime(range.open ? "between {:g} and {:g}" : "from {:g} to {:g}"),
-                       range.low, range.high);
-  }
-  if (above) return fmt::format("{} {:g} and finite", range.open ? "above" : "at least", range.low);
-  if (below) return fmt::format("{} {:g} and finite", range.open ? "below" : "at most", range.high);
+  const std::string least = number_text(range.low);
+  const std::string most = number_text(range.high);
+  if (above && below && range.open) return fmt::format("between {} and {}", least, most);
+  if (above && below) return fmt::format("from {} to {}", least, most);
+  if (above) return fmt::format("{} {} and finite", range.open ? "above" : "at least", least);
+  if (below) return fmt::format("{} {} and finite", range.open ? "below" : "at most", most);
   return "a finite number";
 }
 

@@ -192,6 +192,15 @@ Tensor to_tensor(const std::map<std::string, torchscript::Array>& arrays, const 
 
 }  // namespace
 
+bool torchscript_available() {
+  try {
+    plugin();
+    return true;
+  } catch (const InputError&) {
+    return false;
+  }
+}
+
 FlowRecord torchscript_record(const std::string& bytes) {
   const torchscript::Description found = blaming_the_file([&] { return plugin().describe(bytes); });
   FlowRecord record;

@@ -11,6 +11,9 @@ namespace flotilla {
 /// The type of a layer that is a TorchScript module; it stands in no flow file.
 inline constexpr std::string_view kTorchScript = "torchscript";
 
+/// Whether there is a LibTorch that loads.
+bool torchscript_available();
+
 /// What a TorchScript file by scripts/export_torchscript.py holds: one layer whose `module` is
 /// these very bytes, base density, golden values and provenance. The checksum is left empty.
 ///

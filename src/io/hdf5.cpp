@@ -566,6 +566,14 @@ void File::flush() {
   check(H5Fflush(id(), H5F_SCOPE_GLOBAL), "H5Fflush");
 }
 
+std::string version() {
+  unsigned major = 0;
+  unsigned minor = 0;
+  unsigned release = 0;
+  check(H5get_libversion(&major, &minor, &release), "H5get_libversion");
+  return fmt::format("{}.{}.{}", major, minor, release);
+}
+
 void expect_readable(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {

@@ -273,6 +273,9 @@ class File : public Group {
   explicit File(Handle handle) : Group(std::move(handle)) {}
 };
 
+/// The version of the library that runs, "1.10.8".
+std::string version();
+
 /// @throws InputError in words for whoever named the file: missing, a directory, not permitted
 void expect_readable(const std::string& path);
 /// Whether the bytes are those of an HDF5 file.

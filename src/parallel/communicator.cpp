@@ -73,6 +73,14 @@ void broadcast_from(std::string& bytes, int root, int rank, MPI_Comm comm) {
 
 }  // namespace
 
+std::string mpi_version() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  check(MPI_Get_library_version(text.data(), &length), "MPI_Get_library_version");
+  const std::string whole(text.data(), static_cast<std::size_t>(length));
+  return whole.substr(0, whole.find_first_of(",\n"));
+}
+
 MpiEnvironment::MpiEnvironment(int& argc, char**& argv) {
   check(MPI_Init(&argc, &argv), "MPI_Init");
 }

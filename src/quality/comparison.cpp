@@ -442,26 +442,26 @@ double median_distance(const PointSet& points) {
 
 // ---- Input.
 
-void expect_points(const Tensor& array, const std::string& location, Index dim, Index least) {
+void expect_points(const Tensor& array, const Location& location, Index dim, Index least) {
   if (array.shape.size() == 2 && array.shape[1] == dim && array.shape[0] >= least) {
     const bool finite = std::all_of(array.values.begin(), array.values.end(),
                                     [](double value) { return std::isfinite(value); });
     if (finite) return;
-    throw InputError(fmt::format("{}: not all of its numbers are finite", location));
+    throw InputError(fmt::format("{}: not all of its numbers are finite", location.text()));
   }
   throw InputError(
-      fmt::format("{}: expected an array of at least {} rows and {} columns, found [{}]", location,
-                  least, dim, fmt::join(array.shape, " x ")));
+      fmt::format("{}: expected an array of at least {} rows and {} columns, found [{}]",
+                  location.text(), least, dim, fmt::join(array.shape, " x ")));
 }
 
 Tensor read_modes(const ComparisonConfig& config, Index dim, const Communicator& comm) {
-  Tensor modes = replicate_numbers(comm, Location::parse(config.modes));
+  Tensor modes = replicate_numbers(comm, config.modes);
   expect_points(modes, config.modes, dim + 1, 1);
   for (Index m = 0; m < modes.shape[0]; ++m) {
     const double label = modes.values[static_cast<std::size_t>(m * (dim + 1) + dim)];
     if (label >= 0.0 && label < 1000.0 && label == std::floor(label)) continue;
     throw InputError(fmt::format("{}: its last column should number modes from 0 but has {}",
-                                 config.modes, label));
+                                 config.modes.text(), label));
   }
   return modes;
 }
@@ -494,24 +494,67 @@ double quantile_of(std::vector<double> values, double p) {
 
 }  // namespace
 
-void ComparisonConfig::validate() const {
-  const auto expect = [](bool holds, const char* option, const std::string& range, double value) {
-    if (!holds) throw InputError(fmt::format("--{} should be {} but is {}", option, range, value));
+std::vector<Option> options_of(ComparisonConfig& comparison) {
+  return {
+      {.name = "run",
+       .place = &comparison.run,
+       .kind = OptionKind::kRun,
+       .help = "run file",
+       .positional = true,
+       .required = true},
+      {.name = "reference",
+       .place = &comparison.reference,
+       .kind = OptionKind::kArray,
+       .help = "draws of the truth, of shape [n x dim]: half of them are compared with the other "
+               "half, as the floor",
+       .required = true},
+      {.name = "flow",
+       .place = &comparison.flow,
+       .kind = OptionKind::kFlow,
+       .help = "the run's flow file, where it has moved",
+       .otherwise = "the one that the run names"},
+      {.name = "modes",
+       .place = &comparison.modes,
+       .kind = OptionKind::kArray,
+       .help = "points on modes, of shape [m x dim + 1]: the last column numbers the modes from 0"},
+      {.name = "seed",
+       .place = &comparison.seed,
+       .help = "of directions, resamples and naive draws"},
+      {.name = "neighbours",
+       .place = &comparison.neighbours,
+       .group = OptionGroup::kHow,
+       .help = "k of precision, recall, density and coverage",
+       .range = {1.0, 7.0}},
+      {.name = "quantile",
+       .place = &comparison.quantile,
+       .group = OptionGroup::kHow,
+       .help = "quantile of the reference's log q_X, below which draws are counted",
+       .range = {0.0, 1.0, true}},
+      {.name = "points",
+       .place = &comparison.points,
+       .group = OptionGroup::kHowMuch,
+       .help = "points of each set, fewer where there are fewer",
+       .range = {8.0, kMostPoints}},
+      {.name = "projections",
+       .place = &comparison.projections,
+       .group = OptionGroup::kHowMuch,
+       .help = "directions of the sliced distance",
+       .range = {1.0, 100000.0}},
+      {.name = "resamples",
+       .place = &comparison.resamples,
+       .group = OptionGroup::kHowMuch,
+       .help = "resamples of the bootstrap",
+       .range = {2.0, 10000.0}},
   };
-  expect(points >= 8 && points <= kMostPoints, "points", fmt::format("from 8 to {}", kMostPoints),
-         static_cast<double>(points));
-  expect(neighbours >= 1 && neighbours < 8, "neighbours", "from 1 to 7",
-         static_cast<double>(neighbours));
-  expect(projections >= 1 && projections <= 100000, "projections", "from 1 to 100000",
-         static_cast<double>(projections));
-  expect(resamples >= 2 && resamples <= 10000, "resamples", "from 2 to 10000",
-         static_cast<double>(resamples));
-  expect(quantile > 0.0 && quantile < 1.0, "quantile", "between 0 and 1", quantile);
+}
+
+void ComparisonConfig::validate() const {
+  ComparisonConfig comparison = *this;  // the table is bound to what can be set
+  check_options(options_of(comparison));
 }
 
 void expect_comparable(const ComparisonConfig& config, Index dim, const Communicator& comm) {
-  expect_points(replicate_numbers(comm, Location::parse(config.reference)), config.reference, dim,
-                kFewestRows);
+  expect_points(replicate_numbers(comm, config.reference), config.reference, dim, kFewestRows);
   if (!config.modes.empty()) read_modes(config, dim, comm);
 }
 
@@ -523,7 +566,7 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
     reader = std::make_unique<RunReader>(config.run);
     x = reader->variable("posterior", "x");
   });
-  const Tensor array = replicate_numbers(comm, Location::parse(config.reference));
+  const Tensor array = replicate_numbers(comm, config.reference);
   expect_points(array, config.reference, x.dim, kFewestRows);
   const Index count = std::min({config.points, array.shape[0] / 2, x.chains * x.draws});
   if (count <= config.neighbours) {

@@ -79,8 +79,10 @@ class Ensemble {
     });
     start();
     comm.together([&] {
-      if (comm.is_root() && monitor_ != nullptr)
-        ReportLog::expect_free(config.output, config.force);
+      if (!comm.is_root()) return;
+      RunConfig own_config = config;  // the table is bound to what can be set
+      check_outputs(options_of(own_config));
+      if (monitor_ != nullptr) ReportLog::expect_free(config.output, config.force);
     });
     file_ = std::make_unique<RunFile<T>>(comm, config.output, config.force, layout(),
                                          run_facts(config, specification_, record, comm),
@@ -254,7 +256,7 @@ class Ensemble {
       comm_.together([&] { pool_->start_from_base(config_.superchain_width()); });
       return;
     }
-    const Tensor points = replicate_numbers(comm_, Location::parse(config_.start));
+    const Tensor points = replicate_numbers(comm_, config_.start);
     comm_.together([&] { pool_->start_from(points, config_.superchain_width()); });
   }
 

@@ -40,14 +40,14 @@ class PointSource {
       rows_ = config.naive;
       return;
     }
-    reader_.emplace(Location::parse(config.points));
+    reader_.emplace(config.points);
     rows_ = reader_->rows();
     if (reader_->columns() != dim) {
       throw InputError(
           fmt::format("{}: points should be [n x {}], as the flow is, but are [{} x {}]",
-                      config.points, dim, rows_, reader_->columns()));
+                      config.points.text(), dim, rows_, reader_->columns()));
     }
-    if (rows_ == 0) throw InputError(fmt::format("{}: it holds no points", config.points));
+    if (rows_ == 0) throw InputError(fmt::format("{}: it holds no points", config.points.text()));
   }
 
   Index rows() const { return rows_; }
@@ -162,7 +162,8 @@ RunFacts facts_of(const EvaluationConfig& config, const FlowRecord& record,
     facts.emplace_back("points", "draws of the base density");
     facts.emplace_back("seed", static_cast<std::int64_t>(config.seed));
   } else {
-    facts.emplace_back("points", absolute_on_root(comm, config.points));
+    const std::string file = absolute_on_root(comm, config.points.path);
+    facts.emplace_back("points", Location{file, config.points.dataset}.text());
   }
   facts.emplace_back("direction", config.inverse ? "inverse" : "forward");
   if (!record.context.empty()) {
@@ -205,31 +206,69 @@ Evaluation evaluate_record(const EvaluationConfig& config, const FlowRecord& rec
 
 }  // namespace
 
+std::vector<Option> options_of(EvaluationConfig& evaluation) {
+  return {
+      {.name = "flow",
+       .place = &evaluation.flow,
+       .kind = OptionKind::kFlow,
+       .help = "flow file",
+       .positional = true,
+       .required = true},
+      {.name = "points",
+       .place = &evaluation.points,
+       .kind = OptionKind::kArray,
+       .help = "points of shape [n x dim]: latent points z, or x with --inverse"},
+      {.name = "naive",
+       .place = &evaluation.naive,
+       .help = "in place of points, so many draws of the base density",
+       .range = {0.0, kMostPoints}},
+      {.name = "seed", .place = &evaluation.seed, .help = "of those draws"},
+      {.name = "context",
+       .place = &evaluation.context,
+       .kind = OptionKind::kArray,
+       .help = "what a conditional flow is conditioned on: numbers as in 0.5,-1, or an array"},
+      {.name = "inverse",
+       .place = &evaluation.inverse,
+       .group = OptionGroup::kHow,
+       .help = "the points are in data space: find their z"},
+      {.name = "precision",
+       .place = &evaluation.precision,
+       .group = OptionGroup::kHow,
+       .help = "numbers that the flow is computed in",
+       .choices = {"float", "double"}},
+      {.name = "output",
+       .place = &evaluation.output,
+       .kind = OptionKind::kOutput,
+       .group = OptionGroup::kOutput,
+       .help = "file to write: x, z [n x dim], log_det_jacobian, log_density [n]",
+       .letter = 'o'},
+      {.name = "force",
+       .place = &evaluation.force,
+       .kind = OptionKind::kManner,
+       .group = OptionGroup::kOutput,
+       .help = "replace an existing output"},
+  };
+}
+
 void EvaluationConfig::validate() const {
-  if (output.empty()) throw InputError("--output should name a file but is empty");
+  EvaluationConfig evaluation = *this;  // the table is bound to what can be set
+  check_options(options_of(evaluation));
   if (points.empty() == (naive == 0)) {
     throw InputError("exactly one of --points and --naive should be given: what is evaluated?");
   }
-  if (naive < 0 || naive > kMostPoints) {
-    throw InputError(
-        fmt::format("--naive should be a whole number from 1 to {} but is {}", kMostPoints, naive));
-  }
   if (inverse && points.empty()) {
     throw InputError("--inverse is for --points in data space: draws of --naive are latent");
-  }
-  if (precision != "float" && precision != "double") {
-    throw InputError(
-        fmt::format("--precision should be one of float, double but is '{}'", precision));
-  }
-  if (seed > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-    throw InputError(fmt::format("--seed should be below 2^63 but is {}", seed));
   }
 }
 
 Evaluation evaluate(const EvaluationConfig& config, const Communicator& comm) {
   config.validate();
+  comm.together([&] {
+    EvaluationConfig own = config;  // the table is bound to what can be set
+    if (comm.is_root()) check_outputs(options_of(own));
+  });
   FlowRecord record = replicate_flow(comm, config.flow);
-  const std::vector<double> context = replicate_context(comm, parse_context(config.context));
+  const std::vector<double> context = replicate_context(comm, config.context);
   comm.together([&] { record = at_context(std::move(record), context); });
   if (config.precision == "float") return evaluate_record<float>(config, record, comm);
   return evaluate_record<double>(config, record, comm);

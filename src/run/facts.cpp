@@ -99,7 +99,7 @@ RunFacts run_facts(const RunConfig& config, const Specification& target, const F
   const RunFacts library = library_facts();
   facts.insert(facts.end(), library.begin(), library.end());
   const RunFacts own = {
-      {"config", config.text},
+      {"config", from_root(comm, config.text())},
       {"flow_file", absolute_on_root(comm, config.flow)},
       {"flow_checksum", record.checksum},
       {"random", "Philox4x32-10"},

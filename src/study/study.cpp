@@ -58,11 +58,17 @@ CellReport first_of(const std::vector<CellReport>& reports, Satisfies satisfies)
 /// What the files of a study hold now, each read once.
 class Checksums {
  public:
-  std::string of_flow(const std::string& path) {
-    return known(path, [&] { return read_flow_file(path).checksum; });
-  }
-  std::string of_array(const std::string& location) {
-    return known(location, [&] { return checksum(read_numbers(Location::parse(location))); });
+  /// Of what an option reads, or what it is where it holds the numbers themselves.
+  std::string of(const Option& option) {
+    return known(current_text(option), [&] {
+      if (const auto* const path = std::get_if<std::string*>(&option.place)) {
+        return read_flow_file(**path).checksum;
+      }
+      if (const auto* const location = std::get_if<Location*>(&option.place)) {
+        return checksum(read_numbers(**location));
+      }
+      return checksum(read_numbers(std::get<Location>(*std::get<ContextSource*>(option.place))));
+    });
   }
 
  private:
@@ -70,7 +76,7 @@ class Checksums {
   template <typename Read>
   std::string known(const std::string& place, Read read) {
     const auto [entry, is_new] = known_.try_emplace(place);
-    if (!is_new || place.empty()) return entry->second;
+    if (!is_new) return entry->second;
     try {
       entry->second = read();
     } catch (const InputError&) {
@@ -80,15 +86,6 @@ class Checksums {
 
   std::map<std::string, std::string> known_;
 };
-
-/// What a comparison's figures depend on, in one line.
-std::string comparison_key(const std::optional<ComparisonConfig>& comparison, Checksums& files) {
-  if (!comparison) return "compare=\n";
-  return fmt::format("compare={} {} {} {} {} {} {} {}\n", files.of_array(comparison->reference),
-                     files.of_array(comparison->modes), comparison->points, comparison->neighbours,
-                     comparison->projections, comparison->resamples, comparison->quantile,
-                     comparison->seed);
-}
 
 using Figures = std::vector<std::pair<std::string, double>>;
 
@@ -120,16 +117,6 @@ Figures quality_figures(const Comparison& comparison) {
   return found;
 }
 
-/// A configuration without the line of its place in the study.
-std::string without_output(const std::string& text) {
-  std::istringstream lines(text);
-  std::string kept;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.rfind("output=", 0) != 0) kept += line + "\n";
-  }
-  return kept;
-}
-
 /// One group of ranks at work on its share of the cells.
 class Group {
  public:
@@ -138,14 +125,16 @@ class Group {
 
   /// What a cell's figures depend on. Not collective.
   std::string key(std::size_t cell) const {
-    const StudyCell& own = plan_.cells[cell];
-    return fmt::format("record 3\n{}output=\nflow={}\nreference={} {}\nranks={}\nrhat={}\ness={}\n",
-                       without_output(own.config.text), files_.of_flow(own.config.flow),
-                       plan_.reference, reference_ ? reference_->mean : std::vector<double>(),
-                       plan_.ranks_per_run, plan_.rhat, plan_.ess) +
-           comparison_key(own.comparison, files_) +
-           fmt::format("start={}\ncontext={}\n", files_.of_array(own.config.start),
-                       files_.of_array(own.config.context));
+    StudyCell own = plan_.cells[cell];
+    own.config = own.config.completed();
+    const auto content = [this](const Option& option) { return files_.of(option); };
+    std::string text =
+        fmt::format("record 4\nreference = {} {}\nranks = {}\nrhat = {}\ness = {}\n[sample]\n",
+                    plan_.reference, reference_ ? reference_->mean : std::vector<double>(),
+                    plan_.ranks_per_run, plan_.rhat, plan_.ess);
+    text += key_text(options_of(own.config), content);
+    if (own.comparison) text += "[compare]\n" + key_text(options_of(*own.comparison), content);
+    return text;
   }
 
   std::string path(std::size_t cell) const {
@@ -189,7 +178,7 @@ class Group {
   void run(std::size_t cell, CellRecord& record) const {
     const RunConfig& config = plan_.cells[cell].config;
     FlowRecord flow = replicate_flow(comm_, config.flow);
-    const std::vector<double> context = replicate_context(comm_, parse_context(config.context));
+    const std::vector<double> context = replicate_context(comm_, config.context);
     comm_.together([&] { flow = at_context(std::move(flow), context); });
     if (reference_ && static_cast<Index>(reference_->mean.size()) != flow.dim) {
       throw InputError(fmt::format("{}: its draws have {} coordinates, but the flow has {}",
@@ -330,16 +319,47 @@ std::string StudyPlan::folder() const {
   return stem(output) + ".cells";
 }
 
+std::vector<Option> options_of(StudyPlan& plan) {
+  return {
+      {.name = "output",
+       .place = &plan.output,
+       .kind = OptionKind::kOutput,
+       .group = OptionGroup::kOutput,
+       .help = "HDF5 file of all figures; CSV files and a folder of runs lie beside it"},
+      {.name = "ranks-per-run",
+       .place = &plan.ranks_per_run,
+       .group = OptionGroup::kHow,
+       .help = "ranks that make one run together",
+       .range = {.low = 1.0}},
+      {.name = "keep-runs",
+       .place = &plan.keep_runs,
+       .group = OptionGroup::kOutput,
+       .help = "whether run files stay in the folder of runs"},
+      {.name = "reference",
+       .place = &plan.reference,
+       .kind = OptionKind::kRun,
+       .help = "what means are held against: importance, or a run file",
+       .choices = {"importance"}},
+      {.name = "rhat",
+       .place = &plan.rhat,
+       .group = OptionGroup::kStopping,
+       .help = "R-hat that draws_to_rhat waits for",
+       .range = {.low = 1.0}},
+      {.name = "ess",
+       .place = &plan.ess,
+       .group = OptionGroup::kStopping,
+       .help = "effective sample size that draws_to_ess waits for",
+       .range = {.low = 0.0, .open = true}},
+  };
+}
+
 void StudyPlan::validate() const {
+  StudyPlan plan = *this;  // the table is bound to what can be set
+  check_options(options_of(plan));
   if (std::filesystem::path(output).extension() != ".h5") {
     throw InputError(fmt::format("output should end in .h5 but is '{}'", output));
   }
-  if (ranks_per_run < 1) {
-    throw InputError(fmt::format("ranks_per_run should be at least 1 but is {}", ranks_per_run));
-  }
   if (cells.empty()) throw InputError("a study should have at least one run: give it a flow");
-  if (!(rhat >= 1.0)) throw InputError(fmt::format("rhat should be at least 1 but is {}", rhat));
-  if (!(ess > 0.0)) throw InputError(fmt::format("ess should be positive but is {}", ess));
   for (const StudyCell& cell : cells) {
     if (cell.comparison) cell.comparison->validate();
   }

@@ -119,6 +119,7 @@ TEST(RunEnsemble, RecordsEveryTargetAndKernelAndGivesThemBack) {
       const RunSummary summary = run_ensemble(config, flow_record(), world, nullptr);
       world.barrier();
       const RunReader reader(shared);
+      EXPECT_EQ(reader.text("config"), config.text());
       EXPECT_EQ(recorded_target(reader), summary.target);
       EXPECT_EQ(recorded_kernel(reader), resolve_kernel(config.kernel));
       const Flow<double> flow(flow_record());

@@ -19,6 +19,7 @@ struct Range {
     if (open) return value > low && value < high;
     return value >= low && value <= high && std::isfinite(value);
   }
+  bool operator==(const Range&) const = default;
 };
 
 /// A range as messages and help say it: "from 0 to 1", "above 0 and finite", "a finite number".

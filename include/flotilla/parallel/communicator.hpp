@@ -22,6 +22,9 @@ class MpiEnvironment {
   MpiEnvironment& operator=(const MpiEnvironment&) = delete;
 };
 
+/// The MPI library that runs, in one line. @throws MpiError
+std::string mpi_version();
+
 /// A sum over ranks that is under way; waits for it when asked, or at the latest when destroyed.
 class PendingSum {
  public:

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "flotilla/core/batch.hpp"
+#include "flotilla/core/location.hpp"
 #include "flotilla/parallel/communicator.hpp"
+#include "flotilla/run/option.hpp"
 
 namespace flotilla {
 
@@ -14,13 +16,13 @@ inline constexpr Index kMostPoints = 50000;
 
 /// What is compared with what, and how closely.
 struct ComparisonConfig {
-  std::string run;        ///< run file
-  std::string reference;  ///< "FILE.h5[:dataset]" [n x dim], draws of the truth; n >= 16
-  std::string flow;       ///< flow file; empty: the one that the run names
-  std::string modes;      ///< "FILE.h5[:dataset]" [m x (dim + 1)]: points on modes, and in the last
-                          ///< column the number of the mode, from 0; empty: none
-  Index points = 5000;    ///< of each set; fewer where there are fewer
-  Index neighbours = 5;   ///< k of the nearest-neighbour measures
+  std::string run;     ///< run file
+  Location reference;  ///< of draws of the truth [n x dim]; n >= 16
+  std::string flow;    ///< flow file; empty: the one that the run names
+  Location modes;      ///< of points on modes [m x (dim + 1)], and in the last column the number of
+                       ///< the mode, from 0; empty: none
+  Index points = 5000;      ///< of each set; fewer where there are fewer
+  Index neighbours = 5;     ///< k of the nearest-neighbour measures
   Index projections = 128;  ///< directions of the sliced distance
   Index resamples = 100;    ///< of the bootstrap
   double quantile = 0.01;   ///< of log q_X of the reference: see SampleQuality::below_quantile
@@ -29,6 +31,9 @@ struct ComparisonConfig {
   /// @throws InputError naming what is out of range
   void validate() const;
 };
+
+/// The table of a comparison's options, bound to a configuration that outlives it.
+std::vector<Option> options_of(ComparisonConfig& comparison);
 
 /// A figure and its standard error.
 struct Estimate {

@@ -3,9 +3,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "flotilla/core/batch.hpp"
+#include "flotilla/core/location.hpp"
 #include "flotilla/core/parameter.hpp"
+#include "flotilla/run/option.hpp"
 
 namespace flotilla {
 
@@ -15,9 +18,9 @@ struct RunConfig {
   std::string flow;  ///< flow file
   std::string output = "run.h5";
   bool force = false;  ///< replace an existing output
-  std::string start;   ///< "FILE.h5[:dataset]" of points in data space; empty: draws of q_Z
+  Location start;      ///< of points in data space [n x dim]; empty: draws of q_Z
 
-  std::string context;  ///< of a conditional flow: "0.5,-1" or "FILE.h5[:dataset]"; empty: none
+  ContextSource context;  ///< of a conditional flow; an empty list: none
 
   Index chains = 1024;    ///< of the whole run, [1, 2^27]
   Index superchains = 0;  ///< chains of one start from one point; divides chains; 0: all apart
@@ -44,14 +47,23 @@ struct RunConfig {
                                      ///< R-hat where there are superchains),
   std::optional<double> until_ess;   ///< and an effective sample size no smaller
 
-  std::string text;  ///< the whole configuration as TOML, as the run file records it
-
   /// Chains that start from one point.
   Index superchain_width() const { return superchains > 0 ? chains / superchains : 1; }
   bool may_stop_early() const { return until_rhat || until_ess; }
 
   /// @throws InputError naming the first option that is out of range, and its range
   void validate() const;
+
+  /// The same, with all parameters of its target and its kernel in it.
+  RunConfig completed() const;
+
+  /// The whole configuration as TOML, with absolute paths, as run files record it: read_options()
+  /// makes the same configuration of it, in any folder.
+  /// @throws InputError where a path cannot stand in TOML
+  std::string text() const;
 };
+
+/// The table of a run's options, bound to a configuration that outlives it.
+std::vector<Option> options_of(RunConfig& run);
 
 }  // namespace flotilla

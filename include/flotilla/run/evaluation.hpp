@@ -2,20 +2,23 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "flotilla/core/batch.hpp"
+#include "flotilla/core/location.hpp"
 #include "flotilla/parallel/communicator.hpp"
+#include "flotilla/run/option.hpp"
 
 namespace flotilla {
 
 /// At which points a flow is to be evaluated, and where the result goes.
 struct EvaluationConfig {
   std::string flow;        ///< flow file
-  std::string points;      ///< "FILE.h5[:dataset]" of points [n x dim]; empty: draws of q_Z
+  Location points;         ///< of points [n x dim]; empty: draws of q_Z
   Index naive = 0;         ///< how many draws of q_Z, where no points are given
   std::uint64_t seed = 1;  ///< of those draws, below 2^63
   bool inverse = false;    ///< the points are x, and z is found; else the other way about
-  std::string context;     ///< of a conditional flow: "0.5,-1" or "FILE.h5[:dataset]"
+  ContextSource context;   ///< of a conditional flow; an empty list: none
   std::string precision = "double";  ///< or "float"
   std::string output = "points.h5";
   bool force = false;  ///< replace an existing output
@@ -23,6 +26,9 @@ struct EvaluationConfig {
   /// @throws InputError naming the first option that is out of range, and its range
   void validate() const;
 };
+
+/// The table of an evaluation's options, bound to a configuration that outlives it.
+std::vector<Option> options_of(EvaluationConfig& evaluation);
 
 /// What came of it.
 struct Evaluation {

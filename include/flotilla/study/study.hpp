@@ -15,7 +15,7 @@ namespace flotilla {
 /// One run of a study.
 struct StudyCell {
   std::vector<std::pair<std::string, std::string>> options;  ///< what the study varies, seed last
-  RunConfig config;  ///< its text says whether a cell that was run before is this one
+  RunConfig config;
   std::optional<ComparisonConfig> comparison;  ///< of its draws, where they are to be compared
 };
 
@@ -34,6 +34,15 @@ struct StudyPlan {
   /// @throws InputError naming what is out of range
   void validate() const;
 };
+
+/// The table of a study's own settings, bound to a plan that outlives it.
+std::vector<Option> options_of(StudyPlan& plan);
+
+/// The plan that a study file describes. What it reads lies beside the file; its output goes where
+/// the program runs. Not collective.
+/// @param output  in place of the study's own; empty: that
+/// @throws InputError "FILE:LINE: 'key' ...", where an entry cannot be used
+StudyPlan read_study(const std::string& path, const std::string& output);
 
 /// What became of a cell, told as soon as it is known.
 struct CellOutcome {

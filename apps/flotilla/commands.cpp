@@ -1,0 +1,13 @@
+#include "command.hpp"
+
+namespace flotilla::app {
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> all = {
+      sample_command(),    summary_command(),     compare_command(),       study_command(),
+      flow_show_command(), flow_verify_command(), flow_evaluate_command(),
+  };
+  return all;
+}
+
+}  // namespace flotilla::app

@@ -1,0 +1,132 @@
+// The one place that includes the TOML library: it takes seconds to compile.
+#include "io/toml.hpp"
+
+#include <fmt/format.h>
+
+#define TOML_FLOAT_CHARCONV 1  // numbers are written as short as they read back
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "flotilla/core/error.hpp"
+
+namespace flotilla {
+namespace {
+
+std::string line_of(const std::string& text, std::size_t number) {
+  std::istringstream lines(text);
+  std::string line;
+  for (std::size_t k = 0; k < number && std::getline(lines, line); ++k) {
+  }
+  return line;
+}
+
+/// The library's sentence without "Error while parsing ".
+std::string without_preface(std::string_view description) {
+  constexpr std::string_view kPreface = "Error while parsing ";
+  if (description.starts_with(kPreface)) description.remove_prefix(kPreface.size());
+  return std::string(description);
+}
+
+/// Turns what the library has parsed into entries.
+class Reader {
+ public:
+  explicit Reader(const std::string& source) : source_(source) {}
+
+  void take(const toml::table& table, const std::string& section) {
+    for (const auto& [key, node] : table) {
+      const std::string name(key.str());
+      if (const toml::table* const inner = node.as_table()) {
+        take(*inner, section.empty() ? name : section + "." + name);
+      } else {
+        const std::size_t line = node.source().begin.line;
+        entries_.push_back({section, name, value(node, name), line});
+      }
+    }
+  }
+
+  /// The library keeps keys in alphabetical order; people wrote them in another.
+  std::vector<TomlEntry> in_order() && {
+    std::stable_sort(entries_.begin(), entries_.end(),
+                     [](const TomlEntry& a, const TomlEntry& b) { return a.line < b.line; });
+    return std::move(entries_);
+  }
+
+ private:
+  TomlValue value(const toml::node& node, const std::string& key) const {
+    if (const auto* const truth = node.as_boolean()) return {truth->get()};
+    if (const auto* const whole = node.as_integer()) return {whole->get()};
+    if (const auto* const number = node.as_floating_point()) return {number->get()};
+    if (const auto* const text = node.as_string()) return {text->get()};
+    if (const auto* const array = node.as_array()) {
+      std::vector<TomlValue> values;
+      for (const toml::node& element : *array) values.push_back(value(element, key));
+      return {std::move(values)};
+    }
+    throw InputError(
+        fmt::format("{}:{}: '{}' should be a number, a text, true, false or an array of these",
+                    source_, node.source().begin.line, key));
+  }
+
+  const std::string& source_;
+  std::vector<TomlEntry> entries_;
+};
+
+std::string print(const toml::node& node) {
+  std::ostringstream text;
+  text << toml::toml_formatter(node, toml::format_flags::none);
+  return std::move(text).str();
+}
+
+}  // namespace
+
+std::string read_text_file(const std::string& path) {
+  std::error_code unknown;
+  const bool folder = std::filesystem::is_directory(path, unknown);
+  std::ifstream file(path, std::ios::binary);
+  if (folder || !file) {
+    throw InputError(fmt::format("{}: it cannot be read: {}", path,
+                                 folder ? "it is a folder"
+                                 : std::filesystem::exists(path, unknown)
+                                     ? "check its permissions"
+                                     : "there is no such file"));
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  return std::move(text).str();
+}
+
+std::vector<TomlEntry> parse_toml(const std::string& text, const std::string& source) {
+  try {
+    Reader reader(source);
+    reader.take(toml::parse(text), "");
+    return std::move(reader).in_order();
+  } catch (const toml::parse_error& error) {
+    const std::size_t line = error.source().begin.line;
+    throw InputError(fmt::format("{}:{}: this is no TOML: {}; the line is '{}'", source, line,
+                                 without_preface(error.description()), line_of(text, line)));
+  }
+}
+
+std::string to_toml(const TomlValue& value) {
+  if (const auto* const truth = std::get_if<bool>(&value.value)) return *truth ? "true" : "false";
+  if (const auto* const whole = std::get_if<std::int64_t>(&value.value)) {
+    return print(toml::value(*whole));
+  }
+  if (const auto* const number = std::get_if<double>(&value.value)) {
+    return print(toml::value(*number));
+  }
+  if (const auto* const text = std::get_if<std::string>(&value.value)) {
+    return print(toml::value(*text));
+  }
+  std::string list;
+  for (const TomlValue& element : std::get<std::vector<TomlValue>>(value.value)) {
+    list += (list.empty() ? "" : ", ") + to_toml(element);
+  }
+  return "[" + list + "]";
+}
+
+}  // namespace flotilla

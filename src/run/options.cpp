@@ -1,0 +1,287 @@
+// The table of a run's options: a row an option, and beside it the rules that concern two of them.
+#include "flotilla/run/config.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "flotilla/core/error.hpp"
+#include "flotilla/sampler/registry.hpp"
+#include "flotilla/sampler/statistics.hpp"
+#include "flotilla/target/registry.hpp"
+
+namespace flotilla {
+namespace {
+
+constexpr double kMostChains = MoveStatistics::kMostMoves;  // of a step; Philox could number 2^32
+constexpr Index kMostSteps = Index{1} << 48U;               // its step is less than two
+constexpr double kSteps = kMostSteps;
+constexpr double kWidestTile = 4096;
+
+std::vector<Option> rows_of_what(RunConfig& run) {
+  return {
+      {.name = "flow",
+       .place = &run.flow,
+       .kind = OptionKind::kFlow,
+       .help = "flow file",
+       .positional = true,
+       .required = true},
+      {.name = "context",
+       .place = &run.context,
+       .kind = OptionKind::kArray,
+       .help = "what a conditional flow is conditioned on: numbers as in 0.5,-1, or an array"},
+      {.name = "start",
+       .place = &run.start,
+       .kind = OptionKind::kArray,
+       .help = "points in data space to start from, of shape [n x dim]: chain i takes point i "
+               "modulo n",
+       .otherwise = "draws of the base density"},
+      {.name = "seed",
+       .place = &run.seed,
+       .help = "the draws are a function of flow, options and this"},
+  };
+}
+
+std::vector<Option> rows_of_how(RunConfig& run) {
+  return {
+      {.name = "global-fraction",
+       .place = &run.global_fraction,
+       .group = OptionGroup::kHow,
+       .help = "probability of a global move, drawn from the base density",
+       .range = {0.0, 1.0}},
+      {.name = "step-size",
+       .place = &run.step_size,
+       .group = OptionGroup::kHow,
+       .help = "step size that warm-up begins with",
+       .range = {0.0, std::numeric_limits<float>::max(), true},
+       .otherwise = "dim^(-1/6)"},
+      {.name = "target-accept",
+       .place = &run.target_accept,
+       .group = OptionGroup::kHow,
+       .help = "acceptance rate that warm-up aims at",
+       .range = {0.0, 1.0, true}},
+      {.name = "exchange-every",
+       .place = &run.exchange_every,
+       .group = OptionGroup::kHow,
+       .help = "warm-up steps between two exchanges of statistics",
+       .range = {1.0, kSteps},
+       .unit = "steps"},
+      {.name = "adapt",
+       .place = &run.adapt,
+       .group = OptionGroup::kHow,
+       .help = "keep the step size through warm-up"},
+      {.name = "precision",
+       .place = &run.precision,
+       .group = OptionGroup::kHow,
+       .help = "numbers that the flow is computed in",
+       .choices = {"float", "double"}},
+      {.name = "tile-width",
+       .place = &run.tile_width,
+       .group = OptionGroup::kHow,
+       .help = "chains that move through the flow together",
+       .range = {kColumnBlock, kWidestTile},
+       .multiple = kColumnBlock},
+  };
+}
+
+std::vector<Option> rows_of_how_much(RunConfig& run) {
+  return {
+      {.name = "chains",
+       .place = &run.chains,
+       .group = OptionGroup::kHowMuch,
+       .help = "chains of the whole run",
+       .range = {1.0, kMostChains}},
+      {.name = "superchains",
+       .place = &run.superchains,
+       .group = OptionGroup::kHowMuch,
+       .help = "groups of chains that start from one point, for nested R-hat; 0: all start apart",
+       .range = {0.0, kMostChains}},
+      {.name = "warmup",
+       .place = &run.warmup,
+       .group = OptionGroup::kHowMuch,
+       .help = "warm-up steps",
+       .range = {0.0, kSteps},
+       .unit = "steps"},
+      {.name = "draws",
+       .place = &run.draws,
+       .group = OptionGroup::kHowMuch,
+       .help = "draws kept of each chain",
+       .range = {1.0, kSteps}},
+      {.name = "thin",
+       .place = &run.thin,
+       .group = OptionGroup::kHowMuch,
+       .help = "steps from one kept draw to the next",
+       .range = {1.0, kSteps},
+       .unit = "steps"},
+  };
+}
+
+std::vector<Option> rows_of_stopping(RunConfig& run) {
+  return {
+      {.name = "report-every",
+       .place = &run.report_every,
+       .group = OptionGroup::kStopping,
+       .help = "draws from one report of convergence to the next, in OUTPUT.jsonl; 0: none",
+       .range = {0.0, kSteps},
+       .unit = "draws"},
+      {.name = "until-rhat",
+       .place = &run.until_rhat,
+       .group = OptionGroup::kStopping,
+       .help = "stop once a report has R-hat no larger; with superchains nested R-hat",
+       .range = {.low = 1.0}},
+      {.name = "until-ess",
+       .place = &run.until_ess,
+       .group = OptionGroup::kStopping,
+       .help = "stop once a report has every effective sample size no smaller",
+       .range = {.low = 0.0}},
+  };
+}
+
+std::vector<Option> rows_of_output(RunConfig& run) {
+  return {
+      {.name = "output",
+       .place = &run.output,
+       .kind = OptionKind::kOutput,
+       .group = OptionGroup::kOutput,
+       .help = "run file to write",
+       .letter = 'o'},
+      {.name = "force",
+       .place = &run.force,
+       .kind = OptionKind::kManner,
+       .group = OptionGroup::kOutput,
+       .help = "replace an existing run file"},
+      {.name = "save-warmup",
+       .place = &run.save_warmup,
+       .group = OptionGroup::kOutput,
+       .help = "store the draws of warm-up too"},
+      {.name = "latent",
+       .place = &run.latent,
+       .group = OptionGroup::kOutput,
+       .help = "do not store the latent points z"},
+  };
+}
+
+/// The choices of a registry that have a parameter, as help begins: "clipped: "; nothing where all
+/// have it.
+template <typename Row>
+std::string having(const std::vector<Row>& rows, const std::string& parameter) {
+  std::vector<std::string> names;
+  for (const Row& row : rows) {
+    for (const Parameter& own : row.choice.parameters) {
+      if (own.name == parameter) names.emplace_back(row.choice.name);
+    }
+  }
+  return names.size() == rows.size() ? "" : fmt::format("{}: ", fmt::join(names, ", "));
+}
+
+/// The option that chooses a row of a registry, and one for every parameter that a row has.
+template <typename Row>
+std::vector<Option> rows_of_choice(const char* name, OptionGroup group, Specification& chosen,
+                                   const std::vector<Row>& rows) {
+  std::vector<Option> options = {{.name = name, .place = &chosen.name, .group = group, .help = ""}};
+  for (const Row& row : rows) {
+    options[0].choices.emplace_back(row.choice.name);
+    options[0].help += fmt::format("{}{}: {}", options[0].help.empty() ? "" : "; ", row.choice.name,
+                                   row.choice.help);
+    for (const Parameter& own : row.choice.parameters) {
+      if (find_option(options, own.name) != nullptr) continue;
+      options.push_back({.name = own.name,
+                         .place = &chosen.parameters,
+                         .group = group,
+                         .help = having(rows, own.name) + own.help,
+                         .range = own.range,
+                         .unit = own.unit,
+                         .otherwise = own.otherwise ? fmt::format("{}", *own.otherwise) : ""});
+    }
+  }
+  return options;
+}
+
+/// A specification with the defaults of its row; one that no row has stays as it is.
+template <typename Row>
+Specification with_parameters(const std::vector<Row>& rows, const Specification& chosen) {
+  for (const Row& row : rows) {
+    if (row.choice.name == chosen.name) return {chosen.name, with_defaults(row.choice, chosen)};
+  }
+  return chosen;
+}
+
+/// What concerns two options: the first should be so, given the second.
+struct Rule {
+  const char* option;
+  const char* given;
+  bool (*holds)(const RunConfig& run);
+  std::string expected;
+};
+
+std::vector<Rule> rules() {
+  return {
+      {"superchains", "chains",
+       [](const RunConfig& run) {
+         return run.superchains == 0 || (run.superchains > 1 && run.superchains < run.chains &&
+                                         run.chains % run.superchains == 0);
+       },
+       "0, or at least 2 and a divisor of --chains that is smaller"},
+      {"thin", "draws", [](const RunConfig& run) { return run.thin <= kMostSteps / run.draws; },
+       fmt::format("at most {} over --draws", kMostSteps)},
+      {"report-every", "thin",
+       [](const RunConfig& run) { return run.report_every <= kMostSteps / run.thin; },
+       fmt::format("at most {} over --thin", kMostSteps)},
+      {"exchange-every", "chains",
+       [](const RunConfig& run) {
+         const Index window = std::min(run.exchange_every, run.warmup);
+         return window == 0 || run.chains <= MoveStatistics::kMostMoves / window;
+       },
+       fmt::format("at most {} over --chains", MoveStatistics::kMostMoves)},
+      {"until-rhat", "report-every",
+       [](const RunConfig& run) { return !run.until_rhat || run.report_every > 0; },
+       "left out where there are no reports"},
+      {"until-ess", "report-every",
+       [](const RunConfig& run) { return !run.until_ess || run.report_every > 0; },
+       "left out where there are no reports"},
+  };
+}
+
+}  // namespace
+
+std::vector<Option> options_of(RunConfig& run) {
+  std::vector<Option> all;
+  for (const std::vector<Option>& rows :
+       {rows_of_what(run),
+        rows_of_choice("target", OptionGroup::kWhat, run.target, target_registry()),
+        rows_of_choice("kernel", OptionGroup::kHow, run.kernel, kernel_registry()),
+        rows_of_how(run), rows_of_how_much(run), rows_of_stopping(run), rows_of_output(run)}) {
+    all.insert(all.end(), rows.begin(), rows.end());
+  }
+  return all;
+}
+
+void RunConfig::validate() const {
+  RunConfig run = *this;  // the table is bound to what can be set
+  const std::vector<Option> options = options_of(run);
+  check_options(options);
+  expect_target(target);
+  expect_kernel(kernel);
+  for (const Rule& rule : rules()) {
+    if (rule.holds(run)) continue;
+    throw InputError(fmt::format("--{} should be {} but is {} with --{} {}", rule.option,
+                                 rule.expected, current_text(*find_option(options, rule.option)),
+                                 rule.given, current_text(*find_option(options, rule.given))));
+  }
+}
+
+RunConfig RunConfig::completed() const {
+  RunConfig run = *this;
+  run.target = with_parameters(target_registry(), target);
+  run.kernel = with_parameters(kernel_registry(), kernel);
+  return run;
+}
+
+std::string RunConfig::text() const {
+  RunConfig run = completed();
+  return recorded_text(options_of(run));
+}
+
+}  // namespace flotilla
