@@ -5,6 +5,10 @@ target_compile_features(flotilla_options INTERFACE cxx_std_20)
 target_compile_options(
   flotilla_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
                              -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual)
+# Names that belong to the compiler: clang tells of ours alone, and at no cost.
+target_compile_options(
+  flotilla_options
+  INTERFACE "$<$<CXX_COMPILER_ID:Clang>:-Wreserved-identifier;-Wreserved-macro-identifier>")
 # GCC 12 takes the undefined halves of its own AVX-512 intrinsics for a mistake of Eigen's.
 target_compile_options(
   flotilla_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
@@ -26,6 +30,10 @@ endif()
 add_library(flotilla_kernel_options INTERFACE)
 target_compile_options(flotilla_kernel_options INTERFACE -fno-math-errno -fno-trapping-math
                                                          -ffp-contract=fast)
-if(FLOTILLA_NATIVE)
-  target_compile_options(flotilla_kernel_options INTERFACE -march=native)
+if(FLOTILLA_ARCH)
+  target_compile_options(flotilla_kernel_options INTERFACE -march=${FLOTILLA_ARCH})
+endif()
+# Where a package comes to a processor that is too old for it, the loader says so and ends.
+if(FLOTILLA_ARCH MATCHES "^x86-64-v")
+  target_link_options(flotilla_kernel_options INTERFACE -Wl,-z,${FLOTILLA_ARCH})
 endif()

@@ -1,0 +1,20 @@
+# What a new user of the package does first, in a folder of their own; stops at what fails.
+# Usage: bash tour.sh
+set -euo pipefail
+flows=/usr/share/flotilla/flows
+# A container of one core has to let ranks share it.
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
+
+flotilla --version
+flotilla flow show $flows/two_moons.h5
+flotilla flow verify $flows/two_moons.h5
+mpirun -n 2 flotilla sample $flows/two_moons.h5 -o run.h5 --quiet \
+  --target clipped --global-fraction 0.1 --chains 256 --warmup 200 --draws 100
+flotilla summary run.h5
+flotilla-plot-run run.h5 -o run.png
+[[ -s run.png ]]
+for page in flotilla flotilla-sample; do
+  [[ -e /usr/share/man/man1/$page.1.gz || -e /usr/share/man/man1/$page.1 ]]
+done
+[[ -e /usr/share/bash-completion/completions/flotilla ]]
+[[ -e /usr/share/doc/flotilla/copyright ]]
