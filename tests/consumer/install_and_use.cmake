@@ -1,7 +1,7 @@
 # Installs the library that was built in BUILD below SCRATCH, then configures, builds and runs the
 # outside project in SOURCE against it, and looks at the flags that it was compiled with.
 #   cmake -D BUILD=... -D SOURCE=... -D SCRATCH=... -D GENERATOR=... -D COMPILER=... -D FLAGS=...
-#         -P install_and_use.cmake
+#         -D MPIRUN=... -P install_and_use.cmake
 
 file(REMOVE_RECURSE ${SCRATCH})
 set(prefix ${SCRATCH}/prefix)
@@ -26,6 +26,17 @@ execute_process(COMMAND ${build}/shear OUTPUT_VARIABLE printed COMMAND_ERROR_IS_
 set(expected [[x = (1, 3.5), log|det J| = 0
 x = (-2, 2), log|det J| = 0
 x = (4, 5), log|det J| = 0
+]])
+if(NOT printed STREQUAL expected)
+  message(FATAL_ERROR "expected\n${expected}found\n${printed}")
+endif()
+
+# A target of the outside project's own, on two ranks, recorded and diagnosed.
+execute_process(COMMAND ${MPIRUN} ${build}/own_target ${SCRATCH}/own.h5 OUTPUT_VARIABLE printed
+                COMMAND_ERROR_IS_FATAL ANY)
+set(expected [[normal with deviation 0.5: 1000 draws of each chain on 2 ranks
+x[0]: mean 1.0, sd 0.5, converged
+x[1]: mean -2.0, sd 0.5, converged
 ]])
 if(NOT printed STREQUAL expected)
   message(FATAL_ERROR "expected\n${expected}found\n${printed}")
