@@ -102,16 +102,17 @@ TEST_P(ShearFlow, FindsTheExactMomentsInFloat) {
   find_exact_moments<float>();
 }
 
+std::string name_of(const testing::TestParamInfo<Setting>& tested) {
+  const auto& [kernel, beta, global_fraction] = tested.param;
+  return test_name(kernel) + "_beta" + std::to_string(static_cast<int>(10.0 * beta)) + "_global" +
+         std::to_string(static_cast<int>(10.0 * global_fraction));
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryKernel, ShearFlow,
                          testing::Combine(testing::ValuesIn(kernel_names()),
                                           testing::Values(0.0, 0.5, 1.0),
                                           testing::Values(0.0, 0.3)),
-                         [](const testing::TestParamInfo<Setting>& tested) {
-                           const auto& [kernel, beta, global_fraction] = tested.param;
-                           return test_name(kernel) + "_beta" +
-                                  std::to_string(static_cast<int>(10.0 * beta)) + "_global" +
-                                  std::to_string(static_cast<int>(10.0 * global_fraction));
-                         });
+                         name_of);
 
 TEST(ShearFlowIndependence, FindsTheExactMoments) {
   expect_exact_moments<double>(std::make_unique<MetricMala<double>>(), 1.0, 1.0);

@@ -196,16 +196,18 @@ std::vector<Specification> targets() {
   return all;
 }
 
+std::string name_of(const testing::TestParamInfo<Setting>& tested) {
+  const auto& [toy, target] = tested.param;
+  return toy.file + "_" + test_name(target.name) +
+         (target.parameters.empty() ? "" : "_at_beta_half");
+}
+
 INSTANTIATE_TEST_SUITE_P(Bundled, TrainedFlow,
                          testing::Combine(testing::Values(Toy{"two_moons", 2, moon_of},
                                                           Toy{"six_gaussians", 6, gaussian_of},
                                                           Toy{"three_rings", 3, ring_of}),
                                           testing::ValuesIn(targets())),
-                         [](const testing::TestParamInfo<Setting>& tested) {
-                           const auto& [toy, target] = tested.param;
-                           return toy.file + "_" + test_name(target.name) +
-                                  (target.parameters.empty() ? "" : "_at_beta_half");
-                         });
+                         name_of);
 
 }  // namespace
 }  // namespace flotilla::test
