@@ -13,12 +13,12 @@ namespace flotilla {
 
 /// At which points a flow is to be evaluated, and where the result goes.
 struct EvaluationConfig {
-  std::string flow;        ///< flow file
-  Location points;         ///< of points [n x dim]; empty: draws of q_Z
-  Index naive = 0;         ///< how many draws of q_Z, where no points are given
-  std::uint64_t seed = 1;  ///< of those draws, below 2^63
-  bool inverse = false;    ///< the points are x, and z is found; else the other way about
-  ContextSource context;   ///< of a conditional flow; an empty list: none
+  std::string flow;                  ///< flow file
+  Location points;                   ///< of points [n x dim]; empty: draws of q_Z
+  Index naive = 0;                   ///< how many draws of q_Z, where no points are given
+  std::uint64_t seed = 1;            ///< of those draws, below 2^63
+  bool inverse = false;              ///< the points are x, and z is found; else the other way about
+  ContextSource context;             ///< of a conditional flow; an empty list: none
   std::string precision = "double";  ///< or "float"
   std::string output = "points.h5";
   bool force = false;  ///< replace an existing output
