@@ -32,7 +32,8 @@ TEST(Replication, BringsEveryRankTheFlowThatRankZeroRead) {
 TEST(Replication, FailsOnEveryRankWhereRankZeroCannotRead) {
   const Communicator comm(MPI_COMM_WORLD);
   EXPECT_THROW(replicate_flow(comm, "no such file.h5"), InputError);
-  EXPECT_THROW(replicate_numbers(comm, "no such file.h5"), InputError);
+  const Location nowhere{"no such file.h5", ""};
+  EXPECT_THROW(replicate_numbers(comm, nowhere), InputError);
 }
 
 TEST(Replication, KeepsEveryBitOnTheWay) {
