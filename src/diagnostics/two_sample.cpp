@@ -6,10 +6,12 @@
 #include <numeric>
 #include <random>
 
+#include "flotilla/core/matrix_view.hpp"
+
 namespace flotilla {
 namespace {
 
-using Matrix = PointSet::Matrix;
+using Matrix = RowMajorMatrix<double>;
 
 constexpr Index kRowsTogether = 64;  // whose distances to all others are held at once
 
@@ -65,7 +67,7 @@ void squared_distances(const PointSet& a, PointRange rows, const PointSet& b, do
   assert(a.dim() == b.dim());
   const std::vector<double> of_b = squared_norms(b);
   Eigen::Map<Matrix> result(out, rows.count, b.chains());
-  result.noalias() = a.matrix().middleCols(rows.first, rows.count).transpose() * b.matrix();
+  result.noalias() = matrix_of(a).middleCols(rows.first, rows.count).transpose() * matrix_of(b);
   for (Index r = 0; r < rows.count; ++r) {
     double norm = 0.0;
     for (Index i = 0; i < a.dim(); ++i) norm += a(i, rows.first + r) * a(i, rows.first + r);

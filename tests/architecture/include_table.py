@@ -47,7 +47,7 @@ ROOMS_INSIDE = {
 # HDF5 and Eigen alone; everything else stays out of a consumer's sight.
 LIBRARIES = {
     "Eigen/": [
-        "include/flotilla/core/batch.hpp",
+        "include/flotilla/core/matrix_view.hpp",
         "src/flow/linear/linear.cpp",  # an inverse, once a flow
         "apps/bench/peak.cpp",  # a yardstick
         "tests/",
@@ -114,7 +114,7 @@ LEAST_FILES = 50  # fewer means that this script looked in the wrong place
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]')
 # An expression of Eigen's kept under `auto` holds references to its parts, which may be gone.
-AUTO_EXPRESSION = re.compile(r"\bauto\b[\w\s&*]*=(?P<value>[^;{]*\.matrix\(\)[^;{]*);")
+AUTO_EXPRESSION = re.compile(r"\bauto\b[\w\s&*]*=(?P<value>[^;{]*\bmatrix_of\([^;{]*);")
 # ...but one that ends in one of these is a number or a matrix of its own.
 EVALUATED = re.compile(
     r"\.(eval|norm|squaredNorm|sum|mean|prod|dot|trace|determinant|maxCoeff|minCoeff|all|any|count"
@@ -321,7 +321,7 @@ CONTROLS = [
     ("TOML", "src/run/a.cpp", "#include <toml++/toml.h>\n",
      "src/io/toml.cpp", "#include <toml++/toml.h>\n"),
     ("Eigen", "src/flow/a.cpp", "#include <Eigen/Dense>\n",
-     "include/flotilla/core/batch.hpp", header("#include <Eigen/Core>")),
+     "include/flotilla/core/matrix_view.hpp", header("#include <Eigen/Core>")),
     ("fmt in public", "include/flotilla/flow/a.hpp", header("#include <fmt/format.h>"),
      "src/flow/a.cpp", "#include <fmt/format.h>\n"),
     ("private in public", "include/flotilla/sampler/a.hpp", header('#include "sampler/known.hpp"'),
@@ -351,10 +351,10 @@ CONTROLS = [
      "src/core/version.cpp", '#include "build_facts.hpp"\n'),
     ("header guard", "src/flow/a.hpp", "#ifndef A\n#define A\n#endif\n",
      "src/flow/a.hpp", "// What it is.\n#pragma once\n"),
-    ("auto", "src/flow/a.cpp", "const auto y =\n    a.matrix() * b.matrix();\n",
-     "src/flow/a.cpp", "const auto y = (a.matrix() - b.matrix()).norm();\n"),
-    ("auto, a view", "tests/flow/a.cpp", "auto m = a.matrix();\n",
-     "tests/flow/a.cpp", "Matrix m = a.matrix();\nauto n = (a.matrix() * 2.0).eval();\n"),
+    ("auto", "src/flow/a.cpp", "const auto y =\n    matrix_of(a) * matrix_of(b);\n",
+     "src/flow/a.cpp", "const auto y = (matrix_of(a) - matrix_of(b)).norm();\n"),
+    ("auto, a view", "tests/flow/a.cpp", "auto m = matrix_of(a);\n",
+     "tests/flow/a.cpp", "Matrix m = matrix_of(a);\nauto n = (matrix_of(a) * 2.0).eval();\n"),
     ("names", "src/flow/tape_utils.cpp", "", "src/flow/tape.cpp", ""),
     ("machine paths", "README.md", "see /" + "home/x/flotilla\n", "README.md", "see src/home/x\n"),
     ("links", "README.md", "http" + "://example.org/x\n", "README.md", "https://doi.org/10.1/x\n"),

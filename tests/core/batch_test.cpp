@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "flotilla/core/matrix_view.hpp"
 #include "support/allocation_counter.hpp"
 #include "support/batches.hpp"
 
@@ -62,10 +63,10 @@ TYPED_TEST(BatchOf, KeepsTheChainsOfOneCoordinateTogether) {
 
 TYPED_TEST(BatchOf, IsAnEigenMatrixWithoutItsPadding) {
   Batch<TypeParam> batch = counting<TypeParam>(4, 19, 1);
-  ASSERT_EQ(batch.matrix().rows(), 4);
-  ASSERT_EQ(batch.matrix().cols(), 19);
-  EXPECT_EQ(batch.matrix()(3, 18), batch(3, 18));
-  batch.matrix()(2, 5) = TypeParam{-1};
+  ASSERT_EQ(matrix_of(batch).rows(), 4);
+  ASSERT_EQ(matrix_of(batch).cols(), 19);
+  EXPECT_EQ(matrix_of(batch)(3, 18), batch(3, 18));
+  matrix_of(batch)(2, 5) = TypeParam{-1};
   EXPECT_EQ(batch(2, 5), TypeParam{-1});
 }
 
@@ -73,7 +74,7 @@ TYPED_TEST(BatchOf, CopiesDeeply) {
   Batch<TypeParam> original = counting<TypeParam>(3, 40, 0);
   const Batch<TypeParam> copy = original;
   original.fill(TypeParam{-7});
-  EXPECT_EQ(copy.matrix(), (counting<TypeParam>(3, 40, 0).matrix()));
+  EXPECT_EQ(matrix_of(copy), (matrix_of(counting<TypeParam>(3, 40, 0))));
 }
 
 TYPED_TEST(BatchOf, CopiesInPlaceWhereTheShapesAgree) {
@@ -84,7 +85,7 @@ TYPED_TEST(BatchOf, CopiesInPlaceWhereTheShapesAgree) {
   target = source;
   EXPECT_EQ(test::allocations(), before);
   EXPECT_EQ(target.row(0), memory);
-  EXPECT_EQ(target.matrix(), source.matrix());
+  EXPECT_EQ(matrix_of(target), matrix_of(source));
 }
 
 TYPED_TEST(BatchOf, TakesANewShapeByCopying) {
@@ -93,14 +94,14 @@ TYPED_TEST(BatchOf, TakesANewShapeByCopying) {
   target = source;
   EXPECT_EQ(target.dim(), 3);
   EXPECT_EQ(target.chains(), 40);
-  EXPECT_EQ(target.matrix(), source.matrix());
+  EXPECT_EQ(matrix_of(target), matrix_of(source));
 }
 
 TYPED_TEST(BatchOf, SurvivesAssignmentToItself) {
   Batch<TypeParam> batch = counting<TypeParam>(3, 40, 5);
   const Batch<TypeParam>& same = batch;
   batch = same;
-  EXPECT_EQ(batch.matrix(), (counting<TypeParam>(3, 40, 5).matrix()));
+  EXPECT_EQ(matrix_of(batch), (matrix_of(counting<TypeParam>(3, 40, 5))));
 }
 
 TYPED_TEST(BatchOf, MovesItsMemoryWithoutAllocating) {
@@ -114,7 +115,7 @@ TYPED_TEST(BatchOf, MovesItsMemoryWithoutAllocating) {
   assigned = std::move(constructed);
   EXPECT_EQ(test::allocations(), before);
   EXPECT_EQ(assigned.row(0), memory);
-  EXPECT_EQ(assigned.matrix(), (counting<TypeParam>(3, 40, 5).matrix()));
+  EXPECT_EQ(matrix_of(assigned), (matrix_of(counting<TypeParam>(3, 40, 5))));
 }
 
 TYPED_TEST(BatchOf, IsEmptyAfterAMoveAndMayBeUsedAgain) {
@@ -123,12 +124,12 @@ TYPED_TEST(BatchOf, IsEmptyAfterAMoveAndMayBeUsedAgain) {
   EXPECT_EQ(source.dim(), 0);  // NOLINT(bugprone-use-after-move): the subject of this test
   EXPECT_EQ(source.chains(), 0);
   const Batch<TypeParam> copy_of_nothing = source;
-  EXPECT_EQ(copy_of_nothing.matrix().size(), 0);
+  EXPECT_EQ(matrix_of(copy_of_nothing).size(), 0);
   source = target;
-  EXPECT_EQ(source.matrix(), target.matrix());
+  EXPECT_EQ(matrix_of(source), matrix_of(target));
   Batch<TypeParam>& same = target;
   target = std::move(same);
-  EXPECT_EQ(target.matrix(), source.matrix());
+  EXPECT_EQ(matrix_of(target), matrix_of(source));
 }
 
 TYPED_TEST(BatchOf, MayHoldNothing) {
@@ -136,7 +137,7 @@ TYPED_TEST(BatchOf, MayHoldNothing) {
   EXPECT_EQ(none.dim(), 0);
   EXPECT_EQ(none.chains(), 0);
   const Batch<TypeParam> copy = none;
-  EXPECT_EQ(copy.matrix().size(), 0);
+  EXPECT_EQ(matrix_of(copy).size(), 0);
   const Batch<TypeParam> no_rows(0, 5);
   EXPECT_EQ(no_rows.chains(), 5);
   const Batch<TypeParam> no_chains(5, 0);
@@ -156,7 +157,7 @@ TYPED_TEST(BatchOf, SelectsTheMaskedColumnsAndLeavesTheOthers) {
     for (Index c = 0; c < chains; ++c, ++compared) {
       const TypeParam first = c % 3 == 0 ? 1000 : 0;
       EXPECT_EQ(mask[c], c % 3 == 0);
-      EXPECT_EQ(into.matrix().col(c), (counting<TypeParam>(3, chains, first).matrix().col(c)));
+      EXPECT_EQ(matrix_of(into).col(c), (matrix_of(counting<TypeParam>(3, chains, first)).col(c)));
     }
   }
   EXPECT_EQ(compared, 1 + 3 + 17 + 64);

@@ -6,6 +6,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "flotilla/core/matrix_view.hpp"
+
 namespace flotilla::test {
 
 double NumberStream::symmetric(double scale) {
@@ -29,13 +31,13 @@ Eigen::MatrixXd NumberStream::matrix(Index rows, Index cols, double scale) {
 template <typename T>
 Batch<T> to_batch(const Eigen::MatrixXd& matrix) {
   Batch<T> batch(matrix.rows(), matrix.cols());
-  batch.matrix() = matrix.cast<T>();
+  matrix_of(batch) = matrix.cast<T>();
   return batch;
 }
 
 template <typename T>
 Eigen::MatrixXd to_matrix(const Batch<T>& batch) {
-  return batch.matrix().template cast<double>();
+  return matrix_of(batch).template cast<double>();
 }
 
 double largest_deviation(const Eigen::MatrixXd& found, const Eigen::MatrixXd& expected) {

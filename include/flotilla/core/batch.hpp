@@ -1,6 +1,5 @@
 #pragma once
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
@@ -10,7 +9,7 @@
 
 namespace flotilla {
 
-using Index = Eigen::Index;
+using Index = std::ptrdiff_t;
 
 /// Columns are stored in blocks of this many, so that every row starts on a SIMD boundary of any
 /// instruction set and no loop over chains ever has a scalar head or tail.
@@ -25,9 +24,6 @@ inline constexpr Index kColumnBlock = 32;
 template <typename T>
 class Batch {
  public:
-  using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  using Stride = Eigen::OuterStride<>;
-
   Batch() = default;
 
   /// Zero-filled. @pre dim >= 0 and chains >= 0
@@ -79,13 +75,9 @@ class Batch {
   T& operator()(Index i, Index chain) { return row(i)[chain]; }
   T operator()(Index i, Index chain) const { return row(i)[chain]; }
 
-  /// The batch as an Eigen matrix [dim x chains], without its padding; no copy.
-  Eigen::Map<Matrix, Eigen::Unaligned, Stride> matrix() {
-    return {data_.get(), dim_, chains_, Stride(stride_)};
-  }
-  Eigen::Map<const Matrix, Eigen::Unaligned, Stride> matrix() const {
-    return {data_.get(), dim_, chains_, Stride(stride_)};
-  }
+  /// All rows one after another, dim() * stride() values.
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
 
   /// The first `dim` rows; a view.
   Batch top(Index dim) {

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include <flotilla/core/batch.hpp>
+#include <flotilla/core/matrix_view.hpp>
 #include <flotilla/flow/flow.hpp>
 #include <flotilla/flow/record.hpp>
 #include <flotilla/flow/tape.hpp>
@@ -21,7 +22,7 @@ int main() {
   const flotilla::Flow<double> flow(record);
 
   flotilla::Batch<double> point(2, 3);
-  point.matrix() << 1, -2, 4,  //
+  matrix_of(point) << 1, -2, 4,  //
       3, 3, 3;
   flotilla::PerChain log_det(1, 3);
   flotilla::Tape<double> tape(flow.tape_shape(), 3);
