@@ -9,6 +9,11 @@ target_compile_options(
 target_compile_options(
   flotilla_options
   INTERFACE "$<$<CXX_COMPILER_ID:Clang>:-Wreserved-identifier;-Wreserved-macro-identifier>")
+# What no header declares belongs into an unnamed namespace.
+target_compile_options(
+  flotilla_options
+  INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wmissing-declarations>
+            "$<$<CXX_COMPILER_ID:Clang>:-Wmissing-prototypes;-Wmissing-variable-declarations>")
 # GCC 12 takes the undefined halves of its own AVX-512 intrinsics for a mistake of Eigen's.
 target_compile_options(
   flotilla_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
