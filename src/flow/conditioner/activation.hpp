@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "core/elementary.hpp"
-#include "flow/conditioner/network.hpp"
+#include "flow/conditioner/blueprint.hpp"
 
 namespace flotilla {
 

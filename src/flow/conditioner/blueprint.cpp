@@ -9,11 +9,18 @@
 #include <utility>
 
 #include "flow/conditioner/activation.hpp"
+#include "flow/matrix/packed_matrix.hpp"
 
 namespace flotilla {
 namespace {
 
 using Kind = Operation::Kind;
+
+std::vector<Index> counting(Index count) {
+  std::vector<Index> numbers(static_cast<std::size_t>(count));
+  std::iota(numbers.begin(), numbers.end(), Index{0});
+  return numbers;
+}
 
 Operation operation_of(const LayerReader& reader, std::string_view word) {
   if (word == "linear") return {Kind::kLinear};
@@ -208,16 +215,6 @@ void permute_cols(LinearArrays& linear, const std::vector<Index>& cols) {
   linear.weight = transposed(linear.cols, linear.rows, turned.weight);
 }
 
-/// Calls visit(operation, k) with the linear map k whose outputs the operation works on.
-template <typename Visit>
-void for_each_operation(const Blueprint& blueprint, Visit visit) {
-  std::size_t current = 0;
-  for (const Operation& operation : blueprint.program) {
-    if (operation.kind == Kind::kLinear) current = operation.array;
-    visit(operation, current);
-  }
-}
-
 /// Row j of linear map k becomes what rows[j] was, and all that belongs to the unit follows.
 void permute_units(Blueprint& blueprint, std::size_t k, const std::vector<Index>& rows) {
   permute_rows(blueprint.linears[k], rows);
@@ -336,6 +333,10 @@ void read_image_wiring(const LayerReader& reader, const Wiring& wiring, Blueprin
 }
 
 }  // namespace
+
+Wiring Wiring::plain(Index inputs, Index outputs) {
+  return {counting(inputs), counting(outputs)};
+}
 
 Blueprint read_blueprint(const LayerReader& reader, const Wiring& wiring) {
   Blueprint blueprint;
