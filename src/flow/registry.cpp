@@ -1,9 +1,7 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <array>
 
-#include "flotilla/core/error.hpp"
 #include "flotilla/flow/flow.hpp"
 #include "flow/layers/autoregressive.hpp"
 #include "flow/layers/coupling.hpp"
@@ -19,43 +17,31 @@
 #include "flow/linear/lu_linear.hpp"
 #include "flow/linear/permutation.hpp"
 #include "flow/torchscript.hpp"
+#include "flow/type_table.hpp"
 
 namespace flotilla {
 namespace {
 
-template <typename T>
-struct Entry {
-  std::string_view type;
-  std::unique_ptr<Layer<T>> (*make)(const LayerReader& reader);
-};
-
-template <typename T, template <typename> class Type>
-constexpr Entry<T> entry() {
-  return {Type<T>::kType, [](const LayerReader& reader) -> std::unique_ptr<Layer<T>> {
-            return std::make_unique<Type<T>>(reader);
-          }};
-}
-
 /// Every layer type that a flow file may name, one line each.
 template <typename T>
 constexpr std::array kRegistry = {
-    entry<T, AdditiveAutoregressive>(),
-    entry<T, AdditiveCoupling>(),
-    entry<T, AffineAutoregressive>(),
-    entry<T, AffineCoupling>(),
-    entry<T, DiagonalAffine>(),
-    entry<T, Householder>(),
-    entry<T, Linear>(),
-    entry<T, Logit>(),
-    entry<T, LuLinear>(),
-    entry<T, Permutation>(),
-    entry<T, Planar>(),
-    entry<T, Radial>(),
-    entry<T, Sigmoid>(),
-    entry<T, SplineAutoregressive>(),
-    entry<T, SplineCoupling>(),
-    entry<T, Squeeze>(),
-    entry<T, Sylvester>(),
+    type_row<Layer<T>, Autoregressive<T, AdditiveMap>>(),
+    type_row<Layer<T>, Coupling<T, AdditiveMap>>(),
+    type_row<Layer<T>, Autoregressive<T, AffineMap>>(),
+    type_row<Layer<T>, Coupling<T, AffineMap>>(),
+    type_row<Layer<T>, DiagonalAffine<T>>(),
+    type_row<Layer<T>, Householder<T>>(),
+    type_row<Layer<T>, Linear<T>>(),
+    type_row<Layer<T>, Logit<T>>(),
+    type_row<Layer<T>, LuLinear<T>>(),
+    type_row<Layer<T>, Permutation<T>>(),
+    type_row<Layer<T>, Planar<T>>(),
+    type_row<Layer<T>, Radial<T>>(),
+    type_row<Layer<T>, Sigmoid<T>>(),
+    type_row<Layer<T>, Autoregressive<T, SplineMap>>(),
+    type_row<Layer<T>, Coupling<T, SplineMap>>(),
+    type_row<Layer<T>, Squeeze<T>>(),
+    type_row<Layer<T>, Sylvester<T>>(),
 };
 
 }  // namespace
@@ -66,23 +52,16 @@ std::unique_ptr<Layer<T>> make_layer(const LayerRecord& record, std::size_t posi
   const std::string label = fmt::format("layer {} ({})", position, record.type);
   const Index coordinates = LayerReader(record, label, dim).count_or("coordinates", dim);
   const LayerReader reader(record, label, coordinates);
-  for (const Entry<T>& entry : kRegistry<T>) {
-    if (entry.type != record.type) continue;
-    const bool inverted = reader.choice("direction", {"forward", "inverse"}) == 1;
-    std::unique_ptr<Layer<T>> layer = entry.make(reader);
-    if (inverted) layer = std::make_unique<Inverted<T>>(std::move(layer));
-    if (coordinates < dim) layer = std::make_unique<First<T>>(dim, std::move(layer));
-    return layer;
-  }
-  reader.fail(fmt::format("layer type '{}' is unknown (this version has: {})", record.type,
-                          fmt::join(layer_types(), ", ")));
+  const TypeRow<Layer<T>>& row = row_of(kRegistry<T>, reader, "layer type");
+  const bool inverted = reader.choice("direction", {"forward", "inverse"}) == 1;
+  std::unique_ptr<Layer<T>> layer = row.make(reader);
+  if (inverted) layer = std::make_unique<Inverted<T>>(std::move(layer));
+  if (coordinates < dim) layer = std::make_unique<First<T>>(dim, std::move(layer));
+  return layer;
 }
 
 std::vector<std::string_view> layer_types() {
-  std::vector<std::string_view> types;
-  types.reserve(kRegistry<double>.size());
-  for (const Entry<double>& entry : kRegistry<double>) types.push_back(entry.type);
-  return types;
+  return types_of(kRegistry<double>);
 }
 
 template std::unique_ptr<Layer<float>> make_layer(const LayerRecord&, std::size_t, Index);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,21 +10,37 @@
 
 namespace flotilla {
 
-// Monotone maps y = g(u; theta) of one coordinate, whose parameters theta a conditioner gives.
-// Couplings and autoregressive layers are built of them; each class has the same members, described
-// once, here:
-//
-//   parameters()   rows of theta of one coordinate
-//   recorded()     rows that one coordinate records
-//   forward        value: u -> y, log_det += log g'; fills the record
-//   inverse        value: y -> u, log_det += log g' at u; fills the record
-//   tangent        v: du -> dy = g' du + sum_p g_p dtheta_p
-//   inverse_tangent    v: dy -> du
-//   reverse        w: y_bar -> u_bar, and theta_bar: w g_p + log_det_bar L_p, L = log g'
-//   inverse_reverse    w: (w + log_det_bar L_u) / g', and theta_bar: log_det_bar L_p - w g_p
-//
-// All work on rows of one coordinate, `count` columns; row p of theta, theta_bar and the record
-// stands p * count behind the first. All are const and allocate nothing.
+/// A monotone map y = g(u; theta) of one coordinate, whose parameters theta a conditioner gives:
+/// what couplings and autoregressive layers are built of.
+///
+///   kCoupling, kAutoregressive    the types of those layers in flow files
+///   Map(reader)                   reads its entries; entry_names() are their names
+///   parameters()                  rows of theta of one coordinate
+///   recorded()                    rows that one coordinate records
+///   forward          value: u -> y, log_det += log g'; fills the record
+///   inverse          value: y -> u, log_det += log g' at u; fills the record
+///   tangent          v: du -> dy = g' du + sum_p g_p dtheta_p
+///   inverse_tangent  v: dy -> du
+///   reverse          w: y_bar -> u_bar, and theta_bar: w g_p + log_det_bar L_p, L = log g'
+///   inverse_reverse  w: (w + log_det_bar L_u) / g', and theta_bar: log_det_bar L_p - w g_p
+///
+/// All work on rows of one coordinate, `count` columns; row p of theta, theta_bar and the record
+/// stands p * count behind the first. All are const and allocate nothing.
+template <typename Map, typename T>
+concept CoordinateMap = std::constructible_from<Map, const LayerReader&> &&
+    requires(const Map& map, const T* in, T* out, double* log_det, Index count) {
+  { Map::kCoupling } -> std::convertible_to<std::string_view>;
+  { Map::kAutoregressive } -> std::convertible_to<std::string_view>;
+  { map.parameters() } -> std::same_as<Index>;
+  { map.recorded() } -> std::same_as<Index>;
+  { map.entry_names() } -> std::convertible_to<std::vector<std::string>>;
+  { map.forward(in, out, out, log_det, count) } -> std::same_as<void>;  // theta, record, value
+  { map.inverse(in, out, out, log_det, count) } -> std::same_as<void>;
+  { map.tangent(in, in, out, count) } -> std::same_as<void>;  // record, theta_dot, v
+  { map.inverse_tangent(in, in, out, count) } -> std::same_as<void>;
+  { map.reverse(in, in, out, out, count) } -> std::same_as<void>;  // record, bar, w, theta_bar
+  { map.inverse_reverse(in, in, out, out, count) } -> std::same_as<void>;
+};
 
 /// y = u + t: volume-preserving. Source: Dinh et al. 2014, arXiv:1410.8516 (NICE).
 template <typename T>

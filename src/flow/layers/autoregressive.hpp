@@ -1,62 +1,110 @@
 #pragma once
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
 #include <vector>
 
-#include "flotilla/flow/layer.hpp"
-#include "flow/conditioner/network.hpp"
-#include "flow/coordinates/coordinate_map.hpp"
+#include "flow/layers/conditioned.hpp"
 
 namespace flotilla {
 
 /// An autoregressive layer: x_i = g(z_i; theta_i(z)), theta_i the output of a masked conditioner
 /// that sees only the coordinates before i in `order`.
 ///
-/// forward() and its products are one conditioner pass. inverse(), which finds one coordinate after
-/// another, and the products with the inverse Jacobian, a triangular system, run the same pass in
-/// dim slices: every unit is computed once. This is IAF; `direction = "inverse"` makes it MAF, as
-/// sampled. Source: Kingma et al. 2016, arXiv:1606.04934; Papamakarios et al. 2017,
-/// arXiv:1705.07057.
+/// inverse(), which finds one coordinate after another, and the products with the inverse Jacobian,
+/// a triangular system, run a pass of the conditioner in dim slices: every unit is computed once.
+/// This is IAF; `direction = "inverse"` makes it MAF, as sampled.
+/// Source: Kingma et al. 2016, arXiv:1606.04934; Papamakarios et al. 2017, arXiv:1705.07057.
 template <typename T, template <typename> class Map>
-class Autoregressive final : public Layer<T> {
+class Autoregressive final : public Conditioned<T, Map> {
  public:
   static constexpr std::string_view kType = Map<T>::kAutoregressive;
 
   /// @throws InputError where the order is no permutation, or the conditioner does not keep to it
-  explicit Autoregressive(const LayerReader& reader);
+  explicit Autoregressive(const LayerReader& reader)
+      : Autoregressive(reader, read_sequence(reader)) {}
 
   std::string_view type() const override { return kType; }
-  TapeShape tape_shape() const override;
-  Index multiply_adds() const override { return conditioner_.multiply_adds(); }
   Index inverse_passes() const override { return this->dim(); }
 
-  void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
   void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
-  void jvp(const Tape<T>& tape, Batch<T>& v) const override;
-  void vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
   void inverse_jvp(const Tape<T>& tape, Batch<T>& v) const override;
   void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
 
  private:
+  using Frame = Conditioned<T, Map>;
+
+  /// @param sequence  the coordinates in their order: all are seen, all are moved
+  Autoregressive(const LayerReader& reader, const std::vector<Index>& sequence)
+      : Frame(
+            reader, {sequence, sequence},
+            [&](Index parameters) {
+              return Wiring{sequence, by_coordinate(sequence, parameters), reader.dim()};
+            },
+            "order") {}
+
   static std::vector<Index> read_sequence(const LayerReader& reader);
-  Autoregressive(const LayerReader& reader, std::vector<Index> sequence);
-
-  std::size_t input_slot() const { return conditioner_.scratch().size(); }
-  std::size_t theta_slot() const { return conditioner_.scratch().size() + 1; }
-  Index coordinate(Index place) const { return sequence_[static_cast<std::size_t>(place)]; }
-
-  Batch<T>& gather(const Tape<T>& tape, const Batch<T>& point) const;
-  void add_in_bar(const Tape<T>& tape, Index place, Batch<T>& w) const;
-
-  std::vector<Index> sequence_;  ///< coordinates in their order
-  Map<T> map_;
-  Network<T> conditioner_;
 };
 
-template <typename T>
-using AdditiveAutoregressive = Autoregressive<T, AdditiveMap>;
-template <typename T>
-using AffineAutoregressive = Autoregressive<T, AffineMap>;
-template <typename T>
-using SplineAutoregressive = Autoregressive<T, SplineMap>;
+template <typename T, template <typename> class Map>
+std::vector<Index> Autoregressive<T, Map>::read_sequence(const LayerReader& reader) {
+  const std::vector<Index> order = reader.whole_numbers("order", reader.dim());
+  std::vector<Index> sequence(order.size(), -1);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto place = static_cast<std::size_t>(order[i]);
+    if (place >= sequence.size() || sequence[place] >= 0) {
+      reader.fail(
+          fmt::format("array 'order' should hold each of 0 .. {} once, but element {} is {}{}",
+                      reader.dim() - 1, i, place, place < sequence.size() ? " again" : ""));
+    }
+    sequence[place] = static_cast<Index>(i);
+  }
+  return sequence;
+}
+
+template <typename T, template <typename> class Map>
+void Autoregressive<T, Map>::inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
+  Batch<T>& in = this->input(tape);
+  Batch<T>& theta = this->theta(tape);
+  for (Index n = 0; n < this->dim(); ++n) {
+    this->conditioner().forward(in, theta, tape, Frame::kConditioner, n);
+    T* value = this->moved_row(point, n);
+    this->map().inverse(this->theta_row(tape, n), this->record_row(tape, n), value, log_det.row(0),
+                        point.stride());
+    std::copy_n(value, point.stride(), in.row(n));
+  }
+  // Units that only the last coordinate decides: no output sees them, but the tape is whole.
+  this->conditioner().forward(in, theta, tape, Frame::kConditioner, this->dim());
+}
+
+template <typename T, template <typename> class Map>
+void Autoregressive<T, Map>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const {
+  Batch<T>& in = this->input(tape);
+  for (Index n = 0; n < this->dim(); ++n) {
+    this->conditioner().tangent(tape, Frame::kConditioner, in, this->theta(tape), n);
+    T* row = this->moved_row(v, n);
+    this->map().inverse_tangent(this->record_row(tape, n), this->theta_row(tape, n), row,
+                                v.stride());
+    std::copy_n(row, v.stride(), in.row(n));
+  }
+}
+
+// J = S + G C with S = diag g', G the derivatives by theta and C the conditioner's Jacobian,
+// strictly lower triangular; grad log|det J| = L_u + C^T L_theta. So J^T y = w + bar grad log|det
+// J| is S y = w + bar L_u + C^T (bar L_theta - G^T y), where C^T leads from later coordinates to
+// earlier ones: solved from the last one back.
+template <typename T, template <typename> class Map>
+void Autoregressive<T, Map>::inverse_vjp(const Tape<T>& tape, Batch<T>& w,
+                                         const Batch<T>& log_det_bar) const {
+  for (Index n = this->dim() - 1; n >= 0; --n) {
+    this->conditioner().reverse(tape, Frame::kConditioner, this->theta(tape), this->input(tape),
+                                n + 1);
+    this->add_input(tape, n, w);
+    this->map().inverse_reverse(this->record_row(tape, n), log_det_bar.row(0),
+                                this->moved_row(w, n), this->theta_row(tape, n), w.stride());
+  }
+}
 
 }  // namespace flotilla

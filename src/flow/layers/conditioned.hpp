@@ -1,0 +1,161 @@
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "flotilla/flow/layer.hpp"
+#include "flow/conditioner/network.hpp"
+#include "flow/coordinates/coordinate_map.hpp"
+#include "flow/coordinates/coordinate_rows.hpp"
+
+namespace flotilla {
+
+/// A layer that moves coordinates by a monotone map each, x_i = g(z_i; theta_i(z)), the parameters
+/// theta the output of a conditioner: what couplings and autoregressive layers have in common.
+///
+/// The tape holds g's derivatives beside the conditioner's: forward(), jvp() and vjp() are one
+/// pass of the conditioner each. How the way back goes depends on what the conditioner sees.
+template <typename T, template <typename> class Map>
+requires CoordinateMap<Map<T>, T>
+class Conditioned : public Layer<T> {
+ public:
+  TapeShape tape_shape() const override;
+  Index multiply_adds() const override { return conditioner_.multiply_adds(); }
+
+  void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
+  void jvp(const Tape<T>& tape, Batch<T>& v) const override;
+  void vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
+
+ protected:
+  /// Which coordinates the conditioner sees, and which it moves, each in the conditioner's order.
+  struct Coordinates {
+    std::vector<Index> seen;
+    std::vector<Index> moved;
+  };
+
+  /// @param wiring  makes the conditioner's wiring, given the rows of theta of one coordinate
+  /// @param own     the name of the derived layer's own entry
+  /// @throws InputError where the map or the conditioner's arrays do not fit
+  template <typename MakeWiring>
+  Conditioned(const LayerReader& reader, Coordinates coordinates, MakeWiring wiring,
+              const char* own)
+      : Layer<T>(reader.dim()),
+        coordinates_(std::move(coordinates)),
+        map_(reader),
+        conditioner_(reader, wiring(map_.parameters())) {
+    std::vector<std::string> names = conditioner_.entry_names();
+    for (const std::string& name : map_.entry_names()) names.push_back(name);
+    names.emplace_back(own);
+    reader.expect_only(names);
+  }
+
+  /// Of what follows, `n` counts the moved coordinates.
+  Index moved() const { return static_cast<Index>(coordinates_.moved.size()); }
+  T* moved_row(Batch<T>& batch, Index n) const {
+    return batch.row(coordinates_.moved[static_cast<std::size_t>(n)]);
+  }
+  /// Rows of parameters(), in scratch: theta, its tangent or its cotangent.
+  Batch<T>& theta(const Tape<T>& tape) const {
+    return tape.scratch(conditioner_.scratch().size() + 1);
+  }
+  T* theta_row(const Tape<T>& tape, Index n) const {
+    return theta(tape).row(n * map_.parameters());
+  }
+  /// What the map recorded, const where the tape is.
+  template <typename AnyTape>
+  auto* record_row(AnyTape& tape, Index n) const {
+    return rows_of(tape.recorded(kMap), n, map_.recorded());
+  }
+
+  /// What the conditioner reads, or the cotangent of that, in scratch.
+  Batch<T>& input(const Tape<T>& tape) const { return tape.scratch(conditioner_.scratch().size()); }
+  /// input() <- the coordinates that the conditioner sees.
+  Batch<T>& gather(const Tape<T>& tape, const Batch<T>& point) const;
+  /// w += input() at the n-th coordinate that the conditioner sees.
+  void add_input(const Tape<T>& tape, Index n, Batch<T>& w) const;
+  /// From the cotangent of theta through the conditioner to w.
+  void add_reverse(const Tape<T>& tape, Batch<T>& w) const;
+
+  const Map<T>& map() const { return map_; }
+  const Network<T>& conditioner() const { return conditioner_; }
+
+  // Recorded slots; the conditioner's follow.
+  static constexpr std::size_t kMap = 0;
+  static constexpr std::size_t kConditioner = 1;
+
+ private:
+  Coordinates coordinates_;
+  Map<T> map_;
+  Network<T> conditioner_;
+};
+
+template <typename T, template <typename> class Map>
+requires CoordinateMap<Map<T>, T> TapeShape Conditioned<T, Map>::tape_shape()
+const {
+  TapeShape shape;
+  shape.recorded = {moved() * map_.recorded()};
+  for (const Index rows : conditioner_.recorded()) shape.recorded.push_back(rows);
+  shape.scratch = conditioner_.scratch();
+  shape.scratch.push_back(conditioner_.inputs());
+  shape.scratch.push_back(conditioner_.outputs());
+  return shape;
+}
+
+template <typename T, template <typename> class Map>
+requires CoordinateMap<Map<T>, T> Batch<T>
+&Conditioned<T, Map>::gather(const Tape<T>& tape, const Batch<T>& point) const {
+  Batch<T>& in = input(tape);
+  for (std::size_t i = 0; i < coordinates_.seen.size(); ++i) {
+    std::copy_n(point.row(coordinates_.seen[i]), point.stride(), in.row(static_cast<Index>(i)));
+  }
+  return in;
+}
+
+template <typename T, template <typename> class Map>
+requires CoordinateMap<Map<T>, T>
+void Conditioned<T, Map>::add_input(const Tape<T>& tape, Index n, Batch<T>& w) const {
+  const T* addend = input(tape).row(n);
+  T* row = w.row(coordinates_.seen[static_cast<std::size_t>(n)]);
+  for (Index c = 0; c < w.stride(); ++c) row[c] += addend[c];
+}
+
+template <typename T, template <typename> class Map>
+requires CoordinateMap<Map<T>, T>
+void Conditioned<T, Map>::add_reverse(const Tape<T>& tape, Batch<T>& w) const {
+  const auto seen = static_cast<Index>(coordinates_.seen.size());
+  if (seen == 0) return;
+  conditioner_.reverse(tape, kConditioner, theta(tape), input(tape));
+  for (Index n = 0; n < seen; ++n) add_input(tape, n, w);
+}
+
+template <typename T, template <typename> class Map>
+requires CoordinateMap<Map<T>, T>
+void Conditioned<T, Map>::forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
+  conditioner_.forward(gather(tape, point), theta(tape), tape, kConditioner);
+  for (Index n = 0; n < moved(); ++n) {
+    map_.forward(theta_row(tape, n), record_row(tape, n), moved_row(point, n), log_det.row(0),
+                 point.stride());
+  }
+}
+
+template <typename T, template <typename> class Map>
+requires CoordinateMap<Map<T>, T>
+void Conditioned<T, Map>::jvp(const Tape<T>& tape, Batch<T>& v) const {
+  conditioner_.tangent(tape, kConditioner, gather(tape, v), theta(tape));
+  for (Index n = 0; n < moved(); ++n) {
+    map_.tangent(record_row(tape, n), theta_row(tape, n), moved_row(v, n), v.stride());
+  }
+}
+
+template <typename T, template <typename> class Map>
+requires CoordinateMap<Map<T>, T>
+void Conditioned<T, Map>::vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const {
+  for (Index n = 0; n < moved(); ++n) {
+    map_.reverse(record_row(tape, n), log_det_bar.row(0), moved_row(w, n), theta_row(tape, n),
+                 w.stride());
+  }
+  add_reverse(tape, w);
+}
+
+}  // namespace flotilla
