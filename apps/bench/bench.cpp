@@ -104,15 +104,6 @@ Index recorded_rows(const TapeShape& shape) {
   return rows;
 }
 
-/// Slot by slot the largest that any layer asks for, as a Tape has it.
-void widen_scratch(const TapeShape& shape, std::vector<Index>& rows) {
-  if (rows.size() < shape.scratch.size()) rows.resize(shape.scratch.size());
-  for (std::size_t i = 0; i < shape.scratch.size(); ++i) {
-    rows[i] = std::max(rows[i], shape.scratch[i]);
-  }
-  for (const TapeShape& child : shape.children) widen_scratch(child, rows);
-}
-
 /// What tapes and points of a rank's one workspace take; beside it a chain that does not move just
 /// now takes 8 bytes a coordinate.
 template <typename T>
@@ -120,8 +111,7 @@ double workspace_bytes(const Kernel<T>& kernel) {
   const Index tapes = kernel.needs_tape() ? 2 : 1;
   const Index dim = kernel.flow().dim();
   const TapeShape shape = kernel.flow().tape_shape();
-  std::vector<Index> scratch;
-  widen_scratch(shape, scratch);
+  const std::vector<Index> scratch = shape.shared_scratch();
   const Index of_tape = std::accumulate(scratch.begin(), scratch.end(), recorded_rows(shape));
   const Index rows = tapes * of_tape + 9 * dim;
   return static_cast<double>(kChains) *

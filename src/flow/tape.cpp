@@ -5,15 +5,6 @@
 namespace flotilla {
 namespace {
 
-/// Slot by slot the largest that any layer of the tree asks for: layers run one after another.
-void widen(const TapeShape& shape, std::vector<Index>& rows) {
-  if (rows.size() < shape.scratch.size()) rows.resize(shape.scratch.size(), 0);
-  for (std::size_t i = 0; i < shape.scratch.size(); ++i) {
-    rows[i] = std::max(rows[i], shape.scratch[i]);
-  }
-  for (const TapeShape& child : shape.children) widen(child, rows);
-}
-
 template <typename T>
 std::vector<Batch<T>> allocate(const std::vector<Index>& rows, Index chains) {
   std::vector<Batch<T>> batches;
@@ -22,17 +13,21 @@ std::vector<Batch<T>> allocate(const std::vector<Index>& rows, Index chains) {
   return batches;
 }
 
-std::vector<Index> scratch_rows(const TapeShape& shape) {
-  std::vector<Index> rows;
-  widen(shape, rows);
+}  // namespace
+
+std::vector<Index> TapeShape::shared_scratch() const {
+  std::vector<Index> rows = scratch;
+  for (const TapeShape& child : children) {
+    const std::vector<Index> wanted = child.shared_scratch();
+    if (rows.size() < wanted.size()) rows.resize(wanted.size(), 0);
+    for (std::size_t i = 0; i < wanted.size(); ++i) rows[i] = std::max(rows[i], wanted[i]);
+  }
   return rows;
 }
 
-}  // namespace
-
 template <typename T>
 Tape<T>::Tape(const TapeShape& shape, Index chains)
-    : Tape(shape, chains, std::make_shared<Scratch>(allocate<T>(scratch_rows(shape), chains))) {}
+    : Tape(shape, chains, std::make_shared<Scratch>(allocate<T>(shape.shared_scratch(), chains))) {}
 
 template <typename T>
 Tape<T>::Tape(const TapeShape& shape, Index chains, std::shared_ptr<Scratch> scratch)

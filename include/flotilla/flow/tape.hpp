@@ -12,6 +12,10 @@ struct TapeShape {
   std::vector<Index> recorded;      ///< what a point needs: follows its chain when it moves
   std::vector<Index> scratch;       ///< working memory of one call: shared by all layers of a flow
   std::vector<TapeShape> children;  ///< of a composite's parts, in their order
+
+  /// Rows of the scratch that a tape has: slot by slot the most that any part asks for, because
+  /// parts run one after another.
+  std::vector<Index> shared_scratch() const;
 };
 
 /// What forward() or inverse() recorded of a point: all that Jacobian products need, so that they

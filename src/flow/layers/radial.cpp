@@ -136,9 +136,12 @@ void Radial<T>::combine(const Tape<T>& tape, Batch<T>& rows) const {
   }
 }
 
-// J is symmetric, so both products with it are this one; the log det's gradient is along e.
+// J is symmetric, so the products with it and with its transpose are one; the log det's gradient is
+// along e.
 template <typename T>
+template <typename Radial<T>::Way way>
 void Radial<T>::stretch(const Tape<T>& tape, Batch<T>& rows, const T* log_det_bar) const {
+  constexpr bool kBack = way == Way::kInverse;
   const T* across = tape.recorded(kAcross).row(0);
   const T* along = tape.recorded(kAlong).row(0);
   const T* gradient = tape.recorded(kGradient).row(0);
@@ -146,47 +149,33 @@ void Radial<T>::stretch(const Tape<T>& tape, Batch<T>& rows, const T* log_det_ba
   T* amount = tape.scratch(kAmount).row(0);
   project(tape, rows);
   for (Index c = 0; c < rows.stride(); ++c) {
-    factor[c] = across[c];
-    amount[c] *= along[c] - across[c];
-    if (log_det_bar != nullptr) amount[c] += log_det_bar[c] * gradient[c];
-  }
-  combine(tape, rows);
-}
-
-template <typename T>
-void Radial<T>::unstretch(const Tape<T>& tape, Batch<T>& rows, const T* log_det_bar) const {
-  const T* across = tape.recorded(kAcross).row(0);
-  const T* along = tape.recorded(kAlong).row(0);
-  const T* gradient = tape.recorded(kGradient).row(0);
-  T* factor = tape.scratch(kFactor).row(0);
-  T* amount = tape.scratch(kAmount).row(0);
-  project(tape, rows);
-  for (Index c = 0; c < rows.stride(); ++c) {
-    factor[c] = T{1} / across[c];
-    amount[c] *= T{1} / along[c] - factor[c];
-    if (log_det_bar != nullptr) amount[c] += log_det_bar[c] * gradient[c] / along[c];
+    factor[c] = kBack ? T{1} / across[c] : across[c];
+    amount[c] *= (kBack ? T{1} / along[c] : along[c]) - factor[c];
+    if (log_det_bar == nullptr) continue;
+    const T push = log_det_bar[c] * gradient[c];
+    amount[c] += kBack ? push / along[c] : push;
   }
   combine(tape, rows);
 }
 
 template <typename T>
 void Radial<T>::jvp(const Tape<T>& tape, Batch<T>& v) const {
-  stretch(tape, v, nullptr);
+  stretch<Way::kForward>(tape, v, nullptr);
 }
 
 template <typename T>
 void Radial<T>::vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const {
-  stretch(tape, w, log_det_bar.row(0));
+  stretch<Way::kForward>(tape, w, log_det_bar.row(0));
 }
 
 template <typename T>
 void Radial<T>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const {
-  unstretch(tape, v, nullptr);
+  stretch<Way::kInverse>(tape, v, nullptr);
 }
 
 template <typename T>
 void Radial<T>::inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const {
-  unstretch(tape, w, log_det_bar.row(0));
+  stretch<Way::kInverse>(tape, w, log_det_bar.row(0));
 }
 
 template class Radial<float>;

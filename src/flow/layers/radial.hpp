@@ -38,10 +38,11 @@ class Radial final : public Layer<T> {
   void finish(Batch<T>& point, PerChain& log_det, Tape<T>& tape, bool forward) const;
   void project(const Tape<T>& tape, const Batch<T>& rows) const;
   void combine(const Tape<T>& tape, Batch<T>& rows) const;
-  /// rows <- J rows + log_det_bar grad log|det J|; a null log_det_bar is zero.
+  enum class Way { kForward, kInverse };
+  /// rows <- J rows + log_det_bar grad log|det J|, or J^-1 (rows + log_det_bar grad log|det J|); a
+  /// null log_det_bar is zero.
+  template <Way way>
   void stretch(const Tape<T>& tape, Batch<T>& rows, const T* log_det_bar) const;
-  /// rows <- J^-1 (rows + log_det_bar grad log|det J|)
-  void unstretch(const Tape<T>& tape, Batch<T>& rows, const T* log_det_bar) const;
 
   std::vector<T> centre_;
   double alpha_ = 0.0;

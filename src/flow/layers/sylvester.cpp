@@ -88,13 +88,6 @@ Index read_units(const LayerReader& reader) {
 }  // namespace
 
 template <typename T>
-typename Sylvester<T>::Factor Sylvester<T>::pack(Index rows, Index cols,
-                                                 const std::vector<double>& values) {
-  return {PackedMatrix<T>(rows, cols, values),
-          PackedMatrix<T>(cols, rows, transposed(rows, cols, values))};
-}
-
-template <typename T>
 Sylvester<T>::Sylvester(const LayerReader& reader)
     : Layer<T>(reader.dim()),
       units_(read_units(reader)),
@@ -116,8 +109,8 @@ Sylvester<T>::Sylvester(const LayerReader& reader)
   const std::vector<double> turned = transposed(dim, units_, q);
   const std::vector<double> both = product(s_, r_, units_, units_, units_);
   product_.assign(both.begin(), both.end());
-  out_ = pack(dim, units_, product(q, r_, dim, units_, units_));
-  in_ = pack(units_, dim, product(s_, turned, units_, units_, dim));
+  out_ = PackedPair<T>(dim, units_, product(q, r_, dim, units_, units_));
+  in_ = PackedPair<T>(units_, dim, product(s_, turned, units_, units_, dim));
   q_transposed_ = PackedMatrix<T>(units_, dim, turned);
 }
 
@@ -234,14 +227,14 @@ void Sylvester<T>::jvp(const Tape<T>& tape, Batch<T>& v) const {
 
 template <typename T>
 void Sylvester<T>::vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const {
-  project(out_.transposed, tape, w);
+  project(out_.transpose, tape, w);
   Batch<T>& units = tape.scratch(kUnits);
   for (Index i = 0; i < units_; ++i) {
     T* unit = units.row(i);
     const T* gradient = tape.recorded(kLogDetGradient).row(i);
     for (Index c = 0; c < w.stride(); ++c) unit[c] += log_det_bar.row(0)[c] * gradient[c];
   }
-  add_product(in_.transposed, T{1}, tape, w);
+  add_product(in_.transpose, T{1}, tape, w);
 }
 
 // J^-1 = I - Q R (I + D S R)^-1 D S Q^T, by Woodbury; I + D S R is upper triangular.
@@ -274,8 +267,8 @@ void Sylvester<T>::inverse_vjp(const Tape<T>& tape, Batch<T>& w,
     const T* gradient = tape.recorded(kLogDetGradient).row(i);
     for (Index c = 0; c < w.stride(); ++c) unit[c] = log_det_bar.row(0)[c] * gradient[c];
   }
-  add_product(in_.transposed, T{1}, tape, w);
-  multiply(out_.transposed, w, 0, units, 0, [](Index /*row*/) {});
+  add_product(in_.transpose, T{1}, tape, w);
+  multiply(out_.transpose, w, 0, units, 0, [](Index /*row*/) {});
   for (Index i = 0; i < units_; ++i) {
     T* unit = units.row(i);
     const T* slope = tape.recorded(kSlope).row(i);
@@ -287,7 +280,7 @@ void Sylvester<T>::inverse_vjp(const Tape<T>& tape, Batch<T>& w,
     const T overlap = product_[at(i, i, units_)];
     for (Index c = 0; c < w.stride(); ++c) unit[c] *= slope[c] / (T{1} + overlap * slope[c]);
   }
-  add_product(in_.transposed, T{-1}, tape, w);
+  add_product(in_.transpose, T{-1}, tape, w);
 }
 
 template class Sylvester<float>;

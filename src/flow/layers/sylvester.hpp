@@ -36,13 +36,6 @@ class Sylvester final : public Layer<T> {
   void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
 
  private:
-  /// A constant matrix, ready to be multiplied from the left in either direction.
-  struct Factor {
-    PackedMatrix<T> matrix;
-    PackedMatrix<T> transposed;
-  };
-  static Factor pack(Index rows, Index cols, const std::vector<double>& values);
-
   double stretch(Index i, double slope) const;
   void record(Index i, const T* bend, Tape<T>& tape) const;
   void add_log_det(const Tape<T>& tape, PerChain& log_det) const;
@@ -56,8 +49,8 @@ class Sylvester final : public Layer<T> {
   std::vector<double> s_;         ///< [units x units]
   std::vector<double> b_;         ///< [units]
   std::vector<T> product_;        ///< S R, [units x units]
-  Factor out_;                    ///< Q R, [dim x units]
-  Factor in_;                     ///< S Q^T, [units x dim]
+  PackedPair<T> out_;             ///< Q R, [dim x units]
+  PackedPair<T> in_;              ///< S Q^T, [units x dim]
   PackedMatrix<T> q_transposed_;  ///< [units x dim]
 };
 

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "flow/matrix/product.hpp"
+
 namespace flotilla {
 namespace {
 
@@ -32,6 +36,14 @@ TapeShape ConstantJacobian<T>::tape_shape() const {
 template <typename T>
 void ConstantJacobian<T>::set_shift(const std::vector<double>& shift) {
   shift_.assign(shift.begin(), shift.end());
+}
+
+template <typename T>
+void ConstantJacobian<T>::multiply_by(const PackedMatrix<T>& matrix, const Tape<T>& tape,
+                                      Batch<T>& rows) const {
+  Batch<T> image = scratch(tape, 0, rows.dim());
+  multiply(matrix, rows, 0, image, 0, [](Index /*row*/) {});
+  std::copy_n(image.row(0), rows.dim() * rows.stride(), rows.row(0));
 }
 
 template <typename T>

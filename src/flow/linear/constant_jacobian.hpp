@@ -4,6 +4,7 @@
 
 #include "flotilla/flow/layer.hpp"
 #include "flotilla/flow/record.hpp"
+#include "flow/matrix/packed_matrix.hpp"
 
 namespace flotilla {
 
@@ -36,6 +37,9 @@ class ConstantJacobian : public Layer<T> {
   Batch<T> scratch(const Tape<T>& tape, std::size_t slot, Index count) const {
     return tape.scratch(slot).top(count * pixels_).folded(count);
   }
+
+  /// rows <- matrix rows, by way of scratch slot 0 of channels() rows.
+  void multiply_by(const PackedMatrix<T>& matrix, const Tape<T>& tape, Batch<T>& rows) const;
 
   /// b [channels]; zero where it is never set.
   void set_shift(const std::vector<double>& shift);

@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <Eigen/LU>
-#include <algorithm>
 #include <cmath>
 
 #include "core/elementary.hpp"
-#include "flow/matrix/product.hpp"
 
 namespace flotilla {
 
@@ -29,11 +27,8 @@ Linear<T>::Linear(const LayerReader& reader) : ConstantJacobian<T>(reader) {
   }
   const Matrix inverse = factors.inverse();
   const std::vector<double> inverted(inverse.data(), inverse.data() + inverse.size());
-  weight_ = PackedMatrix<T>(channels, channels, values);
-  weight_transposed_ = PackedMatrix<T>(channels, channels, transposed(channels, channels, values));
-  inverse_ = PackedMatrix<T>(channels, channels, inverted);
-  inverse_transposed_ =
-      PackedMatrix<T>(channels, channels, transposed(channels, channels, inverted));
+  weight_ = PackedPair<T>(channels, channels, values);
+  inverse_ = PackedPair<T>(channels, channels, inverted);
   double log_det = 0.0;
   for (Index i = 0; i < channels; ++i) {
     log_det += elementary::log_of_any(std::abs(factors.matrixLU()(i, i)));
@@ -42,31 +37,23 @@ Linear<T>::Linear(const LayerReader& reader) : ConstantJacobian<T>(reader) {
 }
 
 template <typename T>
-void Linear<T>::multiply_by(const PackedMatrix<T>& matrix, const Tape<T>& tape,
-                            Batch<T>& rows) const {
-  Batch<T> image = this->scratch(tape, 0, rows.dim());
-  multiply(matrix, rows, 0, image, 0, [](Index /*row*/) {});
-  std::copy_n(image.row(0), rows.dim() * rows.stride(), rows.row(0));
-}
-
-template <typename T>
 void Linear<T>::apply(const Tape<T>& tape, Batch<T>& rows) const {
-  multiply_by(weight_, tape, rows);
+  this->multiply_by(weight_.matrix, tape, rows);
 }
 
 template <typename T>
 void Linear<T>::solve(const Tape<T>& tape, Batch<T>& rows) const {
-  multiply_by(inverse_, tape, rows);
+  this->multiply_by(inverse_.matrix, tape, rows);
 }
 
 template <typename T>
 void Linear<T>::apply_transposed(const Tape<T>& tape, Batch<T>& rows) const {
-  multiply_by(weight_transposed_, tape, rows);
+  this->multiply_by(weight_.transpose, tape, rows);
 }
 
 template <typename T>
 void Linear<T>::solve_transposed(const Tape<T>& tape, Batch<T>& rows) const {
-  multiply_by(inverse_transposed_, tape, rows);
+  this->multiply_by(inverse_.transpose, tape, rows);
 }
 
 template class Linear<float>;

@@ -30,12 +30,8 @@ class Linear final : public ConstantJacobian<T> {
   void apply_transposed(const Tape<T>& tape, Batch<T>& rows) const override;
   void solve_transposed(const Tape<T>& tape, Batch<T>& rows) const override;
 
-  void multiply_by(const PackedMatrix<T>& matrix, const Tape<T>& tape, Batch<T>& rows) const;
-
-  PackedMatrix<T> weight_;
-  PackedMatrix<T> weight_transposed_;
-  PackedMatrix<T> inverse_;
-  PackedMatrix<T> inverse_transposed_;
+  PackedPair<T> weight_;
+  PackedPair<T> inverse_;
 };
 
 }  // namespace flotilla

@@ -11,8 +11,7 @@
 namespace flotilla {
 namespace {
 
-// Scratch slots.
-constexpr std::size_t kImage = 0;
+// Scratch: what multiply_by() needs, and a block for the solvers.
 constexpr std::size_t kBlock = 1;
 
 double& at(std::vector<double>& matrix, Index dim, Index i, Index j) {
@@ -71,9 +70,7 @@ LuLinear<T>::LuLinear(const LayerReader& reader) : ConstantJacobian<T>(reader) {
   this->set_shift(reader.array("bias", {dim}));
   expect_triangular(reader, "lower", dim, lower, true);
   expect_triangular(reader, "upper", dim, upper, false);
-  const std::vector<double> whole = product(dim, lower, upper);
-  product_ = PackedMatrix<T>(dim, dim, whole);
-  product_transposed_ = PackedMatrix<T>(dim, dim, transposed(dim, dim, whole));
+  product_ = PackedPair<T>(dim, dim, product(dim, lower, upper));
   solvers_ = std::make_unique<const Solvers>(
       Solvers{TriangularSolver<T>(Triangle::kLower, dim, lower),
               TriangularSolver<T>(Triangle::kUpper, dim, upper),
@@ -95,21 +92,13 @@ std::vector<Index> LuLinear<T>::scratch_rows() const {
 }
 
 template <typename T>
-void LuLinear<T>::multiply_by(const PackedMatrix<T>& matrix, const Tape<T>& tape,
-                              Batch<T>& rows) const {
-  Batch<T> image = this->scratch(tape, kImage, rows.dim());
-  multiply(matrix, rows, 0, image, 0, [](Index /*row*/) {});
-  std::copy_n(image.row(0), rows.dim() * rows.stride(), rows.row(0));
-}
-
-template <typename T>
 void LuLinear<T>::apply(const Tape<T>& tape, Batch<T>& rows) const {
-  multiply_by(product_, tape, rows);
+  this->multiply_by(product_.matrix, tape, rows);
 }
 
 template <typename T>
 void LuLinear<T>::apply_transposed(const Tape<T>& tape, Batch<T>& rows) const {
-  multiply_by(product_transposed_, tape, rows);
+  this->multiply_by(product_.transpose, tape, rows);
 }
 
 template <typename T>

@@ -36,10 +36,7 @@ class LuLinear final : public ConstantJacobian<T> {
   void apply_transposed(const Tape<T>& tape, Batch<T>& rows) const override;
   void solve_transposed(const Tape<T>& tape, Batch<T>& rows) const override;
 
-  void multiply_by(const PackedMatrix<T>& matrix, const Tape<T>& tape, Batch<T>& rows) const;
-
-  PackedMatrix<T> product_;
-  PackedMatrix<T> product_transposed_;
+  PackedPair<T> product_;
   std::unique_ptr<const Solvers> solvers_;
 };
 

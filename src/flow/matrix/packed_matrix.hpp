@@ -37,4 +37,16 @@ class PackedMatrix {
 /// [rows x cols] in C order, transposed.
 std::vector<double> transposed(Index rows, Index cols, const std::vector<double>& values);
 
+/// A constant matrix and its transpose, each ready to be multiplied from the left.
+template <typename T>
+struct PackedPair {
+  PackedPair() = default;
+  /// @param values  [rows x cols] in C order
+  PackedPair(Index rows, Index cols, const std::vector<double>& values)
+      : matrix(rows, cols, values), transpose(cols, rows, transposed(rows, cols, values)) {}
+
+  PackedMatrix<T> matrix;
+  PackedMatrix<T> transpose;
+};
+
 }  // namespace flotilla
