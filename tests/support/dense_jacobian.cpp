@@ -89,4 +89,8 @@ double log_abs_det(const Eigen::MatrixXd& matrix) {
   return factors.matrixLU().diagonal().array().abs().log().sum();
 }
 
+Eigen::VectorXd singular_values(const Eigen::MatrixXd& matrix) {
+  return Eigen::JacobiSVD<Eigen::MatrixXd>(matrix).singularValues();
+}
+
 }  // namespace flotilla::test

@@ -43,4 +43,7 @@ Eigen::MatrixXd jacobian_by_products(const Layer<double>& layer, const Eigen::Ve
 /// log|det M| by LU.
 double log_abs_det(const Eigen::MatrixXd& matrix);
 
+/// By Jacobi rotations; descending.
+Eigen::VectorXd singular_values(const Eigen::MatrixXd& matrix);
+
 }  // namespace flotilla::test

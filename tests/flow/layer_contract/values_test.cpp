@@ -21,8 +21,7 @@ TEST_P(LayerValues, TheCasesAreWellConditioned) {
   holds([](const Scene& scene) {
     double largest = 0.0;
     for (const Differences& at : scene.differences()) {
-      const Eigen::VectorXd stretches =
-          Eigen::JacobiSVD<Eigen::MatrixXd>(at.jacobian).singularValues();
+      const Eigen::VectorXd stretches = singular_values(at.jacobian);
       largest = std::max({largest, stretches.maxCoeff(), 1.0 / stretches.minCoeff()});
     }
     EXPECT_GT(largest, 0.0);
