@@ -15,7 +15,7 @@
 #include "convolutions.hpp"
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/sampler/kernel.hpp"
-#include "flow/coordinates/coordinate_map.hpp"
+#include "flow/coordinates/spline_map.hpp"
 #include "meter.hpp"
 #include "peak.hpp"
 #include "random_flow.hpp"

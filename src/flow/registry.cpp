@@ -3,6 +3,9 @@
 #include <array>
 
 #include "flotilla/flow/flow.hpp"
+#include "flow/coordinates/additive_map.hpp"
+#include "flow/coordinates/affine_map.hpp"
+#include "flow/coordinates/spline_map.hpp"
 #include "flow/layers/autoregressive.hpp"
 #include "flow/layers/coupling.hpp"
 #include "flow/layers/elementwise.hpp"

@@ -1,3 +1,5 @@
+#include "flow/coordinates/spline_map.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -5,7 +7,6 @@
 #include <cmath>
 
 #include "core/elementary.hpp"
-#include "flow/coordinates/coordinate_map.hpp"
 
 // Everything happens in blocks of columns small enough to stay in the first cache, in loops over
 // the columns of a block, which vectorise: the bin of a column is found by comparing with every

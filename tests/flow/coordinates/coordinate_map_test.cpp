@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "flotilla/core/error.hpp"
+#include "flow/coordinates/affine_map.hpp"
+#include "flow/coordinates/spline_map.hpp"
 #include "support/batches.hpp"
 #include "support/test_flows.hpp"
 

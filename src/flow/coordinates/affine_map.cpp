@@ -1,46 +1,10 @@
-#include "flow/coordinates/coordinate_map.hpp"
+#include "flow/coordinates/affine_map.hpp"
 
 #include <fmt/format.h>
 
 #include "core/elementary.hpp"
 
 namespace flotilla {
-
-template <typename T>
-void AdditiveMap<T>::forward(const T* theta, T* /*record*/, T* value, double* /*log_det*/,
-                             Index count) const {
-  for (Index c = 0; c < count; ++c) value[c] += theta[c];
-}
-
-template <typename T>
-void AdditiveMap<T>::inverse(const T* theta, T* /*record*/, T* value, double* /*log_det*/,
-                             Index count) const {
-  for (Index c = 0; c < count; ++c) value[c] -= theta[c];
-}
-
-template <typename T>
-void AdditiveMap<T>::tangent(const T* /*record*/, const T* theta_dot, T* v, Index count) const {
-  for (Index c = 0; c < count; ++c) v[c] += theta_dot[c];
-}
-
-template <typename T>
-void AdditiveMap<T>::inverse_tangent(const T* /*record*/, const T* theta_dot, T* v,
-                                     Index count) const {
-  for (Index c = 0; c < count; ++c) v[c] -= theta_dot[c];
-}
-
-template <typename T>
-void AdditiveMap<T>::reverse(const T* /*record*/, const T* /*bar*/, T* w, T* theta_bar,
-                             Index count) const {
-  for (Index c = 0; c < count; ++c) theta_bar[c] = w[c];
-}
-
-template <typename T>
-void AdditiveMap<T>::inverse_reverse(const T* /*record*/, const T* /*bar*/, T* w, T* theta_bar,
-                                     Index count) const {
-  for (Index c = 0; c < count; ++c) theta_bar[c] = -w[c];
-}
-
 namespace {
 
 /// A scale with the derivative of its logarithm, and the logarithm itself.
@@ -136,45 +100,48 @@ void AffineMap<T>::with_scale(Work work) const {
   }
 }
 
+/// Fills the record and adds to log_det; `move(c, scale)` moves column c and says what it is, but
+/// for a shift that comes after the scale.
 template <typename T>
-void AffineMap<T>::forward(const T* theta, T* record, T* value, double* log_det,
-                           Index count) const {
+template <typename Move>
+void AffineMap<T>::record_scales(const T* s, T* record, double* log_det, Index count,
+                                 Move move) const {
   const AffineRecord<T> rows(record, count);
-  const T* s = theta;
-  const T* t = theta + count;
-  const T before = shift_before_ ? T{1} : T{0};
-  const T after = T{1} - before;
   with_scale([&](auto scale_of) {
     for (Index c = 0; c < count; ++c) {
       const Scale<T> scale = scale_of(s[c]);
-      const T stretched = (value[c] + before * t[c]) * scale.value;
+      const T stretched = move(c, scale.value);
       rows.scale[c] = scale.value;
       rows.by_s[c] = stretched * scale.log_gradient;
       rows.log_by_s[c] = scale.log_gradient;
-      value[c] = stretched + after * t[c];
       log_det[c] += scale.log;
     }
   });
 }
 
 template <typename T>
-void AffineMap<T>::inverse(const T* theta, T* record, T* value, double* log_det,
+void AffineMap<T>::forward(const T* theta, T* record, T* value, double* log_det,
                            Index count) const {
-  const AffineRecord<T> rows(record, count);
-  const T* s = theta;
   const T* t = theta + count;
   const T before = shift_before_ ? T{1} : T{0};
   const T after = T{1} - before;
-  with_scale([&](auto scale_of) {
-    for (Index c = 0; c < count; ++c) {
-      const Scale<T> scale = scale_of(s[c]);
-      const T stretched = value[c] - after * t[c];
-      rows.scale[c] = scale.value;
-      rows.by_s[c] = stretched * scale.log_gradient;
-      rows.log_by_s[c] = scale.log_gradient;
-      value[c] = stretched / scale.value - before * t[c];
-      log_det[c] += scale.log;
-    }
+  record_scales(theta, record, log_det, count, [=](Index c, T scale) {
+    const T stretched = (value[c] + before * t[c]) * scale;
+    value[c] = stretched + after * t[c];
+    return stretched;
+  });
+}
+
+template <typename T>
+void AffineMap<T>::inverse(const T* theta, T* record, T* value, double* log_det,
+                           Index count) const {
+  const T* t = theta + count;
+  const T before = shift_before_ ? T{1} : T{0};
+  const T after = T{1} - before;
+  record_scales(theta, record, log_det, count, [=](Index c, T scale) {
+    const T stretched = value[c] - after * t[c];
+    value[c] = stretched / scale - before * t[c];
+    return stretched;
   });
 }
 
@@ -223,8 +190,6 @@ void AffineMap<T>::inverse_reverse(const T* record, const T* bar, T* w, T* theta
   }
 }
 
-template class AdditiveMap<float>;
-template class AdditiveMap<double>;
 template class AffineMap<float>;
 template class AffineMap<double>;
 

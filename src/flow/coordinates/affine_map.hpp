@@ -1,0 +1,57 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "flotilla/flow/record.hpp"
+
+namespace flotilla {
+
+/// How an affine map makes its scale of the conditioner's output s.
+enum class ScaleKind {
+  kExp,                ///< exp(s)
+  kSigmoid,            ///< sigmoid(s + offset) + floor
+  kReciprocalSigmoid,  ///< 1 / sigmoid(s + offset)
+  kTanh,               ///< exp(bound tanh(s))
+  kSoftclip,           ///< exp(s / (1 + |s / bound|))
+  kSoftplus            ///< softplus(s + offset) + floor
+};
+
+/// y = u scale(s) + t, or (u + t) scale(s): RealNVP, Glow, MAF, IAF, by the scales libraries use.
+/// Source: Dinh et al. 2017, arXiv:1605.08803; Papamakarios et al. 2017, arXiv:1705.07057.
+template <typename T>
+class AffineMap {
+ public:
+  static constexpr std::string_view kCoupling = "affine_coupling";
+  static constexpr std::string_view kAutoregressive = "affine_autoregressive";
+
+  /// @throws InputError where `scale`, `shift` or their numbers are not among the allowed
+  explicit AffineMap(const LayerReader& reader);
+
+  static Index parameters() { return 2; }
+  static Index recorded() { return 3; }
+  const std::vector<std::string>& entry_names() const { return entry_names_; }
+
+  void forward(const T* theta, T* record, T* value, double* log_det, Index count) const;
+  void inverse(const T* theta, T* record, T* value, double* log_det, Index count) const;
+  void tangent(const T* record, const T* theta_dot, T* v, Index count) const;
+  void inverse_tangent(const T* record, const T* theta_dot, T* v, Index count) const;
+  void reverse(const T* record, const T* bar, T* w, T* theta_bar, Index count) const;
+  void inverse_reverse(const T* record, const T* bar, T* w, T* theta_bar, Index count) const;
+
+ private:
+  template <typename Work>
+  void with_scale(Work work) const;
+  template <typename Move>
+  void record_scales(const T* s, T* record, double* log_det, Index count, Move move) const;
+
+  ScaleKind kind_ = ScaleKind::kExp;
+  bool shift_before_ = false;
+  T offset_{};
+  T floor_{};
+  T bound_{};
+  std::vector<std::string> entry_names_;
+};
+
+}  // namespace flotilla

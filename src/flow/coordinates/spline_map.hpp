@@ -1,0 +1,76 @@
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "flotilla/flow/record.hpp"
+
+namespace flotilla {
+
+/// A monotone rational-quadratic spline on [-bound, bound], the identity outside.
+///
+/// With linear tails both end slopes are 1; on a circle the two ends share one. Within the interval
+/// the inverse solves a quadratic by the root formula that does not cancel.
+/// Source: Durkan et al. 2019, arXiv:1906.04032; Rezende et al. 2020, arXiv:2002.02428 (circles).
+template <typename T>
+class SplineMap {
+ public:
+  static constexpr std::string_view kCoupling = "spline_coupling";
+  static constexpr std::string_view kAutoregressive = "spline_autoregressive";
+  static constexpr Index kMostBins = 64;
+
+  /// @throws InputError where a number is missing or out of range
+  explicit SplineMap(const LayerReader& reader);
+
+  Index parameters() const { return 2 * bins_ + derivatives(); }
+  Index recorded() const { return 2 + 2 * parameters(); }
+  const std::vector<std::string>& entry_names() const { return entry_names_; }
+
+  void forward(const T* theta, T* record, T* value, double* log_det, Index count) const;
+  void inverse(const T* theta, T* record, T* value, double* log_det, Index count) const;
+  void tangent(const T* record, const T* theta_dot, T* v, Index count) const;
+  void inverse_tangent(const T* record, const T* theta_dot, T* v, Index count) const;
+  void reverse(const T* record, const T* bar, T* w, T* theta_bar, Index count) const;
+  void inverse_reverse(const T* record, const T* bar, T* w, T* theta_bar, Index count) const;
+
+ private:
+  static constexpr std::size_t kBlock = static_cast<std::size_t>(kColumnBlock);
+  using Block = std::array<T, kBlock>;  ///< one value of each column of a block
+  struct Segments;
+  struct Bin;
+  struct ByLength;
+  struct Partials;
+
+  Index derivatives() const { return circular_ ? bins_ : bins_ - 1; }
+  void read_parameterization(const LayerReader& reader);
+  T left_bin(Index j) const;
+  T right_bin(Index j) const;
+  T softclip_slope(T x) const;
+  void clip(Block& values) const;
+  void clipped_slopes(const Block& raw, Block& slope, Block& by_raw) const;
+  void smooth_slopes(const Block& raw, Block& slope, Block& by_raw) const;
+  void share_out(const T* raw, Index count, T smallest, Segments& segments) const;
+  void find(const T* theta, Index count, const T* value, bool by_height, Bin& bin) const;
+  void slopes(const T* raw, Index count, Bin& bin) const;
+  void solve(const T* y, Bin& bin) const;
+  void evaluate(const Bin& bin, Partials& partials, T* record, double* log_det, Index count) const;
+  void record_shares(const T* raw, const Segments& segments, const Block& bin,
+                     const ByLength& derivative, T* rows, Index count) const;
+  void record_slopes(const Bin& bin, const Block& by_left, const Block& by_right, T* rows,
+                     Index count) const;
+  void fill(const T* theta, const Bin& bin, const Partials& partials, T* record, Index count) const;
+
+  Index bins_ = 0;
+  bool circular_ = false;
+  bool softclip_ = false;
+  T bound_{};
+  T min_width_{};
+  T min_height_{};
+  T min_derivative_{};
+  T clip_rate_{};  ///< -1 / log slope; 0 where nothing is clipped
+  std::vector<std::string> entry_names_;
+};
+
+}  // namespace flotilla
