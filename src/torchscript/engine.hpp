@@ -64,3 +64,6 @@ inline constexpr const char* kPluginSymbol = "flotilla_torchscript_plugin";
 using PluginEntry = const Plugin* (*)();
 
 }  // namespace flotilla::torchscript
+
+/// The plugin's entry, looked up by kPluginSymbol.
+extern "C" const flotilla::torchscript::Plugin* flotilla_torchscript_plugin();

@@ -143,6 +143,9 @@ std::string scratch_path() {
 }  // namespace
 }  // namespace flotilla
 
+// What libFuzzer calls; it has no header that would declare it.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace flotilla;
   static const std::string kPath = scratch_path();
