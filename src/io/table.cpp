@@ -1,4 +1,4 @@
-#include "flotilla/io/table.hpp"
+#include "io/table.hpp"
 
 #include <fmt/format.h>
 

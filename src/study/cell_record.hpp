@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "flotilla/io/table.hpp"
 #include "flotilla/study/study.hpp"
 #include "io/replace_file.hpp"
+#include "io/table.hpp"
 
 namespace flotilla {
 
