@@ -64,6 +64,12 @@ void* operator new[](std::size_t size, std::align_val_t alignment,
   return counted(size, alignment);
 }
 
+// clang's <new> declares those with a size only where it is asked to call them.
+void operator delete(void* memory, std::size_t size) noexcept;
+void operator delete[](void* memory, std::size_t size) noexcept;
+void operator delete(void* memory, std::size_t size, std::align_val_t alignment) noexcept;
+void operator delete[](void* memory, std::size_t size, std::align_val_t alignment) noexcept;
+
 void operator delete(void* memory) noexcept {
   std::free(memory);
 }

@@ -41,7 +41,7 @@ class Coupling final : public Conditioned<T, Map> {
 };
 
 template <typename T, template <typename> class Map>
-typename Conditioned<T, Map>::Coordinates Coupling<T, Map>::read_split(const LayerReader& reader) {
+auto Coupling<T, Map>::read_split(const LayerReader& reader) -> Coordinates {
   Coordinates split;
   const std::vector<Index> mask = reader.whole_numbers("mask", reader.dim());
   for (Index i = 0; i < reader.dim(); ++i) {
