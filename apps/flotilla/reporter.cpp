@@ -8,15 +8,14 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "flotilla/core/printed.hpp"
+#include "flotilla/run/measured.hpp"
+
 namespace flotilla::app {
 namespace {
 
 constexpr std::chrono::milliseconds kLiveInterval{100};
 constexpr std::chrono::seconds kLogInterval{10};
-
-std::string rate(double value) {
-  return std::isnan(value) ? "-" : fmt::format("{:.3f}", value);
-}
 
 /// A number of seconds as people say it: 42s, 3m05s, 2h07m.
 std::string duration(double seconds) {
@@ -24,11 +23,6 @@ std::string duration(double seconds) {
   if (whole < 60) return fmt::format("{}s", whole);
   if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
   return fmt::format("{}h{:02}m", whole / 3600, whole % 3600 / 60);
-}
-
-/// 12345678 as 1.23e+07, 12345 as 12345.
-std::string count(double value) {
-  return value < 1e6 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value);
 }
 
 std::string describe(const Progress& progress) {
@@ -40,15 +34,15 @@ std::string describe(const Progress& progress) {
       progress.phase == Phase::kWarmUp ? "warm-up" : "sampling",
       std::floor(100.0 * static_cast<double>(progress.steps) /
                  static_cast<double>(progress.steps_total)),
-      progress.steps, progress.steps_total, count(progress.chain_steps_per_second),
-      rate(progress.acceptance_rate), progress.step_size, duration(left));
+      progress.steps, progress.steps_total, printed(progress.chain_steps_per_second, Print::kCount),
+      printed(progress.acceptance_rate, Print::kRate), progress.step_size, duration(left));
 }
 
 /// What the last report said, behind the line; nothing before the first.
 std::string describe(const ConvergenceReport& report) {
   if (report.draws == 0) return "";
-  const std::string ess = std::isnan(report.ess) ? "-" : count(report.ess);
-  return fmt::format("  R-hat {} ({})  ESS {}", rate(report.rhat), report.rhat_of, ess);
+  return fmt::format("  R-hat {} ({})  ESS {}", printed(report.rhat, Print::kRate), report.rhat_of,
+                     printed(report.ess, Print::kCount));
 }
 
 }  // namespace
@@ -85,26 +79,12 @@ void Reporter::advanced(const Progress& progress) noexcept {
 }
 
 std::string summary_table(const RunConfig& config, const RunSummary& summary, int ranks) {
-  std::string text;
-  const auto line = [&](const char* name, const std::string& value) {
-    text += fmt::format("  {:<28}{}\n", name, value);
-  };
-  const MoveTotals& moves = summary.moves;
-  text += fmt::format("\n{} chains, {} draws each, {} rank{}\n", config.chains, summary.draws,
-                      ranks, ranks == 1 ? "" : "s");
-  line("acceptance rate, local", rate(moves.local_acceptance_rate()));
-  line("acceptance rate, global", rate(moves.global_acceptance_rate()));
-  line("step size", fmt::format("{:.4g}", summary.step_size));
-  line("mean squared jump", fmt::format("{:.4g}", moves.mean_squared_jump()));
-  line("non-finite proposals", fmt::format("{:.0f}", moves.non_finite()));
-  line("chain-steps per second", count(summary.chain_steps_per_second));
-  line("warm-up, sampling",
-       fmt::format("{:.2f} s, {:.2f} s", summary.warmup_seconds, summary.sampling_seconds));
-  line("share of time in flow", fmt::format("{:.1f} %", 100.0 * summary.flow_share));
-  line("share of time in exchange", fmt::format("{:.1f} %", 100.0 * summary.exchange_share));
-  line("share of time in I/O", fmt::format("{:.1f} %", 100.0 * summary.output_share));
-  text += fmt::format("\n{}\n", config.output);
-  return text;
+  std::string text = fmt::format("\n{} chains, {} draws each, {} rank{}\n", config.chains,
+                                 summary.draws, ranks, ranks == 1 ? "" : "s");
+  for (const MeasuredFigure& figure : measured_figures()) {
+    text += fmt::format("  {:<28}{}\n", figure.title, printed(figure.of(summary), figure.print));
+  }
+  return text + fmt::format("\n{}\n", config.output);
 }
 
 }  // namespace flotilla::app

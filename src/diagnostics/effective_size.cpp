@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "diagnostics/undefined.hpp"
+#include "flotilla/core/undefined.hpp"
 
 namespace flotilla {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "diagnostics/autocovariance.hpp"
 #include "diagnostics/rank_scores.hpp"
-#include "diagnostics/undefined.hpp"
+#include "flotilla/core/undefined.hpp"
 #include "flotilla/diagnostics/effective_size.hpp"
 #include "flotilla/diagnostics/rhat.hpp"
 

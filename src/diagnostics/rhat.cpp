@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "diagnostics/undefined.hpp"
+#include "flotilla/core/undefined.hpp"
 
 namespace flotilla {
 namespace {

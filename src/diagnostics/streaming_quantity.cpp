@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "diagnostics/lane_sum.hpp"
-#include "diagnostics/undefined.hpp"
+#include "flotilla/core/undefined.hpp"
 
 namespace flotilla {
 namespace {

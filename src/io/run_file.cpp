@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "flotilla/core/error.hpp"
+#include "flotilla/core/undefined.hpp"
 
 namespace flotilla {
 namespace {
@@ -151,7 +152,7 @@ void RunFile<T>::create(const RunFacts& facts, const std::vector<std::string>& m
   file_ = hdf5::File::create(unfinished_name(path_), comm_->handle());
   write_facts(file_, facts);
   for (const std::string& name : measured) {
-    file_.write_number(name, std::numeric_limits<double>::quiet_NaN());
+    file_.write_number(name, kUndefined);
   }
   create_start(facts);
   create_draw_set("", layout_.draws, facts, sampling_);
@@ -284,8 +285,7 @@ void RunFile<T>::write_adaptation(const std::vector<AdaptationWindow>& windows) 
   if (layout_.windows == 0) return;
   std::array<std::vector<double>, 3> columns;
   for (std::vector<double>& column : columns) {
-    column.assign(static_cast<std::size_t>(layout_.windows),
-                  std::numeric_limits<double>::quiet_NaN());
+    column.assign(static_cast<std::size_t>(layout_.windows), kUndefined);
   }
   for (std::size_t i = 0; i < std::min(windows.size(), columns[0].size()); ++i) {
     columns[0][i] = windows[i].step_size;

@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "flotilla/core/error.hpp"
+#include "flotilla/core/undefined.hpp"
 #include "io/hdf5.hpp"
 
 namespace flotilla {
@@ -101,7 +101,7 @@ std::string RunReader::text(const std::string& name) const {
 }
 
 double RunReader::number(const std::string& name) const {
-  return has_fact(name) ? file_->read_number(name) : std::numeric_limits<double>::quiet_NaN();
+  return has_fact(name) ? file_->read_number(name) : kUndefined;
 }
 
 Index RunReader::superchains() const {

@@ -9,8 +9,8 @@
 #include <numeric>
 #include <optional>
 
-#include "diagnostics/undefined.hpp"
 #include "flotilla/core/error.hpp"
+#include "flotilla/core/undefined.hpp"
 #include "flotilla/diagnostics/moments.hpp"
 #include "flotilla/diagnostics/two_sample.hpp"
 #include "flotilla/flow/context.hpp"

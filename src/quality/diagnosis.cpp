@@ -6,7 +6,8 @@
 #include <cmath>
 #include <optional>
 
-#include "diagnostics/undefined.hpp"
+#include "flotilla/core/undefined.hpp"
+#include "flotilla/quality/figures.hpp"
 #include "flotilla/run/recorded.hpp"
 #include "flotilla/sampler/registry.hpp"
 #include "quality/series.hpp"
@@ -39,21 +40,22 @@ std::vector<std::string> default_variables(const std::string& group) {
   return {"lp", "log_det_jacobian"};
 }
 
-/// Eleven numbers a quantity, as they travel.
+/// The figures of all quantities one after another, as they travel.
 std::vector<double> packed(const std::vector<QuantitySummary>& summaries) {
   std::vector<double> numbers;
-  for (const QuantitySummary& s : summaries) {
-    numbers.insert(numbers.end(), {s.mean, s.mcse_mean, s.sd, s.q5, s.median, s.q95, s.ess_bulk,
-                                   s.ess_tail, s.rhat, s.nested_rhat, s.non_finite});
+  for (const QuantitySummary& summary : summaries) {
+    for (const QuantityFigure& figure : quantity_figures()) {
+      numbers.push_back(summary.*figure.value);
+    }
   }
   return numbers;
 }
 
 std::vector<QuantitySummary> unpacked(const std::vector<double>& numbers) {
-  std::vector<QuantitySummary> summaries;
-  for (std::size_t i = 0; i < numbers.size(); i += 11) {
-    const double* n = numbers.data() + i;
-    summaries.push_back({n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]});
+  std::vector<QuantitySummary> summaries(numbers.size() / quantity_figures().size());
+  auto next = numbers.begin();
+  for (QuantitySummary& summary : summaries) {
+    for (const QuantityFigure& figure : quantity_figures()) summary.*figure.value = *next++;
   }
   return summaries;
 }
@@ -100,30 +102,15 @@ void read_moves(const RunReader& reader, const std::string& stats, Diagnosis& di
   diagnosis.global_acceptance_rate = counts[1] > 0.0 ? sums[1] / counts[1] : kUndefined;
 }
 
-template <typename Of>
-double extreme(const std::vector<NamedQuantity>& quantities, Of of) {
-  double found = kUndefined;
-  for (const NamedQuantity& quantity : quantities) {
-    const double value = of(quantity.summary);
-    if (std::isnan(value)) return kUndefined;
-    if (std::isnan(found) || value > found) found = value;
-  }
-  return found;
-}
-
 }  // namespace
 
-double Diagnosis::largest_rhat() const {
-  return extreme(quantities, [](const QuantitySummary& s) { return s.rhat; });
-}
-
-double Diagnosis::largest_nested_rhat() const {
-  return extreme(quantities, [](const QuantitySummary& s) { return s.nested_rhat; });
-}
-
 double Diagnosis::smallest_ess() const {
-  return -extreme(quantities,
-                  [](const QuantitySummary& s) { return -smaller(s.ess_bulk, s.ess_tail); });
+  double smallest = quantities.front().summary.ess_bulk;
+  for (const NamedQuantity& quantity : quantities) {
+    const QuantitySummary& summary = quantity.summary;
+    smallest = smaller(smallest, smaller(summary.ess_bulk, summary.ess_tail));
+  }
+  return smallest;
 }
 
 Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,

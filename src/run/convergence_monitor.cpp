@@ -1,5 +1,7 @@
 #include "run/convergence_monitor.hpp"
 
+#include "flotilla/core/undefined.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -113,7 +115,7 @@ void ConvergenceMonitor<T>::judge(Index quantity, Rhat split, Rhat whole, double
   const std::string name =
       quantity + 1 < quantities_ ? fmt::format("x[{}]", quantity) : std::string("lp");
   // One window cannot show a drift that all chains share.
-  const double rhat = windows_.size() > 1 ? split.value() : ConvergenceReport::kUnknown;
+  const double rhat = windows_.size() > 1 ? split.value() : kUndefined;
   keep_worst(rhat, 1.0, name, report.rhat, report.rhat_of);
   keep_worst(whole.effective_size(), -1.0, name, report.ess, report.ess_of);
   if (superchain_width_ > 1) {

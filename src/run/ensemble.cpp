@@ -14,6 +14,7 @@
 
 #include "core/elementary.hpp"
 #include "flotilla/core/error.hpp"
+#include "flotilla/core/undefined.hpp"
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/sampler/registry.hpp"
@@ -135,7 +136,7 @@ class Ensemble {
     for (const Block block : schedule_.warmup) {
       const StepSize step_size = adaptation.current();
       const MoveStatistics window = advance(block, step_size, clock);
-      windows_.push_back({step_size.value(), kUnknown, kUnknown});
+      windows_.push_back({step_size.value(), kUndefined, kUndefined});
       learn(post(window, clock), adaptation);
       if (config_.save_warmup) write(Phase::kWarmUp, step_size, clock);
       report(Phase::kWarmUp, block, step_size, clock);
@@ -293,8 +294,6 @@ class Ensemble {
     return summary;
   }
 
-  static constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-
   const RunConfig& config_;
   Specification specification_;  ///< of the target, resolved
   const Communicator& comm_;
@@ -314,7 +313,7 @@ class Ensemble {
   std::size_t learnt_ = 0;
   Index drawn_ = 0;
   MoveTotals moves_;
-  double acceptance_rate_ = kUnknown;
+  double acceptance_rate_ = kUndefined;
   double warmup_seconds_ = 0.0;
 };
 

@@ -10,6 +10,7 @@
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/version.hpp"
+#include "flotilla/run/measured.hpp"
 #include "flotilla/run/recorded.hpp"
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/target/registry.hpp"
@@ -126,24 +127,16 @@ RunFacts run_facts(const RunConfig& config, const Specification& target, const F
 }
 
 std::vector<std::pair<std::string, double>> measured_facts(const RunSummary& summary) {
-  return {
-      {"step_size", summary.step_size},
-      {"acceptance_rate", summary.moves.local_acceptance_rate()},
-      {"global_acceptance_rate", summary.moves.global_acceptance_rate()},
-      {"mean_squared_jump", summary.moves.mean_squared_jump()},
-      {"non_finite_proposals", summary.moves.non_finite()},
-      {"warmup_seconds", summary.warmup_seconds},
-      {"sampling_seconds", summary.sampling_seconds},
-      {"chain_steps_per_second", summary.chain_steps_per_second},
-      {"flow_share", summary.flow_share},
-      {"exchange_share", summary.exchange_share},
-      {"output_share", summary.output_share},
-  };
+  std::vector<std::pair<std::string, double>> facts;
+  for (const MeasuredFigure& figure : measured_figures()) {
+    facts.emplace_back(figure.name, figure.of(summary));
+  }
+  return facts;
 }
 
 std::vector<std::string> measured_names() {
   std::vector<std::string> names;
-  for (const auto& [name, value] : measured_facts({})) names.push_back(name);
+  for (const MeasuredFigure& figure : measured_figures()) names.emplace_back(figure.name);
   return names;
 }
 

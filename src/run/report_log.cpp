@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "flotilla/core/error.hpp"
+#include "run/json_number.hpp"
 
 namespace flotilla {
 
@@ -42,20 +41,17 @@ ReportLog::ReportLog(const Communicator& comm, const std::string& output) {
 
 void ReportLog::append(const ConvergenceReport& report, double seconds) {
   if (!file_.is_open()) return;
-  const auto number = [](double value) {
-    return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
-  };
   const nlohmann::ordered_json line = {
       {"draws", report.draws},
       {"seconds", seconds},
-      {"rhat", number(report.rhat)},
+      {"rhat", json_number(report.rhat)},
       {"rhat_of", report.rhat_of},
-      {"nested_rhat", number(report.nested_rhat)},
-      {"ess", number(report.ess)},
+      {"nested_rhat", json_number(report.nested_rhat)},
+      {"ess", json_number(report.ess)},
       {"ess_of", report.ess_of},
-      {"acceptance_rate", number(report.acceptance_rate)},
-      {"global_acceptance_rate", number(report.global_acceptance_rate)},
-      {"mean_squared_jump", number(report.mean_squared_jump)},
+      {"acceptance_rate", json_number(report.acceptance_rate)},
+      {"global_acceptance_rate", json_number(report.global_acceptance_rate)},
+      {"mean_squared_jump", json_number(report.mean_squared_jump)},
   };
   file_ << line.dump() << std::endl;
 }

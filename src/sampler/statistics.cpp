@@ -1,8 +1,9 @@
 #include "flotilla/sampler/statistics.hpp"
 
+#include "flotilla/core/undefined.hpp"
+
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace flotilla {
 namespace {
@@ -16,7 +17,7 @@ std::int64_t to_fixed(double value, double unit) {
 }
 
 double mean(double sum, double unit, double count) {
-  return count > 0.0 ? sum * unit / count : std::numeric_limits<double>::quiet_NaN();
+  return count > 0.0 ? sum * unit / count : kUndefined;
 }
 
 }  // namespace

@@ -7,21 +7,28 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "diagnostics/undefined.hpp"
 #include "flotilla/core/error.hpp"
+#include "flotilla/core/undefined.hpp"
 #include "flotilla/diagnostics/moments.hpp"
+#include "run/json_number.hpp"
 
 namespace flotilla {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json(nullptr);
-}
+/// A column of a study's reports, in its tables and in the records of its cells.
+struct ReportColumn {
+  const char* name;
+  double CellReport::*value;
+};
+
+constexpr ReportColumn kReportColumns[] = {
+    {"draws", &CellReport::draws}, {"seconds", &CellReport::seconds},
+    {"rhat", &CellReport::rhat},   {"nested_rhat", &CellReport::nested_rhat},
+    {"ess", &CellReport::ess},     {"error", &CellReport::error}};
 
 double number(const Json& value) {
   return value.is_number() ? value.get<double>() : kUndefined;
@@ -151,19 +158,15 @@ Table means_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
 
 Table reports_of(const std::vector<CellRecord>& records) {
   Table table{"reports", {}};
-  const std::vector<std::pair<std::string, double CellReport::*>> columns = {
-      {"draws", &CellReport::draws}, {"seconds", &CellReport::seconds},
-      {"rhat", &CellReport::rhat},   {"nested_rhat", &CellReport::nested_rhat},
-      {"ess", &CellReport::ess},     {"error", &CellReport::error}};
   std::vector<double> runs;
   for (std::size_t i = 0; i < records.size(); ++i) {
     runs.insert(runs.end(), records[i].reports.size(), static_cast<double>(i));
   }
   table.columns.emplace_back("run", runs);
-  for (const auto& [name, member] : columns) {
+  for (const auto& [name, value] : kReportColumns) {
     std::vector<double> values;
     for (const CellRecord& record : records) {
-      for (const CellReport& report : record.reports) values.push_back(report.*member);
+      for (const CellReport& report : record.reports) values.push_back(report.*value);
     }
     table.columns.emplace_back(name, values);
   }
@@ -184,8 +187,10 @@ std::optional<CellRecord> read_record(const std::string& path) {
       record.figures.emplace_back(name, number(value));
     }
     for (const Json& row : json.at("reports")) {
-      record.reports.push_back({number(row.at(0)), number(row.at(1)), number(row.at(2)),
-                                number(row.at(3)), number(row.at(4)), number(row.at(5))});
+      CellReport& report = record.reports.emplace_back();
+      for (const ReportColumn& column : kReportColumns) {
+        report.*column.value = number(row.at(column.name));
+      }
     }
     return record;
   } catch (const nlohmann::json::exception&) {
@@ -196,12 +201,14 @@ std::optional<CellRecord> read_record(const std::string& path) {
 FileReplacement write_record(const std::string& path, const CellRecord& record) {
   Json json = {{"key", record.key}, {"message", record.message}};
   json["figures"] = Json::object();
-  for (const auto& [name, value] : record.figures) json["figures"][name] = number(value);
+  for (const auto& [name, value] : record.figures) json["figures"][name] = json_number(value);
   json["reports"] = Json::array();
   for (const CellReport& report : record.reports) {
-    json["reports"].push_back({number(report.draws), number(report.seconds), number(report.rhat),
-                               number(report.nested_rhat), number(report.ess),
-                               number(report.error)});
+    Json row;
+    for (const ReportColumn& column : kReportColumns) {
+      row[column.name] = json_number(report.*column.value);
+    }
+    json["reports"].push_back(row);
   }
   FileReplacement replacement(path);
   std::ofstream file(replacement.unfinished(), std::ios::trunc);

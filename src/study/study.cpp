@@ -6,19 +6,20 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <map>
 #include <sstream>
 
-#include "diagnostics/undefined.hpp"
 #include "flotilla/core/error.hpp"
+#include "flotilla/core/undefined.hpp"
 #include "flotilla/flow/context.hpp"
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/io/numbers.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/quality/comparison.hpp"
 #include "flotilla/quality/diagnosis.hpp"
+#include "flotilla/quality/figures.hpp"
 #include "flotilla/run/ensemble.hpp"
+#include "flotilla/run/measured.hpp"
 #include "quality/reference.hpp"
 #include "run/stopwatch.hpp"
 #include "study/cell_record.hpp"
@@ -89,6 +90,38 @@ class Checksums {
 
 using Figures = std::vector<std::pair<std::string, double>>;
 
+/// Appends the figures whose names are new. "step_size" is an option that studies vary.
+void add_new(const Figures& figures, Figures& to) {
+  for (const auto& [name, value] : figures) {
+    const std::string known = name == "step_size" ? "final_step_size" : name;
+    const bool is_new =
+        std::none_of(to.begin(), to.end(), [&](const auto& entry) { return entry.first == known; });
+    if (is_new) to.emplace_back(known, value);
+  }
+}
+
+/// The figures that a summary holds against thresholds, each the worst over quantities.
+Figures judged_figures(const Diagnosis& diagnosis) {
+  Figures found;
+  for (const QuantityFigure& figure : quantity_figures()) {
+    if (figure.threshold == nullptr) continue;
+    found.emplace_back(figure.name, worst_first(diagnosis, figure).front()->summary.*figure.value);
+  }
+  return found;
+}
+
+/// What the run measured of itself, and what its draws say.
+Figures figures_of_run(const RunSummary& summary, const Diagnosis& diagnosis) {
+  Figures found;
+  for (const MeasuredFigure& figure : measured_figures()) {
+    found.emplace_back(figure.name, figure.of(summary));
+  }
+  for (const RunFigure& figure : run_figures()) {
+    found.emplace_back(figure.name, figure.of(diagnosis));
+  }
+  return found;
+}
+
 /// Half the sum of how far weights are apart: the share of draws in the wrong mode.
 double mode_distance(const SampleQuality& sample, const std::vector<Estimate>& truth) {
   if (sample.modes.empty()) return kUndefined;
@@ -129,7 +162,7 @@ class Group {
     own.config = own.config.completed();
     const auto content = [this](const Option& option) { return files_.of(option); };
     std::string text =
-        fmt::format("record 4\nreference = {} {}\nranks = {}\nrhat = {}\ness = {}\n[sample]\n",
+        fmt::format("record 5\nreference = {} {}\nranks = {}\nrhat = {}\ness = {}\n[sample]\n",
                     plan_.reference, reference_ ? reference_->mean : std::vector<double>(),
                     plan_.ranks_per_run, plan_.rhat, plan_.ess);
     text += key_text(options_of(own.config), content);
@@ -218,42 +251,25 @@ class Group {
                   const std::optional<Reference>& reference,
                   const std::vector<CellReport>& reports) const {
     std::vector<double> means;
-    double bulk = std::numeric_limits<double>::infinity();
-    double tail = bulk;
     for (const NamedQuantity& quantity : diagnosis.quantities) {
       if (quantity.name.front() == 'x') means.push_back(quantity.summary.mean);
-      bulk = smaller(bulk, quantity.summary.ess_bulk);
-      tail = smaller(tail, quantity.summary.ess_tail);
     }
     const auto member = config.superchains > 0 ? &CellReport::nested_rhat : &CellReport::rhat;
     const CellReport met =
         first_of(reports, [&](const CellReport& r) { return r.*member <= plan_.rhat; });
     const CellReport worth =
         first_of(reports, [&](const CellReport& r) { return r.ess >= plan_.ess; });
-    const double ess = diagnosis.smallest_ess();
-    return {
-        {"draws_kept", static_cast<double>(summary.draws)},
-        {"rhat", diagnosis.largest_rhat()},
-        {"nested_rhat", diagnosis.largest_nested_rhat()},
-        {"ess_bulk", bulk},
-        {"ess_tail", tail},
-        {"ess_per_second", ess / summary.sampling_seconds},
-        {"ess_per_gradient", ess / diagnosis.gradients},
-        {"error", reference ? reference->error_of(means) : kUndefined},
-        {"reference_ess", reference ? reference->ess : kUndefined},
-        {"draws_to_rhat", met.draws},
-        {"seconds_to_rhat", met.seconds},
-        {"draws_to_ess", worth.draws},
-        {"seconds_to_ess", worth.seconds},
-        {"final_step_size", summary.step_size},
-        {"acceptance_rate", summary.moves.local_acceptance_rate()},
-        {"global_acceptance_rate", summary.moves.global_acceptance_rate()},
-        {"mean_squared_jump", summary.moves.mean_squared_jump()},
-        {"non_finite_proposals", summary.moves.non_finite()},
-        {"warmup_seconds", summary.warmup_seconds},
-        {"sampling_seconds", summary.sampling_seconds},
-        {"chain_steps_per_second", summary.chain_steps_per_second},
-    };
+    Figures found = {{"draws_kept", static_cast<double>(summary.draws)}};
+    add_new(judged_figures(diagnosis), found);
+    add_new({{"error", reference ? reference->error_of(means) : kUndefined},
+             {"reference_ess", reference ? reference->ess : kUndefined},
+             {"draws_to_rhat", met.draws},
+             {"seconds_to_rhat", met.seconds},
+             {"draws_to_ess", worth.draws},
+             {"seconds_to_ess", worth.seconds}},
+            found);
+    add_new(figures_of_run(summary, diagnosis), found);
+    return found;
   }
 
   const StudyPlan& plan_;

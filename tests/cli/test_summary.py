@@ -99,7 +99,7 @@ class Summary(ProgramTest):
         for row, one in zip(rows, figures):
             self.assertEqual(float(row["rhat"]), one["rhat"])
         table = self.summary(path).stdout
-        for word in ("x[0]", "x[1]", "lp", "log_det_jacobian", "R-hat", "ESS bulk", "converged"):
+        for word in ("x[0]", "x[1]", "lp", "log_det_jacobian", "R-hat", "bulk ESS", "converged"):
             self.assertIn(word, table)
 
     def test_chains_that_cannot_cross_are_called_unconverged(self):
@@ -156,7 +156,7 @@ class Summary(ProgramTest):
         with h5py.File(path, "r+") as file:
             file["posterior/x"][3, 4, 1] = np.nan
         done = self.summary(path, "--strict", code=3)
-        self.assertIn("1 draws are not finite", done.stderr)
+        self.assertIn("count of non-finite draws of x[1] is 1", done.stderr)
 
     def test_what_is_no_run_file_is_named(self):
         path = self.sample("--chains", 32, "--draws", 4, "--warmup", 1)

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <limits>
+#include "flotilla/core/undefined.hpp"
 
 namespace flotilla {
 
@@ -35,9 +35,7 @@ class Moments {
   double mean() const { return mean_; }
   double deviations() const { return deviations_; }
   /// Of a sample, with count - 1 in the denominator; NaN below two values.
-  double variance() const {
-    return count_ > 1.0 ? deviations_ / (count_ - 1.0) : std::numeric_limits<double>::quiet_NaN();
-  }
+  double variance() const { return count_ > 1.0 ? deviations_ / (count_ - 1.0) : kUndefined; }
 
  private:
   double count_ = 0.0;

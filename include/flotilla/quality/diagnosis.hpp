@@ -46,10 +46,8 @@ struct Diagnosis {
   double sampling_seconds = 0.0;  ///< of the phase that is looked at
   double gradients = 0.0;  ///< gradient evaluations of sampling, by what a step of the kernel costs
 
-  /// The extremes over quantities; NaN where one is not defined.
-  double largest_rhat() const;
-  double largest_nested_rhat() const;
-  double smallest_ess() const;  ///< bulk or tail
+  /// Of bulk and tail, over quantities; NaN where one is not defined. @pre there are quantities
+  double smallest_ess() const;
 };
 
 /// Reads a run file and says whether its chains have met and what their draws are worth.

@@ -1,0 +1,32 @@
+#include "flotilla/run/measured.hpp"
+
+namespace flotilla {
+
+const std::vector<MeasuredFigure>& measured_figures() {
+  using S = RunSummary;
+  static const std::vector<MeasuredFigure> rows = {
+      {"step_size", "step size", [](const S& s) { return s.step_size; }, Print::kGeneral},
+      {"acceptance_rate", "acceptance rate, local",
+       [](const S& s) { return s.moves.local_acceptance_rate(); }, Print::kRate},
+      {"global_acceptance_rate", "acceptance rate, global",
+       [](const S& s) { return s.moves.global_acceptance_rate(); }, Print::kRate},
+      {"mean_squared_jump", "mean squared jump",
+       [](const S& s) { return s.moves.mean_squared_jump(); }, Print::kGeneral},
+      {"non_finite_proposals", "non-finite proposals",
+       [](const S& s) { return s.moves.non_finite(); }, Print::kCount},
+      {"warmup_seconds", "warm-up", [](const S& s) { return s.warmup_seconds; }, Print::kSeconds},
+      {"sampling_seconds", "sampling", [](const S& s) { return s.sampling_seconds; },
+       Print::kSeconds},
+      {"chain_steps_per_second", "chain-steps per second",
+       [](const S& s) { return s.chain_steps_per_second; }, Print::kCount},
+      {"flow_share", "share of time in flow", [](const S& s) { return s.flow_share; },
+       Print::kPercent},
+      {"exchange_share", "share of time in exchange", [](const S& s) { return s.exchange_share; },
+       Print::kPercent},
+      {"output_share", "share of time in I/O", [](const S& s) { return s.output_share; },
+       Print::kPercent},
+  };
+  return rows;
+}
+
+}  // namespace flotilla
