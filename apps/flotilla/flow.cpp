@@ -15,12 +15,6 @@
 namespace flotilla::app {
 namespace {
 
-std::size_t parameters(const LayerRecord& layer) {
-  std::size_t count = 0;
-  for (const auto& [name, tensor] : layer.arrays) count += tensor.values.size();
-  return count;
-}
-
 std::string describe(const LayerRecord& layer) {
   std::vector<std::string> parts;
   for (const auto& [name, value] : layer.texts) parts.push_back(fmt::format("{}={}", name, value));
@@ -58,8 +52,8 @@ void show(const std::string& path, const FlowRecord& record) {
   std::size_t total = 0;
   for (std::size_t k = 0; k < record.layers.size(); ++k) {
     const LayerRecord& layer = record.layers[k];
-    total += parameters(layer);
-    fmt::print("{:>5}  {:<24} {:>10} {:>8} {:>8}  {}\n", k, layer.type, parameters(layer),
+    total += layer.parameters();
+    fmt::print("{:>5}  {:<24} {:>10} {:>8} {:>8}  {}\n", k, layer.type, layer.parameters(),
                flow.layer(k).forward_passes(), flow.layer(k).inverse_passes(), describe(layer));
   }
   fmt::print("{:>5}  {:<24} {:>10}\n", "", "all", total);

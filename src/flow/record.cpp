@@ -4,12 +4,23 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
 #include "flotilla/core/error.hpp"
 
 namespace flotilla {
+
+std::size_t LayerRecord::parameters() const {
+  static constexpr std::array kWiring = {"mask", "order", "indices", "image"};
+  std::size_t count = 0;
+  for (const auto& [name, tensor] : arrays) {
+    const bool is_wiring = std::find(kWiring.begin(), kWiring.end(), name) != kWiring.end();
+    count += is_wiring ? 0 : tensor.values.size();
+  }
+  return count;
+}
 
 LayerReader::LayerReader(const LayerRecord& record, std::string label, Index dim)
     : record_(&record), label_(std::move(label)), dim_(dim) {}

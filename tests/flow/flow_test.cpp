@@ -48,6 +48,17 @@ FlowRecord sound() {
           test::random_diagonal_affine(5, 3), test::random_permutation(5, 4)});
 }
 
+TEST(LayerRecord, CountsParametersWithoutMasksAndPermutations) {
+  LayerRecord layer{"affine_coupling", {}, {}, {}};
+  layer.arrays["weight_0"] = {{3, 2}, std::vector<double>(6, 1.0)};
+  layer.arrays["bias_0"] = {{3}, std::vector<double>(3, 1.0)};
+  EXPECT_EQ(layer.parameters(), 9U);
+  for (const char* wiring : {"mask", "order", "indices", "image"}) {
+    layer.arrays[wiring] = {{5}, std::vector<double>(5, 1.0)};
+    EXPECT_EQ(layer.parameters(), 9U) << wiring;
+  }
+}
+
 TEST(Flow, IsBuiltFromASoundRecord) {
   EXPECT_EQ(refusal(sound()), "no InputError");
   const Flow<double> flow(sound());

@@ -26,6 +26,10 @@ struct LayerRecord {
   std::map<std::string, Tensor> arrays;
   std::string module = {};  ///< a TorchScript file, whole; in no flow file
 
+  /// Numbers in its arrays that training may have found: all but those that say how the layer is
+  /// wired, as masks and permutations do.
+  std::size_t parameters() const;
+
   bool operator==(const LayerRecord&) const = default;
 };
 
