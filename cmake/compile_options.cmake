@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Compile options of this project's own targets. All are private: nothing here reaches a consumer.
 
 add_library(flotilla_options INTERFACE)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # What cpack makes: flotilla_*.deb, and flotilla-torchscript_*.deb where LibTorch was found, so that
 # nobody has to install PyTorch to draw from a flow file. scripts/packaging/build calls it.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Defaults that a top-level build wants and an enclosing project decides for itself.
 
 if(PROJECT_IS_TOP_LEVEL)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Everything the library stands on, from the system's packages; the installed package looks for the
 # same list in flotillaConfig.cmake.in.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Run at every build: writes build_facts.hpp, and touches it only when something changed.
 #   cmake -D SOURCE=... -D OUTPUT=... -D COMPILER=... -D FLAGS=... -D VERSION=... -P git_commit.cmake
 

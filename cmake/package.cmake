@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Installs the library, its headers and a CMake package: find_package(flotilla), flotilla::flotilla;
 # the flows that come with the program, and the licence.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Times the program against the same sampling in PyTorch, and two ranks against one.
 
     compare_speed.py                       three comparisons, a few minutes

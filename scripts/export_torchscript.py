@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Writes any flow that PyTorch can trace as a TorchScript file that `flotilla sample` runs.
 
     export_torchscript.py --model mine.py:make_flow --state-dict trained.pt --dim 3 -o mine.pt

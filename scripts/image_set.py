@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Writes held-out images as a set that 'flotilla compare' takes for the truth.
 
     image_set.py fashion_mnist -o test_images.h5         its test images

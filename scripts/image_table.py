@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Measures what sampling through the latent space does to a flow on images, as a markdown table.
 
     image_table.py fashion_mnist_glow.h5 fashion_mnist --figure traces.png     some 10 minutes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
 # Settings that let Open MPI run many ranks on one small machine: a laptop, a container, CI.
 # Usage: source scripts/mpi_environment.sh

@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Draws a run file: where its chains went, how they mixed, how warm-up went, and the verdict.
 
     plot_run.py run.h5                       writes run.png

@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Draws what a study found: one picture, of the kind that fits what the study varied.
 
     plot_study.py study.h5                       writes study.png

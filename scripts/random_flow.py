@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Writes an untrained flow of a given shape as a flow file, for tests and benchmarks.
 
     random_flow.py -o random.h5 --dim 784 --layers 8 --widths 512,512 --seed 1

@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """The ensemble sampler in PyTorch: an independent check of the program's statistics, and the
 yardstick for its speed.
 

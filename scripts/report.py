@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """One page about a run or a study: the verdict first, then figures, configuration, provenance.
 
     report.py run.h5                   writes run.html

@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Measures how a run scales over ranks: chain-steps per second, efficiency, where the time goes.
 
     scaling.py                              two moons, on 1, 2, 4, ... ranks up to this machine's

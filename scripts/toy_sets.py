@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Writes a planar data set whose support and modes are known exactly.
 
     toy_sets.py rings -o rings.h5 --draws 20000

@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Says what a run of a toy's flow buys: how many of its draws lie off the toy's support.
 
     toy_support.py run.h5

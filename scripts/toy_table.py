@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Measures what sampling through the latent space does to the three toys, as a markdown table.
 
     toy_table.py                                 about two minutes

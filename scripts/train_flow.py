@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Trains a RealNVP by maximum likelihood and writes it as a flow file.
 
     train_flow.py two_moons -o two_moons.h5

@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
 """Trains a multi-scale Glow on images by maximum likelihood and writes it as a flow file.
 
     train_glow.py fashion_mnist -o glow.h5 --epochs 40 --threads 2

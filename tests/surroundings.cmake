@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # What the tests that start the program, or ranks, run in.
 
 # One machine's settings for Open MPI have one home, which a shell reads as well.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Times every operation of a flow and every kernel's step on one tile of chains, in chain-steps per
 // second and as shares of what this core does at best, measured in the same run.
 
@@ -55,7 +57,8 @@ struct Size {
   std::vector<Index> widths;
 };
 
-/// The two RealNVPs of the README's first table, and every kind of layer in three dimensions.
+/// The two RealNVPs of the first table in apps/bench/README.md, and every kind of layer in three
+/// dimensions.
 std::vector<Size> sizes() {
   std::vector<Size> all = {{"2d_64x64", Kind::kAffineCoupling, 2, 8, {64, 64}},
                            {"784d_512x512", Kind::kAffineCoupling, 784, 8, {512, 512}}};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "random_flow.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <string>
@@ -9,6 +10,12 @@
 namespace flotilla::app {
 
 using Words = std::vector<std::string>;
+
+/// A word of a command's output, explained.
+struct Term {
+  const char* name;
+  const char* meaning;
+};
 
 /// A command of the program: a row of its table, from which its help, its man page and its
 /// completion follow.
@@ -22,6 +29,7 @@ struct Command {
   /// Reads its own command line. Every rank calls it and gets the same exit code. Collective.
   /// @throws InputError, EnvironmentError, the same on every rank
   int (*run)(const Communicator& comm, const Command& command, const Words& words);
+  std::vector<Term> terms = {};  ///< of its output, for help and the man page
 };
 
 /// The options of a call as it is by default; `options_of(Call&)` has its table.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // flotilla compare RUN.h5 --reference DATA.h5: how close draws are to a sample of the truth.
 
 #include <vector>

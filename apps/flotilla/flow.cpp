@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // flotilla flow show|verify FLOW.h5: what a flow file holds, and whether we understand it.
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // flotilla flow evaluate FLOW.h5 --points FILE.h5: what a flow makes of points, in a file.
 
 #include <fmt/format.h>

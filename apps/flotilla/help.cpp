@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Help, man pages and completion: three forms of the tables of commands and options.
 #include "help.hpp"
 
@@ -144,6 +146,8 @@ std::string help_text(const Command& command) {
     }
     if (!entries.empty()) text += fmt::format("\n{}:\n{}", heading.title, entries);
   }
+  if (!command.terms.empty()) text += "\nFigures:\n";
+  for (const Term& term : command.terms) text += entry(term.name, term.meaning);
   text += "\nExamples:\n";
   for (const char* example : command.examples) text += fmt::format("  {}\n", example);
   text += "\nExit codes:\n";
@@ -216,6 +220,8 @@ std::string page_of(const Command& command) {
     }
     if (!entries.empty()) page += fmt::format(".SS {}\n{}", heading.title, entries);
   }
+  if (!command.terms.empty()) page += ".SH FIGURES\n";
+  for (const Term& term : command.terms) page += tagged(term.name, term.meaning);
   page += ".SH EXAMPLES\n.nf\n";
   for (const char* example : command.examples) page += troff(example) + "\n";
   page += ".fi\n.SH EXIT STATUS\n";

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // The program flotilla: hands over to a command, and turns what it throws into a sentence and an
 // exit code.
 

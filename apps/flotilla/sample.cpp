@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // flotilla sample FLOW.h5: parse, run, report.
 
 #include <utility>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // flotilla study STUDY.toml: a sweep over runs, by groups of ranks, that can be taken up again.
 
 #include "flotilla/study/study.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // flotilla summary RUN.h5: whether the chains have met, and what their draws are worth.
 
 #include <fmt/format.h>
@@ -36,7 +38,7 @@ Option manner(const char* name, bool& place, const char* help) {
 }
 
 std::vector<Option> options_of(Call& call) {
-  return {
+  std::vector<Option> options = {
       {.name = "run",
        .place = &call.run,
        .kind = OptionKind::kRun,
@@ -50,21 +52,29 @@ std::vector<Option> options_of(Call& call) {
        .place = &call.what.variables,
        .help = "variables of the group, as in x,lp",
        .otherwise = "its draws, lp, log_det_jacobian"},
-      {.name = "max-rhat",
-       .place = &call.thresholds.max_rhat,
-       .group = OptionGroup::kStopping,
-       .help = "threshold of R-hat; of nested R-hat where there are superchains",
-       .range = {.low = 1.0}},
-      {.name = "min-ess",
-       .place = &call.thresholds.min_ess,
-       .group = OptionGroup::kStopping,
-       .help = "threshold of bulk and tail effective sample size",
-       .range = {.low = 0.0}},
       manner("all", call.all, "list every coordinate, however many there are"),
       manner("json", call.json, "print JSON, every coordinate in it"),
       manner("csv", call.csv, "print a line of CSV for every coordinate"),
       manner("strict", call.strict, "exit with 3 where a threshold is not met"),
   };
+  for (const Threshold* threshold : thresholds_with_options()) {
+    options.push_back({.name = threshold->name,
+                       .place = &(call.thresholds.*threshold->value),
+                       .group = OptionGroup::kStopping,
+                       .help = threshold->help,
+                       .range = threshold->range});
+  }
+  return options;
+}
+
+/// Every figure that is printed, as its row explains it.
+std::vector<Term> terms() {
+  std::vector<Term> all;
+  for (const QuantityFigure& figure : quantity_figures()) {
+    all.push_back({figure.name, figure.meaning});
+  }
+  for (const RunFigure& figure : run_figures()) all.push_back({figure.name, figure.meaning});
+  return all;
 }
 
 int summary(const Communicator& comm, const Command& command, const Words& words) {
@@ -98,7 +108,8 @@ Command summary_command() {
                        "mpirun -n 4 flotilla summary run.h5 --var x --json"},
           .verdict = "with --strict: a threshold is not met",
           .options = default_options<Call>,
-          .run = summary};
+          .run = summary,
+          .terms = terms()};
 }
 
 }  // namespace flotilla::app

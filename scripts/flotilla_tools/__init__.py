@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """What the scripts share: flow files, flows in PyTorch, importers, training, pictures,
 measuring."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Arrays and the files that users have them in: FILE.npy, FILE.npz[:array], FILE.h5[:dataset]."""
 
 from pathlib import Path

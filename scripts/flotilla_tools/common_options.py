@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Options that several scripts have, a row each; a script may change its part, as a default."""
 
 import argparse

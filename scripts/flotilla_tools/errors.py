@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """What ends a script with one sentence for the user, and with which exit code."""
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The flow file (format version 1), without PyTorch: read, written, its checksum, its base density.
 
 A flow is a map x = f(z) from the latent space to the data space; z ~ its base density.

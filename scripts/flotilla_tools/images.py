@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Sets of images: Fashion-MNIST and users' arrays, and how whole greys become continuous data."""
 
 import gzip

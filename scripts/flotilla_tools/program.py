@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The program flotilla: where it is, and how scripts run it."""
 
 import os

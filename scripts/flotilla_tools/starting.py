@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """How every script starts and ends: its parser, its argument types, its exit codes."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Three planar data sets whose support and modes are known exactly.
 
 Each toy puts its draws on a few curves or points (its modes), one chosen uniformly, and adds

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # What a new user of the package does first, in a folder of their own; stops at what fails.
 # Usage: bash tour.sh
 set -euo pipefail

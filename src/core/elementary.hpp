@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // Elementary functions without branches, tables or the standard library: loops over them vectorise,

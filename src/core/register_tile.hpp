@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // The shape in which a matrix product fits this processor: what stands in registers, and what stays

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/core/version.hpp"
 
 #include "build_facts.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/diagnostics/effective_size.hpp"
 
 #include <algorithm>

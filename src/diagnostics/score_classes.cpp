@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "diagnostics/score_classes.hpp"
 
 #include <algorithm>

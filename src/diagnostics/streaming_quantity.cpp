@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "diagnostics/streaming_quantity.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // Tables of the types that flow files may name: a row for each, and what is looked up in them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // HDF5 as types that own what they open, and throw. The library's C functions are called in

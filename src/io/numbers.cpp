@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/io/numbers.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // The one place that includes the TOML library: it takes seconds to compile.
 #include "io/toml.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/quality/diagnosis.hpp"
 
 #include <fmt/format.h>

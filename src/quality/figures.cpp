@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/quality/figures.hpp"
 
 #include <fmt/format.h>
@@ -8,25 +9,33 @@
 namespace flotilla {
 namespace {
 
-constexpr Threshold kMaxRhat = {"max-rhat",
-                                "R-hat",
-                                "threshold of R-hat; of nested R-hat where there are superchains",
-                                &Thresholds::max_rhat,
-                                true,
-                                "the chains disagree: warm up and sample longer, make more global "
-                                "moves (--global-fraction), or "
-                                "choose a target that chains can cross"};
+constexpr Threshold kMaxRhat = {
+    .name = "max-rhat",
+    .title = "R-hat",
+    .help = "threshold of R-hat; of nested R-hat where there are superchains",
+    .range = {.low = 1.0},
+    .value = &Thresholds::max_rhat,
+    .at_most = true,
+    .advice =
+        "the chains disagree: warm up and sample longer, make more global moves "
+        "(--global-fraction), or choose a target that chains can cross"};
 
 constexpr Threshold kMinEss = {
-    "min-ess",
-    "ESS",
-    "threshold of bulk and tail effective sample size",
-    &Thresholds::min_ess,
-    false,
-    "keep more draws, let more steps pass between them (--thin), or run more chains"};
+    .name = "min-ess",
+    .title = "ESS",
+    .help = "threshold of bulk and tail effective sample size",
+    .range = {.low = 0.0},
+    .value = &Thresholds::min_ess,
+    .at_most = false,
+    .advice = "keep more draws, let more steps pass between them (--thin), or run more chains"};
 
-constexpr Threshold kNonFinite = {
-    "", "", "", &Thresholds::max_non_finite, true, "verify the flow, or use --precision double"};
+constexpr Threshold kNonFinite = {.name = "",
+                                  .title = "",
+                                  .help = "",
+                                  .range = {},
+                                  .value = &Thresholds::max_non_finite,
+                                  .at_most = true,
+                                  .advice = "verify the flow, or use --precision double"};
 
 /// Larger is worse; what is not defined is worst.
 double badness(const QuantitySummary& summary, const QuantityFigure& figure) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "quality/reference.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // What a run file records beside the draws: the whole configuration, what was run, what ran it.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // The table of a run's options: a row an option, and beside it the rules that concern two of them.
 #include "flotilla/run/config.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/run/versions.hpp"
 
 #include "flotilla/core/version.hpp"

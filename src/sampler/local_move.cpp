@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/sampler/local_move.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/sampler/registry.hpp"
 
 #include <type_traits>

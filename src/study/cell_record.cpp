@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "study/cell_record.hpp"
 
 #include <fmt/format.h>

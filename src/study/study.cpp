@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/study/study.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // From the text of a study to its plan: which runs there are, and what each of them is made with.
 
 #include <fmt/format.h>

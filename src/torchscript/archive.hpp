@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // Reading a TorchScript file, and turning what LibTorch throws into one line.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // A module of a TorchScript file with its Jacobian products, and the entry of the plugin.
 
 #include "torchscript/engine.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // What libflotilla_torchscript.so offers to the library, in plain C++17: the headers of LibTorch do

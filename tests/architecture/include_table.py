@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
 """Holds the table of who may include whom, and a few more rules that no compiler checks.
 
     include_table.py ROOT                   look at every file below ROOT; exit 1 on a violation
@@ -110,6 +111,8 @@ EMPTY_NAMES = re.compile(r"util|helper|manager", re.IGNORECASE)
 
 SKIPPED_DIRECTORIES = {".git", "build", "__pycache__", ".cache", ".vscode", ".idea"}
 CODE = {".cpp", ".hpp"}
+LICENCE = "SPDX-License-Identifier: BSD-3-Clause"
+LICENSED = CODE | {".py", ".cmake", ".sh", ".sbatch", ".R"}
 LEAST_FILES = 50  # fewer means that this script looked in the wrong place
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]')
@@ -244,6 +247,16 @@ def text_problems(text, words):
                 yield number, f"says '{match.group()}'"
 
 
+def unlicensed(files):
+    """A violation for each source that does not name its licence in its first lines."""
+    return [
+        f"{path}:1: has no line '{LICENCE}'"
+        for path, text in sorted(files.items())
+        if (Path(path).suffix in LICENSED or (text or "").startswith("#!"))
+        and LICENCE not in (text or "")[:200]
+    ]
+
+
 def violations(files, words=()):
     """All violations in {path: text, or None where binary}, as "path:line: message"."""
     found = []
@@ -286,7 +299,7 @@ def check(root, words):
     code = [path for path in files if Path(path).suffix in CODE]
     lines = [line for path in code for line in (files[path] or "").splitlines()]
     includes = sum(INCLUDE.match(line) is not None for line in lines)
-    found = violations(files, words)
+    found = violations(files, words) + unlicensed(files)
     for violation in found:
         print(violation)
     print(
@@ -384,7 +397,11 @@ def self_check():
         if spared:
             print(f"rule '{rule}': should be let through, was: {spared}")
             failures += 1
-    print(f"{len(CONTROLS)} rules, {2 * len(CONTROLS)} controls: {failures} failures")
+    bare = {"src/a.cpp": "int x;\n", "scripts/a": "#!/bin/sh\n", "README.md": "no source\n"}
+    if len(unlicensed(bare)) != 2 or unlicensed({"src/a.cpp": f"// {LICENCE}\n"}):
+        print("rule 'licence': should catch sources without it, and no others")
+        failures += 1
+    print(f"{len(CONTROLS) + 1} rules, {2 * len(CONTROLS) + 4} controls: {failures} failures")
     return 1 if failures else 0
 
 

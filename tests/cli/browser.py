@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """A headless Chromium, driven by the WebDriver protocol over its own HTTP."""
 
 import json

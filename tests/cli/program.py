@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Runs the built program as a user would, alone or under mpirun, with a time limit."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Bad input gets one clear sentence on rank 0, a non-zero exit, no hang, and no file."""
 
 import os

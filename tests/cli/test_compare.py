@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """How close draws are to a reference, against NumPy pair by pair."""
 
 import json

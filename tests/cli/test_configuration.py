@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Options on the command line, in a TOML file, and as the run file records them."""
 
 import pathlib

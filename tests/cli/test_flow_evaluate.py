@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """flotilla flow evaluate: a flow at points of a file."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Help, man pages, completion and version: what they all have from the tables."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The shipped Glow of Fashion-MNIST: 784 dimensions, stretched from 0.05 to 3000, in float."""
 
 import unittest

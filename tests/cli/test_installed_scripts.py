@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The Python scripts as `cmake --install` leaves them: from any folder, alone, torch only where needed."""
 
 import os
@@ -94,7 +95,7 @@ class Installed(ProgramTest):
                 self.assertIn("install Debian's python3-torch", done.stderr)
                 refused.add(script)
         self.assertEqual(answered, WITHOUT_TORCH - NOT_INSTALLED)
-        self.assertGreaterEqual(len(refused), 8)
+        self.assertGreaterEqual(len(refused), 5)
 
     def test_a_run_is_drawn_by_the_program_beside_them(self):
         run = self.sample("--chains", 64, "--warmup", 50, "--draws", 40)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """A run that is killed in mid-write leaves a file that opens, with no committed draw wrong."""
 
 import os

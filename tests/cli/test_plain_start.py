@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The program starts as at a user's: without the settings that make Open MPI quick in the tests."""
 
 import subprocess

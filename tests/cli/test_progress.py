@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """What people see while a run goes on, and after it."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The README's commands, run as they stand, in a folder that looks like a clone."""
 
 import os

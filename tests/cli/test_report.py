@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The page of scripts/report.py, as a browser sees it."""
 
 import os
@@ -33,7 +34,7 @@ chains = 64
 warmup = 20
 [list]
 draws = [30, 60, 30]
-kernel = ["mala", "mala", "hmc"]
+superchains = [0, 0, 7]
 [grid]
 beta = [0, 1]
 """
@@ -72,7 +73,7 @@ class Report(ProgramTest):
         path = self.sample(*size, "--report-every", 50)
         text = self.look_at(self.page_of(path), 2)
         self.assertLess(text.index("Converged"), text.index("Figures"))
-        for word in ("x[0]", "log_det_jacobian", "chains=256", "git_commit", "flow_checksum"):
+        for word in ("x[0]", "log_det_jacobian", "chains = 256", "git_commit", "flow_checksum"):
             self.assertIn(word, text)
 
     def test_the_page_of_a_run_that_did_not_converge_says_so_first(self):
@@ -91,7 +92,7 @@ class Report(ProgramTest):
         self.assertEqual(run("study", study, "-o", path, "--quiet").returncode, 3)
         text = self.look_at(self.page_of(path), 1)
         self.assertIn("8 of 12 runs succeeded", text)
-        self.assertIn("--kernel should be one of", text)
+        self.assertIn("--superchains should be", text)
         self.assertIn("±", text)
 
     def test_names_what_it_cannot_show(self):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """1, 2, 3 and 5 ranks write the same bits; block sizes and repetition do not matter either."""
 
 import unittest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """What a run file holds, as xarray, ArviZ's conventions, h5dump and ncdump see it."""
 
 import os
@@ -90,7 +91,7 @@ class RunFiles(ProgramTest):
             self.assertEqual(facts["flow_checksum"], flow.attrs["checksum"])
         self.assertEqual(facts["seed"], 5)
         self.assertEqual(facts["ranks"], 2)
-        self.assertIn("seed=5", facts["config"])
+        self.assertIn("seed = 5", facts["config"])
         self.assertEqual(facts["target"], "clipped")
         for name in ("git_commit", "compiler", "instruction_set", "created_at", "config"):
             self.assertTrue(facts[name], name)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The Python scripts beside the program: training, reference, pictures."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Sweeps: what runs, what is recorded, what is not run again."""
 
 import csv

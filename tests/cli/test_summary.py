@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """What flotilla summary says of a run, against NumPy and the standard library's normal quantiles."""
 
 import csv

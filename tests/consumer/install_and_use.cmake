@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Installs the library that was built in BUILD below SCRATCH, then configures, builds and runs the
 # outside project in SOURCE against it, and looks at the flags that it was compiled with.
 #   cmake -D BUILD=... -D SOURCE=... -D SCRATCH=... -D GENERATOR=... -D COMPILER=... -D FLAGS=...

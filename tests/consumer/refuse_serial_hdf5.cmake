@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Configures flotilla against an HDF5 without MPI and expects to be told so in a sentence. Such an
 # HDF5 is made here from the parallel one: the same headers but for the macro that says "parallel",
 # and the same library, which nothing gets as far as linking.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "core/exact_functions.hpp"
 
 #include <cmath>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Against R's posterior package: arrays and figures of fixtures/posterior.R, to 1e-8.
 
 #include "flotilla/diagnostics/quantity.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // What is gathered chain by chain against what is computed exactly in memory.
 
 #include "diagnostics/streaming_quantity.hpp"

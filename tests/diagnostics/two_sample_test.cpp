@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Every measure against its definition, pair by pair.
 
 #include "flotilla/diagnostics/two_sample.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/flow/base.hpp"
 
 #include <gtest/gtest.h>

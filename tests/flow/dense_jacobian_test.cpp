@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "support/dense_jacobian.hpp"
 
 #include <gtest/gtest.h>

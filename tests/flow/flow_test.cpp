@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/flow/flow.hpp"
 
 #include <gtest/gtest.h>

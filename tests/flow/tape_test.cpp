@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/flow/tape.hpp"
 
 #include <gtest/gtest.h>

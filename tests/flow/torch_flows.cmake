@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Flow files fresh from PyTorch, made when the tests run: one for each activation, and one that has
 # every layer type, one for each base density and a
 # conditional one. The suite TorchParity asks for the same names.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Flow files that mean no good: every input is written as HDF5, read as the program reads it, and
 // where it passes for a flow, built and run. Whatever is wrong has to end as an InputError.
 //

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
 """Writes the fuzzer's seed corpus: random flows of every layer and base density as its text.
 
     tests/fuzz/write_corpus.py     (from a clone; takes scripts/random_flow.py)

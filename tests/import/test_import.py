@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Flows trained with nflows, normflows and zuko, imported without them: each reproduces what its own
 library computed, and runs as any other flow does."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
 """Trains the flows of the import tests with the libraries themselves, and writes what the tests need.
 
     PYTHONPATH=nflows:normalizing-flows:zuko tests/import/train_fixtures.py [NAME ...]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "io/toml.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "parallel/exchange.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // One test program on many ranks: rank 0 reports, every rank's failures count.
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // The whole ensemble on all ranks against the whole ensemble on each rank alone.
 
 #include <gtest/gtest.h>

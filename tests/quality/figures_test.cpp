@@ -1,5 +1,7 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/quality/figures.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -58,6 +60,7 @@ TEST(Figures, HaveWholeRows) {
     EXPECT_NE(std::string(threshold->title), "") << threshold->name;
     EXPECT_GE(std::string(threshold->help).size(), 10U) << threshold->name;
     EXPECT_GE(std::string(threshold->advice).size(), 10U) << threshold->name;
+    EXPECT_TRUE(threshold->range.contains(Thresholds{}.*threshold->value)) << threshold->name;
   }
 }
 
@@ -85,8 +88,8 @@ TEST(Figures, AreInJsonCsvAndTheTableAsTheirRowsSay) {
     while (std::getline(lines, line) && line.find(" mean ") == std::string::npos) continue;
     for (const QuantityFigure& figure : quantity_figures()) {
       EXPECT_TRUE(json["quantities"][0].contains(figure.name)) << figure.name;
-      EXPECT_NE((head + ",").find("," + std::string(figure.name) + ","), std::string::npos);
-      const bool found = line.find(std::string(" ") + figure.title) != std::string::npos;
+      EXPECT_NE((head + ",").find(fmt::format(",{},", figure.name)), std::string::npos);
+      const bool found = line.find(fmt::format(" {}", figure.title)) != std::string::npos;
       // "R-hat" is in "nested R-hat" too, and is shown wherever that is.
       EXPECT_EQ(found, holds(figure.shown, diagnosis)) << figure.name;
       shown += found ? 1 : 0;

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Detailed balance, without chance: for random pairs a, b the flow of probability from a to b
 // equals that from b to a. Densities, Jacobians and proposal densities are computed from forward()
 // alone.
@@ -29,8 +31,8 @@ constexpr double kStepSize = 0.6;
 constexpr double kTolerance = 1e-10;
 constexpr int kPairs = 20;
 
-/// What METHOD.md says of a target and a kernel at a point, with nothing of the code under test but
-/// the flow's values.
+/// What src/README.md says of a target and a kernel at a point, with nothing of the code under test
+/// but the flow's values.
 struct Reference {
   Eigen::VectorXd z;
   Eigen::MatrixXd metric;    ///< J(z) for metric MALA, I for the Euclidean one

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // beta = 0 samples the flow's base density exactly, whatever the base, the flow and the kernel.
 
 #include <gtest/gtest.h>

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // The shear flow x1 = z1, x2 = z2 exp(a z1), whose latent moments are known exactly under every
 // tempered target: z1 ~ N(-beta a, 1) and z2 ~ N(0, 1), independent; Var x2 = exp(2 a^2 (1 -
-// beta)). Source: METHOD.md, truths to test against.
+// beta)). Source: src/README.md, truths to test against.
 
 #include <gtest/gtest.h>
 
@@ -119,7 +121,7 @@ TEST(ShearFlowIndependence, FindsTheExactMoments) {
   expect_exact_moments<float>(std::make_unique<MetricMala<float>>(), 0.5, 1.0);
 }
 
-// The same study with METHOD.md's mistakes built in: it has to notice each.
+// The same study with the classical mistakes built in: it has to notice each.
 class NegativeControl : public testing::Test {
  protected:
   double distance_with(const Target<double>& target, std::unique_ptr<LocalMove<double>> move) {

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // The flows that ship with the program, against importance sampling: draws of q_Z weighted by
 // pi / q_Z give any expectation with its standard error, and need no Markov chain.
-// Source: METHOD.md, truths to test against.
+// Source: src/README.md, truths to test against.
 
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "support/choices.hpp"
 
 #include <gtest/gtest.h>

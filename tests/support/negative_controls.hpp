@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include "flotilla/sampler/local_move.hpp"
 
 namespace flotilla::test {
 
-// The mistakes that METHOD.md names, on purpose: a test that does not notice them is no test.
+// The mistakes that src/README.md names, on purpose: a test that does not notice them is no test.
 
 /// log pi(z) = log q_Z(z): the log det is left out of a tempered target.
 template <typename T>

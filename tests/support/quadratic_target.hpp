@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include "flotilla/target/target.hpp"
@@ -5,7 +6,7 @@
 namespace flotilla::test {
 
 /// An explicit target: log pi(z) = -|x - mean|^2 / (2 width^2) + l(z), so that x ~ N(mean, width^2
-/// I) whatever the flow. METHOD.md, targets, explicit.
+/// I) whatever the flow. src/README.md, targets, explicit.
 template <typename T>
 class QuadraticTarget final : public Target<T> {
  public:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>
@@ -91,7 +92,7 @@ LayerRecord logit_layer();
 FlowRecord flow_of(Index dim, std::vector<LayerRecord> layers);
 
 /// x1 = z1, x2 = z2 exp(a z1), hence l(z) = a z1: tempered at beta, z1 ~ N(-beta a, 1) and
-/// z2 ~ N(0, 1) are independent. METHOD.md, truths to test against.
+/// z2 ~ N(0, 1) are independent. src/README.md, truths to test against.
 FlowRecord shear_flow(double a);
 
 /// x = scale * z + shift in every coordinate: a flow whose log det is constant.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Flows that flow files do not hold, for TorchScript: a continuous and a residual one, and modules
 that a user may get wrong.
 

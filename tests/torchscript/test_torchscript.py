@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """TorchScript files: any module that can be traced is verified, sampled and refused as a flow file is."""
 
 import math

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
 """Trains a neural autoregressive flow of zuko and exports it: fixtures/zuko_naf.pt.
 
     PYTHONPATH=zuko tests/torchscript/train_naf.py

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <string_view>
@@ -13,7 +14,7 @@ namespace flotilla {
 /// operations work in place, column by column (one chain never sees another), allocate nothing, and
 /// treat a non-finite value as a value. The Jacobian is always that of forward(), whichever way the
 /// point was reached. T is float or double.
-/// Source: the contract in the README, section "Layer"; held by tests/flow/layer_contract.
+/// Source: src/README.md, layers; held by tests/flow/layer_contract.
 template <typename T>
 class Layer {
  public:
@@ -61,7 +62,7 @@ class Layer {
   /// w <- J^-T (w + log_det_bar * grad_z log|det J|) at the recorded point; w is [dim x chains].
   ///
   /// With w = grad_z log q_Z and log_det_bar = -1 this is the score grad_x log q_X in one pass,
-  /// because a composition can be walked in sampling order (METHOD.md, metric MALA, s(z)).
+  /// because a composition can be walked in sampling order (src/README.md, metric MALA, s(z)).
   virtual void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const = 0;
 
  private:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <string>
@@ -23,7 +24,7 @@ FlowRecord read_flow_file(const std::string& path);
 void write_flow_file(const std::string& path, const FlowRecord& record);
 
 /// "sha256:<hex>" over dim, context_dim, base density and layers: what determines the draws,
-/// whatever its provenance. The bytes are laid down in the README, section "Flow files".
+/// whatever its provenance. src/io/README.md, flow files, lays down the bytes.
 std::string checksum(const FlowRecord& record);
 
 /// "sha256:<hex>" over an array's shape and values.

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "flotilla/core/parameter.hpp"
 #include "flotilla/core/printed.hpp"
 #include "flotilla/quality/diagnosis.hpp"
 
@@ -20,6 +22,7 @@ struct Threshold {
   const char* name;   ///< of the option that sets it, "max-rhat"; empty where none does
   const char* title;  ///< of what it is a threshold, "R-hat"
   const char* help;   ///< of the option
+  Range range;        ///< of the option
   double Thresholds::*value;
   bool at_most;        ///< a figure should be at most so large, else at least
   const char* advice;  ///< what to try where it is not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>
@@ -37,8 +38,8 @@ struct Workspace {
 /// one, the choice independent of the state; then Metropolis-Hastings. Leaves pi invariant.
 ///
 /// The global move is the paper's independence move z' ~ q_Z. Both kinds share one evaluation of
-/// the flow, so a mixture costs no more than its local move. Source: arXiv:2305.12149; METHOD.md,
-/// kernels.
+/// the flow, so a mixture costs no more than its local move. Source: arXiv:2305.12149;
+/// src/README.md, kernels.
 template <typename T>
 class Kernel {
  public:

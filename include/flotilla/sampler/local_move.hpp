@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include "flotilla/sampler/point.hpp"
@@ -56,7 +57,7 @@ class LocalMove {
 
 /// Metric MALA, the paper's local move: Langevin dynamics under the metric J^T J,
 /// z' = z + J(z)^-1 [(eps^2/2) s(z) + eps xi], s = J^-T grad log pi.
-/// Source: arXiv:2305.12149 (local move); METHOD.md, kernels.
+/// Source: arXiv:2305.12149 (local move); src/README.md, kernels.
 template <typename T>
 class MetricMala final : public LocalMove<T> {
  public:
@@ -72,7 +73,7 @@ class MetricMala final : public LocalMove<T> {
 };
 
 /// MALA in the latent space with the identity metric: z' = z + (eps^2/2) grad log pi(z) + eps xi.
-/// Source: Roberts & Tweedie 1996; METHOD.md, kernels.
+/// Source: Roberts & Tweedie 1996; src/README.md, kernels.
 template <typename T>
 class EuclideanMala final : public LocalMove<T> {
  public:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include "flotilla/core/batch.hpp"
@@ -43,7 +44,7 @@ class Target {
 /// log pi(z) = log q_Z(z) - beta l(z): the density the flow learnt, seen from the latent space.
 ///
 /// beta = 0 is naive sampling, beta = 1 the paper's target.
-/// Source: arXiv:2305.12149; METHOD.md, targets.
+/// Source: arXiv:2305.12149; src/README.md, targets.
 template <typename T>
 class TemperedTarget final : public Target<T> {
  public:
@@ -62,7 +63,7 @@ class TemperedTarget final : public Target<T> {
 /// log pi(z) = log q_Z(z) - beta softplus_k(l(z) - c), softplus_k(u) = log(1 + exp(k u)) / k.
 ///
 /// Charges only where l exceeds the level c: the bridges go, the weights of the modes stay.
-/// Source: METHOD.md, targets.
+/// Source: src/README.md, targets.
 template <typename T>
 class ClippedTarget final : public Target<T> {
  public:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Models of nflows, normflows and zuko as flow files: converted layer by layer, then proved.
 
 Golden values always come from the original library, in double precision. The converted flow has to

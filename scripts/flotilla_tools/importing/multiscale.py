@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Multi-scale flows of normflows on images, its Glow above all, as layers of a flow file.
 
 z has normflows' list of latent images one after another, the deepest first: so a merge moves

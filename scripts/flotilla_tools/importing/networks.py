@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """What the importers of flows share: state dicts read entry by entry, conditioners written anew.
 
 A converter of a layer takes its description, a dict, and its part of the state dict, and returns

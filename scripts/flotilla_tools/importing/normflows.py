@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Flows of normflows (VincentStimper/normalizing-flows) as layers of a flow file.
 
 normflows maps latent points to data: its layers stand in sampling order already.

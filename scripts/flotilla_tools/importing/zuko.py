@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Flows of zuko (probabilists/zuko) as layers of a flow file.
 
 zuko maps data to noise, so that what samples is the other way round: last transform first.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """How a run scales over ranks: chain-steps per second, efficiency, where the time goes."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Times the program against the same sampling in PyTorch, in turns, and two ranks against one."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """What sampling through the latent space does to the three toys, as a markdown table."""
 
 import argparse

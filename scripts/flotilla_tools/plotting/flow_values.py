@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """What a picture of a run needs of its flow, asked of the program: densities, latent points, l."""
 
 import tempfile

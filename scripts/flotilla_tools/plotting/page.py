@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The pieces of a page of HTML that needs no other file."""
 
 import base64

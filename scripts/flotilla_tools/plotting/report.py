@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """One page about a run or a study: the verdict first, then figures, configuration, provenance."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Pictures of a run: where its chains went, how they mixed, how warm-up went."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Pictures of a study: the kind that fits what the study varied."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """How all pictures look: sizes, lines, colours."""
 
 import matplotlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """What `flotilla summary` says of a run: its figures, and whether it has converged."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The base densities of normalizing flows as PyTorch modules, one class for each type of a file.
 
 Each has log_density(z) [draw], normalised, in nats; sample(draws, generator, dtype) [draw x

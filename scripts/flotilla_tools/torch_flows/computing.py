@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """How PyTorch computes: on how many threads, its BLAS included, and in which precision."""
 
 import contextlib

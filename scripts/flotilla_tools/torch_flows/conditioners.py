@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The conditioners of normalizing flows as PyTorch modules.
 
 A conditioner maps [draw x input] to the parameters theta of a coordinate map, [draw x parameter x

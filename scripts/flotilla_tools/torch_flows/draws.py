@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Draws of a flow and densities of points, as NumPy arrays, in parts that fit into memory."""
 
 from typing import Iterable, NamedTuple

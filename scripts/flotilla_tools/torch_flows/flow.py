@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Normalizing flows as PyTorch modules, from flow files and into them.
 
 A flow is a map x = f(z) from the latent space to the data space; z ~ its base density.  Arrays are

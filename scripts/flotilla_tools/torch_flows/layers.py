@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The layers of normalizing flows as PyTorch modules, one class for each type of a flow file.
 
 Each has forward(z) -> (x, log_det) and inverse(x) -> (z, log_det), log_det always that of the

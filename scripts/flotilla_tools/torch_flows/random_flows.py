@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Untrained flows of a given shape: random weights, scaled until the flow is nonlinear and tame.
 
 The couplings' outputs, log scale and shift, spread by 0.3 over standard normal draws (less where

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """The ensemble sampler in PyTorch: an independent check of the program's statistics, and the
 yardstick for its speed.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Any flow that PyTorch can trace as a TorchScript file that `flotilla sample` runs.
 
 A trace keeps the operations that one batch went through, and some modules keep its size too: the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """A multi-scale Glow trained on images.
 
 Kingma & Dhariwal (2018), "Glow", arXiv:1807.03039.

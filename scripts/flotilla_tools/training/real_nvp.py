@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """A RealNVP trained on a toy or on a user's draws."""
 
 from pathlib import Path

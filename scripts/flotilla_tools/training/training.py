@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """Maximum likelihood: epochs, the best weights, checkpoints."""
 
 import argparse

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/base/diagonal_normal.hpp"
 
 #include "flow/base/base_arrays.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/base/gaussian_mixture.hpp"
 
 #include <algorithm>

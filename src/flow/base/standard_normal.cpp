@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/base/standard_normal.hpp"
 
 namespace flotilla {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // The activations of conditioners: their names in flow files, their values and derivatives.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // A conditioner as its flow file describes it: a program of operations and its arrays, read,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // The convolution of images [channel, row, column, chain]: for each pixel the register tiles of

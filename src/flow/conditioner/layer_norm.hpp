@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // Layer normalisation of a batch's units: y = (unit - mean) rate with rate = 1 / sqrt(variance +

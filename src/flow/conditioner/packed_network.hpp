@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // A conditioner as its passes read it: its program, and its arrays packed for the processor.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/coordinates/additive_map.hpp"
 
 namespace flotilla {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/coordinates/affine_map.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // Coordinates that lie on an image, and where the values of a convolution's images stand among the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/coordinates/spline_map.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // One equation of a planar or Sylvester flow: u + p tanh(q u + s) = t, monotone where p q > -1.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/layers/planar.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/linear/constant_jacobian.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/linear/lu_linear.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // Solving with a triangular matrix on a batch: most of the work as matrix products of a block of

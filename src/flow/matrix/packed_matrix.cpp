@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/matrix/packed_matrix.hpp"
 
 #include <algorithm>

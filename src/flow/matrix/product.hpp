@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 // The matrix product of the flows, C = A B with A constant: one register tile of the result at a

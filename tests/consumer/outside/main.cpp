@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // A shear of the plane, x = (z_0, z_1 + z_0 / 2), built in memory and applied to three points.
 
 #include <cstdio>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // A density of the user's own, sampled through a flow by all ranks together, into a run file that
 // is then read and diagnosed: x ~ N((1, -2), 0.25 I), whatever the flow.
 

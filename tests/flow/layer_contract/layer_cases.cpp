@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/layer_contract/layer_cases.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
 #include "flow/layer_contract/scene.hpp"
 
 #include <algorithm>
