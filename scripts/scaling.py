@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Measures how a run scales over ranks: chain-steps per second, efficiency, where the time goes.
 
-    scaling.py                              two moons, on 1, 2, 4, ... ranks up to this machine's
-    cores scaling.py mine.h5 --ranks 1 2 4 8 --chains 4096 -o scaling.csv
+    scaling.py                              two moons, on 1, 2, 4, ... ranks up to all cores
+    scaling.py mine.h5 --ranks 1 2 4 8 --chains 4096 -o scaling.csv
     scaling.py mine.h5 --launcher srun --ranks 1 64 128        inside a Slurm job: scaling.sbatch
 
 Strong scaling keeps --chains of the whole run, weak scaling --chains of each rank.  Every point is

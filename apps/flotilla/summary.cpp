@@ -47,7 +47,8 @@ std::vector<Option> options_of(Call& call) {
        .required = true},
       {.name = "group",
        .place = &call.what.group,
-       .help = "group of draws: posterior, unconstrained_posterior, or with warmup_ before it"},
+       .help = "group of draws: posterior, unconstrained_posterior or sample_stats; with warmup_ "
+               "before it, those of warm-up"},
       {.name = "var",
        .place = &call.what.variables,
        .help = "variables of the group, as in x,lp",

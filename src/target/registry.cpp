@@ -63,7 +63,7 @@ void find_clip_level(ParameterValues& values, const LogDetQuantile& quantile) {
 
 const std::vector<TargetRow>& target_registry() {
   static const std::vector<TargetRow> rows = {
-      {{"tempered", "log q_Z - beta l: the density that the flow learnt, at beta = 1", {kBeta}},
+      {{"tempered", "log q_Z - beta l, the paper's density at beta = 1", {kBeta}},
        true,
        nullptr,
        make_tempered<float>,
