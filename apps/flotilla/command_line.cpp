@@ -28,16 +28,14 @@ class Splitter {
     bool only_values = false;
     while (place_ < words_.size()) {
       const std::string& word = words_[place_++];
-      if (only_values) {
+      if (only_values || !word.starts_with("-") || word == "-") {
         take_positional(word);
       } else if (word == "--") {
         only_values = true;
       } else if (word.starts_with("--")) {
         take_long(word.substr(2));
-      } else if (word.starts_with("-") && word.size() > 1) {
-        take_letter(word);
       } else {
-        take_positional(word);
+        take_letter(word);
       }
     }
     return std::move(given_);

@@ -42,7 +42,7 @@ class Reader {
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
       if (const toml::table* const inner = node.as_table()) {
-        take(*inner, section.empty() ? name : section + "." + name);
+        take(*inner, section.empty() ? name : fmt::format("{}.{}", section, name));
       } else {
         const std::size_t line = node.source().begin.line;
         entries_.push_back({section, name, value(node, name), line});

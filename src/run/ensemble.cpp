@@ -161,7 +161,7 @@ class Ensemble {
       if (met) break;
     }
     count(drain(clock));
-    const RunSummary summary = summarise(step_size, clock);
+    RunSummary summary = summarise(step_size, clock);
     file_->finish(measured_facts(summary), drawn_ < config_.draws);
     return summary;
   }

@@ -101,6 +101,7 @@ struct ToToml {
   template <typename T>
   static Found list(const std::vector<T>& values) {
     std::vector<TomlValue> found;
+    found.reserve(values.size());
     for (const T& value : values) found.push_back(element(value));
     return TomlValue{std::move(found)};
   }
@@ -112,7 +113,7 @@ std::optional<TomlValue> value_of(const Option& option) {
 
 /// "name = value", where that reads back: a path may have bytes that no TOML has.
 std::string line_of(const Option& option, const TomlValue& value) {
-  const std::string line = fmt::format("{} = {}\n", option.name, to_toml(value));
+  std::string line = fmt::format("{} = {}\n", option.name, to_toml(value));
   try {
     if (parse_toml(line, "").front().value == value) return line;
   } catch (const InputError&) {  // told below
@@ -310,6 +311,7 @@ std::string unknown_key(const std::vector<Option>& options, const std::string& k
     return fmt::format("'{}' is no option of a file: write '{} = false'", key, option->name);
   }
   std::vector<std::string> names;
+  names.reserve(options.size());
   for (const Option& row : options) names.emplace_back(row.name);
   return fmt::format("'{}' is no option{}", key, suggestion(key, names));
 }

@@ -29,11 +29,11 @@ std::string to_text(const Range& range);
 /// One parameter of a target or a kernel: a row of its registry entry, from which follow the
 /// option, its check, its help and what a run file records.
 struct Parameter {
-  const char* name;                 ///< as the option is spelt, "clip-level"
+  const char* name = "";            ///< as the option is spelt, "clip-level"
   std::optional<double> otherwise;  ///< the default; nothing where it is found when the run begins
   Range range;
-  const char* unit;  ///< "nats"; empty where it has none
-  const char* help;
+  const char* unit = "";  ///< "nats"; empty where it has none
+  const char* help = "";
 };
 
 /// Values of parameters, by name.

@@ -19,13 +19,13 @@ struct Thresholds {
 
 /// One of them as people meet it.
 struct Threshold {
-  const char* name;   ///< of the option that sets it, "max-rhat"; empty where none does
-  const char* title;  ///< of what it is a threshold, "R-hat"
-  const char* help;   ///< of the option
-  Range range;        ///< of the option
-  double Thresholds::*value;
-  bool at_most;        ///< a figure should be at most so large, else at least
-  const char* advice;  ///< what to try where it is not
+  const char* name = "";   ///< of the option that sets it, "max-rhat"; empty where none does
+  const char* title = "";  ///< of what it is a threshold, "R-hat"
+  const char* help = "";   ///< of the option
+  Range range;             ///< of the option
+  double Thresholds::*value = nullptr;
+  bool at_most = false;     ///< a figure should be at most so large, else at least
+  const char* advice = "";  ///< what to try where it is not
 };
 
 /// For which runs something holds: chains that all start apart, or superchains.

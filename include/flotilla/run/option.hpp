@@ -50,7 +50,7 @@ struct Option {
   Index multiple = 1;                     ///< of which a whole number is one
   const char* unit = "";                  ///< "nats"
   std::vector<std::string> choices = {};  ///< of a text; none: any
-  std::string otherwise = "";             ///< what holds where there is no value, "dim^(-1/6)"
+  std::string otherwise = {};             ///< what holds where there is no value, "dim^(-1/6)"
   char letter = '\0';                     ///< "-o"
   bool positional = false;                ///< may be given without its name
   bool required = false;

@@ -14,8 +14,8 @@ namespace flotilla {
 /// itself says.
 struct KernelRow {
   Choice choice;  ///< of --kernel
-  std::unique_ptr<LocalMove<float>> (*in_float)(const ParameterValues& values);
-  std::unique_ptr<LocalMove<double>> (*in_double)(const ParameterValues& values);
+  std::unique_ptr<LocalMove<float>> (*in_float)(const ParameterValues& values) = nullptr;
+  std::unique_ptr<LocalMove<double>> (*in_double)(const ParameterValues& values) = nullptr;
 };
 
 /// Every kernel that a configuration may name, by its local move.

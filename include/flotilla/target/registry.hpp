@@ -19,15 +19,15 @@ using LogDetQuantile = std::function<double(double probability)>;
 struct TargetRow {
   Choice choice;  ///< of --target
   /// Whether log pi - log q_Z is a function of l alone: then log q_Z follows from log pi and l.
-  bool of_log_det_alone;
+  bool of_log_det_alone = false;
   /// Finds what has to be found when the run begins, and leaves what makes the target; null where
   /// there is nothing to find.
-  void (*complete)(ParameterValues& values, const LogDetQuantile& quantile);
+  void (*complete)(ParameterValues& values, const LogDetQuantile& quantile) = nullptr;
   /// Makes it from completed values. The flow outlives the target.
   std::unique_ptr<Target<float>> (*in_float)(const ParameterValues& values,
-                                             const Flow<float>& flow);
+                                             const Flow<float>& flow) = nullptr;
   std::unique_ptr<Target<double>> (*in_double)(const ParameterValues& values,
-                                               const Flow<double>& flow);
+                                               const Flow<double>& flow) = nullptr;
 };
 
 /// Every target that a configuration may name.

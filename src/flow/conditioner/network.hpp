@@ -63,8 +63,8 @@ class Network {
   Network(const Blueprint& blueprint, const Wiring& wiring);
   void lay_out();
 
-  Index inputs_;
-  Index outputs_;
+  Index inputs_ = 0;
+  Index outputs_ = 0;
   PackedNetwork<T> packed_;
   std::vector<std::string> entry_names_;
   std::vector<Index> recorded_;
