@@ -8,8 +8,10 @@ if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
   find_program(FLOTILLA_CCACHE ccache)
   if(FLOTILLA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    # What ccache asks for where headers are precompiled; no source reads __TIME__.
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-                                    CCACHE_SLOPPINESS=pch_defines,time_macros ${FLOTILLA_CCACHE})
+    # What ccache asks for where headers are precompiled; no source reads __TIME__. Build folders of
+    # one clone share what they compile: paths are hashed as seen from the build folder.
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+        CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} ${FLOTILLA_CCACHE})
   endif()
 endif()
