@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: BSD-3-Clause
-"""Times the program against the same sampling in PyTorch, and two ranks against one.
+"""Compares the speed of the program with the same sampling in PyTorch, and two ranks with one.
 
     compare_speed.py                       three comparisons, a few minutes
     compare_speed.py --markdown --rounds 5 --seconds 20

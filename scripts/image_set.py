@@ -1,12 +1,12 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: BSD-3-Clause
-"""Writes held-out images as a set that 'flotilla compare' takes for the truth.
+"""Writes held-out images as a reference for 'flotilla compare'.
 
     image_set.py fashion_mnist -o test_images.h5         its test images
     image_set.py images.npz:x -o held_out.h5 --count 2000
 
-The dataset x [image x pixel] has the images as train_glow.py sees them: dequantised, in [0, 256),
-in an order of their own (the seed's), so that any part of them is a sample of all.
+The dataset x [image x pixel] holds the images as train_glow.py sees them: dequantised, in [0, 256).
+The seed shuffles them, so that any part of them is a sample of all.
 """
 
 import argparse

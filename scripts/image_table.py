@@ -1,19 +1,19 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: BSD-3-Clause
-"""Measures what sampling through the latent space does to a flow on images, as a markdown table.
+"""Measures the effect of latent-space sampling on a flow of images; prints a markdown table.
 
     image_table.py fashion_mnist_glow.h5 fashion_mnist --figure traces.png     some 10 minutes
     image_table.py mine.h5 held_out.npy --chains 32 --warmup 200 --draws 20
 
 For the held-out images, for naive draws x = f(z), z ~ q_Z, for naive draws at lower temperatures
 (z shrunk by T) and for runs of the program: means of log q_X(x) and of l(z) = log|det J(z)|, and
-the shares of draws below the 1 % and above the 99 % quantile of the held-out images' log q_X: draws
-that were like the images would have 1 % beyond either.
+the shares of draws below the 1 % and above the 99 % quantile of the held-out images' log q_X.
+Draws like the images would have 1 % beyond either.
 
-Each target is run twice with seeds of their own, from q_Z and from held-out images: R-hat of lp
-(split R-hat, Gelman et al. 2013) is over the chains of both runs, above 1.01 where they have not
-met. Standard errors are of independent draws, for runs between chains.  --figure draws the traces
-of l.
+Each target is run twice with different seeds, from q_Z and from held-out images.  R-hat of lp
+(split R-hat, Gelman et al. 2013) is over the chains of both runs; above 1.01 the runs disagree.
+Standard errors assume independent draws; those of runs are between chains.  --figure draws the
+traces of l.
 """
 
 import tempfile

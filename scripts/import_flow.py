@@ -19,8 +19,8 @@ description has the classes of the layers and what their weights do not tell:
       {"class": "MaskedAffineAutoregressiveTransform", "activation": "relu", "scale": "softplus"}]}
 
 Golden values always come from the original library, in double precision: `flotilla flow verify`
-then proves the conversion.  The converted flow is compared with them here already.  A layer that
-flow files do not have is named; nothing is left out or approximated.
+then proves the conversion.  This script compares the converted flow with them too.  A layer that
+flow files do not have is an error that names it: nothing is left out or approximated.
 
 From Python, with scripts/ on PYTHONPATH:
 
@@ -68,7 +68,7 @@ def parse(arguments: list[str] | None = None) -> Options:
 
 
 def save(options: Options, imported: Imported) -> None:
-    """What an import elsewhere needs."""
+    """Writes the files for an import elsewhere."""
     if options.save_description:
         text = json.dumps(imported.description, indent=1)
         options.save_description.write_text(text + "\n", encoding="utf-8")

@@ -5,18 +5,18 @@
     plot_run.py run.h5                       writes run.png
     plot_run.py run.h5 -o figure.png --flow two_moons.h5
 
-In two dimensions the first row has the naive draws x = f(z), z ~ q_Z, beside as many of the
-run's, both over the log density that the flow learnt, log q_X, and the run's latent points over
-l(z) = log|det J(z)|.  Below, for the first coordinates in any dimension, traces of a few chains
-and marginals, and at the bottom acceptance rate and step size over the windows of warm-up.  Of an
-unfinished run, the draws that were committed are shown.
+In two dimensions the first row has three panels: naive draws x = f(z), z ~ q_Z; as many draws of
+the run, both over the log density that the flow learnt, log q_X; and the run's latent points over
+l(z) = log|det J(z)|.  Below are traces of a few chains and marginals, for the first coordinates in
+any dimension.  At the bottom are acceptance rate and step size over the windows of warm-up.  For an
+unfinished run, the committed draws are shown.
 
-Where the flow is one of images (or --image says so), the first rows are images: where the first
-chains start, naive draws unless the run had a --start; the last draws of the same chains; draws
-along one chain.  Traces are those of lp and l(z) then.
+For a flow of images (or with --image) the first rows are images: the starts of the first chains
+(naive draws, unless the run had a --start), the last draws of the same chains, and draws along one
+chain.  Traces are then those of lp and l(z).
 
-The headline has the verdict of `flotilla summary`, which is printed too; titles say how many points
-of how many are drawn.  What the picture needs of the flow, `flotilla flow evaluate` computes.
+The headline has the verdict of `flotilla summary`, which is printed too.  Titles say how many
+points of how many are drawn.  `flotilla flow evaluate` computes what the picture needs of the flow.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def parse(arguments: list[str] | None = None) -> Options:
 
 
 def verdict(path: Path, program: Path) -> Verdict | None:
-    """The program's; None, with a word of why, where it has none."""
+    """The program's verdict; None, with a message why, if it has none."""
     try:
         return verdict_of(summary_of(path, program))
     except InputError as problem:

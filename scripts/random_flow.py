@@ -7,13 +7,12 @@
     random_flow.py -o shear.h5 --shear 0.7
 
 The couplings have random weights, scaled layer by layer until their outputs, log scale and shift,
-spread by 0.3 over standard normal draws (less where the tails are heavy): nonlinear, far from the
-identity, and invertible in single precision.  A flow that is not is refused.
+spread by 0.3 over standard normal draws (less for heavy tails).  Such a flow is nonlinear, far from
+the identity, and invertible in single precision; others are refused.
 
---extras puts layers of every other type first: a logit that undoes a sigmoid after the unit
-interval was shrunk between the two, linear and planar maps, couplings and autoregressive layers of
-every map, some the other way round.  The image of such a flow is not the whole space: invert only
-f(z).
+--extras puts layers of every other type first: a sigmoid, a map that shrinks the unit interval, a
+logit; linear and planar maps; couplings and autoregressive layers of every map, some of them
+inverted.  The image of such a flow is not the whole space: invert only f(z).
 
 --shear writes x1 = z1, x2 = z2 exp(A z1): log|det dx/dz| = A z1, and every moment is a formula.
 """
@@ -77,7 +76,7 @@ def parse(arguments: list[str] | None = None) -> Options:
 
 
 def provenance(options: Options) -> dict[str, Any]:
-    """What a reader of the file should know of where it came from."""
+    """The provenance of the file."""
     facts = {"made_by": "random_flow.py", "trained_by": "nobody: a flow for tests and benchmarks"}
     if options.shear is not None:
         return {**facts, "shear": options.shear}

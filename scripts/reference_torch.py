@@ -1,13 +1,13 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: BSD-3-Clause
-"""The ensemble sampler in PyTorch: an independent check of the program's statistics, and the
-yardstick for its speed.
+"""The ensemble sampler in PyTorch: an independent check of the program's statistics, and a
+standard for its speed.
 
     reference_torch.py FLOW.h5 --chains 1024 --warmup 500 --draws 1000 -o RUN.h5
     reference_torch.py FLOW.h5 --kernel mala --target clipped --clip-quantile 0.7 --time
 
-Same targets, kernels and warm-up as the program, on one process, matrix-free: all chains are one
-[chain x coordinate] tensor and every Jacobian product comes from automatic differentiation.
+Targets, kernels and warm-up are those of the program, on one process, without matrices: all chains
+are one [chain x coordinate] tensor, and automatic differentiation gives every Jacobian product.
 With q_Z the flow's base density, x = f(z), J = df/dz and l = log|det J|:
 
     tempered     log pi(z) = log q_Z(z) - beta l(z)

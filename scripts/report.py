@@ -21,7 +21,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     add = parser.add_argument
     add("input", type=Path, help="a run file, or the output of 'flotilla study'")
     add("-o", "--output", type=Path, help="HTML to write (default: the input's name with .html)")
-    add("--flow", type=Path, help="the run's flow file, where it has moved")
+    add("--flow", type=Path, help="the run's flow file, if it has moved")
     add_common(
         parser,
         flotilla={},

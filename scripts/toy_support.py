@@ -1,13 +1,13 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: BSD-3-Clause
-"""Says what a run of a toy's flow buys: how many of its draws lie off the toy's support.
+"""Compares a run of a toy's flow with naive draws: how many draws lie off the toy's support.
 
     toy_support.py run.h5
 
-prints, as a markdown table, the percentage of draws off the support and the weight of each mode, a
-draw counting for the nearest: of fresh draws of the toy itself (truth), of naive draws x = f(z),
-z ~ q_Z, and of the run.  Standard errors: of independent draws for the first two, between chains
-for the run.
+prints a markdown table: the percentage of draws off the support and the weight of each mode, for
+fresh draws of the toy itself (truth), for naive draws x = f(z), z ~ q_Z, and for the run.  A draw
+counts for the nearest mode.  Standard errors are those of independent draws for the first two, and
+between chains for the run.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: BSD-3-Clause
-"""Measures what sampling through the latent space does to the three toys, as a markdown table.
+"""Measures the effect of latent-space sampling on the three toys; prints a markdown table.
 
     toy_table.py                                 about two minutes
     toy_table.py --ranks 1 --draws 200 two_moons.h5
@@ -8,8 +8,8 @@
 For each flow trained on a toy: fresh draws of the toy itself (truth), naive draws x = f(z) with
 z ~ N(0, I), and runs of the program on the tempered target at beta = 1 and on the clipped target
 with the program's defaults.  Of each, the percentage of draws off the toy's support and the weight
-of each of its modes, a draw counting for the nearest.  Standard errors: of independent draws for
-the first two, between chains for the runs.
+of each of its modes; a draw counts for the nearest mode.  Standard errors are those of independent
+draws for the first two, and between chains for the runs.
 """
 
 from pathlib import Path

@@ -7,8 +7,8 @@
 
 The data are a toy (two_moons, gaussians_K, rings: fresh draws every epoch) or a [draw x
 coordinate] array in FILE.npy, FILE.npz[:array] or FILE.h5[:dataset].  Training stops when the
-held-out likelihood has not improved for --patience epochs; the best weights are kept.  A killed
-training goes on from its last epoch with --resume.
+held-out likelihood has not improved for --patience epochs; the best weights are kept.  --resume
+continues a killed training after its last epoch.
 """
 
 from pathlib import Path

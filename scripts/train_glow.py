@@ -9,8 +9,8 @@ The images are Fashion-MNIST, from Debian's package dataset-fashion-mnist, or wh
 to 255 in an array [image x row x column] or [image x channel x row x column].  They are dequantised
 with uniform noise, fresh in every epoch, so that x is in the data's own units: pixel + [0, 1).
 
-The learning rate warms up, then falls to nothing along a cosine over --epochs; the weights that did
-best on held-out images are kept.  A killed training goes on from its last epoch with --resume.
+The learning rate warms up, then falls to zero along a cosine over --epochs.  The weights that did
+best on held-out images are kept.  --resume continues a killed training after its last epoch.
 
 Kingma & Dhariwal (2018), "Glow", arXiv:1807.03039.
 """

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Times every operation of a flow and every kernel's step on one tile of chains, in chain-steps per
-// second and as shares of what this core does at best, measured in the same run.
+// Times every operation of a flow and a step of every kernel, on one tile of chains. Results are
+// chain-steps per second, and shares of what this core does at best, measured in the same run.
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -25,7 +25,7 @@
 namespace flotilla::bench {
 namespace {
 
-/// A flow of one size in one precision, with a tile of chains that stand at typical points.
+/// A flow of one size in one precision, and a tile of chains at typical points.
 template <typename T>
 struct Stage {
   explicit Stage(const FlowRecord& record)
@@ -107,8 +107,8 @@ Index recorded_rows(const TapeShape& shape) {
   return rows;
 }
 
-/// What tapes and points of a rank's one workspace take; beside it a chain that does not move just
-/// now takes 8 bytes a coordinate.
+/// Memory of the tapes and points of a rank's one workspace. An idle chain takes 8 bytes per
+/// coordinate on top: its position.
 template <typename T>
 double workspace_bytes(const Kernel<T>& kernel) {
   const Index tapes = kernel.needs_tape() ? 2 : 1;
@@ -145,8 +145,8 @@ void add_kernels(const std::string& prefix, const std::shared_ptr<Stage<T>>& sta
   add("step/mixture", std::make_unique<MetricMala<T>>(), 0.1);
 }
 
-/// The element-wise work of a spline alone: what it adds to a conditioner, for each coordinate of
-/// each chain. Derivatives are part of both directions: they are what the tape records.
+/// The element-wise work of a spline alone, per coordinate and chain: what it adds to a
+/// conditioner. Both directions compute derivatives, because the tape records them.
 template <typename T>
 void add_splines(const std::string& precision) {
   LayerRecord record{"spline_coupling", {}, {{"bins", 1.0 * kSplineBins}, {"bound", 3.0}}, {}};

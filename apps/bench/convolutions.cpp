@@ -14,7 +14,7 @@
 namespace flotilla::bench {
 namespace {
 
-/// Side of the square image, channels in and out, side of the kernel.
+/// Side of the square image, channels in, channels out, side of the kernel.
 struct Shape {
   Index side;
   Index inputs;
@@ -22,7 +22,7 @@ struct Shape {
   Index kernel;
 };
 
-/// The convolution alone as a conditioner, between the first channels of an image and the others.
+/// A convolution alone as a conditioner, from the first channels of an image to the others.
 template <typename T>
 std::shared_ptr<const Network<T>> network_of(const Shape& shape) {
   const Index pixels = shape.side * shape.side;

@@ -7,8 +7,8 @@
 
 namespace flotilla::bench {
 
-/// Registers the convolutions of the shipped Glow, each shape alone and each way: its output from
-/// its input, and the cotangents of its input from those of its output.
+/// Registers the convolutions of the shipped Glow: each shape alone, in both directions (outputs
+/// from inputs, and cotangents of inputs from those of outputs).
 template <typename T>
 void add_convolutions(const std::string& precision, const Peak& peak);
 

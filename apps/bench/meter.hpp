@@ -12,7 +12,8 @@ namespace flotilla::bench {
 
 inline constexpr Index kChains = 64;  // the program's own tile width
 
-/// Counts what a benchmark's loop did in its own processor time, so that shares are plain numbers.
+/// Counts the work of a benchmark's loop in its own processor time, so that shares are plain
+/// numbers.
 class Meter {
  public:
   /// @param multiply_adds  of one call, per chain

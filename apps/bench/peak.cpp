@@ -10,7 +10,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Work per second at its fastest of many short repetitions, over a fifth of a second.
+/// Work per second in the fastest of many short repetitions, over a fifth of a second.
 template <typename Work>
 double best_rate(double operations, Work work) {
   double best = 0.0;
@@ -36,7 +36,7 @@ double gemm_rate(Eigen::Index rows, Eigen::Index depth, Eigen::Index columns) {
   });
 }
 
-/// Twelve independent sums of one vector each hide the latency of the multiply-add.
+/// Twelve independent sums of one vector each: enough to hide the latency of the multiply-add.
 template <typename T>
 double fma_rate() {
 #if defined(__AVX512F__)
@@ -53,7 +53,7 @@ double fma_rate() {
   Vector factor = Vector{} + static_cast<T>(0.999);
   const double rate =
       best_rate(2.0 * kSums * kRounds * (kBytes / static_cast<double>(sizeof(T))), [&] {
-        asm volatile("" : "+x"(factor));  // else the compiler would know the result
+        asm volatile("" : "+x"(factor));  // hides the result from the compiler
         for (int i = 0; i < kRounds; ++i) {
 #pragma GCC unroll 12
           for (int k = 0; k < kSums; ++k) sums[k] = sums[k] * factor + factor;

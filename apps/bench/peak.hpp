@@ -3,13 +3,13 @@
 
 namespace flotilla::bench {
 
-/// What one core of this machine does at best, in multiply-adds x 2 per second.
+/// The best that one core of this machine does, in multiply-adds x 2 per second.
 struct Peak {
-  double gemm = 0.0;  ///< Eigen's best matrix product of tile-sized and larger operands
-  double fma = 0.0;   ///< fused multiply-adds on registers alone: the hardware's limit
+  double gemm = 0.0;  ///< Eigen's fastest matrix product, of operands of a tile's size and larger
+  double fma = 0.0;   ///< fused multiply-adds on registers: the hardware's limit
 };
 
-/// Measures it, in about a second. T is float or double.
+/// Measures the peak in about a second. T is float or double.
 template <typename T>
 Peak measure_peak();
 

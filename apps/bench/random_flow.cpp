@@ -22,7 +22,7 @@ Tensor normals(std::vector<Index> shape, double scale, std::uint64_t stream) {
   return tensor;
 }
 
-/// A conditioner of these sizes, its outputs small.
+/// A conditioner of these widths. Its outputs are small.
 void add_conditioner(LayerRecord& layer, const std::vector<Index>& sizes, std::uint64_t& stream) {
   layer.texts["activation"] = "tanh";
   for (std::size_t i = 0; i + 1 < sizes.size(); ++i) {
@@ -34,7 +34,7 @@ void add_conditioner(LayerRecord& layer, const std::vector<Index>& sizes, std::u
   }
 }
 
-/// A coupling that keeps every second coordinate, from `first` on.
+/// A coupling that keeps every second coordinate, beginning with `first`.
 LayerRecord random_coupling(Kind kind, Index dim, Index first, const std::vector<Index>& widths,
                             std::uint64_t& stream) {
   LayerRecord layer{"affine_coupling", {}, {}, {}};
@@ -58,7 +58,7 @@ LayerRecord random_coupling(Kind kind, Index dim, Index first, const std::vector
   return layer;
 }
 
-/// Sets to zero what a unit may not see: inputs of a higher degree than its own.
+/// Zeroes the weights that a unit must not have: those of inputs of a higher degree than its own.
 void mask_weights(Tensor& weight, const std::vector<Index>& below,
                   const std::vector<Index>& above) {
   for (std::size_t i = 0; i < above.size(); ++i) {

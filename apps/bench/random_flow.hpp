@@ -7,13 +7,14 @@
 
 namespace flotilla::bench {
 
-/// What a flow is made of. MAF samples one coordinate after another, IAF evaluates densities so.
+/// The kind of a flow. MAF finds one coordinate after another when it samples, IAF when it
+/// evaluates densities.
 enum class Kind { kAffineCoupling, kSplineCoupling, kMaf, kIaf };
 
 inline constexpr Index kSplineBins = 8;
 
-/// A flow of `layers` layers with random weights, near enough to the identity to be sampled.
-/// @param widths  of the conditioners' hidden layers, tanh between them
+/// A flow of `layers` layers with random weights. It is close enough to the identity to be sampled.
+/// @param widths  of the conditioners' hidden layers, with tanh between them
 FlowRecord random_flow(Kind kind, Index dim, int layers, const std::vector<Index>& widths);
 
 }  // namespace flotilla::bench

@@ -11,28 +11,28 @@ namespace flotilla::app {
 
 using Words = std::vector<std::string>;
 
-/// A word of a command's output, explained.
+/// A word of a command's output, with its explanation.
 struct Term {
   const char* name;
   const char* meaning;
 };
 
-/// A command of the program: a row of its table, from which its help, its man page and its
-/// completion follow.
+/// A command of the program: a row of a table. Its help, man page and completion follow from the
+/// row.
 struct Command {
-  const char* name;     ///< "sample", or of two words, "flow show"
+  const char* name;     ///< "sample"; or two words, "flow show"
   const char* summary;  ///< what it does, in one sentence
   std::vector<const char*> examples;
-  const char* verdict;  ///< what exit code 3 means; empty: the command never ends with it
-  /// The options with their defaults, to be described; --config is not among them.
+  const char* verdict;  ///< meaning of exit code 3; empty if the command never ends with it
+  /// Its options with their defaults, to be described; without --config.
   std::vector<Option> (*options)();
-  /// Reads its own command line. Every rank calls it and gets the same exit code. Collective.
+  /// Reads its own command line and runs. All ranks call it and get the same exit code. Collective.
   /// @throws InputError, EnvironmentError, the same on every rank
   int (*run)(const Communicator& comm, const Command& command, const Words& words);
-  std::vector<Term> terms = {};  ///< of its output, for help and the man page
+  std::vector<Term> terms = {};  ///< words of its output, for help and the man page
 };
 
-/// The options of a call as it is by default; `options_of(Call&)` has its table.
+/// The options of a default call; options_of(Call&) has the table.
 template <typename Call>
 std::vector<Option> default_options() {
   static Call call;
@@ -47,10 +47,10 @@ Command flow_show_command();
 Command flow_verify_command();
 Command flow_evaluate_command();
 
-/// All commands, as help lists them.
+/// All commands, in the order of help.
 const std::vector<Command>& commands();
 
-/// What every command can end with, beside a verdict of its own (3).
+/// The exit codes of every command. A command may also have a verdict (3).
 struct ExitCode {
   int code;
   const char* meaning;

@@ -18,7 +18,7 @@ struct Given {
   std::string value;
 };
 
-/// Cuts a command line into options and their values.
+/// Splits a command line into options and their values.
 class Splitter {
  public:
   Splitter(const std::vector<Option>& options, const Words& words)
@@ -92,7 +92,7 @@ class Splitter {
 
   void give(const Option& option, const std::string& value) { given_.push_back({&option, value}); }
 
-  /// As they are spelt, for suggestions.
+  /// The names as users write them, for suggestions.
   std::vector<std::string> names() const {
     std::vector<std::string> found;
     for (const Option& option : options_) {
@@ -108,7 +108,7 @@ class Splitter {
   std::vector<Given> given_;
 };
 
-/// Rank 0's: all values as they are meant.
+/// All values as rank 0 understands them. Called on rank 0 only.
 std::string resolve(const std::vector<Option>& options, const Words& words) {
   std::string config;
   std::vector<Option> all = options;

@@ -11,14 +11,14 @@ namespace flotilla::app {
 /// The switch that keeps a command quiet.
 Option quiet_row(bool& quiet);
 
-/// The option that every command has beside its own. @param path  where its value goes
+/// The option --config, which every command has. @param path  where its value goes
 Option config_row(std::string& path);
 
-/// Sets a command's options from its command line and the file of --config, and checks them one by
-/// one; the command line wins.
+/// Sets a command's options from its command line and from the file of --config, and checks each.
+/// The command line takes precedence.
 ///
-/// Rank 0 reads for all: the values travel as TOML, and every rank takes its own from that text.
-/// False where help was asked for, and printed. Collective.
+/// Rank 0 reads them and broadcasts the values as TOML; every rank sets its options from that text.
+/// Returns false if help was requested, which is then printed. Collective.
 /// @throws InputError naming the option that cannot be used, the same on every rank
 bool read_command_line(const Communicator& comm, const Command& command,
                        const std::vector<Option>& options, const Words& words);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// flotilla compare RUN.h5 --reference DATA.h5: how close draws are to a sample of the truth.
+// flotilla compare RUN.h5 --reference DATA.h5: how close a run's draws are to draws of the truth.
 
 #include <vector>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// flotilla flow show|verify FLOW.h5: what a flow file holds, and whether we understand it.
+// flotilla flow show|verify FLOW.h5: what a flow file holds, and whether this program reproduces
+// it.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -36,7 +37,7 @@ std::string describe_base(const LayerRecord& base) {
 }
 
 void show(const std::string& path, const FlowRecord& record) {
-  // A file that cannot be built is not worth showing; any context will do for that.
+  // A flow that cannot be built is an error. Any context will do to find out.
   const std::vector<double> context(static_cast<std::size_t>(record.context_dim));
   const Flow<double> flow(at_context(record, context));
   fmt::print("{}\n  dim          {}\n  base         {}\n  checksum     {}\n", path, record.dim,
@@ -60,13 +61,13 @@ void show(const std::string& path, const FlowRecord& record) {
   }
   fmt::print("{:>5}  {:<24} {:>10}\n", "", "all", total);
   fmt::print(
-      "\nforward, inverse: passes through the conditioner that wait for one another; each of "
-      "them\ncomputes only what the coordinate found last changes\n\nprovenance\n");
+      "\nforward, inverse: passes through the conditioner, one after another; each computes\nonly "
+      "what depends on the last coordinate found\n\nprovenance\n");
   for (const auto& [name, value] : record.provenance) fmt::print("  {:<24} {}\n", name, value);
 }
 
 /// @param base_known  whether the file has golden values of its base density
-/// @param bound       beyond the tolerance and up to this it is imprecise, not wrong
+/// @param bound       deviations between the tolerance and this mean imprecise, larger ones wrong
 bool report(const char* precision, const GoldenDeviations& found, bool base_known, double tolerance,
             double bound) {
   const bool good = found.largest() <= tolerance;
@@ -99,8 +100,8 @@ void verify(const std::string& path, const FlowRecord& record) {
   if (double_good && float_good) {
     if (in_float.largest() <= kFloatTolerance) return;
     fmt::print(
-        "float loses that much of this flow's Jacobian products, because the flow is "
-        "ill-conditioned:\nwhere the acceptance rate suffers, sample with --precision double\n");
+        "the flow is ill-conditioned: float loses that much of its Jacobian products;\nif the "
+        "acceptance rate is too low, sample with --precision double\n");
     return;
   }
   throw InputError(fmt::format(
@@ -122,7 +123,7 @@ std::vector<Option> options_of(Call& call) {
            .required = true}};
 }
 
-/// Reads a flow for all, and looks at it on rank 0.
+/// Reads a flow on every rank, and looks at it on rank 0.
 int look(const Communicator& comm, const Command& command, const Words& words,
          void (*at)(const std::string& path, const FlowRecord& record)) {
   Call call;
@@ -155,7 +156,7 @@ Command flow_show_command() {
 
 Command flow_verify_command() {
   return {.name = "flow verify",
-          .summary = "Recomputes the golden values of a flow file; fails where they differ.",
+          .summary = "Recomputes the golden values of a flow file; fails if they differ.",
           .examples = {"flotilla flow verify two_moons.h5"},
           .verdict = "",
           .options = default_options<Call>,

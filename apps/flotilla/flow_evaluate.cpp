@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// flotilla flow evaluate FLOW.h5 --points FILE.h5: what a flow makes of points, in a file.
+// flotilla flow evaluate FLOW.h5 --points FILE.h5: x, z, l and log q_X at points, into a file.
 
 #include <fmt/format.h>
 
@@ -19,7 +19,7 @@ int flow_evaluate(const Communicator& comm, const Command& command, const Words&
   show(fmt::format("{}: x, z, log_det_jacobian and log_density of {} points\n", config.output,
                    found.points));
   if (found.non_finite > 0) {
-    show(fmt::format("of {} of them a value is not finite: it is NaN or infinite in the file\n",
+    show(fmt::format("at {} of them a value is not finite: it is NaN or infinite in the file\n",
                      found.non_finite));
   }
   return 0;

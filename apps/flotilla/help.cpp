@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Help, man pages and completion: three forms of the tables of commands and options.
+// Help, man pages and completion: three outputs from the tables of commands and options.
 #include "help.hpp"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ namespace flotilla::app {
 namespace {
 
 constexpr std::size_t kColumns = 100;
-constexpr std::size_t kTextColumn = 34;  // where what an option means begins
+constexpr std::size_t kTextColumn = 34;  // where explanations begin
 constexpr const char* kPurpose =
     "flotilla samples normalizing flows with ensembles of latent MALA chains.";
 
@@ -33,7 +33,7 @@ constexpr Heading kHeadings[] = {
     {OptionGroup::kOutput, "Output"},
 };
 
-/// All options of a command, --config among them, as they are by default.
+/// All options of a command with their defaults, including --config.
 std::vector<Option> all_options(const Command& command) {
   static std::string no_config;
   std::vector<Option> options = command.options();
@@ -45,7 +45,7 @@ bool on_by_default(const Option& option) {
   return is_switch(option) && current_text(option) == "true";
 }
 
-/// "--no-latent": the name as a command line has it.
+/// "--no-latent": the name on a command line.
 std::string spelling(const Option& option) {
   return fmt::format("--{}{}", on_by_default(option) ? "no-" : "", option.name);
 }
@@ -59,7 +59,7 @@ std::string names_of(const Option& option) {
   return is_switch(option) ? text : text + " " + placeholder(option);
 }
 
-/// What the option means, with unit, what it has to be, and its default.
+/// The meaning of an option, with its unit, its allowed values and its default.
 std::string meaning_of(const Option& option) {
   std::vector<std::string> details;
   const auto add = [&](const std::string& before, const std::string& text) {
@@ -94,7 +94,7 @@ std::vector<ExitCode> exit_codes(const Command& command) {
 
 // ---- Help.
 
-/// Words in lines that end before kColumns; every line begins at a column.
+/// Fills lines with words, up to kColumns. Every line begins at a given column.
 std::string wrapped(const std::string& text, std::size_t column) {
   std::istringstream words(text);
   std::string lines;
@@ -111,7 +111,7 @@ std::string wrapped(const std::string& text, std::size_t column) {
   return lines + "\n";
 }
 
-/// Something and what it means, beside it or below it.
+/// A term and its explanation, beside it or below it.
 std::string entry(const std::string& names, const std::string& meaning) {
   std::string line = "  " + names;
   if (line.size() + 2 > kTextColumn) {
@@ -161,7 +161,7 @@ std::string help_text(const Command& command) {
 
 namespace {
 
-/// Text as troff has it: no line begins with its control letters, and '-' stays what it is.
+/// Escapes text for troff: no line begins with a control character, and '-' stays a hyphen-minus.
 std::string troff(const std::string& text) {
   std::string safe;
   for (const char letter : text) {
@@ -233,7 +233,8 @@ std::string page_of(const Command& command) {
 
 // ---- Completion.
 
-/// Words between spaces: the first words of all commands, or the second ones of those that have.
+/// The first words of all commands, or the second words of commands that have two, separated by
+/// spaces.
 std::string words_after(const std::string& first) {
   std::string words;
   for (const Command& command : commands()) {

@@ -7,15 +7,15 @@
 
 namespace flotilla::app {
 
-/// What 'flotilla --help' prints: all commands.
+/// The output of 'flotilla --help': all commands.
 std::string overview();
 
-/// What 'flotilla COMMAND --help' prints, in lines of at most 100 columns.
+/// The output of 'flotilla COMMAND --help', in lines of at most 100 columns.
 std::string help_text(const Command& command);
 
-/// Writes man pages, of the program and of every command, into FOLDER/man1, and the completion of
+/// Writes man pages of the program and of every command into FOLDER/man1, and the completion for
 /// bash to FOLDER/completions/flotilla.
-/// @throws EnvironmentError where they cannot be written
+/// @throws EnvironmentError if they cannot be written
 void write_documents(const std::string& folder);
 
 }  // namespace flotilla::app

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// The program flotilla: hands over to a command, and turns what it throws into a sentence and an
-// exit code.
+// The program flotilla: calls a command, and turns what it throws into a sentence and an exit code.
 
 #include <fmt/format.h>
 
@@ -21,7 +20,7 @@
 namespace flotilla::app {
 namespace {
 
-/// Not in any help: the build calls it, before there is MPI.
+/// The build calls this, before MPI is initialised. Help does not list it.
 constexpr const char* kWriteDocuments = "--write-documents";
 
 std::string versions_text() {
@@ -30,7 +29,7 @@ std::string versions_text() {
   return text;
 }
 
-/// Runs the command whose name the first words are.
+/// Runs the command that the first words name.
 int dispatch(const Communicator& comm, const Words& words) {
   const std::string first = words.empty() ? "--help" : words[0];
   if (first == "--version") {
@@ -65,18 +64,18 @@ int run(const Communicator& comm, const Words& words) {
     return 2;
   } catch (const Hdf5Error& error) {
     if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
-    // HDF5 1.10 cannot clean up after a failed write, and crashes where it tries to on leaving.
+    // HDF5 1.10 cannot clean up after a failed write, and crashes if it tries to at exit.
     std::fflush(nullptr);
     comm.barrier();
     std::_Exit(1);
   } catch (const MpiError& error) {
-    // The other ranks may know nothing of it, and wait.
+    // The other ranks may not know of the failure, and would wait.
     comm.abort(error.what());
   } catch (const EnvironmentError& error) {
     if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
     return 1;
   } catch (const std::exception& error) {
-    // Nobody else knows of this one: end all ranks rather than leave them waiting.
+    // Only this rank knows of the failure. End all ranks, which would wait otherwise.
     comm.abort(fmt::format("unexpected: {}", error.what()));
   }
 }

@@ -18,7 +18,7 @@ namespace {
 constexpr std::chrono::milliseconds kLiveInterval{100};
 constexpr std::chrono::seconds kLogInterval{10};
 
-/// A number of seconds as people say it: 42s, 3m05s, 2h07m.
+/// A duration as people write it: 42s, 3m05s, 2h07m.
 std::string duration(double seconds) {
   const auto whole = static_cast<long long>(std::ceil(seconds));
   if (whole < 60) return fmt::format("{}s", whole);
@@ -39,7 +39,7 @@ std::string describe(const Progress& progress) {
       printed(progress.acceptance_rate, Print::kRate), progress.step_size, duration(left));
 }
 
-/// What the last report said, behind the line; nothing before the first.
+/// The figures of the last report, to append to the line; empty before the first report.
 std::string describe(const ConvergenceReport& report) {
   if (report.draws == 0) return "";
   return fmt::format("  R-hat {} ({})  ESS {}", printed(report.rhat, Print::kRate), report.rhat_of,

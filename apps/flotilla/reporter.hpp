@@ -8,20 +8,20 @@
 
 namespace flotilla::app {
 
-/// Prints on standard output. What cannot be printed, to a full disk or a closed pipe, is lost: no
-/// run ends for that.
+/// Prints on standard output. Failures (a full disk, a closed pipe) are ignored: no run ends
+/// because of them.
 void show(const std::string& text);
 
-/// Whether what this process prints on standard output appears on a terminal.
+/// Whether this process's standard output appears on a terminal.
 ///
-/// Open MPI's mpirun gives rank 0 a terminal of its own and copies from it to wherever its own
-/// output goes: there, that is what counts.
+/// Under Open MPI's mpirun, rank 0 writes to a terminal of its own, from which mpirun copies to its
+/// own output. In that case mpirun's output decides.
 bool prints_on_terminal();
 
-/// Tells people how a run goes: a live line on a terminal, a plain line now and then in a log.
+/// Shows the progress of a run: a live line on a terminal, or a plain line now and then in a log.
 class Reporter final : public ProgressObserver {
  public:
-  /// @param terminal  whether standard output is one
+  /// @param terminal  whether standard output is a terminal
   explicit Reporter(bool terminal) : terminal_(terminal) {}
 
   void advanced(const Progress& progress) noexcept override;

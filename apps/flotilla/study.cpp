@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// flotilla study STUDY.toml: a sweep over runs, by groups of ranks, that can be taken up again.
+// flotilla study STUDY.toml: a sweep over runs by groups of ranks; an interrupted one can be
+// resumed.
 
 #include "flotilla/study/study.hpp"
 
@@ -48,7 +49,7 @@ std::string describe(const CellOutcome& outcome, const StudyCell& cell) {
 int study(const Communicator& comm, const Command& command, const Words& words) {
   Call call;
   if (!read_command_line(comm, command, options_of(call), words)) return 0;
-  // Every rank reads the file: it is small, and needed whole.
+  // Every rank reads the file: it is small, and every rank needs all of it.
   StudyPlan plan;
   comm.together([&] { plan = read_study(call.study, call.output); });
   const StudyOutcome outcome = run_study(plan, comm, [&](const CellOutcome& told) {
@@ -66,9 +67,9 @@ int study(const Communicator& comm, const Command& command, const Words& words) 
 Command study_command() {
   return {
       .name = "study",
-      .summary = "Runs a sweep over runs; those that an earlier call finished are not repeated.",
+      .summary = "Runs a sweep over runs; skips the runs that an earlier call finished.",
       .examples = {"flotilla study beta.toml", "mpirun -n 4 flotilla study beta.toml -o beta.h5"},
-      .verdict = "a run of the study failed; its message stands among the figures",
+      .verdict = "a run of the study failed; its message is among the figures",
       .options = default_options<Call>,
       .run = study};
 }

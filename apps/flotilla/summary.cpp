@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// flotilla summary RUN.h5: whether the chains have met, and what their draws are worth.
+// flotilla summary RUN.h5: whether the chains agree, and how many independent draws they are worth.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -47,8 +47,8 @@ std::vector<Option> options_of(Call& call) {
        .required = true},
       {.name = "group",
        .place = &call.what.group,
-       .help = "group of draws: posterior, unconstrained_posterior or sample_stats; with warmup_ "
-               "before it, those of warm-up"},
+       .help = "group of draws: posterior, unconstrained_posterior or sample_stats; with the "
+               "prefix warmup_, draws of warm-up"},
       {.name = "var",
        .place = &call.what.variables,
        .help = "variables of the group, as in x,lp",
@@ -56,7 +56,7 @@ std::vector<Option> options_of(Call& call) {
       manner("all", call.all, "list every coordinate, however many there are"),
       manner("json", call.json, "print JSON, every coordinate in it"),
       manner("csv", call.csv, "print a line of CSV for every coordinate"),
-      manner("strict", call.strict, "exit with 3 where a threshold is not met"),
+      manner("strict", call.strict, "exit with 3 if a threshold is not met"),
   };
   for (const Threshold* threshold : thresholds_with_options()) {
     options.push_back({.name = threshold->name,
@@ -68,7 +68,7 @@ std::vector<Option> options_of(Call& call) {
   return options;
 }
 
-/// Every figure that is printed, as its row explains it.
+/// The explanation of every printed figure, from its row.
 std::vector<Term> terms() {
   std::vector<Term> all;
   for (const QuantityFigure& figure : quantity_figures()) {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the scripts share: flow files, flows in PyTorch, importers, training, pictures,
+"""Shared by the scripts: flow files, flows in PyTorch, importers, training, pictures,
 measuring."""
 
 from flotilla_tools.starting import need

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Arrays and the files that users have them in: FILE.npy, FILE.npz[:array], FILE.h5[:dataset]."""
+"""Reads arrays from the files of users: FILE.npy, FILE.npz[:array], FILE.h5[:dataset]."""
 
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,6 @@ def pick(arrays: dict[str, Any], wanted: str, path: str) -> Array:
 
 
 def expect_directory(path: Path) -> None:
-    """Refuses an output whose folder does not exist, before the work rather than after it."""
+    """Refuses an output whose folder does not exist. Call it before the work begins."""
     if not path.absolute().parent.is_dir():
         raise InputError(f"expected a directory {path.parent} for {path.name}, found none: make it")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Options that several scripts have, a row each; a script may change its part, as a default."""
+"""Options that several scripts share, a row each. A script may change parts of a row."""
 
 import argparse
 from pathlib import Path
@@ -48,7 +48,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 def add_common(parser: argparse.ArgumentParser, **changes: Mapping[str, Any]) -> None:
-    """Adds rows of the table by their names, as in exchange_every={"default": 10}."""
+    """Adds rows of the table by name, with changed parts as in exchange_every={"default": 10}."""
     for name, change in changes.items():
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, **{**OPTIONS[option], **change})

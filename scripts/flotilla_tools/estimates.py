@@ -8,14 +8,14 @@ from flotilla_tools.arrays import Array
 
 
 class Estimate(NamedTuple):
-    """A mean and its standard error; NaN where there is one value alone."""
+    """A mean and its standard error, which is NaN for a single value."""
 
     mean: float
     error: float
 
 
 def estimate(values: Array) -> Estimate:
-    """From values [n] that know nothing of each other: means over chains, figures of repeats."""
+    """The mean of independent values [n]: means of chains, figures of repeats."""
     if len(values) < 2:
         return Estimate(float(values.mean()), float("nan"))
     return Estimate(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))

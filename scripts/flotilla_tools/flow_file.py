@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The flow file (format version 1), without PyTorch: read, written, its checksum, its base density.
+"""The flow file (format version 1) without PyTorch: reading, writing, checksum, base draws.
 
 A flow is a map x = f(z) from the latent space to the data space; z ~ its base density.
 """
@@ -35,12 +35,12 @@ class LayerRecord(NamedTuple):
     arrays: Mapping[str, Array]
 
     def with_attributes(self, **more: str | float) -> "LayerRecord":
-        """The same layer, told more."""
+        """The same layer with more attributes."""
         return self._replace(attributes={**self.attributes, **more})
 
 
 class FlowContents(NamedTuple):
-    """What determines a flow: its sizes, the record of its base density, those of its layers."""
+    """All that determines a flow: its sizes and the records of its base density and its layers."""
 
     dim: int
     context_dim: int
@@ -49,7 +49,7 @@ class FlowContents(NamedTuple):
 
 
 def checksum(contents: FlowContents) -> str:
-    """SHA-256 of what determines the draws: base density and layers, with attributes and arrays."""
+    """SHA-256 of all that determines the draws: base density and layers, attributes and arrays."""
     dim, context_dim, base, records = contents
     digest = hashlib.sha256()
     digest.update(b"flotilla-flow 1\ndim %d\n" % dim)
@@ -109,7 +109,7 @@ def _write_layer(group: h5py.Group, record: LayerRecord) -> None:
 
 
 def read_flow_file(path: str | Path) -> FlowContents:
-    """What a flow file holds whose checksum fits."""
+    """The contents of a flow file. Raises FlowFileError if the checksum does not fit."""
     try:
         with h5py.File(path, "r") as file:
             found = text_of(file.attrs.get("format", "nothing")), file.attrs.get("format_version")
@@ -132,7 +132,7 @@ def read_flow_file(path: str | Path) -> FlowContents:
 
 
 def read_contents(file: h5py.File) -> FlowContents:
-    """The contents of an open flow file, whatever its checksum says."""
+    """The contents of an open flow file; its checksum is not verified."""
     names = [f"{i:04d}" for i in range(len(file["layers"]))]
     return FlowContents(
         int(file.attrs["dim"]),
@@ -161,7 +161,7 @@ def text_of(value: Any) -> str:
 
 
 def context_of(text: str, size: int, path: str | Path) -> Array:
-    """The numbers [size] of a context as in "0.5,-1"; none where the flow is told none."""
+    """The numbers [size] of a context such as "0.5,-1"; empty for an unconditional flow."""
     try:
         numbers = [float(number) for number in text.split(",") if number]
     except ValueError:
@@ -172,7 +172,7 @@ def context_of(text: str, size: int, path: str | Path) -> Array:
 
 
 def image_of(contents: FlowContents) -> tuple[int, int, int] | None:
-    """(channels, rows, columns) of the data, as the squeeze of all coordinates has it; or None."""
+    """(channels, rows, columns) of the data, from a squeeze of all coordinates; else None."""
     found = None
     for record in contents.records:
         if record.type == "squeeze" and int(np.prod(record.arrays["image"])) == contents.dim:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sets of images: Fashion-MNIST and users' arrays, and how whole greys become continuous data."""
+"""Sets of images: Fashion-MNIST and users' arrays, and their dequantisation."""
 
 import gzip
 from pathlib import Path
@@ -14,8 +14,8 @@ GREYS = 256
 
 
 def images_of(name: str, part: str) -> Array:
-    """[image x row x column] or [image x channel x row x column]: of fashion_mnist the part, train
-    or t10k (the test images), of a file its array."""
+    """[image x row x column] or [image x channel x row x column]: for fashion_mnist the part, train
+    or t10k (the test images), for a file its array."""
     return fashion_mnist(part) if name == "fashion_mnist" else read_images(name)
 
 
@@ -54,7 +54,7 @@ def dequantise(images: Array, rng: np.random.Generator) -> Array:
 
 
 def image_set(name: str, count: int | None, seed: int) -> Array:
-    """[image x pixel], `count` of the held-out images or all of them, in an order of their own."""
+    """[image x pixel]: `count` of the held-out images or all of them, in random order."""
     images = images_of(name, "t10k")
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(images))[:count]

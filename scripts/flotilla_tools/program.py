@@ -36,7 +36,7 @@ class ProgramError(SurroundingsError):
 
 
 def find_program(given: Path | None) -> Path:
-    """The program as an absolute path: the one that was given, else the nearest."""
+    """The absolute path of the program: the given one, else the nearest."""
     on_path = shutil.which("flotilla")
     places = [given] if given else [*PLACES, *([Path(on_path)] if on_path else [])]
     for place in places:
@@ -49,7 +49,7 @@ def find_program(given: Path | None) -> Path:
 
 
 def one_machine(binding: str = "core") -> dict[str, str]:
-    """The environment of ranks that may be more than this machine has cores."""
+    """The environment for more ranks than this machine has cores."""
     return {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -58,7 +58,7 @@ def one_machine(binding: str = "core") -> dict[str, str]:
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         "OMPI_MCA_rmaps_base_oversubscribe": "1",
         "OMPI_MCA_hwloc_base_binding_policy": binding,
-        # Containers withhold the rights that the default takes; Open MPI would warn.
+        # Containers withhold rights that the default needs, and Open MPI would warn.
         "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
     }
 
@@ -87,7 +87,7 @@ def as_words(options: Mapping[str, Any]) -> list[str]:
 
 
 def run(words: Sequence[str], environment: Environment) -> str:
-    """What a command printed; its last complaint as an error if it failed."""
+    """The output of a command. If it failed, raises an error with its complaint."""
     try:
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -101,6 +101,6 @@ def run(words: Sequence[str], environment: Environment) -> str:
 
 
 def complaint(text: str) -> str:
-    """The line that says what is wrong: a traceback's last, else the first that is not a rule."""
+    """The line with the reason: the last of a traceback, else the first that is not a rule."""
     lines = [line for line in text.splitlines() if line.strip("- ")] or ["(none)"]
     return lines[-1] if lines[0].startswith("Traceback") else lines[0]

@@ -17,7 +17,7 @@ INTERRUPTED = 130
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Of at most 100 columns, the docstring's own lines left alone."""
+    """Help in at most 100 columns. Lines of the docstring are kept."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32, width=100)
@@ -29,10 +29,10 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def run(parse: Callable[[], Options], act: Callable[[Options], None], resume: str = "") -> None:
-    """Does what the command line asks for; every failure is one line and an exit code.
+    """Runs the script's function. A failure is one line and an exit code.
 
-    Exit code 2: the input has to change; 1: the machine has to; 130: interrupted, when the user
-    reads how to `resume`.
+    Exit code 2: the input is wrong. 1: the environment failed. 130: interrupted; `resume` tells the
+    user how to go on.
     """
     try:
         act(parse())
@@ -45,7 +45,7 @@ def run(parse: Callable[[], Options], act: Callable[[Options], None], resume: st
 
 
 def need(module: str, package: str) -> None:
-    """Ends the script where a Python module is missing, and says which package has it."""
+    """Ends the script if a Python module is missing, and names the package that has it."""
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as missing:
@@ -96,7 +96,7 @@ def probability(text: str) -> float:
 
 
 def sizes(text: str) -> list[int]:
-    """The whole numbers above zero in a list as in 64,128; none from an empty text."""
+    """The whole numbers above zero in a list such as 64,128; an empty text gives none."""
     return [positive(int)(word) for word in text.split(",") if word]
 
 

@@ -2,9 +2,9 @@
 """Three planar data sets whose support and modes are known exactly.
 
 Each toy puts its draws on a few curves or points (its modes), one chosen uniformly, and adds
-isotropic normal noise of standard deviation `noise`.  So the distance of any x to each mode is
-a formula: it says which mode x belongs to, and whether x is farther from all of them than noise
-can explain, that is, off the support: on a bridge that the data does not have.
+isotropic normal noise of standard deviation `noise`.  The distance of any x to each mode is then
+a formula.  It tells which mode x belongs to, and whether x is off the support: farther from all
+modes than noise can explain, on a bridge that the data does not have.
 """
 
 import re
@@ -19,7 +19,7 @@ SUPPORT_WIDTHS = 4.0
 
 
 class ToySet:
-    """What the toys share.  Subclasses give `modes`, `_points` and `distances`."""
+    """Shared by the toys.  Subclasses give `modes`, `_points` and `distances`."""
 
     dim = 2
 
@@ -44,7 +44,7 @@ class ToySet:
         return ~(self.distances(x).min(axis=1) <= widths * self.noise)  # NaN is off the support
 
     def on_modes(self, points: int, rng: np.random.Generator) -> Array:
-        """[points x 3]: noise-free points and the number of the mode that each is on."""
+        """[points x 3]: noise-free points, each with the number of its mode."""
         mode = np.arange(points) % self.modes
         return np.column_stack([self._points(mode, rng), mode])
 
@@ -75,7 +75,7 @@ class TwoMoons(ToySet):
         return np.stack([self._to_arc(x, i) for i in range(2)], axis=1)
 
     def _to_arc(self, x: Array, mode: int) -> Array:
-        """Radially where the arc faces x, to the nearer of its ends elsewhere."""
+        """Distance to an arc: radial where the arc faces x, else to the nearer end."""
         u, v = (self.sides[mode] * (x - self.centres[mode])).T
         return np.where(v >= 0, np.abs(np.hypot(u, v) - 1), np.hypot(np.abs(u) - 1, v))
 
@@ -116,7 +116,7 @@ class Rings(ToySet):
 
 
 def toy_set(name: str, noise: float | None = None) -> ToySet | None:
-    """The toy called two_moons, rings or gaussians_K; None if `name` is not a toy's."""
+    """The toy of this name: two_moons, rings or gaussians_K; None if there is no such toy."""
     options = {} if noise is None else {"noise": noise}
     if name == "two_moons":
         return TwoMoons(**options)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What a new user of the package does first, in a folder of their own; stops at what fails.
+# The first steps of a new user of the package, in their own folder. Stops at the first failure.
 # Usage: bash tour.sh
 set -euo pipefail
 flows=/usr/share/flotilla/flows
-# A container of one core has to let ranks share it.
+# In a container with one core, ranks have to share it.
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 
 flotilla --version

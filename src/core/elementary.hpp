@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Elementary functions without branches, tables or the standard library: loops over them vectorise,
-// and their bits depend on IEEE arithmetic alone. Every series is the Taylor series on a reduced
-// interval, taken to the degree at which its remainder falls below the rounding error.
+// Elementary functions without branches, tables or the standard library. Loops over them vectorise,
+// and their bits depend on IEEE arithmetic alone. Every series is a Taylor series on a reduced
+// interval, up to the degree at which its remainder is below the rounding error.
 
 #include <array>
 #include <bit>
@@ -14,7 +14,7 @@
 
 namespace flotilla::elementary {
 
-/// What exp needs to know of a floating-point format.
+/// Constants of exp for a floating-point format.
 template <typename T>
 struct Format;
 
@@ -27,7 +27,7 @@ struct Format<float> {
       0x1.8p23F;  // adding it leaves the nearest integer in the low bits
   static constexpr float kLn2High = 0x1.62e4p-1F;  // few bits, so that n * kLn2High is exact
   static constexpr float kLn2Low = 0x1.7f7d1cp-20F;
-  static constexpr float kLowest = -87.0F;  // exp of it is still normal
+  static constexpr float kLowest = -87.0F;  // exp of this is still normal
   static constexpr float kHighest = 88.0F;
   static constexpr int kDegree = 7;
 };
@@ -57,8 +57,8 @@ constexpr std::array<T, N> inverse_factorials() {
   return values;
 }
 
-/// exp(x) - 1 = scale * tail + (scale - 1), with scale a power of two and tail = exp(r) - 1 for the
-/// reduced argument |r| <= ln(2)/2. @pre kLowest <= x <= kHighest, or NaN
+/// exp(x) - 1 = scale * tail + (scale - 1). scale is a power of two, tail = exp(r) - 1, and the
+/// reduced argument has |r| <= ln(2)/2. @pre kLowest <= x <= kHighest, or NaN
 template <typename T>
 struct Reduced {
   T scale;
@@ -111,13 +111,14 @@ inline T expm1(T x) {
 /// tanh(x) = m / (m + 2), m = exp(2x) - 1.
 template <typename T>
 inline T tanh(T x) {
-  constexpr T kSaturated = std::is_same_v<T, float> ? T{10} : T{20};  // tanh rounds to 1 from there
+  constexpr T kSaturated = std::is_same_v<T, float> ? T{10} : T{20};  // from here on tanh rounds to
+                                                                      // 1
   const Reduced<T> e = reduce_exp(T{2} * clamp(x, -kSaturated, kSaturated));
   const T m = e.scale * e.tail + (e.scale - T{1});
   return m / (m + T{2});
 }
 
-/// 1 / (1 + exp(-x)); 0 and 1 at the far ends, never NaN but for NaN.
+/// 1 / (1 + exp(-x)); 0 and 1 at the far ends. NaN only if x is NaN.
 template <typename T>
 inline T sigmoid(T x) {
   return T{1} / (T{1} + exp(-x));
@@ -127,7 +128,7 @@ inline T sigmoid(T x) {
 inline double log(double x) {
   constexpr std::int64_t kSqrtHalf = std::bit_cast<std::int64_t>(0.70710678118654752440);
   const auto bits = std::bit_cast<std::int64_t>(x);
-  const std::int64_t n = (bits - kSqrtHalf) >> 52;  // m in [sqrt(1/2), sqrt(2))
+  const std::int64_t n = (bits - kSqrtHalf) >> 52;  // then m is in [sqrt(1/2), sqrt(2))
   const double m = std::bit_cast<double>(bits - (n << 52));
   const double s = (m - 1.0) / (m + 1.0);
   const double square = s * s;
@@ -151,7 +152,7 @@ inline double log_of_any(double x) {
 
 /// log(1 + t), accurate near zero; -inf at -1, NaN below.
 inline double log1p(double t) {
-  const double u = 1.0 + t;  // its rounding error is undone by the factor t / (u - 1)
+  const double u = 1.0 + t;  // the factor t / (u - 1) undoes its rounding error
   return u == 1.0 || u == std::numeric_limits<double>::infinity() ? t
                                                                   : log_of_any(u) * (t / (u - 1.0));
 }
@@ -165,7 +166,7 @@ inline T softplus(T x) {
   return above + tail;
 }
 
-/// sin and cos of a whole turn's fraction: of 2 pi u.
+/// sin and cos of 2 pi u; u is a fraction of a turn.
 struct SinCos {
   double sin;
   double cos;

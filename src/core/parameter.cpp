@@ -23,7 +23,7 @@ const Parameter& parameter_of(const Choice& choice, const std::string& name) {
                                names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
 }
 
-/// Whole numbers in full.
+/// Prints whole numbers with all digits.
 std::string number_text(double value) {
   constexpr double kInFull = 1e15;
   if (value != std::floor(value) || std::abs(value) > kInFull) return fmt::format("{:g}", value);

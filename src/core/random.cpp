@@ -13,14 +13,14 @@ namespace {
 
 using Philox = r123::Philox4x32;
 
-/// What the numbers of one call have in common.
+/// What all numbers of one call share.
 struct Stream {
   std::uint64_t seed;
   Purpose purpose;
   std::uint64_t step;
 };
 
-// Normals of any dimension use the pairs below.
+// Normals use pairs below this one, whatever the dimension.
 constexpr std::uint32_t kSelectorPair = 1U << 31U;
 
 double to_uniform(std::uint32_t high, std::uint32_t low) {
@@ -46,7 +46,7 @@ UniformPair draw(const Stream& stream, std::uint64_t chain, std::uint32_t pair) 
   return {to_uniform(word[0], word[1]), to_uniform(word[2], word[3])};
 }
 
-/// Two normals for each column of a block, by Box and Muller: loops over columns, which vectorise.
+/// Two normals for each column of a block, by Box and Muller. Loops over columns vectorise.
 struct NormalPairs {
   std::array<double, kColumnBlock> first;
   std::array<double, kColumnBlock> second;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// How a registry of targets or kernels is looked through.
+// Looking up a row in a registry of targets or kernels.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,8 +13,8 @@
 
 namespace flotilla {
 
-/// The row of that name. @param option  that chooses among the rows, "target"
-/// @throws InputError naming the choices
+/// The row of that name. @param option  the option that chooses among the rows, "target"
+/// @throws InputError naming the choices if there is no such row
 template <typename Row>
 const Row& find_row(const std::vector<Row>& rows, const char* option, const std::string& name) {
   std::vector<std::string> names;

@@ -13,25 +13,25 @@
 namespace flotilla {
 namespace {
 
-// Partial sums in T are this long: the rounding of a float sum stays that of a few digits.
+// Length of the partial sums in T: short, so that a float sum loses only a few digits to rounding.
 constexpr Index kTermsTogether = 1024;
-// Where a Fourier transform of the whole series begins to be cheaper.
+// From this many lags on, a Fourier transform of the whole series is cheaper.
 constexpr std::size_t kMostDirectLags = 8192;
 
 constexpr std::size_t kSums = 8;   // vectors of lags that are summed in registers
-constexpr std::size_t kReuse = 8;  // products that each loaded vector takes part in
+constexpr std::size_t kReuse = 8;  // number of products that use a vector once it is loaded
 
 template <typename T>
 inline constexpr Index kLagsTogether = static_cast<Index>(kSums) * Register<T>::kLanes;
-/// Terms of one turn; what is read beyond them are kLagsTogether more.
+/// Terms per turn. Reading goes up to kLagsTogether values beyond them.
 template <typename T>
 inline constexpr Index kTurn = static_cast<Index>(kReuse) * Register<T>::kLanes;
 
 /// sums[k] += sum of x[i] later[i + k], i in [0, terms rounded up to a turn), k in
 /// [0, kLagsTogether).
 ///
-/// x[i] and x[i + lanes] want vectors of `later` that are the same but for one: each is loaded once
-/// for kReuse products.
+/// x[i] and x[i + lanes] use nearly the same vectors of `later`: all but one. So each vector is
+/// loaded once for kReuse products.
 template <typename T>
 void add_products(const T* x, const T* later, Index terms, double* sums) {
   using Vector = typename Register<T>::Vector;
@@ -123,16 +123,17 @@ double FlagAutocovariance::operator()(std::span<const std::uint8_t> flags, std::
   words_.assign(static_cast<std::size_t>(2 * used_ + 1), 0);
   std::int64_t set = 0;
   for (Index i = 0; i < length; i += 8) {
-    std::uint64_t eight = 0;  // flags, a byte each
+    std::uint64_t eight = 0;  // eight flags, one per byte
     std::memcpy(&eight, flags.data() + i, static_cast<std::size_t>(std::min<Index>(8, length - i)));
-    // Byte k times the bit at 7 (8 - k) lands on bit 56 + k, and nothing else lands there.
+    // The product moves byte k to bit 56 + k, because the factor has a bit at 7 (8 - k). Nothing
+    // else lands there.
     const std::uint64_t bits = (eight * 0x0102040810204080U) >> 56U;
     words_[static_cast<std::size_t>(i / 64)] |= bits << static_cast<std::uint64_t>(i % 64);
   }
   for (const std::uint64_t word : words_) set += __builtin_popcountll(word);
   const auto all = static_cast<double>(length);
   const double mean = static_cast<double>(set) / all;
-  std::int64_t edges = 0;  // set among the first `lag` flags, and among the last
+  std::int64_t edges = 0;  // set flags among the first `lag` plus those among the last `lag`
   for (Index lag = 0; lag < static_cast<Index>(out.size()); ++lag) {
     const double alone = static_cast<double>(2 * set - edges);
     const double products = static_cast<double>(both(lag)) - mean * alone +
@@ -150,7 +151,7 @@ std::int64_t FlagAutocovariance::both(Index lag) const {
   const auto shift = static_cast<std::uint64_t>(lag % 64);
   std::uint64_t count = 0;
   for (Index k = 0; k < used_ - lag / 64; ++k) {
-    // In two steps, because a shift by 64 is none.
+    // Two shifts, because shifting by 64 at once is undefined.
     const std::uint64_t later = there[k] >> shift | there[k + 1] << 1U << (63U - shift);
     count += static_cast<std::uint64_t>(__builtin_popcountll(here[k] & later));
   }

@@ -21,7 +21,7 @@ ChainDraws split_chains(const ChainDraws& draws) {
 std::vector<Moments> chain_moments(const ChainDraws& draws) {
   std::vector<Moments> moments(static_cast<std::size_t>(draws.chains));
   for (Index c = 0; c < draws.chains; ++c) {
-    // Two passes over a chain that is in the cache are faster than one that divides, and as exact.
+    // Two passes over a chain in the cache are faster than one pass that divides, and as exact.
     const double* chain = draws.chain(c);
     const auto count = static_cast<double>(draws.draws);
     double sum = 0.0;

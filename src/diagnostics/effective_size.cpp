@@ -11,11 +11,11 @@
 namespace flotilla {
 namespace {
 
-/// What R's posterior takes for the autocorrelation time where a chain is too short to say.
+/// The autocorrelation time of chains that are too short to tell, as in R's posterior.
 constexpr double kShortestTime = 2.0;
 
-/// Sum of the paired correlations, each made no larger than the one before it: between lags 0 and
-/// the last a decreasing sequence.
+/// Sum of the paired correlations. Each is made no larger than the one before it: the sequence
+/// decreases from lag 0 to the last lag.
 double monotone_sum(const std::vector<double>& correlation) {
   double sum = 0.0;
   double least = std::numeric_limits<double>::infinity();
@@ -48,7 +48,7 @@ std::optional<double> EffectiveSize::result() const {
       within * (draws - 1.0) / draws + (means_.count() > 1.0 ? means_.variance() : 0.0);
   if (!(total > 0.0)) return kUndefined;
 
-  // Pairs of correlations (even lag, odd lag) for as long as their sum is positive.
+  // Add pairs of correlations (even lag, odd lag) while their sum is positive.
   if (lags() < 2) return std::nullopt;
   std::vector<double> pairs;
   double even = 1.0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Sums of long series that vectorise, and come out the same on every processor.
+// Sums of long series. They vectorise and give the same bits on every processor.
 
 #include <array>
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace flotilla {
 
-/// The sum over a series of what `term` makes of each value, in lanes: a fixed order.
+/// Sum of term(value) over a series. Lanes fix the order of adding.
 template <typename T, typename Term>
 double sum_of(std::span<const T> series, Term term) {
   constexpr std::size_t kLanes = 16;

@@ -17,7 +17,7 @@ namespace {
 constexpr double kLowTail = 0.05;
 constexpr double kHighTail = 0.95;
 
-/// NaN unless the draws vary and are finite: one bad draw spoils all that compares them.
+/// NaN unless the draws vary and are all finite. One bad draw spoils every comparison.
 double effective_size(const ChainDraws& split) {
   if (!varies(split)) return kUndefined;
   Autocovariance<double> autocovariance;
@@ -63,7 +63,7 @@ double rank_rhat(const ChainDraws& draws, const ChainDraws& scores, double media
   return larger(rhat_of(scores), rhat_of(normal_scores(split_chains(folded(draws, median)))));
 }
 
-/// Of chains of equal length: infinite where a draw is.
+/// Mean over chains of equal length; infinite if a draw is infinite.
 double mean_of(const std::vector<Moments>& chains) {
   double sum = 0.0;
   for (const Moments& chain : chains) sum += chain.mean();

@@ -10,7 +10,7 @@
 namespace flotilla {
 namespace {
 
-/// A value and where it stands.
+/// A value and its position.
 using Placed = std::pair<double, std::uint32_t>;
 
 std::vector<Placed> sorted_with_places(const std::vector<double>& values) {

@@ -8,12 +8,12 @@
 namespace flotilla {
 namespace {
 
-/// The square root of a ratio of variances, which 0/0 is not.
+/// Square root of a ratio of variances; NaN for 0/0.
 double scale(double total, double within) {
   return within > 0.0 || total > 0.0 ? std::sqrt(total / within) : kUndefined;
 }
 
-/// 0 for a single value.
+/// Variance; 0 for a single value.
 double variance_between(const Moments& means) {
   return means.count() > 1.0 ? means.variance() : 0.0;
 }

@@ -15,9 +15,9 @@ ScoreClasses::ScoreClasses(double centre, double scale)
 
 template <typename T>
 double ScoreClasses::observe(std::span<const T> draws) {
-  // Classes first, in vectors; counting them cannot be.
+  // Finding classes vectorises, counting them does not: so find all classes first.
   constexpr std::size_t kTogether = 256;
-  std::int32_t classes[kTogether];  // not cleared: that would take as long as counting
+  std::int32_t classes[kTogether];  // not cleared: clearing would take as long as counting
   std::size_t lost = 0;
   for (std::size_t first = 0; first < draws.size(); first += kTogether) {
     const std::span<const T> part = draws.subspan(first, std::min(kTogether, draws.size() - first));
@@ -76,7 +76,8 @@ void ScoreClasses::rank() {
   std::vector<std::uint32_t>().swap(counts_);
 }
 
-/// Classes by their distance from the median: two runs that both grow, merged.
+/// Ranks classes by their distance from the median. Distances grow on both sides of it: merge the
+/// two.
 void ScoreClasses::rank_folded() {
   const double median = (median_ - centre_) * inverse_scale_;
   const auto middle = [](std::size_t k) {
@@ -85,7 +86,7 @@ void ScoreClasses::rank_folded() {
   };
   std::size_t above = 0;
   while (above < counts_.size() && middle(above) < median) ++above;
-  std::size_t below = above;  // the classes before it
+  std::size_t below = above;  // classes [0, below) and [above, end) are still unranked
   double nearer = 0.0;
   while (below > 0 || above < counts_.size()) {
     const bool right = below == 0 || (above < counts_.size() &&

@@ -14,7 +14,7 @@
 
 namespace flotilla {
 
-/// The buffers of StreamingQuantity::observe_chain(), shared by any number of quantities.
+/// Buffers of StreamingQuantity::observe_chain(). Any number of quantities can share them.
 struct StreamingScratch {
   std::vector<float> series;
   std::vector<float> scores;
@@ -25,16 +25,16 @@ struct StreamingScratch {
   FlagAutocovariance flag_autocovariance;
 };
 
-/// The summary of one quantity, gathered chain by chain, when its draws do not fit into memory.
+/// The summary of one quantity whose draws do not fit in memory. Chains are added one by one.
 ///
-/// Two readings: count() every draw; after rank(), observe_chain() every chain in order; where
-/// that leaves needs_more_lags(), observe_chain() every chain again, with as many as it asks for.
-/// Ranks are those of ScoreClasses and sums are of floats: figures agree with summarise() to about
-/// 1e-3 of their Monte Carlo errors.
+/// It takes two readings. First count() every draw, then rank(), then observe_chain() every chain
+/// in order. If needs_more_lags() is then true, observe_chain() every chain again, with as many
+/// lags as it asks for. Ranks come from ScoreClasses, and sums are in float. Figures agree with
+/// summarise() within about 1e-3 of their Monte Carlo errors.
 class StreamingQuantity {
  public:
-  /// @param centre, scale  of a sample of the draws; scale > 0
-  /// @param superchain_width  chains of a superchain; 0 where chains have starts of their own
+  /// @param centre, scale     of a sample of the draws; scale > 0
+  /// @param superchain_width  chains of a superchain; 0 if every chain has its own start
   StreamingQuantity(double centre, double scale, Index superchain_width)
       : classes_(centre, scale), superchain_width_(superchain_width), nested_(1) {}
 
@@ -42,21 +42,21 @@ class StreamingQuantity {
   template <typename T>
   void count(std::span<const T> draws);
 
-  /// After the last count(). @param draws  of each chain, >= 1
+  /// Call it after the last count(). @param draws  of each chain, >= 1
   void rank(Index draws);
 
-  /// Gathers one chain. @param chain  all its draws, in order
+  /// Adds one chain. @param chain  all its draws, in order
   template <typename T>
   void observe_chain(std::span<const T> chain, StreamingScratch& scratch);
 
-  /// After all chains. @returns whether they have to be observed again
+  /// Call it after all chains. @returns whether they have to be observed again
   bool needs_more_lags();
 
-  /// After all chains. @pre !needs_more_lags()
+  /// Call it after all chains. @pre !needs_more_lags()
   QuantitySummary summary() const;
 
  private:
-  /// The four series whose effective sizes are wanted.
+  /// The four series that have an effective sample size.
   enum Series : std::size_t { kValues, kScores, kLowTail, kHighTail, kSeries };
 
   bool wanted(Series which) const { return !ended_[which]; }
@@ -73,11 +73,11 @@ class StreamingQuantity {
   float low_tail_ = 0.0F;
   float high_tail_ = 0.0F;
   std::vector<EffectiveSize> sizes_;
-  std::array<bool, kSeries> ended_{};  ///< whose effective size is known
+  std::array<bool, kSeries> ended_{};  ///< whether the effective size is known
   bool first_reading_ = true;
   Moments all_;        ///< standardised
   NestedRhat nested_;  ///< of whole chains
-  Rhat bulk_;          ///< of half chains, as is the next
+  Rhat bulk_;          ///< of half chains; likewise the next
   Rhat folded_;
 };
 

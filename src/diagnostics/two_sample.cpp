@@ -14,7 +14,7 @@ namespace {
 
 using Matrix = RowMajorMatrix<double>;
 
-constexpr Index kRowsTogether = 64;  // whose distances to all others are held at once
+constexpr Index kRowsTogether = 64;  // points whose distances are held at once
 
 std::vector<double> squared_norms(const PointSet& points) {
   std::vector<double> norms(static_cast<std::size_t>(points.chains()), 0.0);
@@ -25,8 +25,8 @@ std::vector<double> squared_norms(const PointSet& points) {
   return norms;
 }
 
-/// Calls `visit(first, count, distances)` with squared distances [count x b] of a few points of a
-/// at a time.
+/// Calls `visit(first, count, distances)` for a few points of `a` at a time. distances is [count x
+/// b], squared.
 template <typename Visit>
 void for_each_rows(const PointSet& a, PointRange rows, const PointSet& b, Visit visit) {
   std::vector<double> distances(static_cast<std::size_t>(kRowsTogether * b.chains()));
@@ -37,7 +37,7 @@ void for_each_rows(const PointSet& a, PointRange rows, const PointSet& b, Visit 
   }
 }
 
-/// A set along one direction: its values in order, and which point each was.
+/// A set projected on one direction: its sorted values, and the point of each.
 struct Ordered {
   std::vector<double> values;
   std::vector<Index> points;
@@ -84,7 +84,7 @@ std::vector<double> neighbour_radii(const PointSet& points, PointRange rows, Ind
   for_each_rows(points, rows, points, [&](Index first, Index count, double* distances) {
     for (Index r = 0; r < count; ++r) {
       double* row = distances + r * points.chains();
-      row[first + r] = -1.0;  // the point itself, before all others
+      row[first + r] = -1.0;  // the point itself comes first
       std::nth_element(row, row + k, row + points.chains());
       radii.push_back(row[k]);
     }
@@ -167,7 +167,7 @@ std::vector<double> projected_wasserstein(const PointSet& a, const Resamples& we
   const Ordered other = project(b, direction);
   std::vector<double> distances;
   for (Index column = 0; column < weights_a.columns(); ++column) {
-    // Both distribution functions climb by their points' weights; mass moves where they are level.
+    // Both distribution functions rise by the points' weights. Mass at equal height is paired.
     double sum = 0.0;
     double left_a = 0.0;
     double left_b = 0.0;

@@ -14,7 +14,7 @@
 namespace flotilla {
 namespace {
 
-/// Every base density that a flow file may name, one line each.
+/// All base densities that a flow file may name, one line each.
 template <typename T>
 constexpr std::array kRegistry = {
     type_row<Base<T>, StandardNormal<T>>(),

@@ -21,17 +21,17 @@ void expect_fits(const FlowRecord& record, const std::vector<double>& context) {
   }
   if (given != record.context_dim) {
     throw InputError(
-        fmt::format("the flow is conditional and wants a context of {} numbers but was given {}: "
+        fmt::format("the flow is conditional and needs a context of {} numbers but was given {}: "
                     "say which one with --context",
                     record.context_dim, given));
   }
   for (const double value : context) {
     if (std::isfinite(value)) continue;
-    throw InputError(fmt::format("a context should be of finite numbers but has {}", value));
+    throw InputError(fmt::format("a context should hold finite numbers but holds {}", value));
   }
 }
 
-/// weight c + bias, the bias optional.
+/// weight c + bias; the bias is optional.
 std::vector<double> linear_map(const LayerReader& reader, const std::string& weight,
                                const std::string& bias, Index rows,
                                const std::vector<double>& context) {
@@ -47,7 +47,7 @@ std::vector<double> linear_map(const LayerReader& reader, const std::string& wei
   return result;
 }
 
-/// One linear map of a conditioner as its context leaves it.
+/// One linear map of a conditioner once its context is fixed.
 class LinearMap {
  public:
   LinearMap(const LayerReader& reader, std::size_t k, LayerRecord& layer)
@@ -55,7 +55,7 @@ class LinearMap {
         layer_(&layer),
         k_(k),
         rows_(reader.shape(name("bias")).empty() ? 0 : reader.shape(name("bias"))[0]) {
-    std::vector<Index> weight = reader.shape(name("weight"));  // a convolution's has four sizes
+    std::vector<Index> weight = reader.shape(name("weight"));  // four sizes for a convolution
     if (weight.size() < 2) weight.resize(2);
     weight[0] = rows_;
     cols_ = 1;
@@ -94,7 +94,7 @@ class LinearMap {
  private:
   std::string name(const char* what) const { return fmt::format("{}_{}", what, k_); }
 
-  /// Whether the layer has such a pair of arrays; they are spent then.
+  /// Removes such a pair of arrays. False if the layer does not have it.
   bool take(const std::string& what) {
     const std::string weight = name((what + "_weight").c_str());
     const std::string bias = name((what + "_bias").c_str());

@@ -79,8 +79,8 @@ void Flow<T>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const {
   for (std::size_t k = depth(); k-- > 0;) layers_[k]->inverse_jvp(tape.child(k), v);
 }
 
-// J^-T grad l = sum_k (J_K ... J_k)^-T grad l_k, so each layer adds its own share on the way from z
-// to x and no second pass is needed.
+// J^-T grad l = sum_k (J_K ... J_k)^-T grad l_k. Each layer adds its share on the way from z to x,
+// so no second pass is needed.
 template <typename T>
 void Flow<T>::inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const {
   for (std::size_t k = 0; k < depth(); ++k) layers_[k]->inverse_vjp(tape.child(k), w, log_det_bar);

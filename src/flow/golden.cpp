@@ -79,7 +79,7 @@ void verify_inverse(const GoldenValues& golden, const Flow<T>& flow, Tape<T>& ta
   Batch<T> point = to_batch<T>(golden.x);
   flow.inverse(point, log_det, tape);
   result.z_from_x = largest_deviation(point, exact ? golden.z : golden.z_from_x);
-  // An inverse that is not exact has the log det of another point.
+  // An inverse that is not exact has its log det at another point.
   if (exact) {
     result.log_det = std::max(result.log_det, largest_deviation(log_det, golden.log_det));
   }

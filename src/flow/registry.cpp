@@ -26,7 +26,7 @@
 namespace flotilla {
 namespace {
 
-/// Every layer type that a flow file may name, one line each.
+/// All layer types that a flow file may name, one line each.
 template <typename T>
 constexpr std::array kRegistry = {
     type_row<Layer<T>, Autoregressive<T, AdditiveMap>>(),

@@ -39,13 +39,13 @@ const torchscript::Plugin& load_plugin() {
   return *entry();
 }
 
-/// Loaded once, and never unloaded: LibTorch does not survive that.
+/// Loads the plugin once and never unloads it: LibTorch does not survive unloading.
 const torchscript::Plugin& plugin() {
   static const torchscript::Plugin& loaded = load_plugin();
   return loaded;
 }
 
-/// What the plugin throws has one line, and is the file's fault.
+/// Turns an error of the plugin (one line) into an InputError: the file is at fault.
 template <typename Work>
 auto blaming_the_file(Work work) {
   try {
@@ -68,11 +68,11 @@ std::unique_ptr<Engine<T>> make_engine(const std::string& bytes) {
   });
 }
 
-// Recorded slots: both ends of the map, so that no product has to find the other one.
+// Recorded slots: z and x, so that no product has to compute either again.
 constexpr std::size_t kLatent = 0;
 constexpr std::size_t kImage = 1;
 
-/// Points of one slab of a batch [width x dim], as the module has them.
+/// Points of one slab of a batch, [width x dim], as the module takes them.
 template <typename T>
 using Slab = std::vector<T>;
 
@@ -114,7 +114,8 @@ class TorchScript final : public Layer<T> {
     push(Method::kInverse, tape.recorded(kImage), v);
   }
 
-  // J^-T (w + bar grad_z l) = grad_x (w . z + bar l), z and l the inverse's as functions of x.
+  // J^-T (w + bar grad_z l) = grad_x (w . z + bar l), with z and l as functions of x: those of the
+  // inverse.
   void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override {
     pull(Method::kInverse, inverse_sign_, tape.recorded(kImage), w, log_det_bar);
   }
@@ -130,7 +131,7 @@ class TorchScript final : public Layer<T> {
     });
   }
 
-  /// Columns first, ..., first + count - 1; the last one fills up what is missing.
+  /// Columns first, ..., first + count - 1. Missing columns repeat the last one.
   Slab<T> slab_of(const Batch<T>& batch, Index first, Index count) const {
     Slab<T> slab;
     slab.reserve(static_cast<std::size_t>(width_ * batch.dim()));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Tables of the types that flow files may name: a row for each, and what is looked up in them.
+// Tables of the types that flow files may name, a row for each, and how to look up a row.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,7 +15,7 @@
 
 namespace flotilla {
 
-/// A type's name, and how one is made of its record. Made is Layer<T> or Base<T>.
+/// A type's name, and how to make one from its record. Made is Layer<T> or Base<T>.
 template <typename Made>
 struct TypeRow {
   std::string_view type;
@@ -37,8 +37,8 @@ std::vector<std::string_view> types_of(const std::array<TypeRow<Made>, kRows>& t
   return types;
 }
 
-/// The row of the reader's type. @param what  the table's rows are, for the message
-/// @throws InputError where there is none, with those that there are
+/// The row of the reader's type. @param what  what the rows are, for the message
+/// @throws InputError naming the types if there is no such row
 template <typename Made, std::size_t kRows>
 const TypeRow<Made>& row_of(const std::array<TypeRow<Made>, kRows>& table,
                             const LayerReader& reader, std::string_view what) {

@@ -11,7 +11,7 @@
 namespace flotilla {
 namespace {
 
-/// The name that a location gives, or that of the only entry.
+/// The name in a location, or else the name of the file's only entry.
 std::string entry_of(const hdf5::File& file, const std::string& path, const std::string& name) {
   const std::vector<std::string> names = file.names();
   if (!name.empty()) {
@@ -31,7 +31,7 @@ void expect_numbers(const hdf5::Dataset& dataset, const std::string& name) {
   throw InputError(fmt::format("array '{}' should hold numbers", name));
 }
 
-/// HDF5 would make up the values that are missing, as many as the header likes.
+/// HDF5 would invent the missing values, as many as the header claims.
 void expect_stored(const hdf5::Dataset& dataset, const std::string& name) {
   if (dataset.is_stored()) return;
   throw InputError(fmt::format("array '{}' should hold {} values but the file stores fewer", name,

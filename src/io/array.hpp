@@ -9,30 +9,30 @@
 
 namespace flotilla {
 
-/// Values that an array may have: more than any flow's, few enough to refuse a header that lies
-/// before memory is gone.
+/// Largest number of values in an array. No flow has more, and a header that lies is refused before
+/// memory runs out.
 inline constexpr double kLargestArray = 1e9;
 
 /// Where an array of numbers is.
 struct ArrayPlace {
   std::string path;
   hdf5::File file;
-  std::string dataset;  ///< the name that was given, or that of the file's only entry
+  std::string dataset;  ///< the given name, or that of the file's only entry
 };
 
-/// @throws InputError where there is no such file, or nobody says which of its entries is meant
+/// @throws InputError if there is no such file, or the entry is ambiguous
 ArrayPlace find_array(const Location& location);
 
-/// @param budget  values that may still be read; lowered by what this array holds
-/// @throws InputError where it does not hold numbers, or more than the budget has, or fewer than
-///         its header says; Hdf5Error
+/// @param budget  number of values that may still be read; reduced by this array's size
+/// @throws InputError if the array does not hold numbers, exceeds the budget, or has fewer values
+/// than its header says; Hdf5Error
 Tensor read_array(const hdf5::Group& parent, const std::string& name, double& budget);
 
 /// An array of numbers [rows x columns] that need not fit in memory. Not collective: every rank
-/// opens it for itself.
+/// opens the file for itself.
 class RowReader {
  public:
-  /// @throws InputError where there is no such array
+  /// @throws InputError if there is no such array
   explicit RowReader(const Location& location);
 
   Index rows() const { return rows_; }

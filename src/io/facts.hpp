@@ -15,7 +15,7 @@ namespace flotilla {
 using RunFact = std::variant<std::string, double, std::int64_t>;
 using RunFacts = std::vector<std::pair<std::string, RunFact>>;
 
-/// Collective in a file that ranks share. @throws Hdf5Error
+/// Writes the facts as attributes. Collective in a file that ranks share. @throws Hdf5Error
 void write_fact(hdf5::Object& object, const std::string& name, const RunFact& fact);
 void write_facts(hdf5::Object& object, const RunFacts& facts);
 

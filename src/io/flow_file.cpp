@@ -22,8 +22,8 @@
 namespace flotilla {
 namespace {
 
-// Larger than any trained flow, small enough to refuse a header that lies before memory is gone:
-// values of all arrays together, and dimensions.
+// Limits: the values of all arrays together, and the dimension. No trained flow is larger, and a
+// header that lies is refused before memory runs out.
 constexpr double kLargestFlow = 4e9;
 constexpr double kLargestDim = 1e8;
 
@@ -56,7 +56,7 @@ class Sha256 {
 /// @param what  "layer" or "base"
 void add_layer(Sha256& hash, const char* what, const LayerRecord& layer) {
   hash.add(fmt::format("{} {}\n", what, layer.type));
-  std::map<std::string, std::string> entries;  // texts and numbers in one order
+  std::map<std::string, std::string> entries;  // texts and numbers, sorted by name
   for (const auto& [name, value] : layer.texts)
     entries[name] = fmt::format("text {}={}\n", name, value);
   for (const auto& [name, value] : layer.numbers) {
@@ -74,8 +74,8 @@ void add_layer(Sha256& hash, const char* what, const LayerRecord& layer) {
   hash.add(layer.module);
 }
 
-/// Values that a flow may have on this machine: its arrays are held four times on their way into a
-/// flow (as read, as sent, as received, as packed).
+/// Number of values that a flow may have on this machine. A flow's arrays exist four times while it
+/// is built: as read, as sent, as received, as packed.
 double largest_flow() {
   const auto pages = static_cast<double>(sysconf(_SC_PHYS_PAGES));
   const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
@@ -241,7 +241,7 @@ void write_record(hdf5::File& file, const FlowRecord& record) {
   for (const auto& [name, value] : record.provenance) provenance.write_text(name, value);
 }
 
-/// TorchScript files are zip archives, whatever their name.
+/// Whether the file is a zip archive, as TorchScript files are, whatever their names.
 bool is_zip(const std::string& path) {
   std::array<char, 4> begin{};
   std::ifstream(path, std::ios::binary).read(begin.data(), begin.size());

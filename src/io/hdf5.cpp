@@ -23,7 +23,7 @@ void silence_hdf5_errors() {
 namespace flotilla::hdf5 {
 namespace {
 
-/// The error stack of the library, innermost cause last, as one line.
+/// The library's error stack in one line, innermost cause last.
 std::string error_stack() {
   std::string text;
   const auto add = [](unsigned /*n*/, const H5E_error2_t* entry, void* data) -> herr_t {
@@ -40,7 +40,7 @@ void check(herr_t status, const std::string& call) {
   if (status < 0) throw Hdf5Error(fmt::format("{} failed: {}", call, error_stack()));
 }
 
-/// The same for a call on a dataset, which it names.
+/// The same for a call on a dataset; it names the dataset.
 void check(herr_t status, const char* call, const Object& dataset) {
   if (status >= 0) return;
   const std::string causes = error_stack();
@@ -381,7 +381,7 @@ bool Dataset::is_stored() const {
   const Handle creation(H5Dget_create_plist(id()), H5Pclose, "H5Dget_create_plist");
   double bytes = static_cast<double>(type().size());
   for (const hsize_t size : sizes()) bytes *= static_cast<double>(size);
-  // Compressed values may take any space, but some.
+  // Compressed values may take any positive space.
   const bool filtered = H5Pget_nfilters(creation.id()) > 0;
   return static_cast<double>(stored_bytes()) >= (filtered ? std::min(bytes, 1.0) : bytes);
 }
@@ -595,7 +595,7 @@ bool is_hdf5(const std::string& path) {
 void expect_hdf5(const std::string& path) {
   if (is_hdf5(path)) return;
   throw InputError(
-      fmt::format("{}: it is no HDF5 file, or not a whole one: make or copy it again", path));
+      fmt::format("{}: it is no HDF5 file, or an incomplete one: make or copy it again", path));
 }
 
 }  // namespace flotilla::hdf5

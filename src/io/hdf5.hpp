@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// HDF5 as types that own what they open, and throw. The library's C functions are called in
-// hdf5.cpp alone.
+// HDF5 as types that own what they open, and throw. Only hdf5.cpp calls the library's C functions.
 //
-// Everything throws Hdf5Error where the library refuses, with its own account of why. In a file
-// that ranks share, whatever changes the file is collective.
+// Everything throws Hdf5Error if the library refuses, with the library's own explanation. In a file
+// that ranks share, everything that changes the file is collective.
 
 #include <hdf5.h>
 
@@ -17,17 +16,17 @@
 
 namespace flotilla::hdf5 {
 
-/// One size a dimension.
+/// Sizes, one per dimension.
 using Sizes = std::vector<hsize_t>;
 
-/// Something of HDF5's that is open, of any kind; closes itself.
+/// An open HDF5 object of any kind. It closes itself.
 class Handle {
  public:
   using Close = herr_t (*)(hid_t);
 
   Handle() = default;
-  /// @param release  how it is closed; null for what HDF5 keeps itself
-  /// @throws Hdf5Error naming the call, with the library's error stack, where id is negative
+  /// @param release  the function that closes it; null if HDF5 keeps it open itself
+  /// @throws Hdf5Error naming the call, with the library's error stack, if id is negative
   Handle(hid_t id, Close release, const std::string& call);
   Handle(Handle&& other) noexcept
       : id_(std::exchange(other.id_, H5I_INVALID_HID)), close_(other.close_) {}
@@ -52,27 +51,27 @@ class Handle {
 class Type {
  public:
   explicit Type(Handle handle) : handle_(std::move(handle)) {}
-  /// That of float, double, int8, int64 or long long in memory.
+  /// Type of a float, double, int8, int64 or long long in memory.
   template <typename V>
   static Type of();
-  /// IEEE numbers, little-endian, on any machine.
+  /// IEEE numbers, little-endian, on every machine.
   static Type stored_float();
   static Type stored_double();
-  /// Variable-length UTF-8, as h5py and netCDF write text.
+  /// Variable-length UTF-8: text as h5py and netCDF write it.
   static Type text();
 
   bool is_text() const;
   bool is_whole() const;
   bool is_real() const;
   bool is_number() const { return is_whole() || is_real(); }
-  std::size_t size() const;  ///< bytes of a value
+  std::size_t size() const;  ///< bytes per value
   hid_t id() const { return handle_.id(); }
 
  private:
   Handle handle_;
 };
 
-/// A part of a dataset: where it begins and how far it goes in each dimension.
+/// A part of a dataset: its start and its size in each dimension.
 struct Slab {
   Sizes start;
   Sizes count;
@@ -80,11 +79,11 @@ struct Slab {
   bool empty() const;
 };
 
-/// The extent of a dataset or an attribute, and what of it is selected: all, at first.
+/// The extent of a dataset or an attribute, and the selected part of it. At first all is selected.
 class Dataspace {
  public:
   explicit Dataspace(Handle handle) : handle_(std::move(handle)) {}
-  /// No sizes make a single value.
+  /// Without sizes: a single value.
   explicit Dataspace(const Sizes& sizes);
   static Dataspace single() { return Dataspace(Sizes{}); }
 
@@ -98,26 +97,26 @@ class Dataspace {
   Handle handle_;
 };
 
-/// A property list: how something is made, opened or moved.
+/// A property list: options for making, opening or transferring something.
 class Properties {
  public:
   /// HDF5's own defaults, for anything.
   static Properties defaults();
-  /// Of a file that all ranks open together, metadata included.
+  /// For a file that all ranks open together, metadata included.
   static Properties parallel_access(MPI_Comm comm);
-  /// Of a file or group whose entries remember the order they were made in.
+  /// For a file or group whose entries keep the order in which they were made.
   static Properties ordered_file();
   static Properties ordered_group();
-  /// Of a dataset without time stamps: two equal runs are to write equal bytes.
+  /// For a dataset without time stamps: equal runs must write equal bytes.
   static Properties dataset();
-  /// Of a dataset whose chunks are not kept in memory.
+  /// For a dataset whose chunks are not cached.
   static Properties uncached();
-  /// Of a transfer that all ranks make together.
+  /// For a transfer that all ranks make together.
   static Properties collective();
 
-  // Of datasets that are to be made.
+  // For making datasets.
   Properties& chunked(const Sizes& chunk);
-  /// All its space is taken, and filled, at once.
+  /// Allocates and fills all space at once.
   Properties& allocated_early();
   template <typename V>
   Properties& filled_with(V value);
@@ -130,16 +129,16 @@ class Properties {
   Handle handle_;
 };
 
-/// A value, or a few, that an object carries.
+/// A value, or a few values, attached to an object.
 class Attribute {
  public:
-  /// Opens one that exists.
+  /// Opens an existing attribute.
   Attribute(hid_t object, const std::string& name);
-  /// Makes one.
+  /// Makes an attribute.
   Attribute(hid_t object, const std::string& name, const Type& type, const Dataspace& space);
 
   bool is_text() const;
-  /// @throws InputError where it is of another kind, or more than one value
+  /// @throws InputError if it has another kind, or more than one value
   std::string read_text() const;
   double read_number() const;
   void write(const std::string& value);
@@ -156,7 +155,7 @@ class Attribute {
   Handle handle_;
 };
 
-/// A file, group or dataset: whatever carries attributes.
+/// A file, group or dataset: an object that has attributes.
 class Object {
  public:
   Object() = default;
@@ -165,14 +164,14 @@ class Object {
   std::vector<std::string> attribute_names() const;  ///< in byte order
   bool has_attribute(const std::string& name) const;
   bool attribute_is_text(const std::string& name) const;
-  /// @throws InputError where the attribute is of another kind, or more than one value
+  /// @throws InputError if the attribute has another kind, or more than one value
   std::string read_text(const std::string& name) const;
   double read_number(const std::string& name) const;
 
   void write_text(const std::string& name, const std::string& value);
   void write_number(const std::string& name, double value);
   void write_whole_number(const std::string& name, long long value);
-  /// Replaces the value of a number attribute that exists.
+  /// Replaces the value of an existing number attribute.
   void overwrite_number(const std::string& name, double value);
   void remove_attribute(const std::string& name);
 
@@ -192,31 +191,32 @@ class Dataset : public Object {
   Dataspace space() const;
   Sizes sizes() const { return space().sizes(); }
   Type type() const;
-  /// What lies together in the file: its extent where nothing is in chunks.
+  /// The shape of a chunk; the whole extent if the dataset has no chunks.
   Sizes chunk() const;
-  /// Whether the file holds as many values as the header speaks of: HDF5 would make up the others.
+  /// Whether the file holds as many values as the header claims. HDF5 would invent the missing
+  /// ones.
   bool is_stored() const;
   hsize_t stored_bytes() const;
-  /// Where in the file the values begin, of a dataset without chunks [bytes].
+  /// Offset of the values in the file [bytes], for a dataset without chunks.
   hsize_t offset() const;
 
-  // Values are float, double, int8 or int64 in memory, whatever number they are in the file.
+  // Values are float, double, int8 or int64 in memory, whatever their type in the file.
   template <typename V>
   void read(V* values) const;
   template <typename V>
   void read(const Slab& slab, V* values) const;
-  /// All values as they lie in the file.
+  /// All values, as bytes of the file.
   std::string read_bytes() const;
 
   template <typename V>
   void write(const V* values);
   void write(const std::vector<std::string>& values);
 
-  /// Writes with all ranks together, and makes sure that they did. An empty slab joins and writes
-  /// nothing.
+  /// Writes a slab with all ranks together, and verifies that the transfer was collective. A rank
+  /// with an empty slab takes part and writes nothing.
   template <typename V>
   void write_together(const Slab& slab, const V* values);
-  /// The same, the whole dataset, from the ranks that take part.
+  /// Writes the whole dataset in the same way, from the ranks that take part.
   template <typename V>
   void write_together(bool takes_part, const V* values);
 
@@ -232,7 +232,7 @@ class Dataset : public Object {
                       const void* values);
 };
 
-/// A folder of groups and datasets. Names may be paths: "layers/0000/weight".
+/// A folder of groups and datasets. A name may be a path: "layers/0000/weight".
 class Group : public Object {
  public:
   Group() = default;
@@ -243,45 +243,46 @@ class Group : public Object {
   bool is_dataset(const std::string& name) const;
   Group group(const std::string& name) const;
   Dataset dataset(const std::string& name, const Properties& access = Properties::defaults()) const;
-  /// A group or a dataset.
+  /// The kind of an entry: a group or a dataset.
   Object object(const std::string& name) const;
 
   Group make_group(const std::string& name);
   Dataset make_dataset(const std::string& name, const Type& type, const Dataspace& space,
                        const Properties& creation = Properties::defaults());
-  /// An entry that leads to another path of the file.
+  /// Makes an entry that links to another path of the file.
   void make_link(const std::string& name, const std::string& path);
   void remove(const std::string& name);
 };
 
-/// A file; as a group, its root.
+/// A file. As a group, it is the file's root.
 class File : public Group {
  public:
   File() = default;
 
   static File open(const std::string& path);
   static File open_to_change(const std::string& path);
-  /// Replaces what is there.
+  /// Makes a file; replaces an existing one.
   static File create(const std::string& path);
   /// The same by all ranks together. Collective.
   static File create(const std::string& path, MPI_Comm comm);
 
-  /// Hands everything to the operating system; a file that ranks share, to the disk. Closing cannot
-  /// report that the disk is full; this does.
+  /// Hands all data to the operating system, or to the disk if ranks share the file. It reports a
+  /// full disk; closing cannot.
   void flush();
 
  private:
   explicit File(Handle handle) : Group(std::move(handle)) {}
 };
 
-/// The version of the library that runs, "1.10.8".
+/// The version of the library in use, "1.10.8".
 std::string version();
 
-/// @throws InputError in words for whoever named the file: missing, a directory, not permitted
+/// @throws InputError if the file is missing, is a directory or may not be read, in words for the
+/// user
 void expect_readable(const std::string& path);
 /// Whether the bytes are those of an HDF5 file.
 bool is_hdf5(const std::string& path);
-/// @throws InputError where they are not
+/// @throws InputError if they are not
 void expect_hdf5(const std::string& path);
 
 }  // namespace flotilla::hdf5

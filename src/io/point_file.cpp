@@ -50,8 +50,8 @@ void PointFile<T>::create(Index points, Index dim, const RunFacts& facts) {
       make_dataset<double>(file_, "log_density", rows, "log q_X(x) = log q_Z(z) - log |det dx/dz|");
 }
 
-// Every rank makes every one of these collective calls, whatever became of the one before: a rank
-// that left early would let the others wait for it. The first failure is thrown at the end.
+// Every rank makes every one of these collective calls, even after a failure: the others would wait
+// for a rank that left early. The first failure is thrown at the end.
 template <typename T>
 void PointFile<T>::write(Index first, const PointRows<T>& rows) {
   const hsize_t count = rows.size();

@@ -26,22 +26,22 @@ struct PointRows {
 /// An HDF5 file of points that all ranks write together: datasets x and z [n x dim],
 /// log_det_jacobian and log_density [n].
 ///
-/// It has its name once it is finished. Everything is collective and throws the same on every rank.
-/// T is float or double.
+/// The file gets its name when it is finished. Everything is collective and throws the same on
+/// every rank. T is float or double.
 template <typename T>
 class PointFile {
  public:
-  /// @throws InputError where the path cannot be written, or exists and `force` is false;
-  ///         EnvironmentError where the disk has not the space; Hdf5Error
+  /// @throws InputError if the path cannot be written, or exists and `force` is false;
+  /// EnvironmentError if the disk is too small; Hdf5Error
   PointFile(const Communicator& comm, const std::string& path, bool force, Index points, Index dim,
             const RunFacts& facts);
   PointFile(const PointFile&) = delete;
   PointFile& operator=(const PointFile&) = delete;
 
-  /// Writes this rank's rows from row `first` on; none is allowed, and joins.
+  /// Writes this rank's rows, from row `first` on. A rank without rows takes part too.
   void write(Index first, const PointRows<T>& rows);
 
-  /// Writes what only the end knows, closes the file and gives it its name.
+  /// Writes the facts known only at the end, closes the file and gives it its name.
   void finish(const RunFacts& facts);
 
  private:
@@ -49,8 +49,9 @@ class PointFile {
 
   const Communicator* comm_;
   std::string path_;
-  std::optional<FileReplacement> replacement_;  ///< rank 0's
-  hdf5::File file_;                             // before what lies in it, so that it is closed last
+  std::optional<FileReplacement> replacement_;  ///< on rank 0 only
+  hdf5::File file_;                             // declared before its contents, so that it is
+                                                // closed last
   hdf5::Dataset x_;
   hdf5::Dataset z_;
   hdf5::Dataset log_det_;

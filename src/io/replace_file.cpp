@@ -24,12 +24,12 @@ std::filesystem::path folder_of(const std::string& path) {
   return std::filesystem::absolute(path, unknown).parent_path();
 }
 
-/// Returns once the disk has what was written to a file, or what was renamed in a folder.
+/// Returns once the disk holds what was written to a file, or a renaming in a folder.
 /// @param flags  of open()
 bool put_on_disk(const std::string& path, int flags) {
   const int file = open(path.c_str(), flags | O_CLOEXEC);
   if (file < 0) return false;
-  // Some file systems have no such call, for folders above all: they do what they can.
+  // Some file systems cannot do this, for folders above all. Then nothing more can be done.
   const bool done = fsync(file) == 0 || errno == EINVAL || errno == ENOTSUP;
   const int reason = errno;
   close(file);
@@ -58,7 +58,7 @@ void FileReplacement::finish() {
   if (std::rename(unfinished_.c_str(), path_.c_str()) != 0) fail(path_);
   unfinished_.clear();
   put_on_disk(folder_of(path_).string(),
-              O_RDONLY | O_DIRECTORY);  // the new name: as far as it goes
+              O_RDONLY | O_DIRECTORY);  // makes the new name durable, if the file system can
 }
 
 void expect_replaceable(const std::string& path, bool force) {

@@ -63,7 +63,8 @@ Record unpack(const std::string& bytes) {
   return record;
 }
 
-/// What `read` returns on rank 0, on every rank; `accept` looks at what arrived.
+/// Calls `read` on rank 0 and broadcasts what it returns. `accept` checks what arrived on every
+/// rank.
 template <typename Record, typename Read, typename Accept>
 Record replicate(const Communicator& comm, Read read, Accept accept) {
   std::string bytes;

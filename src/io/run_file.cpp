@@ -16,11 +16,11 @@ using hdf5::Properties;
 using hdf5::Sizes;
 using hdf5::Slab;
 
-// Data handed to the operating system survive the death of the program, not that of the machine:
-// from time to time they go to the disk itself.
+// Data handed to the operating system survive the death of the program, but not of the machine. So
+// they are forced to the disk from time to time.
 constexpr std::chrono::seconds kFlushInterval{10};
 
-// One number a draw: many draws make a chunk, whatever the dimension.
+// One number per draw: a chunk holds many draws, whatever the dimension.
 constexpr Index kStatisticsChunkDraws = 100;
 constexpr hsize_t kScaleChunk = hsize_t{1} << 16U;
 
@@ -33,7 +33,7 @@ hsize_t size_of(Index value) {
   return static_cast<hsize_t>(value);
 }
 
-/// A dataset filled with NaN, or with zero where the type has none. No chunks make it contiguous.
+/// A dataset filled with NaN, or with zero if the type has no NaN. Without chunks it is contiguous.
 template <typename V>
 Dataset make_dataset(hdf5::Group& group, const std::string& name, const Sizes& sizes,
                      const Sizes& chunk) {
@@ -45,8 +45,8 @@ Dataset make_dataset(hdf5::Group& group, const std::string& name, const Sizes& s
   return group.make_dataset(name, hdf5::Type::of<V>(), hdf5::Dataspace(sizes), creation);
 }
 
-/// A group under construction: dimensions, each with its coordinate variable, and variables that
-/// have them all.
+/// A group under construction. It has dimensions, each with its coordinate variable, and variables
+/// with all these dimensions.
 class GroupBuilder {
  public:
   GroupBuilder(const Communicator& comm, hdf5::File& file, const std::string& name,
@@ -59,11 +59,12 @@ class GroupBuilder {
     }
   }
 
-  /// The next dimension of all variables, with coordinates 0, 1, 2, ... @param chunk  0 for none
+  /// Adds a dimension to all later variables, with coordinates 0, 1, 2, ... @param chunk  0: no
+  /// chunks
   GroupBuilder& dimension(const std::string& name, Index size, Index chunk) {
     sizes_.push_back(size_of(size));
     if (chunk > 0) chunk_.push_back(size_of(std::min(chunk, size)));
-    // In chunks, so that it can end early.
+    // In chunks, so that the run can end early.
     Dataset scale = make_dataset<std::int64_t>(group_, name, {sizes_.back()},
                                                {std::min(sizes_.back(), kScaleChunk)});
     scale.make_scale(name);
@@ -74,8 +75,8 @@ class GroupBuilder {
     return *this;
   }
 
-  /// Says of each chain, the first dimension, which superchain it belongs to: a coordinate of all
-  /// variables that follow, as netCDF's conventions name them.
+  /// Records the superchain of each chain (the first dimension). It is a coordinate of all later
+  /// variables, marked as the netCDF conventions ask.
   GroupBuilder& superchains(Index superchains) {
     if (superchains == 0) return *this;
     Dataset dataset = make_dataset<std::int64_t>(group_, "superchain", {sizes_.front()}, {});
@@ -100,7 +101,7 @@ class GroupBuilder {
     return dataset;
   }
 
-  /// A variable of truth values, marked as xarray marks them in netCDF.
+  /// Adds a variable of truth values, marked as xarray marks them in netCDF.
   Dataset flag(const std::string& name, const std::string& meaning) {
     Dataset dataset = variable<std::int8_t>(name, meaning);
     dataset.write_text("dtype", "bool");
@@ -111,9 +112,9 @@ class GroupBuilder {
   const Communicator* comm_;
   hdf5::Group group_;
   Sizes sizes_;
-  Sizes chunk_;  ///< empty where the variables are contiguous
+  Sizes chunk_;  ///< empty if the variables are contiguous
   std::vector<Dataset> scales_;
-  std::string coordinates_;  ///< beside those of the dimensions
+  std::string coordinates_;  ///< in addition to those of the dimensions
 };
 
 }  // namespace
@@ -232,15 +233,15 @@ void RunFile<T>::append(Phase phase, const DrawBlock<T>& block, StepSize step_si
   comm_->together([&] {
     step_sizes_.assign(static_cast<std::size_t>(block.chains() * block.draws()), step_size.value());
   });
-  // Returns on every rank once all have written: only then may the block be called good.
+  // together() returns once all ranks have written. Only then does the block count as good.
   comm_->together([&] { write_block(set, block); });
   set.draws += block.draws();
   comm_->together([&] { commit(set); });
   flush_now_and_then();
 }
 
-// Every rank makes every one of these collective calls, whatever became of the one before: a rank
-// that left early would let the others wait for it. The first failure is thrown at the end.
+// Every rank makes every one of these collective calls, even after a failure: the others would wait
+// for a rank that left early. The first failure is thrown at the end.
 template <typename T>
 void RunFile<T>::write_block(DrawSet& set, const DrawBlock<T>& block) {
   const Slab points = {{size_of(layout_.first_chain), size_of(set.draws), 0},
@@ -300,8 +301,8 @@ void RunFile<T>::write_adaptation(const std::vector<AdaptationWindow>& windows) 
   });
 }
 
-// By rank 0 alone, once no other rank has the file open: in a file that ranks share, each of them
-// would read and write every chunk that the new end cuts.
+// Rank 0 does this alone, once no other rank has the file open. In a shared file every rank would
+// read and write every chunk that the new end cuts.
 template <typename T>
 void RunFile<T>::shorten() const {
   const hdf5::File file = hdf5::File::open_to_change(path_);
@@ -311,7 +312,7 @@ void RunFile<T>::shorten() const {
     for (const std::string& name : group.names()) {
       Dataset dataset = group.dataset(name);
       Sizes sizes = dataset.sizes();
-      if (name != "draw" && sizes.size() < 2) continue;  // another dimension
+      if (name != "draw" && sizes.size() < 2) continue;  // coordinates of another dimension
       sizes[name == "draw" ? 0 : 1] = size_of(sampling_draws_);
       dataset.resize(sizes);
     }

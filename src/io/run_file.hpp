@@ -19,44 +19,44 @@
 
 namespace flotilla {
 
-/// The sizes of a run file. All but the last line are the same on every rank, and none but the last
-/// line depends on the number of ranks.
+/// The sizes of a run file. Only first_chain differs between ranks; nothing else depends on their
+/// number.
 struct RunFileLayout {
   Index dim = 0;
   Index chains = 0;        ///< of the whole run
   Index draws = 0;         ///< of each chain
-  Index warmup_draws = 0;  ///< of each chain; 0 leaves the warm-up groups out
-  Index windows = 0;       ///< of adaptation; 0 leaves the group out
-  Index superchains = 0;   ///< recorded for each chain; 0 leaves the coordinate out
-  bool latent = true;      ///< whether z is stored beside x
+  Index warmup_draws = 0;  ///< of each chain; 0: no warm-up groups
+  Index windows = 0;       ///< of adaptation; 0: no adaptation group
+  Index superchains = 0;   ///< recorded for each chain; 0: not recorded
+  bool latent = true;      ///< whether z is stored too
   Index chunk_chains = 0;  ///< chunk shape of points [chunk_chains x chunk_draws x dim]
   Index chunk_draws = 0;
-  Index first_chain = 0;  ///< of this rank, as is how many chains its DrawBlocks hold
+  Index first_chain = 0;  ///< of this rank, whose DrawBlocks say how many chains it has
 
-  /// Bytes of all draws, at so many bytes a scalar; the rest of the file is small beside them.
+  /// Bytes of all draws, at so many bytes per scalar. The rest of the file is small.
   double bytes(std::size_t scalar) const;
 };
 
-/// One window of warm-up, as the adaptation saw it: summed over all ranks.
+/// One window of warm-up as the adaptation saw it, summed over all ranks.
 struct AdaptationWindow {
-  double step_size = 0.0;  ///< that the window's local moves were made with
+  double step_size = 0.0;  ///< of the window's local moves
   double acceptance_rate = 0.0;
   double global_acceptance_rate = 0.0;
 };
 
-/// The HDF5 file of a run, written by all ranks together, readable by ArviZ and xarray.
+/// The HDF5 file of a run. All ranks write it together; ArviZ and xarray read it.
 ///
-/// All space is allocated on creation, with NaN in place of the draws to come, so that sampling
-/// touches no metadata: the file can be opened at every moment, whenever the run is killed, and
-/// `draws_committed` says how many draws of each chain are good. The file takes its name once all
-/// of it is allocated. Everything is collective and throws the same on every rank.
+/// All space is allocated when the file is created, and future draws are NaN. Sampling touches no
+/// metadata, so the file can be opened at any moment, even if the run is killed. `draws_committed`
+/// tells how many draws of each chain are good. The file gets its name once all its space is
+/// allocated. Everything is collective and throws the same on every rank.
 template <typename T>
 class RunFile {
  public:
   /// @param facts     written to the root group, in this order
-  /// @param measured  names of numbers that only finish() knows; NaN until then
-  /// @throws InputError where the path cannot be written, or exists and `force` is false;
-  ///         EnvironmentError where the disk has not the space; Hdf5Error
+  /// @param measured  names of numbers that finish() writes; NaN until then
+  /// @throws InputError if the path cannot be written, or exists and `force` is false;
+  /// EnvironmentError if the disk is too small; Hdf5Error
   RunFile(const Communicator& comm, const std::string& path, bool force,
           const RunFileLayout& layout, const RunFacts& facts,
           const std::vector<std::string>& measured);
@@ -64,22 +64,22 @@ class RunFile {
   RunFile(const RunFile&) = delete;
   RunFile& operator=(const RunFile&) = delete;
 
-  /// Writes where the chains start. @param block  one draw of each, of which x counts
+  /// Writes where the chains start. @param block  one draw of each chain; only x is used
   void write_start(const DrawBlock<T>& block);
 
-  /// Writes a block behind the draws already there, then commits it.
+  /// Appends a block of draws, then commits it.
   ///
-  /// @param step_size  with which the block's local moves were made
-  /// @throws Hdf5Error where a write failed on any rank, or was not collective
+  /// @param step_size  of the block's local moves
+  /// @throws Hdf5Error if a write failed on any rank, or was not collective
   void append(Phase phase, const DrawBlock<T>& block, StepSize step_size);
 
-  /// Fills in the adaptation group; windows that are missing stay NaN.
+  /// Writes the adaptation group. Missing windows stay NaN.
   void write_adaptation(const std::vector<AdaptationWindow>& windows);
 
   /// Writes the measured numbers and closes the file.
   ///
-  /// @param early  the run ends before its last draw: every variable then ends with the last draw
-  ///               that was made, in place of NaN for those that were not
+  /// @param early  the run stopped early: every variable is cut after its last draw, so that it
+  ///               does not end in NaN
   void finish(const std::vector<std::pair<std::string, double>>& measured, bool early = false);
 
  private:
@@ -110,14 +110,15 @@ class RunFile {
   const Communicator* comm_;
   RunFileLayout layout_;
   std::string path_;
-  std::optional<FileReplacement> replacement_;  ///< rank 0's, while the file is being made
-  hdf5::File file_;                             // before what lies in it, so that it is closed last
+  std::optional<FileReplacement> replacement_;  ///< on rank 0, while the file is being made
+  hdf5::File file_;                             // declared before its contents, so that it is
+                                                // closed last
   hdf5::Dataset start_;
   DrawSet warmup_;
   DrawSet sampling_;
   std::array<hdf5::Dataset, 3> adaptation_;
   std::vector<double> step_sizes_;
-  Index sampling_draws_ = 0;  ///< known once the file is being closed
+  Index sampling_draws_ = 0;  ///< set when the file is closed
   std::chrono::steady_clock::time_point last_flush_;
 };
 

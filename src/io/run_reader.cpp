@@ -16,7 +16,7 @@
 namespace flotilla {
 namespace {
 
-/// Draws that are complete, as the file's own record of the phase says.
+/// Complete draws, according to the file's record of the phase.
 Index committed_draws(const hdf5::File& file, const std::string& group) {
   const bool warmup = group.rfind("warmup_", 0) == 0;
   std::int64_t draws = 0;

@@ -32,7 +32,7 @@ std::string cell(double value) {
   return std::isnan(value) ? "" : fmt::format("{}", value);
 }
 
-/// Quoted where a comma, a quote or a line break is in it.
+/// Quotes a field that holds a comma, a quote or a line break.
 std::string cell(const std::string& value) {
   if (value.find_first_of(",\"\r\n") == std::string::npos) return value;
   std::string quoted = "\"";

@@ -8,7 +8,7 @@
 
 namespace flotilla {
 
-/// Columns of equal length, each of numbers or of text. A number that is not known is NaN.
+/// Columns of equal length, of numbers or of text. An unknown number is NaN.
 struct Table {
   using Column = std::variant<std::vector<double>, std::vector<std::string>>;
 
@@ -18,15 +18,15 @@ struct Table {
   std::size_t rows() const;
 };
 
-/// Writes tables as groups of one HDF5 file, a column a dataset [rows], under a temporary name that
-/// is changed once all is written.
+/// Writes tables as groups of one HDF5 file. A column is a dataset [rows]. The file is written
+/// under a temporary name and then renamed.
 /// @throws Hdf5Error, EnvironmentError
 void write_tables(const std::string& path, const std::vector<Table>& tables);
 
 /// Whether a file is HDF5 and has these groups.
 bool is_tables(const std::string& path, const std::vector<std::string>& names);
 
-/// Writes one table as CSV (RFC 4180), NaN as nothing; replaces the file at once.
+/// Writes one table as CSV (RFC 4180). NaN becomes an empty field. Replaces the file at once.
 /// @throws EnvironmentError
 void write_csv(const std::string& path, const Table& table);
 

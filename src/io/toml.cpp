@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#define TOML_FLOAT_CHARCONV 1  // numbers are written as short as they read back
+#define TOML_FLOAT_CHARCONV 1  // writes numbers in the shortest form that reads back
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -26,14 +26,14 @@ std::string line_of(const std::string& text, std::size_t number) {
   return line;
 }
 
-/// The library's sentence without "Error while parsing ".
+/// The library's message without "Error while parsing ".
 std::string without_preface(std::string_view description) {
   constexpr std::string_view kPreface = "Error while parsing ";
   if (description.starts_with(kPreface)) description.remove_prefix(kPreface.size());
   return std::string(description);
 }
 
-/// Turns what the library has parsed into entries.
+/// Turns the parsed document into entries.
 class Reader {
  public:
   explicit Reader(const std::string& source) : source_(source) {}
@@ -50,7 +50,7 @@ class Reader {
     }
   }
 
-  /// The library keeps keys in alphabetical order; people wrote them in another.
+  /// The library sorts keys by name; this restores the order of the file.
   std::vector<TomlEntry> in_order() && {
     std::stable_sort(entries_.begin(), entries_.end(),
                      [](const TomlEntry& a, const TomlEntry& b) { return a.line < b.line; });

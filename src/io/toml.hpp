@@ -16,23 +16,24 @@ struct TomlValue {
   bool operator==(const TomlValue&) const = default;
 };
 
-/// A key and its value, where they stand.
+/// A key, its value and its position.
 struct TomlEntry {
-  std::string section;  ///< "sample", or "a.b"; empty for what stands before all sections
+  std::string section;  ///< "sample", or "a.b"; empty before the first section
   std::string key;
   TomlValue value;
   std::size_t line = 0;  ///< from 1
 };
 
-/// A text file whole. @throws InputError where it cannot be read
+/// Reads a whole text file. @throws InputError if it cannot be read
 std::string read_text_file(const std::string& path);
 
-/// The entries of a TOML text in its order.
-/// @param source  what the text is called: every message begins with "SOURCE:LINE: "
-/// @throws InputError where it is no TOML, or has values of a kind that no option has, as dates
+/// The entries of a TOML text, in order.
+/// @param source  name of the text: every message begins with "SOURCE:LINE: "
+/// @throws InputError if it is not TOML, or has a value of a kind that no option has, such as a
+/// date
 std::vector<TomlEntry> parse_toml(const std::string& text, const std::string& source);
 
-/// A value as a TOML file writes it; a number reads back to the same bits.
+/// A value as TOML. A number reads back to the same bits.
 std::string to_toml(const TomlValue& value);
 
 }  // namespace flotilla

@@ -23,7 +23,7 @@ void check(int code, const char* call) {
                              std::string(text.data(), static_cast<std::size_t>(length))));
 }
 
-/// What kind of error it was, so that every rank can throw the same type.
+/// The kind of an error, so that every rank can throw the same type.
 enum class Kind : int { kNone = 0, kInput, kHdf5, kMpi, kMemory, kOther };
 
 struct Failure {
@@ -65,7 +65,7 @@ void broadcast_from(std::string& bytes, int root, int rank, MPI_Comm comm) {
   std::uint64_t size = bytes.size();
   check(MPI_Bcast(&size, 1, MPI_UINT64_T, root, comm), "MPI_Bcast");
   if (rank != root) bytes.resize(size);
-  constexpr std::uint64_t kPiece = std::uint64_t{1} << 30U;  // counts of MPI are ints
+  constexpr std::uint64_t kPiece = std::uint64_t{1} << 30U;  // MPI counts are ints
   for (std::uint64_t first = 0; first < size; first += kPiece) {
     const auto count = static_cast<int>(std::min(kPiece, size - first));
     check(MPI_Bcast(bytes.data() + first, count, MPI_BYTE, root, comm), "MPI_Bcast");

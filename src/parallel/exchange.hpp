@@ -7,23 +7,23 @@
 
 namespace flotilla {
 
-/// Sums a window's statistics over all ranks while the next window is computed: what one call
-/// posts, the next one returns. The lag of one window is part of the method, never of the network's
-/// mood.
+/// Sums a window's statistics over all ranks while the next window is computed: post() returns the
+/// sums of the previous call. The lag is always exactly one window: it is part of the method and
+/// does not depend on the network.
 class StatisticsExchange {
  public:
   /// @param comm  outlives the exchange
   explicit StatisticsExchange(const Communicator& comm) : comm_(&comm) {}
 
-  /// Posts this window's integers and returns the previous window's sums over all ranks; nothing
-  /// the first time. Collective.
+  /// Posts this window's integers and returns the previous window's sums over all ranks; empty on
+  /// the first call. Collective.
   std::optional<std::vector<std::int64_t>> post(std::vector<std::int64_t> window) {
     std::optional<std::vector<std::int64_t>> previous = drain();
     pending_ = comm_->begin_sum(std::move(window));
     return previous;
   }
 
-  /// Waits for what is still under way and returns its sums. Collective.
+  /// Waits for the last sums and returns them. Collective.
   std::optional<std::vector<std::int64_t>> drain() {
     if (!pending_.active()) return std::nullopt;
     return pending_.wait();

@@ -25,19 +25,18 @@
 namespace flotilla {
 namespace {
 
-constexpr Index kRowsOfSum =
-    256;  // what is summed before it travels: the same on any number of ranks
-constexpr Index kFlowWidth = 64;  // points that pass through the flow together
+constexpr Index kRowsOfSum = 256;  // rows per partial sum, the same on any number of ranks
+constexpr Index kFlowWidth = 64;   // points per pass through the flow
 constexpr Index kBandwidthPoints = 1000;
 constexpr Index kFewestRows = 16;  // of a reference
 
-/// This rank's share of `count` things.
+/// This rank's share of `count` items.
 PointRange share(Index count, const Communicator& comm) {
   const Index first = count * comm.rank() / comm.size();
   return {first, count * (comm.rank() + 1) / comm.size() - first};
 }
 
-/// This rank's share of `count` points, in whole pieces of kRowsOfSum.
+/// This rank's share of `count` points, in pieces of kRowsOfSum.
 std::vector<PointRange> pieces(Index count, const Communicator& comm) {
   const PointRange own = share((count + kRowsOfSum - 1) / kRowsOfSum, comm);
   std::vector<PointRange> found;
@@ -65,14 +64,14 @@ PointSet rows_of_array(const Tensor& array, Index first, Index step, Index count
   return points;
 }
 
-/// Points, and what log q_X is at each.
+/// Points, and log q_X at each.
 struct Sample {
   std::string name;
   PointSet points;
   std::vector<double> log_density;
 };
 
-/// From rows of coordinates with log q_X behind them.
+/// From rows of coordinates followed by log q_X.
 Sample sample_of(const std::string& name, const std::vector<double>& rows, Index dim) {
   const auto count = static_cast<Index>(rows.size()) / (dim + 1);
   PointSet points(dim, count);
@@ -86,7 +85,7 @@ Sample sample_of(const std::string& name, const std::vector<double>& rows, Index
   return {name, std::move(points), std::move(log_density)};
 }
 
-/// The target of a run, where log q_Z follows from its log density and l; else null.
+/// The target of a run if log q_Z follows from its log density and l; else null.
 std::unique_ptr<Target<double>> invertible_target(const RunReader& reader,
                                                   const Flow<double>& flow) {
   const std::string name = reader.text("target");
@@ -96,11 +95,11 @@ std::unique_ptr<Target<double>> invertible_target(const RunReader& reader,
   return known ? make_target(recorded_target(reader), flow) : nullptr;
 }
 
-/// log q_X at draws of a run, from what the run says of them: its points, in float, can lie where
-/// the inverse magnifies their rounding.
+/// log q_X at draws of a run, from the run's own log density and l. Its points are in float, and
+/// the inverse can magnify their rounding.
 class RunDensity {
  public:
-  /// @param target  of the run; null where log q_X does not follow from what it says
+  /// @param target  of the run; null if log q_X does not follow from what the run records
   RunDensity(std::unique_ptr<Target<double>> target, const Flow<double>& flow)
       : learnt_(flow.base(), 1.0),
         target_(std::move(target)),
@@ -108,12 +107,12 @@ class RunDensity {
         log_det_(1, kWidth),
         density_(1, kWidth),
         cotangents_(flow.dim(), kWidth) {
-    // Any point where the base density is not zero.
+    // Any point with a positive base density will do.
     flow.base().sample(Random(0), Purpose::kNaive, 0, 0, ColumnMask::all(kWidth), z_);
   }
 
-  /// @param lp, log_det  the run's, at one draw
-  /// Both densities are log q_Z(z) less a function of l: their difference does not depend on z.
+  /// Both densities are log q_Z(z) minus a function of l, so their difference does not depend on z.
+  /// @param lp, log_det  of the run, at one draw
   double operator()(double lp, double log_det) {
     if (target_ == nullptr) return kUndefined;
     log_det_.fill(log_det);
@@ -133,14 +132,14 @@ class RunDensity {
   Cotangents<double> cotangents_;
 };
 
-/// Draws of a run, spread evenly over its chains and over each chain's draws.
+/// Draws of a run, spread evenly over its chains and over the draws of each chain.
 Sample run_sample(const RunReader& reader, const RunVariable& x, const Flow<double>& flow,
                   std::unique_ptr<Target<double>> target, Index count) {
   const RunVariable lp = reader.variable("sample_stats", "lp");
   const RunVariable log_det = reader.variable("sample_stats", "log_det_jacobian");
   RunDensity density(std::move(target), flow);
   std::vector<double> rows(static_cast<std::size_t>(count * (x.dim + 1)));
-  // As many of each chain, give or take one, and as far apart as they can be.
+  // Take equally many of each chain, up to one, as far apart as possible.
   const Index used = std::min(count, x.chains);
   const Index turns = (count + used - 1) / used;
   for (Index c = 0; c < count; ++c) {
@@ -160,7 +159,7 @@ Sample run_sample(const RunReader& reader, const RunVariable& x, const Flow<doub
   return sample_of("run", rows, x.dim);
 }
 
-/// A batch of points at a time through the flow: each rank its share, in whole batches.
+/// Takes points through the flow in batches. Each rank takes its share of whole batches.
 template <typename Work>
 std::vector<double> through_flow(Index count, const Communicator& comm, Work work) {
   const PointRange own = share((count + kFlowWidth - 1) / kFlowWidth, comm);
@@ -215,7 +214,7 @@ std::vector<double> log_densities(const Flow<double>& flow, const PointSet& poin
   return through_flow(
       points.chains(), comm, [&](Index first, Index width, std::vector<double>& out) {
         for (Index c = 0; c < kFlowWidth; ++c) {
-          const Index source = first + std::min(c, width - 1);  // padding repeats the last one
+          const Index source = first + std::min(c, width - 1);  // padding repeats the last point
           for (Index i = 0; i < flow.dim(); ++i) z(i, c) = points(i, source);
         }
         log_det.fill(0.0);
@@ -225,7 +224,7 @@ std::vector<double> log_densities(const Flow<double>& flow, const PointSet& poin
       });
 }
 
-/// Moves a set so that the reference's mean is the origin: distances keep their digits.
+/// Shifts a set so that the reference's mean is the origin: then distances keep their digits.
 void centre(PointSet& points, const std::vector<double>& mean) {
   for (Index i = 0; i < points.dim(); ++i) {
     for (Index c = 0; c < points.chains(); ++c) points(i, c) -= mean[static_cast<std::size_t>(i)];
@@ -243,7 +242,7 @@ std::vector<double> mean_of(const PointSet& points) {
 
 // ---- Measures.
 
-/// 1 where a condition holds, else 0.
+/// 1 for values with a property, else 0.
 template <typename T, typename Holds>
 std::vector<double> flags_of(const std::vector<T>& values, Holds holds) {
   std::vector<double> flags(values.size());
@@ -258,14 +257,14 @@ Estimate mean_and_error(const std::vector<double>& values) {
   return {moments.mean(), std::sqrt(moments.variance() / moments.count())};
 }
 
-/// The spread of what a statistic is on resamples.
+/// The standard deviation of a statistic over resamples.
 double bootstrap_error(const std::vector<double>& resampled) {
   Moments moments;
   for (const double value : resampled) moments.observe(value);
   return std::sqrt(moments.variance());
 }
 
-/// All pairs of two sets, rows shared by the ranks, their sums added in one order.
+/// Sums over all pairs of two sets. Ranks share the rows; the order of adding is fixed.
 PairSums all_pairs(const PointSet& a, const Resamples& of_a, const PointSet& b,
                    const Resamples& of_b, double bandwidth, const Communicator& comm) {
   std::vector<double> own;
@@ -288,12 +287,12 @@ PairSums all_pairs(const PointSet& a, const Resamples& of_a, const PointSet& b,
   return total;
 }
 
-/// The mean over pairs of different points, from that over all pairs.
+/// The mean over pairs of different points, from the mean over all pairs.
 double without_diagonal(double sum, double diagonal, double count) {
   return (sum * count - diagonal) / (count - 1.0);
 }
 
-/// The reference's first half and all that is known of it.
+/// The reference's first half, and all that is known of it.
 struct Against {
   PointSet points;
   Resamples resamples;
@@ -303,7 +302,7 @@ struct Against {
   double log_density_quantile = kUndefined;
 };
 
-/// Energy distance and MMD, with the spread of their values on resamples.
+/// Energy distance and MMD. Errors are the spread over resamples.
 void measure_pairs(const Against& against, const PointSet& sample, const Resamples& resamples,
                    const Communicator& comm, SampleQuality& quality) {
   const PairSums cross =
@@ -395,7 +394,7 @@ void measure_density(const std::vector<double>& density, double quantile, Sample
       mean_and_error(flags_of(density, [&](double value) { return value < quantile; }));
 }
 
-/// The mode of the nearest of the points on modes, for every point of the sample.
+/// The mode of every sample point: that of the nearest point on modes.
 std::vector<Estimate> mode_weights(const PointSet& sample, const Tensor& modes,
                                    const std::vector<double>& mean) {
   const Index dim = sample.dim();
@@ -512,7 +511,7 @@ std::vector<Option> options_of(ComparisonConfig& comparison) {
       {.name = "flow",
        .place = &comparison.flow,
        .kind = OptionKind::kFlow,
-       .help = "the run's flow file, where it has moved",
+       .help = "the run's flow file, if it has moved",
        .otherwise = "the one that the run names"},
       {.name = "modes",
        .place = &comparison.modes,
@@ -534,7 +533,7 @@ std::vector<Option> options_of(ComparisonConfig& comparison) {
       {.name = "points",
        .place = &comparison.points,
        .group = OptionGroup::kHowMuch,
-       .help = "points of each set, fewer where there are fewer",
+       .help = "points of each set; fewer if a set has fewer",
        .range = {8.0, kMostPoints}},
       {.name = "projections",
        .place = &comparison.projections,
@@ -550,7 +549,7 @@ std::vector<Option> options_of(ComparisonConfig& comparison) {
 }
 
 void ComparisonConfig::validate() const {
-  ComparisonConfig comparison = *this;  // the table is bound to what can be set
+  ComparisonConfig comparison = *this;  // options_of() needs a configuration that can be changed
   check_options(options_of(comparison));
 }
 
@@ -578,7 +577,7 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
   std::unique_ptr<Flow<double>> flow;
   comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
 
-  // Every other row, so that an order in the data is in both halves; spread over all of them.
+  // Every other row, spread over all rows: an order in the data then affects both halves alike.
   const Index step = array.shape[0] / 2 / count * 2;
   Against against{rows_of_array(array, 0, step, count),
                   Resamples(count, config.resamples, config.seed),

@@ -20,7 +20,7 @@ nlohmann::ordered_json json_of(const Estimate& estimate) {
 
 }  // namespace
 
-// The sign ± has two bytes and one place.
+// The sign ± has two bytes but is one column wide.
 std::string as_table(const Comparison& comparison) {
   std::string text = fmt::format(
       "{} points of each set, against the first half of the reference\n\n", comparison.points);

@@ -20,28 +20,28 @@ std::string phase_of(const std::string& group) {
   return group.rfind("warmup_", 0) == 0 ? "warmup_" : "";
 }
 
-/// The group that has a variable: the one that was asked for, or the statistics of its phase.
+/// The group that holds a variable: the requested one, or the statistics of its phase.
 RunVariable find(const RunReader& reader, const std::string& group, const std::string& name) {
   const std::string stats = phase_of(group) + "sample_stats";
   const bool statistic = name == "lp" || name == "log_det_jacobian";
-  // A group that is not there is named as such.
+  // If the requested group does not exist, the message names it.
   return reader.variable(statistic && reader.has_group(group) ? stats : group, name);
 }
 
 std::vector<std::string> default_variables(const std::string& group) {
   const std::string bare = group.substr(phase_of(group).size());
   if (bare != "posterior" && bare != "unconstrained_posterior" && bare != "sample_stats") {
-    throw InputError(fmt::format(
-        "--group should have draws: choose one of posterior, unconstrained_posterior and "
-        "sample_stats, with warmup_ before it or not, but it is '{}'",
-        group));
+    throw InputError(
+        fmt::format("--group should be posterior, unconstrained_posterior or sample_stats, or one "
+                    "of these with the prefix warmup_, but is '{}'",
+                    group));
   }
   if (bare == "posterior") return {"x", "lp", "log_det_jacobian"};
   if (bare == "unconstrained_posterior") return {"z", "lp", "log_det_jacobian"};
   return {"lp", "log_det_jacobian"};
 }
 
-/// The figures of all quantities one after another, as they travel.
+/// The figures of all quantities, one after another, to send.
 std::vector<double> packed(const std::vector<QuantitySummary>& summaries) {
   std::vector<double> numbers;
   for (const QuantitySummary& summary : summaries) {
@@ -61,7 +61,7 @@ std::vector<QuantitySummary> unpacked(const std::vector<double>& numbers) {
   return summaries;
 }
 
-/// All coordinates of a variable; every rank does its share of them.
+/// Summaries of all coordinates of a variable. Every rank computes its share.
 void summarise_variable(const RunReader& reader, const RunVariable& variable, bool exact,
                         const Communicator& comm, Diagnosis& diagnosis) {
   const Index first = variable.dim * comm.rank() / comm.size();
@@ -79,7 +79,7 @@ void summarise_variable(const RunReader& reader, const RunVariable& variable, bo
   }
 }
 
-/// Sums over the kept draws of the run's own statistics of their steps.
+/// Sums over the kept draws of the statistics that the run recorded for each step.
 void read_moves(const RunReader& reader, const std::string& stats, Diagnosis& diagnosis) {
   const RunVariable acceptance = reader.variable(stats, "acceptance_rate");
   const RunVariable global = reader.variable(stats, "is_global");
@@ -140,7 +140,7 @@ Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
     diagnosis.sampling_seconds = reader->number("sampling_seconds");
     if (!phase_of(config.group).empty()) diagnosis.sampling_seconds = diagnosis.warmup_seconds;
   });
-  // A run that goes on commits draws meanwhile: what the first to look saw is what all look at.
+  // A run in progress commits draws meanwhile. All ranks look at the draws that rank 0 saw.
   double draws = static_cast<double>(diagnosis.draws);
   for (const RunVariable& variable : variables) {
     draws = std::min(draws, static_cast<double>(variable.draws));

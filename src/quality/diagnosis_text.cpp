@@ -12,9 +12,9 @@
 namespace flotilla {
 namespace {
 
-constexpr std::size_t kMostRows = 20;  // more quantities than this are told by their extremes
+constexpr std::size_t kMostRows = 20;  // of more quantities only the extremes are shown
 constexpr std::size_t kWorstRows = 5;
-constexpr std::size_t kNarrowest = 9;  // of columns
+constexpr std::size_t kNarrowest = 9;  // column width
 
 std::string cell(const QuantityFigure& figure, const std::string& text) {
   return fmt::format(" {:>{}}", text, std::max(kNarrowest, std::string(figure.title).size()));
@@ -37,8 +37,8 @@ std::string row(const Diagnosis& diagnosis, const NamedQuantity& quantity) {
   return line + "\n";
 }
 
-/// The quantities worth a row: all of few, else the worst by each figure that is judged and those
-/// of one row alone, as lp.
+/// The quantities that get a row. If there are many: the worst by each judged figure, and
+/// quantities that are not vectors, such as lp.
 std::vector<const NamedQuantity*> chosen_rows(const Diagnosis& diagnosis, bool all) {
   std::vector<const NamedQuantity*> chosen;
   const auto take = [&](const NamedQuantity* quantity) {
@@ -60,7 +60,7 @@ std::vector<const NamedQuantity*> chosen_rows(const Diagnosis& diagnosis, bool a
   return chosen;
 }
 
-/// Quantiles over quantities of one figure, undefined ones left out.
+/// Quantiles of one figure over the quantities; undefined figures are left out.
 std::string spread(const Diagnosis& diagnosis, const QuantityFigure& figure) {
   std::vector<double> values;
   for (const NamedQuantity& quantity : diagnosis.quantities) {

@@ -12,7 +12,7 @@ namespace {
 constexpr Threshold kMaxRhat = {
     .name = "max-rhat",
     .title = "R-hat",
-    .help = "threshold of R-hat; of nested R-hat where there are superchains",
+    .help = "threshold of R-hat, or with superchains of nested R-hat",
     .range = {.low = 1.0},
     .value = &Thresholds::max_rhat,
     .at_most = true,
@@ -37,7 +37,7 @@ constexpr Threshold kNonFinite = {.name = "",
                                   .at_most = true,
                                   .advice = "verify the flow, or use --precision double"};
 
-/// Larger is worse; what is not defined is worst.
+/// How bad a figure is: larger is worse, undefined is worst.
 double badness(const QuantitySummary& summary, const QuantityFigure& figure) {
   const double value = summary.*figure.value;
   if (std::isnan(value)) return HUGE_VAL;
@@ -62,7 +62,7 @@ std::string failure(const NamedQuantity& quantity, const QuantityFigure& figure,
 
 const std::vector<QuantityFigure>& quantity_figures() {
   using Q = QuantitySummary;
-  // Superchains are there to be compared when chains are too short for R-hat.
+  // Superchains compare chains that are too short for R-hat.
   static const std::vector<QuantityFigure> rows = {
       {"mean", "mean", "of all draws", &Q::mean, Print::kGeneral, Runs::kAll, nullptr, Runs::kNone},
       {"mcse_mean", "mcse", "Monte Carlo standard error of the mean", &Q::mcse_mean,
@@ -72,15 +72,15 @@ const std::vector<QuantityFigure>& quantity_figures() {
       {"q5", "5 %", "5 % quantile", &Q::q5, Print::kGeneral, Runs::kAll, nullptr, Runs::kNone},
       {"median", "50 %", "median", &Q::median, Print::kGeneral, Runs::kAll, nullptr, Runs::kNone},
       {"q95", "95 %", "95 % quantile", &Q::q95, Print::kGeneral, Runs::kAll, nullptr, Runs::kNone},
-      {"rhat", "R-hat", "spread of all draws over that within chains: 1 where they have met",
+      {"rhat", "R-hat", "spread of all draws over that within chains: 1 if the chains agree",
        &Q::rhat, Print::kRatio, Runs::kAll, &kMaxRhat, Runs::kWithoutSuperchains},
       {"nested_rhat", "nested R-hat", "the same for superchains, which may be short",
        &Q::nested_rhat, Print::kRatio, Runs::kWithSuperchains, &kMaxRhat, Runs::kWithSuperchains},
       {"ess_bulk", "bulk ESS", "independent draws that the mean is worth", &Q::ess_bulk,
        Print::kCount, Runs::kAll, &kMinEss, Runs::kAll},
-      {"ess_tail", "tail ESS", "the same for the 5 % and 95 % quantiles, the smaller", &Q::ess_tail,
-       Print::kCount, Runs::kAll, &kMinEss, Runs::kAll},
-      {"non_finite", "count of non-finite draws", "draws that are infinite or no number",
+      {"ess_tail", "tail ESS", "the same for the 5 % or the 95 % quantile, whichever is smaller",
+       &Q::ess_tail, Print::kCount, Runs::kAll, &kMinEss, Runs::kAll},
+      {"non_finite", "count of non-finite draws", "draws that are infinite or not a number",
        &Q::non_finite, Print::kCount, Runs::kNone, &kNonFinite, Runs::kAll},
   };
   return rows;
@@ -96,7 +96,7 @@ const std::vector<RunFigure>& run_figures() {
       {"step_size", "step size", "of local moves, as warm-up found it",
        [](const D& d) { return d.step_size; }, Print::kGeneral},
       {"mean_squared_jump", "mean squared jump",
-       "in latent space, a step; rejected ones count zero",
+       "per step, in latent space; a rejected move counts as zero",
        [](const D& d) { return d.mean_squared_jump; }, Print::kGeneral},
       {"diverging", "diverging draws", "kept draws whose last proposal had a non-finite value",
        [](const D& d) { return d.diverging; }, Print::kCount},
@@ -104,11 +104,12 @@ const std::vector<RunFigure>& run_figures() {
        Print::kSeconds},
       {"sampling_seconds", "", "wall time of the phase that is looked at",
        [](const D& d) { return d.sampling_seconds; }, Print::kSeconds},
-      {"gradients", "", "gradient evaluations of sampling, all chains",
+      {"gradients", "", "gradient evaluations of the sampling phase, all chains",
        [](const D& d) { return d.gradients; }, Print::kCount},
       {"ess_per_second", "smallest ESS per second", "of bulk and tail, over all quantities",
        [](const D& d) { return d.smallest_ess() / d.sampling_seconds; }, Print::kGeneral},
-      {"ess_per_gradient", "smallest ESS per gradient", "the same by what it cost, on any machine",
+      {"ess_per_gradient", "smallest ESS per gradient",
+       "the same per gradient, which does not depend on the machine",
        [](const D& d) { return d.smallest_ess() / d.gradients; }, Print::kGeneral},
   };
   return rows;

@@ -16,7 +16,7 @@
 namespace flotilla {
 namespace {
 
-/// Draws of the base density: their images, and log pi - log q_Z of each.
+/// Draws of the base density: their images x, and log pi - log q_Z of each.
 struct Weighted {
   std::vector<double> x;  ///< [draw x dim]
   std::vector<double> log_weight;
@@ -50,7 +50,7 @@ Weighted draw(const Flow<double>& flow, const Target<double>& target, const Rand
   return found;
 }
 
-/// All ranks' draws on every rank, in the order of tiles.
+/// Weighs the draws of all ranks, in the order of tiles. Every rank gets the result.
 Reference weigh(const Weighted& own, Index dim, const Communicator& comm) {
   const std::vector<double> x = comm.gather(own.x);
   std::vector<double> weight = comm.gather(own.log_weight);

@@ -9,11 +9,11 @@
 namespace flotilla {
 namespace {
 
-constexpr Index kChainBytes = Index{1} << 27U;  // of chains that are held whole
-constexpr Index kMostQuantities = 1024;         // whose classes are held, 0.25 MiB each
-constexpr Index kTogether = 16;  // coordinates that are gathered at once: a cache line
+constexpr Index kChainBytes = Index{1} << 27U;  // memory for chains that are held whole
+constexpr Index kMostQuantities = 1024;         // quantities with classes in memory, 0.25 MiB each
+constexpr Index kTogether = 16;                 // coordinates gathered at once: a cache line
 
-/// Values [rows x width] to [count x rows], for `count` columns from `first` on.
+/// Transposes `count` columns of values [rows x width], from `first` on, to [count x rows].
 template <typename T>
 void gather_columns(const T* values, Index rows, Index width, Index first, Index count, T* out) {
   for (Index r = 0; r < rows; ++r) {
@@ -42,7 +42,7 @@ std::vector<QuantitySummary> summarise_exactly(const RunReader& reader, const Ru
   return summaries;
 }
 
-/// Some coordinates of a variable on their way through the file.
+/// Reads some coordinates of a variable, pass by pass through the file.
 template <typename T>
 class Stream {
  public:
@@ -70,7 +70,7 @@ class Stream {
  private:
   StreamingQuantity& at(Index i) { return quantities_[static_cast<std::size_t>(i)]; }
 
-  /// Median and half the interquartile range of each coordinate in a few draws of a few chains,
+  /// Median and half the interquartile range of each coordinate, in a few draws of a few chains,
   /// spread over the run.
   std::vector<std::pair<double, double>> sample() {
     const Index chains = std::min<Index>(variable_.chains, 32);
@@ -125,7 +125,7 @@ class Stream {
         range_);
   }
 
-  /// Hands every chain, one after another, to the quantities that want it.
+  /// Passes every chain, in order, to the active quantities.
   void observe(const std::vector<Index>& active) {
     const Index bytes = variable_.draws * range_.count * static_cast<Index>(sizeof(T));
     Index chains = std::clamp<Index>(kChainBytes / bytes, 1, variable_.chains);
@@ -143,7 +143,7 @@ class Stream {
 
   void observe_chain(const std::vector<Index>& active, Index chain) {
     const T* values = buffer_.data() + chain * variable_.draws * range_.count;
-    Index gathered = -1;  // first of the coordinates whose draws lie in columns_
+    Index gathered = -1;  // first coordinate of those whose draws are in columns_
     for (const Index i : active) {
       const Index first = i - i % kTogether;
       if (first != gathered) {

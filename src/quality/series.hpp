@@ -9,7 +9,7 @@
 
 namespace flotilla {
 
-/// Coordinates of a variable, from a first one on.
+/// A range of coordinates of a variable.
 struct CoordinateRange {
   Index first = 0;
   Index count = 0;
@@ -17,17 +17,16 @@ struct CoordinateRange {
 
 /// Summaries of coordinates of a variable of a run file. Not collective.
 ///
-/// @param exact  all their draws are held at once; else they are read chain by chain, three times
-/// or
-///               more, in bounded memory
+/// @param exact  true: all their draws are held in memory at once; false: they are read chain by
+///               chain, three times or more, in bounded memory
 /// @throws Hdf5Error
 std::vector<QuantitySummary> summarise_coordinates(const RunReader& reader,
                                                    const RunVariable& variable,
                                                    CoordinateRange range, Index superchains,
                                                    bool exact);
 
-/// Calls `visit` with parts of a variable that cover its complete draws once, along its chunks,
-/// each of some megabytes at most. @param range  of coordinates
+/// Calls `visit` with parts of a variable, each of some megabytes at most. The parts follow its
+/// chunks and cover its complete draws once. @param range  of coordinates
 template <typename Visit>
 void for_each_slab(const RunVariable& variable, Visit visit, CoordinateRange range = {0, 1}) {
   constexpr Index kValues = Index{1} << 21U;

@@ -9,21 +9,21 @@
 
 namespace flotilla {
 
-/// Draws of q_Z that a quantile of l is estimated from.
+/// Number of draws of q_Z that a quantile of l is estimated from.
 inline constexpr Index kCalibrationDraws = 16384;
 
-/// The quantile of l(z) = log|det J(z)| under z ~ q_Z, in nats; +inf where draws without a value
-/// reach down to it.
+/// The quantile of l(z) = log|det J(z)| under z ~ q_Z, in nats. An undefined l counts as +inf.
 ///
-/// Estimated from kCalibrationDraws draws, tiles of them shared out over the ranks and collected in
-/// the order of the tiles: it does not depend on the number of ranks. Collective.
+/// It is estimated from kCalibrationDraws draws. Ranks share their tiles and collect them in order,
+/// so the result does not depend on the number of ranks. Collective.
 /// @param probability  in (0, 1)
 template <typename T>
 double log_det_quantile(const Flow<T>& flow, const Random& random, Index tile_width,
                         double probability, const Communicator& comm);
 
-/// The specification of the very target that a run samples: resolve_target() with the quantiles of
-/// the run's flow. Collective. @throws InputError as resolve_target() does, the same on every rank
+/// The specification of exactly the target that a run samples: resolve_target() with the quantiles
+/// of the run's flow. Collective. @throws InputError as resolve_target() does, the same on every
+/// rank
 template <typename T>
 Specification resolve_target(const RunConfig& config, const Flow<T>& flow,
                              const Communicator& comm);

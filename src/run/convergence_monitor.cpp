@@ -13,8 +13,9 @@ namespace flotilla {
 namespace {
 
 constexpr std::size_t kMostWindows = 4;
-constexpr Index kQuantitiesTogether = 64;            // that travel at once, at most
-constexpr Index kNumbersTogether = Index{1} << 24U;  // the same, all ranks'
+constexpr Index kQuantitiesTogether = 64;            // most quantities that are sent at once
+constexpr Index kNumbersTogether = Index{1} << 24U;  // most numbers that are sent at once, all
+                                                     // ranks
 constexpr std::size_t kStateSize = std::tuple_size_v<Rhat::State>;
 
 /// The next state of a packed sequence.
@@ -25,7 +26,7 @@ Rhat take(const std::vector<double>& states, std::size_t& place) {
   return Rhat(state);
 }
 
-/// Keeps the worse of two figures; one that is not defined is worst.
+/// Keeps the worse of two figures; an undefined one is the worst.
 void keep_worst(double value, double sign, const std::string& name, double& worst,
                 std::string& worst_of) {
   const bool better = std::isnan(worst) || sign * value <= sign * worst;
@@ -57,7 +58,7 @@ void ConvergenceMonitor<T>::observe(const DrawBlock<T>& block) {
   if (draws == 0) return;
   const Index chains = block.chains();
   const Index dim = block.dim();
-  // Draw by draw: the last bits must not depend on where blocks end, which memory decides.
+  // Draw by draw: blocks depend on the memory, and the last bits must not depend on blocks.
   for (Index c = 0; c < chains; ++c) {
     const T* x = block.x.data() + c * draws * dim;
     const double* lp = block.log_density.data() + c * draws;
@@ -87,7 +88,7 @@ void ConvergenceMonitor<T>::close_stretch() {
   length_ *= 2;
 }
 
-/// Appends the state of all the segment's windows as chains, then that of its whole chains.
+/// Appends the state of all the segment's windows as chains, then the state of its whole chains.
 template <typename T>
 void ConvergenceMonitor<T>::add_states(Index quantity, const Segment& segment,
                                        std::vector<double>& states) const {
@@ -115,7 +116,7 @@ void ConvergenceMonitor<T>::judge(Index quantity, Rhat split, Rhat whole, double
   if (quantity + 1 < quantities_) report.means.push_back(whole.means().mean());
   const std::string name =
       quantity + 1 < quantities_ ? fmt::format("x[{}]", quantity) : std::string("lp");
-  // One window cannot show a drift that all chains share.
+  // A drift that all chains share does not show in a single window.
   const double rhat = windows_.size() > 1 ? split.value() : kUndefined;
   keep_worst(rhat, 1.0, name, report.rhat, report.rhat_of);
   keep_worst(whole.effective_size(), -1.0, name, report.ess, report.ess_of);

@@ -11,31 +11,31 @@
 
 namespace flotilla {
 
-/// Moments of every chain while a run goes on, and R-hat from them: no draw is looked at twice.
+/// Moments of every chain during a run, and R-hat from them. Every draw is looked at once.
 ///
-/// A chain's draws are kept as moments of windows of equal length, which count as chains of their
-/// own in R-hat: a drift shows. When there would be four, neighbours are merged, and later windows
-/// are twice as long; so there are two or three, and up to a third of the draws is in none yet.
+/// The draws of a chain are kept as moments of windows of equal length. Windows count as chains in
+/// R-hat, so a drift shows. Once there are four, neighbours are merged, and later windows are twice
+/// as long. So there are two or three windows. Up to a third of the draws are in no window yet.
 template <typename T>
 class ConvergenceMonitor {
  public:
   /// @param superchain_width  chains of a superchain; 1 where all start apart
   ConvergenceMonitor(const Tiling& tiling, Index dim, Index superchain_width);
 
-  /// Adds a block's draws.
+  /// Adds a block of draws.
   void observe(const DrawBlock<T>& block);
 
-  /// Ends a stretch of draws, as long as every other, and says how the chains agree. Collective.
-  /// Partial sums are merged tile by tile, in the order of tiles, whoever owns them.
+  /// Ends a stretch of draws and reports how well the chains agree. All stretches have equal
+  /// length. Partial sums are merged in the order of tiles, whichever rank has them. Collective.
   ConvergenceReport report(const Communicator& comm);
 
  private:
   /// Moments of all quantities of this rank's chains: [quantity x chain].
   using Window = std::vector<Moments>;
 
-  /// Chains of one tile and one superchain, or of one tile where chains start apart.
+  /// Chains of one tile and one superchain; chains of one tile if all chains start apart.
   struct Segment {
-    Index first = 0;  ///< of this rank's chains
+    Index first = 0;  ///< first of them, counted within this rank
     Index end = 0;
   };
 
@@ -45,13 +45,13 @@ class ConvergenceMonitor {
              ConvergenceReport& report) const;
 
   Tiling tiling_;
-  Index quantities_;  ///< coordinates and lp
+  Index quantities_;  ///< coordinates of x, and lp
   Index superchain_width_;
   std::vector<Segment> segments_;
   std::vector<Window> windows_;
-  Window current_;       ///< the window under way
-  Index stretches_ = 0;  ///< in the window under way
-  Index length_ = 1;     ///< stretches of a window
+  Window current_;       ///< the incomplete window
+  Index stretches_ = 0;  ///< in the incomplete window
+  Index length_ = 1;     ///< of a window, in stretches
   Index draws_ = 0;
 };
 

@@ -37,14 +37,14 @@ StepSize initial_step_size(const RunConfig& config, Index dim) {
       config.step_size.value_or(elementary::exp(-elementary::log(static_cast<double>(dim)) / 6.0)));
 }
 
-/// Chains of the rank that has most of them.
+/// Number of chains on the rank that has the most.
 Index largest_share(const RunConfig& config, const Communicator& comm) {
   const Index tiles = (config.chains + config.tile_width - 1) / config.tile_width;
   return (tiles + comm.size() - 1) / comm.size() * config.tile_width;
 }
 
-/// A foreign module proves itself on every rank before it is believed, and cannot be cut into tiles
-/// that do not fit it.
+/// Verifies a TorchScript module on every rank before it is used: its golden values, and that tiles
+/// fit its width.
 template <typename T>
 void expect_module(const RunConfig& config, const FlowRecord& record) {
   if (record.layers.empty() || record.layers.front().module.empty()) return;
@@ -61,7 +61,7 @@ void expect_module(const RunConfig& config, const FlowRecord& record) {
 template <typename T>
 class Ensemble {
  public:
-  /// @param own  makes the caller's own target; empty where the configuration names one
+  /// @param own  makes the caller's own target; empty if the configuration names a target
   Ensemble(const RunConfig& config, const FlowRecord& record, const TargetMaker<T>& own,
            const Communicator& comm, ProgressObserver* observer)
       : config_(config),
@@ -82,7 +82,7 @@ class Ensemble {
     start();
     comm.together([&] {
       if (!comm.is_root()) return;
-      RunConfig own_config = config;  // the table is bound to what can be set
+      RunConfig own_config = config;  // options_of() needs a configuration that can be changed
       check_outputs(options_of(own_config));
       if (monitor_ != nullptr) ReportLog::expect_free(config.output, config.force);
     });
@@ -91,7 +91,7 @@ class Ensemble {
                                          measured_names());
     comm.together([&] {
       pool_->look(draws_);
-      // Not before the run file, which says whether there may be another run of this name.
+      // After the run file: creating that decides whether an existing run may be replaced.
       if (monitor_ != nullptr) log_ = std::make_unique<ReportLog>(comm, config.output);
     });
     file_->write_start(draws_);
@@ -102,19 +102,20 @@ class Ensemble {
       const StepSize step_size = warm_up();
       return sample(step_size);
     } catch (const std::bad_alloc&) {
-      // Nothing was voted on: leaving by the exception would wait for the others in a destructor.
+      // The ranks have not agreed on this failure. Unwinding would wait for the others in a
+      // destructor.
       comm_.abort("out of memory in mid-run");
     } catch (const MpiError& error) {
       comm_.abort(error.what());
     } catch (const EnvironmentError&) {
       throw;                                 // the same on every rank
-    } catch (const std::exception& error) {  // of a module or a target, on this rank alone perhaps
+    } catch (const std::exception& error) {  // of a module or a target, perhaps on this rank only
       comm_.abort(error.what());
     }
   }
 
  private:
-  /// Everything that this rank makes for itself.
+  /// Makes everything that belongs to this rank.
   void prepare() {
     kernel_ = std::make_unique<Kernel<T>>(*flow_, *target_, make_local_move<T>(config_.kernel),
                                           config_.global_fraction);
@@ -170,7 +171,7 @@ class Ensemble {
     return clock.measure(Activity::kFlow, [&] { return pool_->advance(block, step_size, draws_); });
   }
 
-  /// Hands this window's statistics to the exchange; what comes back is the window before.
+  /// Posts this window's statistics to the exchange. Returns those of the window before.
   std::optional<MoveStatistics> post(const MoveStatistics& window, Stopwatch& clock) {
     return clock.measure(Activity::kExchange, [&] {
       return to_statistics(exchange_.post({window.sums().begin(), window.sums().end()}));
@@ -209,15 +210,15 @@ class Ensemble {
     clock.measure(Activity::kOutput, [&] { file_->append(phase, draws_, step_size); });
   }
 
-  /// Looks at convergence where a report is due; whether the run may stop.
+  /// Reports convergence if a report is due. Returns whether the run may stop.
   bool watch(const Block& block, Stopwatch& clock) {
     if (monitor_ == nullptr) return false;
     return clock.measure(Activity::kExchange, [&] {
       monitor_->observe(draws_);
-      // Where a stretch ends: with thinning, a draw may end before it.
+      // A stretch ends here. With thinning, a draw may end before a stretch does.
       const auto steps = static_cast<Index>(block.first_step - block.phase_start) + block.steps;
       if (steps % (config_.report_every * config_.thin) != 0) return false;
-      count(to_statistics(exchange_.drain()));  // whatever the length of blocks: all moves so far
+      count(to_statistics(exchange_.drain()));  // all moves so far, whatever the length of blocks
       ConvergenceReport report = monitor_->report(comm_);
       report.acceptance_rate = moves_.local_acceptance_rate();
       report.global_acceptance_rate = moves_.global_acceptance_rate();
@@ -228,14 +229,14 @@ class Ensemble {
     });
   }
 
-  /// NaN never does.
+  /// Whether a report meets the thresholds. NaN never does.
   bool suffices(const ConvergenceReport& report) const {
     const double rhat = config_.superchains > 0 ? report.nested_rhat : report.rhat;
     return config_.may_stop_early() && (!config_.until_rhat || rhat <= *config_.until_rhat) &&
            (!config_.until_ess || report.ess >= *config_.until_ess);
   }
 
-  /// @param stopped  the phase ends here, before its last step
+  /// @param stopped  the phase ends with this block, before its last step
   void report(Phase phase, const Block& block, StepSize step_size, const Stopwatch& clock,
               bool stopped = false) {
     if (observer_ == nullptr) return;
@@ -296,7 +297,7 @@ class Ensemble {
   }
 
   const RunConfig& config_;
-  Specification specification_;  ///< of the target, resolved
+  Specification specification_;  ///< of the target; resolved
   const Communicator& comm_;
   ProgressObserver* observer_;
   std::unique_ptr<Flow<T>> flow_;
@@ -307,7 +308,7 @@ class Ensemble {
   DrawBlock<T> draws_;
   StatisticsExchange exchange_;
   std::unique_ptr<RunFile<T>> file_;
-  std::unique_ptr<ConvergenceMonitor<T>> monitor_;  ///< null where nothing is reported, as the next
+  std::unique_ptr<ConvergenceMonitor<T>> monitor_;  ///< null without reports; likewise the next
   std::unique_ptr<ReportLog> log_;
 
   std::vector<AdaptationWindow> windows_;
@@ -318,7 +319,7 @@ class Ensemble {
   double warmup_seconds_ = 0.0;
 };
 
-/// What a run file says of a target must not read as one of the program's.
+/// A caller's own target must not have the name of one in the registry: the run file would mislead.
 template <typename T>
 void expect_own_target(const RunConfig& config) {
   RunConfig rest = config;
@@ -326,9 +327,9 @@ void expect_own_target(const RunConfig& config) {
   rest.validate();
   for (const TargetRow& row : target_registry()) {
     if (config.target.name != row.choice.name) continue;
-    throw InputError(
-        fmt::format("a target of the program's own should have a name of its own, but it is '{}'",
-                    config.target.name));
+    throw InputError(fmt::format(
+        "the program's own target should have a name of its own, but '{}' is in the registry",
+        config.target.name));
   }
   if (config.target.name.empty()) throw InputError("a target of the program's own has no name");
   const std::string precision = std::is_same_v<T, float> ? "float" : "double";

@@ -23,17 +23,17 @@
 namespace flotilla {
 namespace {
 
-constexpr Index kWidth = 64;            // points that pass through the flow together
-constexpr Index kMostRows = 4096;       // of a block: what a rank holds at a time
-constexpr Index kMostValues = 1 << 19;  // and of its coordinates
+constexpr Index kWidth = 64;            // points per pass through the flow
+constexpr Index kMostRows = 4096;       // of a block; a rank holds one block at a time
+constexpr Index kMostValues = 1 << 19;  // coordinates of a block
 constexpr Index kMostPoints = Index{1} << 40U;
 
-/// Rows of a block: whole batches, the same on any number of ranks.
+/// Number of rows of a block: whole batches, the same on any number of ranks.
 Index block_rows(Index dim) {
   return std::max(kWidth, std::min(kMostRows, kMostValues / dim) / kWidth * kWidth);
 }
 
-/// Points of latent or of data space, by rows. Each rank has its own.
+/// Points of latent or of data space, row by row. Each rank has its own source.
 class PointSource {
  public:
   PointSource(const EvaluationConfig& config, Index dim) {
@@ -53,7 +53,7 @@ class PointSource {
 
   Index rows() const { return rows_; }
   bool is_file() const { return reader_.has_value(); }
-  /// @param out  [count x dim]; only where the points are a file's
+  /// @param out  [count x dim] @pre is_file()
   void read(Index first, Index count, double* out) const { reader_->read(first, count, out); }
 
  private:
@@ -61,7 +61,7 @@ class PointSource {
   Index rows_ = 0;
 };
 
-/// A flow at a block of points.
+/// Evaluates a flow at a block of points.
 template <typename T>
 class BlockEvaluator {
  public:
@@ -76,7 +76,7 @@ class BlockEvaluator {
         log_density_(1, kWidth),
         tape_(flow.tape_shape(), kWidth) {}
 
-  /// The rows from `first` on, evaluated; kept until the next call.
+  /// Evaluates the rows from `first` on. The result is valid until the next call.
   const PointRows<T>& evaluate(Index first, Index count) {
     rows_ = {};
     if (count == 0) return rows_;
@@ -92,11 +92,11 @@ class BlockEvaluator {
     return rows_;
   }
 
-  /// Points so far with a value that is not finite.
+  /// Number of points so far with a value that is not finite.
   Index non_finite() const { return non_finite_; }
 
  private:
-  /// The batch that begins at row `c` of the block. Padding repeats its last point.
+  /// Evaluates the batch that begins at row `c` of the block. Padding repeats the last point.
   void load(Index first, Index c, Index count) {
     if (!source_.is_file()) {
       flow_.base().sample(random_, Purpose::kNaive, 0, static_cast<std::uint64_t>(first + c),
@@ -125,7 +125,7 @@ class BlockEvaluator {
 
   void store(Index count) {
     for (Index c = 0; c < count; ++c) {
-      // J is that of f, whichever way we came.
+      // J is the Jacobian of f, in either direction.
       const double density = log_density_(0, c) - log_det_(0, c);
       bool finite = std::isfinite(log_det_(0, c)) && std::isfinite(density);
       for (Index i = 0; i < flow_.dim(); ++i) {
@@ -192,8 +192,7 @@ Evaluation evaluate_record(const EvaluationConfig& config, const FlowRecord& rec
   const Index block = block_rows(flow->dim());
   PointFile<T> file(comm, config.output, config.force, points, flow->dim(),
                     facts_of(config, record, comm));
-  // Rank r has every size-th block, from the r-th on; where there are no more, it joins
-  // empty-handed.
+  // Rank r takes blocks r, r + size, ... A rank without a block takes part with no rows.
   for (Index round = 0; round < points; round += block * comm.size()) {
     const Index first = std::min(points, round + block * comm.rank());
     const PointRows<T>* rows = nullptr;
@@ -221,7 +220,7 @@ std::vector<Option> options_of(EvaluationConfig& evaluation) {
        .help = "points of shape [n x dim]: latent points z, or x with --inverse"},
       {.name = "naive",
        .place = &evaluation.naive,
-       .help = "in place of points, so many draws of the base density",
+       .help = "number of draws of the base density, in place of points",
        .range = {0.0, kMostPoints}},
       {.name = "seed", .place = &evaluation.seed, .help = "of those draws"},
       {.name = "context",
@@ -252,10 +251,10 @@ std::vector<Option> options_of(EvaluationConfig& evaluation) {
 }
 
 void EvaluationConfig::validate() const {
-  EvaluationConfig evaluation = *this;  // the table is bound to what can be set
+  EvaluationConfig evaluation = *this;  // options_of() needs a configuration that can be changed
   check_options(options_of(evaluation));
   if (points.empty() == (naive == 0)) {
-    throw InputError("exactly one of --points and --naive should be given: what is evaluated?");
+    throw InputError("exactly one of --points and --naive should be given");
   }
   if (inverse && points.empty()) {
     throw InputError("--inverse is for --points in data space: draws of --naive are latent");
@@ -265,7 +264,7 @@ void EvaluationConfig::validate() const {
 Evaluation evaluate(const EvaluationConfig& config, const Communicator& comm) {
   config.validate();
   comm.together([&] {
-    EvaluationConfig own = config;  // the table is bound to what can be set
+    EvaluationConfig own = config;  // options_of() needs a configuration that can be changed
     if (comm.is_root()) check_outputs(options_of(own));
   });
   FlowRecord record = replicate_flow(comm, config.flow);

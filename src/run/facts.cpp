@@ -35,13 +35,14 @@ std::string absolute(const std::string& path) {
   return unknown ? path : whole.string();
 }
 
-/// As attributes are spelt, and Python can.
+/// The name as attributes and Python can spell it.
 std::string as_fact(std::string parameter) {
   std::replace(parameter.begin(), parameter.end(), '-', '_');
   return parameter;
 }
 
-/// Records each parameter as a number under its own name; recorded() reads them back.
+/// Records each parameter as a number under its own name. recorded_target() and recorded_kernel()
+/// read it back.
 void add_parameters(const Specification& specification, RunFacts& facts) {
   for (const auto& [parameter, value] : specification.parameters) {
     const std::string name = as_fact(parameter);

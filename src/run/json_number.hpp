@@ -6,7 +6,7 @@
 
 namespace flotilla {
 
-/// A number in JSON, which has none that are not finite: null in their place.
+/// A number in JSON. A number that is not finite becomes null: JSON does not have it.
 inline nlohmann::ordered_json json_number(double value) {
   return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
 }

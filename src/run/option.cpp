@@ -39,7 +39,7 @@ bool is_path(const Option& option) {
   return option.kind != OptionKind::kValue && option.kind != OptionKind::kManner;
 }
 
-/// The path that an option holds now; null where it holds none, or a word that stands for none.
+/// The path that an option holds; null if it holds none, or a word that stands for none.
 std::string* path_of(const Option& option) {
   if (!is_path(option)) return nullptr;
   std::string* path = nullptr;
@@ -68,7 +68,7 @@ TomlValue as_toml(std::uint64_t value) {
   return {static_cast<std::int64_t>(value)};
 }
 
-/// The value of an option; nothing where it has none.
+/// The value of an option; empty if it has none.
 struct ToToml {
   const Option& option;
 
@@ -111,12 +111,13 @@ std::optional<TomlValue> value_of(const Option& option) {
   return std::visit(ToToml{option}, option.place);
 }
 
-/// "name = value", where that reads back: a path may have bytes that no TOML has.
+/// "name = value". Throws if that does not read back: a path may have bytes that TOML does not
+/// allow.
 std::string line_of(const Option& option, const TomlValue& value) {
   std::string line = fmt::format("{} = {}\n", option.name, to_toml(value));
   try {
     if (parse_toml(line, "").front().value == value) return line;
-  } catch (const InputError&) {  // told below
+  } catch (const InputError&) {  // reported below
   }
   throw InputError(
       fmt::format("--{} is {}, which a configuration cannot record: it should be text in UTF-8, "
@@ -126,7 +127,7 @@ std::string line_of(const Option& option, const TomlValue& value) {
 
 // ---- Setting a value.
 
-/// What stands for a value in a message, and how it says what was found.
+/// What a value came from, and how a message quotes it.
 struct Message {
   const Option& option;
   const std::string& subject;
@@ -137,7 +138,7 @@ struct Message {
   }
 };
 
-/// Takes a value of a TOML file where its type is the option's.
+/// Stores a value of a TOML file if its type fits the option.
 struct FromToml {
   const Message& message;
   const TomlValue& from;
@@ -187,7 +188,7 @@ struct FromToml {
 
   std::int64_t whole(const TomlValue& value) const {
     if (const auto* const found = std::get_if<std::int64_t>(&value.value)) return *found;
-    const double number = as<double>(value);  // as in 1e4 or 64.0
+    const double number = as<double>(value);  // such as 1e4 or 64.0
     if (!(std::abs(number) <= kExactWhole) || number != std::floor(number)) message.refuse();
     return static_cast<std::int64_t>(number);
   }
@@ -198,7 +199,7 @@ struct FromToml {
     return static_cast<std::uint64_t>(found);
   }
 
-  /// One value is a list of one.
+  /// A single value counts as a list of one.
   template <typename T, typename Element>
   std::vector<T> list(Element element) const {
     std::vector<T> values;
@@ -211,7 +212,7 @@ struct FromToml {
   }
 };
 
-/// Whether a value is what its row wants.
+/// Whether a value satisfies its row.
 struct IsRight {
   const Option& option;
 
@@ -219,7 +220,7 @@ struct IsRight {
   bool operator()(const Index* place) const {
     return option.range.contains(static_cast<double>(*place)) && *place % option.multiple == 0;
   }
-  bool operator()(const std::uint64_t* place) const {  // TOML's whole numbers are signed
+  bool operator()(const std::uint64_t* place) const {  // whole numbers of TOML are signed
     return option.range.contains(static_cast<double>(*place)) &&
            *place <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   }
@@ -252,7 +253,7 @@ void set_value(const Option& option, const TomlValue& value, const std::string& 
   if (!std::visit(IsRight{option}, option.place)) message.refuse();
 }
 
-/// A decimal number and nothing else; a text where the word is none.
+/// A decimal number and nothing else; a text if the word is not one.
 TomlValue number_or_text(const std::string& word) {
   const char* const end = word.data() + word.size();
   const char* const digits = word.data() + (word.starts_with('-') ? 1 : 0);
@@ -269,7 +270,7 @@ TomlValue number_or_text(const std::string& word) {
   return {word};
 }
 
-/// A word of a command line as a value of the option's type, as far as it can be.
+/// Turns a word of a command line into a value of the option's type, if possible.
 TomlValue word_as_value(const Option& option, const std::string& word) {
   if (holds<std::vector<std::uint64_t>>(option)) {
     std::vector<TomlValue> values;
@@ -283,7 +284,7 @@ TomlValue word_as_value(const Option& option, const std::string& word) {
 
 // ---- Names.
 
-/// Letters that have to be changed, left out, put in or exchanged with their neighbour.
+/// Edit distance: letters changed, removed, added or swapped with their neighbour.
 std::size_t letters_apart(const std::string& a, const std::string& b) {
   std::vector<std::vector<std::size_t>> apart(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
   for (std::size_t i = 0; i <= a.size(); ++i) {
@@ -303,7 +304,7 @@ std::size_t letters_apart(const std::string& a, const std::string& b) {
   return apart[a.size()][b.size()];
 }
 
-/// What to say of a key that is no option.
+/// The message for a key that is not an option.
 std::string unknown_key(const std::vector<Option>& options, const std::string& key) {
   const Option* const option =
       key.rfind("no", 0) == 0 && key.size() > 3 ? find_option(options, key.substr(3)) : nullptr;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// The table of a run's options: a row an option, and beside it the rules that concern two of them.
+// The table of a run's options: one row per option. Beside it: rules that concern two options.
 #include "flotilla/run/config.hpp"
 
 #include <fmt/format.h>
@@ -17,7 +17,8 @@
 namespace flotilla {
 namespace {
 
-constexpr double kMostChains = MoveStatistics::kMostMoves;  // of a step; Philox could number 2^32
+constexpr double kMostChains = MoveStatistics::kMostMoves;  // moves of one step; Philox could
+                                                            // number 2^32 chains
 constexpr Index kMostSteps = Index{1} << 48U;               // its step is less than two
 constexpr double kSteps = kMostSteps;
 constexpr double kWidestTile = 4096;
@@ -125,18 +126,18 @@ std::vector<Option> rows_of_stopping(RunConfig& run) {
       {.name = "report-every",
        .place = &run.report_every,
        .group = OptionGroup::kStopping,
-       .help = "draws from one report of convergence to the next, in OUTPUT.jsonl; 0: none",
+       .help = "draws between two reports of convergence, in OUTPUT.jsonl; 0: no reports",
        .range = {0.0, kSteps},
        .unit = "draws"},
       {.name = "until-rhat",
        .place = &run.until_rhat,
        .group = OptionGroup::kStopping,
-       .help = "stop once a report has R-hat no larger; with superchains nested R-hat",
+       .help = "stop once R-hat is at most this in a report; with superchains nested R-hat",
        .range = {.low = 1.0}},
       {.name = "until-ess",
        .place = &run.until_ess,
        .group = OptionGroup::kStopping,
-       .help = "stop once a report has every effective sample size no smaller",
+       .help = "stop once every effective sample size is at least this in a report",
        .range = {.low = 0.0}},
   };
 }
@@ -165,7 +166,8 @@ std::vector<Option> rows_of_output(RunConfig& run) {
   };
 }
 
-/// The choices of a registry that have a parameter, as help begins: "clipped: "; nothing where all
+/// The choices of a registry that have a parameter, to begin its help: "clipped: ". Empty if all
+/// have it.
 /// have it.
 template <typename Row>
 std::string having(const std::vector<Row>& rows, const std::string& parameter) {
@@ -178,7 +180,7 @@ std::string having(const std::vector<Row>& rows, const std::string& parameter) {
   return names.size() == rows.size() ? "" : fmt::format("{}: ", fmt::join(names, ", "));
 }
 
-/// The option that chooses a row of a registry, and one for every parameter that a row has.
+/// The option that chooses a row of a registry, and one option for every parameter of a row.
 template <typename Row>
 std::vector<Option> rows_of_choice(const char* name, OptionGroup group, Specification& chosen,
                                    const std::vector<Row>& rows) {
@@ -201,7 +203,7 @@ std::vector<Option> rows_of_choice(const char* name, OptionGroup group, Specific
   return options;
 }
 
-/// A specification with the defaults of its row; one that no row has stays as it is.
+/// Fills in the defaults of its row. A specification of no row stays unchanged.
 template <typename Row>
 Specification with_parameters(const std::vector<Row>& rows, const Specification& chosen) {
   for (const Row& row : rows) {
@@ -210,7 +212,7 @@ Specification with_parameters(const std::vector<Row>& rows, const Specification&
   return chosen;
 }
 
-/// What concerns two options: the first should be so, given the second.
+/// A rule about two options: the first must fit the second.
 struct Rule {
   const char* option;
   const char* given;
@@ -225,7 +227,7 @@ std::vector<Rule> rules() {
          return run.superchains == 0 || (run.superchains > 1 && run.superchains < run.chains &&
                                          run.chains % run.superchains == 0);
        },
-       "0, or at least 2 and a divisor of --chains that is smaller"},
+       "0, or a divisor of --chains from 2 to half of them"},
       {"thin", "draws", [](const RunConfig& run) { return run.thin <= kMostSteps / run.draws; },
        fmt::format("at most {} over --draws", kMostSteps)},
       {"report-every", "thin",
@@ -239,10 +241,10 @@ std::vector<Rule> rules() {
        fmt::format("at most {} over --chains", MoveStatistics::kMostMoves)},
       {"until-rhat", "report-every",
        [](const RunConfig& run) { return !run.until_rhat || run.report_every > 0; },
-       "left out where there are no reports"},
+       "left out if there are no reports"},
       {"until-ess", "report-every",
        [](const RunConfig& run) { return !run.until_ess || run.report_every > 0; },
-       "left out where there are no reports"},
+       "left out if there are no reports"},
   };
 }
 
@@ -261,7 +263,7 @@ std::vector<Option> options_of(RunConfig& run) {
 }
 
 void RunConfig::validate() const {
-  RunConfig run = *this;  // the table is bound to what can be set
+  RunConfig run = *this;  // options_of() needs a configuration that can be changed
   const std::vector<Option> options = options_of(run);
   check_options(options);
   expect_target(target);

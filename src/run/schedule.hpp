@@ -6,18 +6,18 @@
 
 namespace flotilla {
 
-/// The steps of one phase, cut into stretches of equal length, and each stretch into blocks of
-/// equal length; the last of either may be shorter.
+/// The steps of one phase, cut into stretches of equal length. Each stretch is cut into blocks of
+/// equal length. The last stretch and the last block may be shorter.
 class Blocks {
  public:
   Blocks() = default;
-  /// @param stretch  steps after which a block ends, whatever the length of blocks; 0 for none
+  /// @param stretch  number of steps; a block always ends with a stretch; 0: no stretches
   /// @param thin     see Block
   Blocks(std::uint64_t first_step, Index steps, Index block_steps, Index stretch, Index thin);
 
   Index size() const;
   Block operator[](Index i) const;
-  /// The most draws that any block keeps, or a little more.
+  /// Upper bound for the number of draws that a block keeps; nearly tight.
   Index largest_draws() const;
 
   /// Walks the blocks in order.
@@ -46,21 +46,21 @@ class Blocks {
   Index thin_ = 0;
 };
 
-/// A run as blocks: in warm-up a block is one window of the exchange, in sampling as many draws as
-/// one write to the run file takes, and no block reaches across a report of convergence. Where
-/// blocks end never changes a draw.
+/// The blocks of a run. A block of warm-up is one window of the exchange. A block of sampling is as
+/// many draws as one write to the run file takes. No block crosses a report of convergence. Block
+/// boundaries never change a draw.
 struct Schedule {
   Blocks warmup;
   Blocks sampling;
-  Index chunk_draws = 0;  ///< draws of a tile that make a chunk of about 1 MiB, at most 100
+  Index chunk_draws = 0;  ///< draws per chunk: about 1 MiB for a tile, at most 100
 
-  /// The most draws of any block, or a little more.
+  /// Upper bound for the number of draws of any block; nearly tight.
   Index largest_draws() const;
 };
 
 /// @param bytes_per_point  of one point in data space
-/// @param largest_share    chains of the rank that has most of them: bounds a block's memory
-/// @throws InputError where the draws of a warm-up window do not fit into it
+/// @param largest_share    number of chains on the rank that has the most; limits a block's memory
+/// @throws InputError if a block cannot hold the draws of a warm-up window
 Schedule make_schedule(const RunConfig& config, Index bytes_per_point, Index largest_share);
 
 }  // namespace flotilla

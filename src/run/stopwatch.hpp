@@ -9,10 +9,10 @@ namespace flotilla {
 /// What a rank spends its time on.
 enum class Activity : std::size_t { kFlow, kExchange, kOutput };
 
-/// Wall time of one phase of a run on this rank, in all and by activity.
+/// Wall time of one phase of a run on this rank: in total, and per activity.
 class Stopwatch {
  public:
-  /// Runs `work`, books its time, returns its result.
+  /// Runs `work`, adds its time to an activity, and returns its result.
   template <typename Work>
   auto measure(Activity activity, Work work) {
     const Booking booking(*this, activity);

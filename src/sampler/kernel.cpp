@@ -13,7 +13,7 @@
 namespace flotilla {
 namespace {
 
-/// finiteness += 0 * rows: stays zero where every value is finite, turns NaN where one is not.
+/// finiteness += 0 * rows. It stays zero if every value is finite, else it becomes NaN.
 template <typename T>
 void probe(const Batch<T>& rows, Batch<T>& finiteness) {
   T* probe = finiteness.row(0);
@@ -37,7 +37,7 @@ void squared_distance(const Batch<double>& a, const Batch<double>& b, PerChain& 
   }
 }
 
-/// Moves `to` where the displacement leads from `from`.
+/// Sets `to` to the point `from` + displacement.
 template <typename T>
 void displace(const Point<T>& from, const Batch<T>& displacement, Point<T>& to) {
   const double* origin = from.position.row(0);
@@ -51,7 +51,7 @@ void displace(const Point<T>& from, const Batch<T>& displacement, Point<T>& to) 
   }
 }
 
-/// In the masked columns position becomes z.
+/// Copies z to position in the masked columns.
 template <typename T>
 void take_positions(const ColumnMask& mask, Point<T>& point) {
   const T* take = mask.row<T>();

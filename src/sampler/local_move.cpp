@@ -31,7 +31,7 @@ void langevin(const Batch<T>& drift, const Batch<T>& noise, StepSize step_size, 
   for (Index k = 0; k < count; ++k) result[k] = half_square * along[k] + eps * xi[k];
 }
 
-/// out <- out + sign |rows|^2 / 2, summed in double over the coordinates of each chain.
+/// out <- out + sign |rows|^2 / 2. The sum over the coordinates of a chain is in double.
 template <typename T>
 void add_half_square(const Batch<T>& rows, double sign, PerChain& out) {
   double* total = out.row(0);
@@ -81,8 +81,8 @@ void MetricMala<T>::propose(const Flow<T>& flow, const Point<T>& from, StepSize 
   flow.inverse_jvp(from.tape, displacement);
 }
 
-// log q(z'|z) = -|xi|^2/2 + l(z) and log q(z|z') = -|w|^2/2 + l(z'): each direction has its own log
-// det, since the proposal's covariance eps^2 (J^T J)^-1 is taken where the move starts.
+// log q(z'|z) = -|xi|^2/2 + l(z) and log q(z|z') = -|w|^2/2 + l(z'). Each direction has its own log
+// det: the covariance of the proposal is eps^2 (J^T J)^-1 at the point where the move starts.
 template <typename T>
 void MetricMala<T>::log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to,
                               StepSize step_size, const Batch<T>& noise, Batch<T>& displacement,

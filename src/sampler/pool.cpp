@@ -121,7 +121,7 @@ void Pool<T>::start_from(const Tensor& points, Index width) {
   for (Index t = 0; t < tiling_.tiles; ++t) {
     const auto first = static_cast<Index>(first_chain_of(t));
     for (Index c = 0; c < tiling_.tile_width; ++c) {
-      const Index chain = first + std::min(c, columns_of(t) - 1);  // padding repeats the last one
+      const Index chain = first + std::min(c, columns_of(t) - 1);  // padding repeats the last chain
       const Index source = chain / width % points.shape[0];
       for (Index i = 0; i < dim; ++i) {
         point(i, c) = static_cast<T>(points.values[static_cast<std::size_t>(source * dim + i)]);

@@ -16,7 +16,7 @@ constexpr double kGamma = 0.05;
 constexpr double kT0 = 10.0;
 constexpr double kKappa = 0.75;
 
-// Far outside of what any flow wants, and far inside of what exp can take.
+// Far beyond what any flow needs, and far within what exp can take.
 constexpr double kLargestLogStep = 20.0;
 
 }  // namespace

@@ -20,7 +20,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// A column of a study's reports, in its tables and in the records of its cells.
+/// A column of a study's reports: its name in the tables and in the records of cells.
 struct ReportColumn {
   const char* name;
   double CellReport::*value;
@@ -35,7 +35,7 @@ double number(const Json& value) {
   return value.is_number() ? value.get<double>() : kUndefined;
 }
 
-/// A number where the whole text is one.
+/// A number if the whole text is one.
 std::optional<double> as_number(const std::string& text) {
   double value = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -43,7 +43,7 @@ std::optional<double> as_number(const std::string& text) {
   return value;
 }
 
-/// Numbers where all texts are.
+/// Numbers if all texts are numbers.
 Table::Column column_of(const std::vector<std::string>& texts) {
   std::vector<double> numbers;
   for (const std::string& text : texts) {
@@ -54,8 +54,8 @@ Table::Column column_of(const std::vector<std::string>& texts) {
   return numbers;
 }
 
-/// The names of all figures. Not every record has all: a failed cell has none, and flows differ in
-/// how many modes they are compared on.
+/// The names of all figures. A record need not have all of them: a failed cell has none, and the
+/// number of modes depends on the flow.
 std::vector<std::string> figure_names(const std::vector<CellRecord>& records) {
   std::vector<std::string> names;
   std::set<std::string> known;
@@ -73,7 +73,7 @@ double figure(const CellRecord& record, const std::string& name) {
   return found == record.figures.end() ? kUndefined : found->second;
 }
 
-/// The columns of what is varied, for the given cells; the seed is the last.
+/// The columns of the varied options, for the given cells. The seed is last.
 void add_options(const StudyPlan& plan, const std::vector<std::size_t>& cells, bool seed,
                  Table& table) {
   const std::size_t count = plan.cells.front().options.size() - (seed ? 0 : 1);
@@ -107,7 +107,7 @@ Table runs_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
   return table;
 }
 
-/// Cells that differ in their seed alone, in order.
+/// Groups of cells that differ only in their seed, in order.
 std::vector<std::vector<std::size_t>> repeats(const StudyPlan& plan) {
   std::vector<std::vector<std::size_t>> groups;
   const auto alike = [&](std::size_t a, std::size_t b) {
@@ -143,7 +143,8 @@ Table means_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
     std::vector<double> means;
     std::vector<double> errors;
     for (const auto& group : groups) {
-      // One run that has not the figure spoils the mean: it would be that of the lucky ones.
+      // If one run lacks the figure, its mean is undefined: else it would be the mean of the lucky
+      // runs.
       Moments moments;
       for (const std::size_t i : group) {
         if (records[i].message.empty()) moments.observe(figure(records[i], name));
@@ -195,7 +196,7 @@ std::optional<CellRecord> read_record(const std::string& path) {
     }
     return record;
   } catch (const nlohmann::json::exception&) {
-    return std::nullopt;  // somebody else's file
+    return std::nullopt;  // a file of some other program
   }
 }
 

@@ -12,7 +12,7 @@
 
 namespace flotilla {
 
-/// A report of convergence as a study keeps it.
+/// A report of convergence, as a study keeps it.
 struct CellReport {
   double draws = 0.0;
   double seconds = 0.0;
@@ -22,24 +22,25 @@ struct CellReport {
   double error = 0.0;  ///< of the means so far; NaN without a reference
 };
 
-/// What is known of one cell once it was run.
+/// The record of one cell that was run.
 struct CellRecord {
-  std::string key;      ///< configuration and what is looked at: a cell is done where it agrees
-  std::string message;  ///< why it failed; empty where it did not
+  std::string key;      ///< configuration and what is measured; a cell is done if its record has
+                        ///< this key
+  std::string message;  ///< why it failed; empty if it succeeded
   std::vector<std::pair<std::string, double>> figures;
   std::vector<CellReport> reports;
 };
 
-/// Reads a record from a JSON file; nothing where there is none, or none that is whole. Not
-/// collective.
+/// Reads a record from a JSON file; empty if the file is missing or incomplete. Not collective.
 std::optional<CellRecord> read_record(const std::string& path);
 
-/// Writes a record as a JSON file, which has its name once the result is finished. Not collective.
-/// @throws EnvironmentError where it cannot be written
+/// Writes a record as a JSON file. The file gets its name once it is complete. Not collective.
+/// @throws EnvironmentError if it cannot be written
 [[nodiscard]] FileReplacement write_record(const std::string& path, const CellRecord& record);
 
-/// All cells' records as tables: `runs`, a row a run; `means`, a row for the runs that differ in
-/// their seed alone, with each figure's mean and standard error; `reports`, a row a report.
+/// The records of all cells as tables. `runs` has a row per run. `means` has a row for the runs
+/// that differ only in their seed, with each figure's mean and standard error. `reports` has a row
+/// per report.
 std::vector<Table> tables_of(const StudyPlan& plan, const std::vector<CellRecord>& records);
 
 }  // namespace flotilla

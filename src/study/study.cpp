@@ -32,7 +32,7 @@ std::string stem(const std::string& output) {
   return std::filesystem::path(output).replace_extension("").string();
 }
 
-/// Remembers the reports of a run. Told on the first rank of its group alone.
+/// Collects the reports of a run. Called on the first rank of its group only.
 class Listener final : public ProgressObserver {
  public:
   void reported(const ConvergenceReport& report) noexcept override { last_ = report; }
@@ -48,7 +48,7 @@ class Listener final : public ProgressObserver {
   std::vector<std::pair<ConvergenceReport, double>> reports_;
 };
 
-/// The first report that satisfies, or none: all NaN.
+/// The first report that satisfies a condition; all NaN if there is none.
 template <typename Satisfies>
 CellReport first_of(const std::vector<CellReport>& reports, Satisfies satisfies) {
   const auto found = std::find_if(reports.begin(), reports.end(), satisfies);
@@ -57,10 +57,10 @@ CellReport first_of(const std::vector<CellReport>& reports, Satisfies satisfies)
              : *found;
 }
 
-/// What the files of a study hold now, each read once.
+/// The contents of a study's input files, each read once.
 class Checksums {
  public:
-  /// Of what an option reads, or what it is where it holds the numbers themselves.
+  /// Identifies what an option reads; returns the numbers themselves if the option holds them.
   std::string of(const Option& option) {
     return known(current_text(option), [&] {
       if (const auto* const path = std::get_if<std::string*>(&option.place)) {
@@ -74,7 +74,7 @@ class Checksums {
   }
 
  private:
-  /// Empty for what cannot be read: a cell that wants it fails when it is run.
+  /// Empty if the file cannot be read: the cell that needs it then fails when it runs.
   template <typename Read>
   std::string known(const std::string& place, Read read) {
     const auto [entry, is_new] = known_.try_emplace(place);
@@ -91,7 +91,7 @@ class Checksums {
 
 using Figures = std::vector<std::pair<std::string, double>>;
 
-/// Appends the figures whose names are new. "step_size" is an option that studies vary.
+/// Appends the figures with new names. "step_size" is taken: studies vary the option of that name.
 void add_new(const Figures& figures, Figures& to) {
   for (const auto& [name, value] : figures) {
     const std::string known = name == "step_size" ? "final_step_size" : name;
@@ -101,7 +101,7 @@ void add_new(const Figures& figures, Figures& to) {
   }
 }
 
-/// The figures that a summary holds against thresholds, each the worst over quantities.
+/// The figures of a summary that have thresholds, each the worst over quantities.
 Figures judged_figures(const Diagnosis& diagnosis) {
   Figures found;
   for (const QuantityFigure& figure : quantity_figures()) {
@@ -111,7 +111,7 @@ Figures judged_figures(const Diagnosis& diagnosis) {
   return found;
 }
 
-/// What the run measured of itself, and what its draws say.
+/// Figures that the run measured, and figures of its draws.
 Figures figures_of_run(const RunSummary& summary, const Diagnosis& diagnosis) {
   Figures found;
   for (const MeasuredFigure& figure : measured_figures()) {
@@ -123,7 +123,7 @@ Figures figures_of_run(const RunSummary& summary, const Diagnosis& diagnosis) {
   return found;
 }
 
-/// Half the sum of how far weights are apart: the share of draws in the wrong mode.
+/// Half the sum of the differences of weights: the share of draws in the wrong mode.
 double mode_distance(const SampleQuality& sample, const std::vector<Estimate>& truth) {
   if (sample.modes.empty()) return kUndefined;
   double sum = 0.0;
@@ -133,7 +133,7 @@ double mode_distance(const SampleQuality& sample, const std::vector<Estimate>& t
   return 0.5 * sum;
 }
 
-/// Of the run, and of naive draws and the reference's second half (the floor) beside it.
+/// Figures of the run, of naive draws, and of the reference's second half (the floor).
 Figures quality_figures(const Comparison& comparison) {
   Figures found;
   for (const SampleQuality& sample : comparison.samples) {
@@ -151,13 +151,13 @@ Figures quality_figures(const Comparison& comparison) {
   return found;
 }
 
-/// One group of ranks at work on its share of the cells.
+/// One group of ranks, working through its share of the cells.
 class Group {
  public:
   Group(const StudyPlan& plan, const Communicator& comm, const std::optional<Reference>& reference)
       : plan_(plan), comm_(comm), reference_(reference) {}
 
-  /// What a cell's figures depend on. Not collective.
+  /// All that a cell's figures depend on. Not collective.
   std::string key(std::size_t cell) const {
     StudyCell own = plan_.cells[cell];
     own.config = own.config.completed();
@@ -190,7 +190,7 @@ class Group {
     try {
       run(cell, record);
     } catch (const MpiError&) {
-      throw;  // nothing can go on
+      throw;  // the study cannot go on
     } catch (const InputError& error) {
       record = {"", error.what(), {}, {}};
     } catch (const EnvironmentError& error) {
@@ -208,7 +208,7 @@ class Group {
   }
 
  private:
-  /// Collective within the group; throws the same on all its ranks.
+  /// Collective within the group. Throws the same on all its ranks.
   void run(std::size_t cell, CellRecord& record) const {
     const RunConfig& config = plan_.cells[cell].config;
     FlowRecord flow = replicate_flow(comm_, config.flow);
@@ -279,20 +279,20 @@ class Group {
   mutable Checksums files_;
 };
 
-/// What a study replaces is a study: no flow, no run, nobody's data.
+/// A study may only replace a study: not a flow, a run or other data.
 void expect_study_or_nothing(const std::string& output) {
   std::error_code unknown;
   if (!std::filesystem::exists(output, unknown)) return;
   if (!is_tables(output, {"runs", "means", "reports"})) {
     throw InputError(fmt::format(
-        "{} exists and is no study's output: give the study another one with -o", output));
+        "{} exists and is not the output of a study: choose another one with -o", output));
   }
 }
 
-/// Gives finished cells their records where an earlier call had them under other numbers: a seed or
-/// a row more moves all cells behind it. Rank 0's, before anything runs.
+/// Gives finished cells their records if an earlier call numbered them differently: one more seed
+/// or row moves all later cells. Rank 0 does this before anything runs.
 void move_records(const StudyPlan& plan, const Group& group) {
-  if (plan.keep_runs) return;  // run files have numbers too, and stay where they are
+  if (plan.keep_runs) return;  // run files are numbered too, and are not moved
   std::map<std::string, CellRecord> known;
   for (const auto& entry : std::filesystem::directory_iterator(plan.folder())) {
     if (entry.path().extension() != ".json") continue;
@@ -310,7 +310,7 @@ void move_records(const StudyPlan& plan, const Group& group) {
   for (FileReplacement& record : moved) record.finish();
 }
 
-/// Rank 0's, once all groups are done.
+/// Rank 0 does this once all groups are done.
 StudyOutcome collect(const StudyPlan& plan, const Group& group) {
   std::vector<CellRecord> records;
   StudyOutcome outcome;
@@ -342,7 +342,7 @@ std::vector<Option> options_of(StudyPlan& plan) {
        .place = &plan.output,
        .kind = OptionKind::kOutput,
        .group = OptionGroup::kOutput,
-       .help = "HDF5 file of all figures; CSV files and a folder of runs lie beside it"},
+       .help = "HDF5 file of all figures; CSV files and a folder of runs go beside it"},
       {.name = "ranks-per-run",
        .place = &plan.ranks_per_run,
        .group = OptionGroup::kHow,
@@ -371,7 +371,7 @@ std::vector<Option> options_of(StudyPlan& plan) {
 }
 
 void StudyPlan::validate() const {
-  StudyPlan plan = *this;  // the table is bound to what can be set
+  StudyPlan plan = *this;  // options_of() needs a plan that can be changed
   check_options(options_of(plan));
   if (std::filesystem::path(output).extension() != ".h5") {
     throw InputError(fmt::format("output should end in .h5 but is '{}'", output));
@@ -387,7 +387,7 @@ StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,
   plan.validate();
   const auto width = static_cast<int>(std::min<Index>(plan.ranks_per_run, comm.size()));
   const int groups = comm.size() / width;
-  // Ranks that do not fill a group are a group of their own, which has no work.
+  // Ranks left over form a group of their own without work.
   const int own = std::min(comm.rank() / width, groups);
   const Communicator part(comm, own);
   std::optional<Reference> reference;
@@ -414,7 +414,7 @@ StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,
     try {
       outcome = group.work(cell);
     } catch (const std::exception& error) {
-      comm.abort(error.what());  // the other groups know nothing of it
+      comm.abort(error.what());  // the other groups do not know of the failure
     }
     if (!part.is_root()) continue;
     before += outcome.before ? 1 : 0;

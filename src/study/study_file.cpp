@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// From the text of a study to its plan: which runs there are, and what each of them is made with.
+// Turns the text of a study into its plan: the runs, and the options of each.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -17,26 +17,26 @@
 namespace flotilla {
 namespace {
 
-/// What the options of [compare] are called where they are varied: compare_reference in [list].
+/// Prefix of the options of [compare] if they are varied: compare_reference in [list].
 const std::string kComparison = "compare-";
 
-/// A value of one option, and what its entry is called in messages.
+/// A value of one option, and the name of its entry in messages.
 struct Setting {
   std::string option;  ///< "beta", "compare-points"
   TomlValue value;
   std::string subject;
 };
 
-/// What is varied together: one step after another.
+/// Options that are varied together, step by step.
 using Axis = std::vector<std::vector<Setting>>;
 
-/// As the tables spell it, and Python can.
+/// The name as tables and Python can spell it.
 std::string as_column(std::string option) {
   std::replace(option.begin(), option.end(), '-', '_');
   return option;
 }
 
-/// As the tables have it: a text without quotes.
+/// The value as the tables hold it: a text has no quotes.
 std::string as_cell(const TomlValue& value) {
   const auto* const text = std::get_if<std::string>(&value.value);
   if (text != nullptr) return *text;
@@ -44,12 +44,12 @@ std::string as_cell(const TomlValue& value) {
   return number != nullptr ? fmt::format("{}", *number) : to_toml(value);
 }
 
-/// The tables of one cell: its run's and its comparison's.
+/// The option tables of one cell: those of its run and of its comparison.
 struct CellOptions {
   explicit CellOptions(StudyCell& cell, ComparisonConfig& comparison)
       : run(options_of(cell.config)), compare(options_of(comparison)) {}
 
-  /// The row of "beta" or "compare-points"; null where there is none.
+  /// The row of "beta" or "compare-points"; null if there is none.
   const Option* find(const std::string& name) const {
     return name.starts_with(kComparison) ? find_option(compare, name.substr(kComparison.size()))
                                          : find_option(run, name);
@@ -66,7 +66,7 @@ struct CellOptions {
   std::vector<Option> compare;
 };
 
-/// A study file on its way to a plan.
+/// Reads a study file into a plan.
 class StudyFile {
  public:
   explicit StudyFile(const std::string& path)
@@ -113,7 +113,7 @@ class StudyFile {
                                 entry.section,
                                 suggestion(entry.section, {"sample", "compare", "grid", "list"})));
     }
-    // A key may stand in [sample] or [compare], and be varied beside that.
+    // A key may be in [sample] or [compare] and be varied too.
     const bool varied = entry.section == "grid" || entry.section == "list";
     const std::string where = varied ? "varied" : entry.section;
     if (!seen_.insert(where + "." + as_column(entry.key)).second) refuse(entry, "is set twice");
@@ -135,7 +135,7 @@ class StudyFile {
                        fmt::join(names, ", ")));
   }
 
-  /// The elements of an array, which are values of one option.
+  /// The elements of an array: the values of one option.
   const std::vector<TomlValue>& values_of(const TomlEntry& entry) const {
     const auto* const values = std::get_if<std::vector<TomlValue>>(&entry.value.value);
     if (values == nullptr || values->empty()) {
@@ -145,7 +145,7 @@ class StudyFile {
     return *values;
   }
 
-  /// An option of the study's runs or comparisons, set once to see that it can be.
+  /// Checks an option of the study's runs or comparisons by setting it once.
   Setting setting(const TomlEntry& entry, const TomlValue& value) const {
     StudyCell cell;
     ComparisonConfig comparison;
@@ -160,7 +160,8 @@ class StudyFile {
       refuse(entry, "is no option of runs: set it in [compare]");
     }
     if (!may_vary(*option) || name == "seed" || name == kComparison + "flow") {
-      refuse(entry, "is the study's own: it names its runs, and has seeds and output at the top");
+      refuse(entry,
+             "is the study's own: the study names its runs, and sets seeds and output at the top");
     }
     Setting found{name, value, subject_of(entry, source_)};
     set_option(*option, value, found.subject);
@@ -172,7 +173,7 @@ class StudyFile {
     if (list_.empty()) list_.resize(values.size());
     if (list_.size() != values.size()) {
       refuse(entry,
-             fmt::format("has {} values but '{}' of [list] has {}: as many are wanted",
+             fmt::format("has {} values but '{}' of [list] has {}: give both equally many",
                          values.size(), as_column(list_.front().front().option), list_.size()));
     }
     for (std::size_t i = 0; i < values.size(); ++i) list_[i].push_back(setting(entry, values[i]));
@@ -205,7 +206,7 @@ class StudyFile {
     resolve_paths(options.run, folder_);
     resolve_paths(options.compare, folder_);
     cell.config.output = fmt::format("{}/{:04}.h5", plan_.folder(), plan_.cells.size());
-    cell.config.force = true;  // what a killed cell left behind
+    cell.config.force = true;  // replace what a killed cell left behind
     check_required(options.run);
     if (compared) {
       comparison.run = cell.config.output;
@@ -215,7 +216,7 @@ class StudyFile {
     plan_.cells.push_back(cell);
   }
 
-  /// The last axis fastest; false after the last combination.
+  /// Goes to the next combination, the last axis fastest; false after the last one.
   static bool advance(const std::vector<Axis>& axes, std::vector<std::size_t>& step) {
     for (std::size_t a = axes.size(); a-- > 0;) {
       if (++step[a] < axes[a].size()) return true;

@@ -44,7 +44,7 @@ std::unique_ptr<Target<T>> make_clipped(const ParameterValues& values, const Flo
                                             values.at("clip-sharpness"));
 }
 
-/// The level stands for the quantile that it was found from.
+/// The level replaces the quantile that it was found from.
 void find_clip_level(ParameterValues& values, const LogDetQuantile& quantile) {
   const double probability = values.at("clip-quantile");
   values.erase("clip-quantile");

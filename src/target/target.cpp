@@ -31,7 +31,7 @@ void TemperedTarget<T>::evaluate(const Batch<T>& z, const Batch<T>& /*x*/, const
   base_->add_log_density(z, 1.0, log_density);
   base_->score(z, cotangents.z_bar);
   cotangents.log_det_bar.fill(static_cast<T>(-beta_));
-  // At beta = 0 an infinite l must not turn into 0 * inf.
+  // At beta = 0 an infinite l must not give 0 * inf.
   if (beta_ == 0.0) return;
   const double* l = log_det.row(0);
   double* value = log_density.row(0);
@@ -56,14 +56,14 @@ void ClippedTarget<T>::evaluate(const Batch<T>& z, const Batch<T>& /*x*/, const 
   base_->add_log_density(z, 1.0, log_density);
   base_->score(z, cotangents.z_bar);
   cotangents.log_det_bar.fill(T{0});
-  // At beta = 0 an infinite l must not turn into 0 * inf.
+  // At beta = 0 an infinite l must not give 0 * inf.
   if (beta_ == 0.0) return;
   const double* l = log_det.row(0);
   double* value = log_density.row(0);
   T* bar = cotangents.log_det_bar.row(0);
   for (Index c = 0; c < z.stride(); ++c) {
     const double u = sharpness_ * (l[c] - level_);
-    const double tail = elementary::exp(-std::abs(u));  // softplus without overflow on either side
+    const double tail = elementary::exp(-std::abs(u));  // softplus cannot overflow on either side
     const double softplus = std::max(u, 0.0) + elementary::log1p(tail);
     const double slope = u > 0.0 ? 1.0 / (1.0 + tail) : tail / (1.0 + tail);
     value[c] -= beta_ * softplus / sharpness_;

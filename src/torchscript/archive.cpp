@@ -72,7 +72,7 @@ std::map<std::string, std::string> texts(const torch::jit::Module& archive,
 
 std::string essence(const std::string& message) {
   std::istringstream lines(message);
-  // Errors of the interpreter begin with a traceback and end with what was wrong.
+  // Errors of the interpreter begin with a traceback; the reason is at the end.
   const bool traceback = message.find("Traceback of TorchScript") != std::string::npos;
   std::string chosen;
   for (std::string line; std::getline(lines, line);) {
@@ -80,7 +80,7 @@ std::string essence(const std::string& message) {
     chosen = line;
     if (!traceback) break;
   }
-  // A damaged file makes messages of its own bytes.
+  // The message may quote bytes of a damaged file.
   std::replace_if(
       chosen.begin(), chosen.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return chosen;

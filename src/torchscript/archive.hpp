@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Reading a TorchScript file, and turning what LibTorch throws into one line.
+// Reads a TorchScript file, and turns what LibTorch throws into one line.
 
 #include <torch/script.h>
 
@@ -12,10 +12,11 @@
 
 namespace flotilla::torchscript {
 
-/// The line of a message of LibTorch that says what is wrong, without its stacks.
+/// The line of LibTorch's message that tells the reason, without its stacks.
 std::string essence(const std::string& message);
 
-/// Runs `work`; whatever it throws becomes a std::runtime_error of one line, `what` first.
+/// Runs `work`. Whatever it throws becomes a std::runtime_error of one line that begins with
+/// `what`.
 template <typename Work>
 auto with_torch(const std::string& what, Work work) {
   try {
@@ -27,10 +28,10 @@ auto with_torch(const std::string& what, Work work) {
   }
 }
 
-/// Loads a file's bytes. @throws std::runtime_error where they are not such a file
+/// Loads a module from the bytes of a file. @throws std::runtime_error if they are not such a file
 torch::jit::Module load_archive(const std::string& bytes);
 
-/// What the file says. @throws std::runtime_error where an entry is missing or of another kind
+/// Reads the entries of a file. @throws std::runtime_error if one is missing or of another kind
 Description describe(const std::string& bytes);
 
 }  // namespace flotilla::torchscript

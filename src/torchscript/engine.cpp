@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// A module of a TorchScript file with its Jacobian products, and the entry of the plugin.
+// A module of a TorchScript file with its Jacobian products, and the plugin's entry point.
 
 #include "torchscript/engine.hpp"
 
@@ -41,8 +41,8 @@ class ModuleEngine final : public Engine<T> {
     });
   }
 
-  // By the reverse pass of a reverse pass: J^T u is linear in u, and the derivative of v . J^T u by
-  // u is J v.
+  // The reverse pass of a reverse pass. J^T u is linear in u, and the derivative of v . J^T u with
+  // respect to u is J v.
   void push(Method method, const T* points, T* v) const override {
     const torch::AutoGradMode graph(true);
     run(method, [&] {
@@ -129,14 +129,14 @@ class ModuleEngine final : public Engine<T> {
   torch::jit::Module module_;
 };
 
-/// One thread, and no rewriting of the module's graph while it runs: the bits of a result must not
+/// One thread, and no rewriting of the module's graph at run time: the bits of a result must not
 /// depend on how often the module ran before.
 void settle_torch() {
   static const bool settled = [] {
     at::set_num_threads(1);
     at::set_num_interop_threads(1);
     torch::jit::setGraphExecutorOptimize(false);
-    // A BLAS with POSIX threads does not listen to LibTorch.
+    // A BLAS built on POSIX threads ignores LibTorch's setting.
     using SetThreads = void (*)(int);
     const auto set_blas_threads =
         reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// What libflotilla_torchscript.so offers to the library, in plain C++17: the headers of LibTorch do
-// not compile as C++20 everywhere. LibTorch is some three hundred shared libraries that take a
-// third of a second to load: only those who sample a TorchScript file wait for them, and nobody
-// else has to have them.
+// What libflotilla_torchscript.so offers to the library. It is plain C++17, because the headers of
+// LibTorch do not compile as C++20 everywhere. It is a plugin, because LibTorch is some three
+// hundred shared libraries that take a third of a second to load: only those who sample a
+// TorchScript file wait for them or need them installed.
 
 #include <cstdint>
 #include <map>
@@ -20,10 +20,10 @@ struct Array {
   std::vector<double> values;
 };
 
-/// What a file by scripts/export_torchscript.py says of itself.
+/// The attributes of a file of scripts/export_torchscript.py.
 struct Description {
   std::int64_t dim = 0;
-  std::int64_t width = 0;         ///< points that the module takes at a time
+  std::int64_t width = 0;         ///< number of points that the module takes at a time
   std::int64_t inverse_sign = 0;  ///< +1: inverse returns log|det dx/dz|; -1: its negative; 0: none
   std::string base_type;
   std::map<std::string, Array> base_arrays;
@@ -33,10 +33,10 @@ struct Description {
 
 enum class Method { kForward, kInverse };
 
-/// A module in one precision; all points are [width x dim], log dets [width].
+/// A module in one precision. All points are [width x dim], log dets [width].
 ///
-/// Every call throws std::runtime_error with one line where the module fails or returns something
-/// else. Nothing is kept from one call to the next.
+/// Every call throws std::runtime_error with one line if the module fails or returns something
+/// else. A call keeps nothing for the next one.
 template <typename T>
 class Engine {
  public:
@@ -45,7 +45,7 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  /// The method's image and log det, as it returns them.
+  /// The method's image and log det, as the module returns them.
   virtual void evaluate(Method method, const T* points, T* images, T* log_det) const = 0;
   /// v <- (Jacobian of the method) v.
   virtual void push(Method method, const T* points, T* v) const = 0;
@@ -53,7 +53,7 @@ class Engine {
   virtual void pull(Method method, const T* points, const T* log_det_bar, T* w) const = 0;
 };
 
-/// The entry of the plugin. Both throw std::runtime_error with one line.
+/// The plugin's entry point. Both functions throw std::runtime_error with one line.
 struct Plugin {
   Description (*describe)(const std::string& bytes);
   std::unique_ptr<Engine<float>> (*make_float)(const std::string& bytes);
@@ -66,5 +66,5 @@ using PluginEntry = const Plugin* (*)();
 
 }  // namespace flotilla::torchscript
 
-/// The plugin's entry, looked up by kPluginSymbol.
+/// The plugin's entry point. kPluginSymbol is its name.
 extern "C" const flotilla::torchscript::Plugin* flotilla_torchscript_plugin();

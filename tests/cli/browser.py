@@ -30,12 +30,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-# Whatever proxy the environment names: this is the same machine.
+# Never use a proxy of the environment: the driver is on this machine.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Browser:
-    """A session of its own; leave it by `with`."""
+    """A browser session of its own. Use it with `with`."""
 
     def __init__(self):
         self.profile = tempfile.mkdtemp(prefix="flotilla_browser_")
@@ -74,7 +74,7 @@ class Browser:
         self._post(f"/session/{self.session}/url", {"url": f"file://{path}"})
 
     def run(self, script):
-        """What a script in the page returns."""
+        """The result of a script in the page."""
         return self._post(f"/session/{self.session}/execute/sync", {"script": script, "args": []})
 
     def console(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs the built program as a user would, alone or under mpirun, with a time limit."""
+"""Runs the built program as a user does, alone or under mpirun, with a time limit."""
 
 import math
 import os
@@ -18,13 +18,13 @@ SOURCE = pathlib.Path(os.environ["FLOTILLA_SOURCE"])
 FLOWS = SOURCE / "apps" / "flows"
 MOONS = str(FLOWS / "two_moons.h5")
 
-# Open MPI's settings are among it: see tests/surroundings.cmake.
+# It includes Open MPI's settings: see tests/surroundings.cmake.
 ENVIRONMENT = dict(os.environ)
-TIME_LIMIT = 60  # seconds: what takes longer hangs
+TIME_LIMIT = 60  # seconds: longer means hanging
 
 
 def command(*arguments, ranks=None):
-    """The words of a command line; under mpirun where a number of ranks is given."""
+    """The words of a command line, under mpirun if a number of ranks is given."""
     prefix = [] if ranks is None else ["mpirun", "-n", str(ranks)]
     return [*prefix, PROGRAM, *map(str, arguments)]
 
@@ -43,7 +43,7 @@ def run(*arguments, ranks=None, directory=None):
 
 
 def random_flow(path, *arguments):
-    """Writes an untrained flow with scripts/random_flow.py; its path."""
+    """Writes an untrained flow with scripts/random_flow.py; returns its path."""
     script = SOURCE / "scripts" / "random_flow.py"
     words = [PYTHON, str(script), "-o", path, *map(str, arguments)]
     subprocess.run(words, check=True, capture_output=True, timeout=TIME_LIMIT)
@@ -63,7 +63,7 @@ def datasets(path):
 
 
 def moments(path):
-    """(mean, standard error) of x_i and x_i^2, by the spread between chains."""
+    """(mean, standard error) of x_i and x_i^2, from the spread between chains."""
     with h5py.File(path, "r") as file:
         x = file["posterior/x"][()].astype(float)
     by_chain = np.concatenate([x.mean(axis=1), (x**2).mean(axis=1)], axis=1)
@@ -78,7 +78,7 @@ def same_bits(one, other):
 
 
 class ProgramTest(unittest.TestCase):
-    """A test with a directory of its own."""
+    """A test with its own directory."""
 
     def setUp(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="flotilla_"))
@@ -88,7 +88,7 @@ class ProgramTest(unittest.TestCase):
         return str(self.directory / name)
 
     def sample(self, *arguments, flow=MOONS, output="run.h5", ranks=None):
-        """A run that has to succeed; the path of its file."""
+        """Makes a run that has to succeed; returns the path of its file."""
         path = self.path(output)
         done = run("sample", flow, "-o", path, "--quiet", *arguments, ranks=ranks)
         self.assertEqual(done.returncode, 0, done.stderr)

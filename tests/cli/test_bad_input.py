@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Bad input gets one clear sentence on rank 0, a non-zero exit, no hang, and no file."""
+"""Bad input ends with one clear sentence on rank 0 and a non-zero exit code: no hang, no file."""
 
 import os
 import pathlib
@@ -17,7 +17,7 @@ SIZE = ["--chains", 10, "--warmup", 5, "--draws", 5]
 
 class BadInput(ProgramTest):
     def refused(self, *arguments, flow=MOONS, output=None, words=(), rank_counts=(None, 3)):
-        """Runs alone and on 3 ranks; both are to refuse with the same sentence."""
+        """Runs alone and on 3 ranks. Both must refuse with the same sentence."""
         output = output or self.path("run.h5")
         existed = os.path.exists(output)
         sentences = []
@@ -36,7 +36,7 @@ class BadInput(ProgramTest):
         return sentences[0]
 
     def changed(self, change, seal=True):
-        """A copy of the two-moons flow with something changed, its checksum made right again."""
+        """A copy of the two-moons flow with a change and a corrected checksum."""
         path = self.path("flow.h5")
         shutil.copy(MOONS, path)
         with h5py.File(path, "r+") as file:
@@ -134,7 +134,7 @@ class BadInput(ProgramTest):
             ("--target-accept", 1),
         ):
             with self.subTest(option=option, value=value):
-                # All of them go one way: two of them prove it for many ranks.
+                # All take the same path in the program: two suffice to test it on many ranks.
                 rank_counts = (None, 3) if option in ("--chains", "--kernel") else (None,)
                 self.refused(option, value, words=[option, str(value)], rank_counts=rank_counts)
 
@@ -173,7 +173,7 @@ class BadInput(ProgramTest):
         self.refused(output="/proc/run.h5", words=["/proc/run.h5"])
 
     def test_outputs_larger_than_the_disk(self):
-        # Each by itself: what is left of the disk changes between two sentences.
+        # Compare separately: the free space of the disk changes between two messages.
         for ranks in (None, 3):
             self.refused(
                 "--draws", 10**12, words=["take", "MB left", "--draws"], rank_counts=(ranks,)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How close draws are to a reference, against NumPy pair by pair."""
+"""flotilla compare, checked against NumPy pair by pair."""
 
 import json
 import shutil
@@ -78,7 +78,7 @@ class Compare(ProgramTest):
 
     @staticmethod
     def compared(values):
-        """Of [chain x draw ...], the draws that are compared: chains in turn, each a little later."""
+        """The compared draws of [chain x draw ...]: chains in turn, each a little later."""
         chains, draws = values.shape[:2]
         turns = -(-POINTS // chains)
         chosen = [
@@ -112,12 +112,12 @@ class Compare(ProgramTest):
 
     def test_the_floor_is_where_equal_distributions_are(self):
         found = self.compare(*self.words)
-        # Both unbiased measures of the reference's own halves: within 4 of their errors of zero. The
-        # bootstrap's errors are those of three samples of one seed: nothing is left to chance here.
+        # The two unbiased measures between halves of the reference are within 4 errors of zero. The
+        # seed fixes all samples and resamples, so the test cannot fail by chance.
         for measure in ("energy_distance", "mmd"):
             floor = found["reference"][measure]
             self.assertLess(abs(floor["value"]), 4 * floor["error"])
-        # beta = 0 draws naively: run and naive agree.
+        # beta = 0 samples naively: run and naive draws agree.
         for measure in ("precision", "recall", "coverage", "log_density"):
             one, other = found["run"][measure], found["naive"][measure]
             error = np.hypot(one["error"], other["error"])
@@ -132,7 +132,7 @@ class Compare(ProgramTest):
         found = self.compare(self.run_file, "--reference", self.data + ":moved", "--points", POINTS)
         self.assertEqual(found["run"]["precision"]["value"], 0.0)
         self.assertEqual(found["run"]["coverage"]["value"], 0.0)
-        # Along random directions a shift s of the plane has mean square s^2 / 2.
+        # In the plane, a shift s has the mean square s^2 / 2 along random directions.
         self.assertAlmostEqual(found["run"]["sliced_wasserstein"]["value"], 10 / 2**0.5, delta=0.7)
         self.assertGreater(found["run"]["energy_distance"]["value"], 10)
 

@@ -55,7 +55,7 @@ class Configuration(ProgramTest):
         done = run("sample", "--config", config, "-o", "again.h5", directory=elsewhere, ranks=2)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assert_same_datasets(self.path("it's.h5"), str(elsewhere / "again.h5"))
-        # Its own output is recorded too, and not replaced.
+        # The run's own output is recorded too; it is not replaced.
         done = run("sample", "--config", config, directory=elsewhere)
         self.assertEqual(done.returncode, 2)
         self.assertIn("it's.jsonl exists already", done.stderr)
@@ -66,7 +66,7 @@ class Configuration(ProgramTest):
         self.assertGreater(len(names), 25)
         text = self.recorded(self.sample("--chains", 2, "--warmup", 1, "--draws", 1))
         keys = {line.split(" = ")[0] for line in text.splitlines()}
-        # What has no value is not recorded; manners never are.
+        # An option without a value is not recorded. One of kind manner never is.
         unset = {"step-size", "until-rhat", "until-ess"}
         unset |= {"clip-level", "clip-quantile", "clip-sharpness"}  # of another target
         self.assertEqual(names - keys - unset, {"force", "quiet", "config"})

@@ -18,7 +18,7 @@ GLOW = str(FLOWS / "fashion_mnist_glow.h5")
 
 
 def memory_of(*arguments):
-    """The most memory that a run of the program held, in bytes."""
+    """The peak memory of a run of the program, in bytes."""
     process = subprocess.Popen(command(*arguments), env=ENVIRONMENT, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -28,7 +28,7 @@ def memory_of(*arguments):
 
 class Evaluate(ProgramTest):
     def evaluate(self, flow, *arguments, output="out.h5", ranks=None):
-        """The datasets of an evaluation that has to succeed, and what it printed."""
+        """The datasets and the output of an evaluation that has to succeed."""
         path = self.path(output)
         done = run("flow", "evaluate", flow, "-o", path, "--force", *arguments, ranks=ranks)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -37,7 +37,7 @@ class Evaluate(ProgramTest):
         return found, done.stdout
 
     def points(self, values, name="points.h5"):
-        """A file of these points alone."""
+        """A file that holds only these points."""
         with h5py.File(self.path(name), "w") as file:
             file["points"] = values
         return self.path(name)
@@ -65,7 +65,7 @@ class Values(Evaluate):
                 with self.subTest(flow=flow.name, given=given):
                     found, _ = self.evaluate(flow, "--points", f"{flow}:golden/{given}", *way)
                     self.assertTrue(same_bits(found[given], golden[given].astype(float)))
-                    # Of the Glow the inverse magnifies the rounding of x.
+                    # The inverse of the Glow magnifies the rounding of x.
                     tolerance = 1e-6 if way else 1e-9
                     np.testing.assert_allclose(found[sought], golden[sought], tolerance, tolerance)
                     for name, expected in (
@@ -150,7 +150,7 @@ class Values(Evaluate):
         values[211] = np.inf
         for ranks in (1, 2):
             found, text = self.evaluate(MOONS, "--points", self.points(values), ranks=ranks)
-            self.assertIn("of 2 of them a value is not finite", text)
+            self.assertIn("at 2 of them a value is not finite", text)
             finite = np.isfinite(found["log_density"])
             self.assertEqual(np.flatnonzero(~finite).tolist(), [7, 211])
             with h5py.File(self.path("out.h5"), "r") as file:
@@ -181,7 +181,7 @@ class Values(Evaluate):
 
         few, many = memory(10000), memory(1000000)
         self.assertEqual(datasets(self.path("out.h5"))["x"].shape, (1000000, 2))
-        # All of them would take 48 MB.
+        # All points together would take 48 MB.
         self.assertLess(many, few + 16e6)
 
     def test_come_with_where_they_are_from(self):

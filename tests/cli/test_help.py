@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Help, man pages, completion and version: what they all have from the tables."""
+"""Help, man pages, completion and version: all follow from the tables."""
 
 import pathlib
 import re
@@ -20,7 +20,7 @@ def help_of(command):
 
 
 def options_of(text):
-    """The options of a help text, each with the whole of what stands beside and below it."""
+    """The options of a help text, each with all text beside and below it."""
     found, name = {}, None
     for line in text.splitlines():
         match = OPTION.match(line)
@@ -45,7 +45,7 @@ class Help(ProgramTest):
         return pathlib.Path(self.path("man1/" + name)).read_text(encoding="utf-8")
 
     def complete(self, *words):
-        """What bash offers for the last of these words."""
+        """The completions that bash offers for the last of these words."""
         script = (
             f"source {self.path('completions/flotilla')}\n"
             f"COMP_WORDS=({' '.join(repr(word) for word in words)}) COMP_CWORD={len(words) - 1}\n"
@@ -127,7 +127,7 @@ class Help(ProgramTest):
         self.assertEqual(run("--version", ranks=2).stdout, text)
 
     def test_the_examples_are_read(self):
-        """Each example fails, if at all, over its files, not over its options."""
+        """If an example fails, its files are at fault, never its options."""
         tried = 0
         for command in COMMANDS:
             text = help_of(command)
@@ -146,7 +146,7 @@ class Help(ProgramTest):
 
 
 class Mistakes(ProgramTest):
-    """What a command line may not be; the one sentence names the option."""
+    """Wrong command lines: the message is one sentence that names the option."""
 
     def test_is_refused_and_named(self):
         refused = 0

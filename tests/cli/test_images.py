@@ -17,7 +17,7 @@ class Images(ProgramTest):
         size += ["--exchange-every", 5]
         path = self.sample(*size, "--global-fraction", 0, flow=GLOW, ranks=2)
         with h5py.File(path) as file:
-            # 1280 moves: the mean acceptance probability has a standard error of 0.01; the rest of
+            # The mean acceptance probability of 1280 moves has an error of 0.01; the rest of
             # 0.05 is how well 60 windows find the step size.
             self.assertLess(abs(file.attrs["acceptance_rate"] - 0.574), 0.05)
             self.assertEqual(file.attrs["non_finite_proposals"], 0)

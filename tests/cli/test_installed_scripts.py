@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The Python scripts as `cmake --install` leaves them: from any folder, alone, torch only where needed."""
+"""The installed Python scripts: they run from any folder, and load torch only if needed."""
 
 import os
 import pathlib
@@ -51,7 +51,7 @@ class Installed(ProgramTest):
         self.environment = {k: v for k, v in ENVIRONMENT.items() if k not in plain}
 
     def start(self, script, *words, **environment):
-        """Runs the command of a script in a folder that has nothing to do with it."""
+        """Runs the command of a script in an unrelated folder."""
         return subprocess.run(
             [str(self.prefix / "bin" / command(script)), *map(str, words)],
             env={**self.environment, **environment},
@@ -70,7 +70,7 @@ class Installed(ProgramTest):
             self.assertIn("\n    ", done.stdout, script)  # an example
             self.assertLessEqual(max(map(len, done.stdout.splitlines())), 100, script)
             for option in done.stdout.split("options:")[1].split("\n  -")[1:]:
-                # Without names, choices and what stands in brackets: a word at least of what it is.
+                # Without names, choices and brackets, at least one word must explain the option.
                 told = re.sub(r"\([^()]*\)|\{[^}]*\}|-[\w-]+|\b[A-Z_]+\b", " ", f"-{option}")
                 self.assertRegex(told, "[a-z]{2}", f"{script}: -{option}")
                 options += 1

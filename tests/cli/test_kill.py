@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A run that is killed in mid-write leaves a file that opens, with no committed draw wrong."""
+"""A run killed while writing leaves a file that opens, and every committed draw is right."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ KILLS = 6
 
 class Kill(ProgramTest):
     def test_every_committed_draw_is_good(self):
-        # However fast this machine is: the length of a whole run says when to kill the others.
+        # The duration of a whole run tells when to kill the others, on a machine of any speed.
         seconds = self.run_for(self.path("whole.h5"), None)
         whole = datasets(self.path("whole.h5"))
         self.assertEqual(int(whole["draws_committed"]), 4000)
@@ -35,11 +35,11 @@ class Kill(ProgramTest):
                 self.assertTrue(
                     same_bits(values[:, :committed], whole[name][:, :committed]), name
                 )
-        # The machine decides when a kill arrives, but some of them have to come in mid-run.
+        # The machine decides when a kill arrives, but some kills must come during the run.
         self.assertGreater(partial, 0)
 
     def run_for(self, path, seconds):
-        """Kills both ranks so long after their file has appeared; returns how long they ran."""
+        """Kills both ranks this long after their file appeared; returns how long they ran."""
         words = command("sample", MOONS, "-o", path, *SIZE, "--quiet", ranks=2)
         with subprocess.Popen(
             words, env=ENVIRONMENT, start_new_session=True, stderr=subprocess.DEVNULL
@@ -61,13 +61,13 @@ class Kill(ProgramTest):
         x, committed = found["posterior/x"], int(found["draws_committed"])
         self.assertEqual(x.shape, (128, 4000, 2))
         self.assertLess(committed, 4000)
-        # The block under way when the kill came may be there in part; what follows it is not.
+        # The block under way may be there in part; later blocks must not be there.
         self.assertTrue(np.isnan(x[:, committed + 100 :]).all())
         self.assertFalse(np.isnan(x[:, :committed]).any())
 
 
 def children(parent):
-    """The processes that a process has started."""
+    """The child processes of a process."""
     with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
         return [int(word) for word in file.read().split()]
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The program starts as at a user's: without the settings that make Open MPI quick in the tests."""
+"""The program starts without the Open MPI settings of the tests, as it does for users."""
 
 import subprocess
 import unittest
 
 from program import ENVIRONMENT, ProgramTest, command
 
-# Without these no rank starts as root, or on a machine of one core.
+# Without these no rank starts for root or on a machine with one core.
 NEEDED = "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_MCA_rmaps_base_oversubscribe"
 PLAIN = {
     name: value

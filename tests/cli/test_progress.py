@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What people see while a run goes on, and after it."""
+"""What users see during and after a run."""
 
 import os
 import pty

@@ -11,12 +11,12 @@ import numpy as np
 
 from program import ENVIRONMENT, FLOWS, PYTHON, SOURCE, ProgramTest
 
-# What cannot be run as it stands, and why. A line that is neither run nor listed fails the test.
+# Commands that cannot run as they stand, with the reason. A line neither run nor listed fails.
 NOT_RUN = {
     "scripts/import_flow.py --model": "needs nflows, normflows or zuko; tests/import has their flows",
     "mpirun -n 512": "needs a cluster; the lines above it run on two ranks",
 }
-BUILD = "cmake --"  # a block that begins so builds the program, in the source folder itself
+BUILD = "cmake --"  # a block that begins like this builds the program in the source folder
 MINUTES = 20 * 60  # seconds: a build is among the commands
 
 TORCH_FLOW = """
@@ -47,7 +47,7 @@ def blocks():
 
 
 def runnable(text):
-    """The lines of a block but those of NOT_RUN."""
+    """The lines of a block without those in NOT_RUN."""
     return [
         line
         for line in text.splitlines()
@@ -57,7 +57,7 @@ def runnable(text):
 
 class Readme(ProgramTest):
     def clone(self):
-        """A folder whose entries are those of the source folder, for commands to write beside."""
+        """A folder with links to all entries of the source folder. Commands may write there."""
         for entry in SOURCE.iterdir():
             if not entry.name.startswith(".git"):
                 (self.directory / entry.name).symlink_to(entry)

@@ -9,7 +9,7 @@ import unittest
 from browser import Browser
 from program import ENVIRONMENT, FLOWS, MOONS, PROGRAM, PYTHON, SOURCE, ProgramTest, run
 
-# For each picture: its size, and by how much its grey levels differ, from its own pixels.
+# For each picture: its size and the spread of its grey levels, from its pixels.
 LOOK_AT_PICTURES = """
 return Array.from(document.images).map(function (image) {
   const canvas = document.createElement("canvas");
@@ -51,7 +51,7 @@ class Report(ProgramTest):
         return path.replace(".h5", ".html")
 
     def look_at(self, page, pictures):
-        """Opens a page, checks console and pictures, returns the text that people see."""
+        """Opens a page, checks its console and pictures, and returns the visible text."""
         with open(page, encoding="utf-8") as file:
             source = file.read()
         self.assertNotIn("://", source)  # nothing comes from a network

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""1, 2, 3 and 5 ranks write the same bits; block sizes and repetition do not matter either."""
+"""1, 2, 3 and 5 ranks write the same bits. So do other block sizes and repeated runs."""
 
 import unittest
 
 from program import ProgramTest, datasets, random_flow, same_bits
 
-# 157 chains: no number of ranks divides them, no tile either.
+# 157 chains: neither a number of ranks nor a tile divides them.
 SIZE = ["--chains", 157, "--warmup", 60, "--draws", 40, "--tile-width", 32, "--save-warmup"]
 
 KERNELS = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a run file holds, as xarray, ArviZ's conventions, h5dump and ncdump see it."""
+"""The contents of a run file, read by xarray, h5dump and ncdump and checked for ArviZ."""
 
 import os
 import subprocess

@@ -172,7 +172,7 @@ class Scripts(ProgramTest):
         self.succeed("image_set.py", *words)
         x = datasets(self.path("set.h5"))["x"]
         self.assertEqual(x.shape, (30, 16))
-        # Each is another one of the images, with less than one grey added.
+        # Each draw is a different image, plus less than one grey level.
         found = {tuple(row) for row in np.floor(x).astype(int)}
         self.assertEqual(len(found), 30)
         self.assertLessEqual(found, {tuple(row) for row in images.reshape(50, 16)})
@@ -198,7 +198,7 @@ class Scripts(ProgramTest):
         centres = 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
         distances = np.linalg.norm(x[:, None] - centres, axis=2).min(axis=1)
         self.assertAlmostEqual(off["run, clipped"][0], 100 * (distances > 0.6).mean(), delta=0.006)
-        # exp(-8) of a Gaussian is beyond four of its standard deviations.
+        # A share of exp(-8) of a Gaussian is beyond four standard deviations.
         self.assertLess(abs(off["truth"][0] - 100 * np.exp(-8.0)), 5 * off["truth"][1])
         error = np.hypot(off["naive"][1], off["run, clipped"][1])
         self.assertGreater(off["naive"][0] - off["run, clipped"][0], 5 * error)

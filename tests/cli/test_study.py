@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sweeps: what runs, what is recorded, what is not run again."""
+"""Studies: which cells run, what is recorded, which cells are not run again."""
 
 import csv
 import json
@@ -118,12 +118,12 @@ class Study(ProgramTest):
         self.assertIn("8 runs, 6 done before, 0 failed", done.stdout)
         after = self.tables()
         np.testing.assert_array_equal(before["runs"]["rhat"], after["runs"]["rhat"])
-        # A seed more moves cells, and runs none of them again.
+        # One more seed renumbers the cells but runs none of them again.
         more = self.write(STUDY.replace("[3, 4]", "[3, 5, 4]"))
         self.assertIn("12 runs, 8 done before", self.study(more).stdout)
         moved = self.tables()["runs"]
         np.testing.assert_array_equal(before["runs"]["rhat"], moved["rhat"][moved["seed"] != 5])
-        # Another configuration is another run.
+        # A changed configuration runs again.
         changed = self.write(STUDY.replace("warmup = 60", "warmup = 61"))
         self.assertIn("0 done before", self.study(changed).stdout)
 
@@ -227,7 +227,7 @@ compare_modes = {json.dumps([reference[name] + ":modes" for name in names])}
             self.assertTrue(np.isnan(own[modes:]).all())
             floor = [runs[f"floor_mode_{k}"][row] for k in range(modes)]
             np.testing.assert_allclose(floor, weights[1])
-            # Three samples: what is farther from one is farther from the other, or as far.
+            # Distances between three samples obey the triangle inequality.
             apart = abs(weights[0] - weights[1]).sum() / 2
             here, there = runs["mode_distance"][row], runs["floor_mode_distance"][row]
             self.assertLessEqual(abs(here - there), apart + 1e-12)
@@ -235,11 +235,11 @@ compare_modes = {json.dumps([reference[name] + ":modes" for name in names])}
             self.assertGreater(there, 0)
         self.assertEqual(compared, 24)
         self.assertIn("2 done before", self.study(study).stdout)
-        # Other numbers under the same name are another reference, for the run it belongs to.
+        # A reference with the same name but other numbers makes its run new.
         with h5py.File(reference["two_moons"], "r+") as file:
             file["x"][0] = 0.25
         self.assertIn("1 done before", self.study(study).stdout)
-        # What cannot be compared is told before its run is made.
+        # A run that cannot be compared is refused before it is made.
         os.remove(reference["two_moons"])
         for kept in ("study.cells/0000.h5", "study.cells/0000.jsonl"):
             os.remove(self.path(kept))

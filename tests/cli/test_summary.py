@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What flotilla summary says of a run, against NumPy and the standard library's normal quantiles."""
+"""flotilla summary, checked against NumPy and the standard library's normal quantiles."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ RINGS = str(FLOWS / "three_rings.h5")
 
 
 def split(chains):
-    """[chain x draw] with the halves of each chain as chains of their own."""
+    """[chain x draw] with each chain split into two."""
     half = chains.shape[1] // 2
     return np.concatenate([chains[:, :half], chains[:, -half:]])
 
@@ -78,7 +78,7 @@ class Summary(ProgramTest):
                 "q95": np.quantile(chains, 0.95),
                 "nested_rhat": nested_rhat(chains, 6),
             }
-            # A rejected move repeats a draw, which is a tie: break those of R-hat's ranks as they are.
+            # Rejected moves repeat draws: with such ties the ranks below would be wrong.
             if len(np.unique(chains)) == chains.size:
                 expected["rhat"] = rank_normalised_rhat(chains)
             for name, value in expected.items():
@@ -122,7 +122,7 @@ class Summary(ProgramTest):
         done = self.summary(path, *lenient, "--min-ess", 1e6, code=3)
         self.assertIn("--min-ess", done.stderr)
         self.assertIn("ESS of", done.stderr)
-        self.summary(path, "--min-ess", 1e6)  # without --strict it is said, and no failure
+        self.summary(path, "--min-ess", 1e6)  # without --strict it is printed, but is no failure
         few = self.sample("--chains", 40, "--draws", 2, output="few.h5")
         self.assertIn("not defined", self.summary(few, "--strict", code=3).stderr)
 
@@ -174,7 +174,7 @@ class Summary(ProgramTest):
             ([self.path("none.h5")], "no such file"),
             ([MOONS], "not a run file"),
             ([empty], "no draw"),
-            ([path, "--group", "prior"], "choose one of"),
+            ([path, "--group", "prior"], "--group should be posterior"),
             ([path, "--var", "y"], "choose one of"),
             ([path, "--json", "--csv"], "exclude each other"),
             ([], "run is required"),
@@ -200,7 +200,7 @@ class Reports(ProgramTest):
         with h5py.File(path) as file:
             x = file["posterior/x"][()].astype(float)
             series = [x[:, :, 0], x[:, :, 1], file["sample_stats/lp"][()]]
-        # Windows that count as chains: two of 20 draws at the second report, two of 40 at the end.
+        # Windows count as chains: two of 20 draws at the second report, two of 40 at the end.
         self.assertAlmostEqual(lines[3]["rhat"], max(rhat(split(one)) for one in series), delta=1e-9)
         early = max(rhat(split(one[:, :40])) for one in series)
         self.assertAlmostEqual(lines[1]["rhat"], early, delta=1e-9)

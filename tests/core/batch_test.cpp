@@ -153,7 +153,7 @@ TYPED_TEST(BatchOf, SelectsTheMaskedColumnsAndLeavesTheOthers) {
     ColumnMask mask(chains);
     for (Index c = 0; c < chains; ++c) mask.set(c, c % 3 == 0);
     mask.set(0, false);
-    mask.set(0, true);  // the last word counts
+    mask.set(0, true);  // the last call wins
     select_columns(mask, from, into);
     for (Index c = 0; c < chains; ++c, ++compared) {
       const TypeParam first = c % 3 == 0 ? 1000 : 0;
@@ -177,7 +177,7 @@ TYPED_TEST(BatchOf, DoesNotLetNaNOfARejectedColumnThrough) {
 }
 
 TEST(AllocationCounter, SeesEveryFormOfNew) {
-  // Called as functions, for a compiler may leave out a new-expression whose memory is not used.
+  // Call the operators as functions: a compiler may remove a new-expression whose memory is unused.
   constexpr std::align_val_t kAlignment{128};
   const std::uint64_t before = test::allocations();
   void* const plain = ::operator new(10);

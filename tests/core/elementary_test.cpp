@@ -12,8 +12,8 @@
 namespace flotilla {
 namespace {
 
-/// |found - exact| in units in the last place of T at `exact`; those of the smallest normal number
-/// below it.
+/// |found - exact| in units in the last place of T at `exact`. Below the smallest normal number,
+/// its units are used.
 template <typename T>
 double ulps(T found, long double exact) {
   if (std::isnan(found)) return std::numeric_limits<double>::infinity();
@@ -22,7 +22,7 @@ double ulps(T found, long double exact) {
   return static_cast<double>(std::abs(static_cast<long double>(found) - exact) / unit);
 }
 
-/// The largest error over `points` equally spaced arguments, both ends included.
+/// The largest error over `points` equally spaced arguments, including both ends.
 template <typename T, typename Function, typename Truth>
 double worst_ulps(T low, T high, int points, Function function, Truth truth) {
   double worst = 0.0;
@@ -35,7 +35,8 @@ double worst_ulps(T low, T high, int points, Function function, Truth truth) {
   return worst;
 }
 
-/// The largest error over magnitudes from 2^lowest to 2^highest, both signs, many to an octave.
+/// The largest error over magnitudes from 2^lowest to 2^highest, of both signs, with many per
+/// octave.
 template <typename T, typename Function, typename Truth>
 double worst_ulps_by_octaves(int lowest, int highest, Function function, Truth truth) {
   double worst = 0.0;
@@ -85,8 +86,8 @@ TYPED_TEST(ElementaryOf, ExpIsZeroBelowItsRangeAndInfiniteAbove) {
   EXPECT_EQ(elementary::exp(T{-0.0F}), T{1});
 }
 
-// Three roundings of scale * tail + (scale - 1), and a cancellation that at worst, near -ln(2)/2
-// and ln(2)/2, doubles them.
+// Three roundings of scale * tail + (scale - 1). Cancellation at most doubles them, near -ln(2)/2
+// and ln(2)/2.
 TYPED_TEST(ElementaryOf, Expm1KeepsRelativeAccuracyNearZero) {
   using T = TypeParam;
   EXPECT_LE(
@@ -132,18 +133,18 @@ TYPED_TEST(ElementaryOf, TanhIsOddAndGrows) {
   for (int k = 0; k < kGrid; ++k) {
     const auto x = static_cast<T>(-8.0 + 16.0 * k / (kGrid - 1));
     const T y = elementary::tanh(x);
-    // Neighbours on the grid may tie, and may fall by the error of a value each.
+    // Neighbours on the grid may tie. They may also fall by one error of each value.
     if (y < previous - 8 * std::numeric_limits<T>::epsilon()) ++falls;
     previous = y;
     largest_asymmetry =
         std::max(largest_asymmetry, ulps<T>(-elementary::tanh(-x), static_cast<long double>(y)));
   }
   EXPECT_EQ(falls, 0);
-  EXPECT_LE(largest_asymmetry, 8);  // twice the error of one
+  EXPECT_LE(largest_asymmetry, 8);  // twice the error of one value
   EXPECT_EQ(previous, elementary::tanh(T{8}));
 }
 
-// The error of exp, one addition, one division; the argument ends where exp(-x) does.
+// The error of exp, one addition, one division. The argument ends where exp(-x) ends.
 TYPED_TEST(ElementaryOf, SigmoidKeepsRelativeAccuracyInItsTail) {
   using T = TypeParam;
   const T low = -this->kHighest;
@@ -167,12 +168,12 @@ TYPED_TEST(ElementaryOf, NaNStaysNaN) {
   EXPECT_TRUE(std::isnan(elementary::sigmoid(this->kNaN)));
 }
 
-// Two roundings of the series, one of the sum; where the result is below 1, ln x is s alone.
+// Two roundings of the series and one of the sum. If the result is below 1, ln x is s alone.
 TEST(Elementary, LogIsWithinTwoUlpsOnTheUnitInterval) {
   EXPECT_LE(worst_ulps<double>(0x1p-53, 1.0, kGrid, elementary::log, test::exact_log), 2);
   double worst = 0.0;
   int count = 0;
-  for (int exponent = -53; exponent < 1; ++exponent) {  // every octave a uniform can fall into
+  for (int exponent = -53; exponent < 1; ++exponent) {  // every octave that contains uniforms
     for (int k = 0; k < 4096; ++k, ++count) {
       const double x = std::ldexp(1.0 + k / 4096.0, exponent);
       if (x == 1.0) continue;
@@ -216,7 +217,7 @@ double sincos_ulps(double u) {
   return std::max(ulps<double>(found.sin, exact.sin), ulps<double>(found.cos, exact.cos));
 }
 
-// The rounded angle is off by one ulp, which reaches the result undiminished; two more roundings.
+// The rounded angle is off by one ulp, and so is the result. Two more roundings follow.
 TEST(Elementary, SinCosIsWithinThreeUlpsOverTheWholeTurn) {
   double worst = 0.0;
   int count = 0;

@@ -3,9 +3,9 @@
 
 namespace flotilla::test {
 
-// Elementary functions by the C library in long double, whose 64-bit mantissa leaves 11 bits below
-// a double. In a file of their own, without the kernels' compile options: under -fno-math-errno
-// GCC replaces the library's exp by an inline one that loses those bits.
+// Elementary functions of the C library in long double. Its 64-bit mantissa has 11 bits more than a
+// double. They are in a file of their own because of the kernels' compile options: under
+// -fno-math-errno GCC replaces the library's exp by an inline one that loses those bits.
 
 long double exact_exp(long double x);
 long double exact_expm1(long double x);
@@ -17,7 +17,7 @@ struct ExactSinCos {
   long double sin;
   long double cos;
 };
-/// sin and cos of 2 pi u. The reduction to an eighth of a turn is exact, unlike 2 pi u itself.
+/// sin and cos of 2 pi u. Reducing u to an eighth of a turn is exact; reducing 2 pi u would not be.
 ExactSinCos exact_sincos_turn(double u);
 
 }  // namespace flotilla::test

@@ -35,7 +35,7 @@ Words philox(Words counter, Key key) {
   return counter;
 }
 
-/// A number that Random is asked for, by name.
+/// A number that can be asked of Random: its address.
 struct Address {
   std::uint64_t seed = 0;
   Purpose purpose = Purpose::kStart;
@@ -43,8 +43,8 @@ struct Address {
   std::uint64_t chain = 0;
 };
 
-/// The four words behind coordinates 2*pair and 2*pair + 1: the layout of counter and key is part
-/// of the reproducibility contract, since it decides every draw ever written.
+/// The four words behind coordinates 2*pair and 2*pair + 1. The layout of counter and key
+/// determines every draw, so it is part of the reproducibility promise.
 Words words_at(const Address& at, std::uint32_t pair) {
   return philox(
       {pair, static_cast<std::uint32_t>(at.chain), static_cast<std::uint32_t>(at.step),
@@ -97,10 +97,10 @@ TEST(Random, TheFirstUniformOfSeedZeroIsRandom123sKnownAnswer) {
   EXPECT_EQ(out(0, 0), static_cast<double>((0x6627e8d5e169c58d >> 11U) + 1) * 0x1p-53);
 }
 
-// A normal is a product of a square root and a cosine, each off by a few ulps: 1e-15 is nine ulps
-// of 1, and the radius is below 9.
+// A normal is a product of a square root and a cosine, each off by a few ulps. The radius is below
+// 9, and 1e-15 is nine ulps of 1.
 TEST(Random, NormalsAreBoxMullerOfPhilox) {
-  constexpr Index kDim = 7;  // odd: the last pair gives one coordinate
+  constexpr Index kDim = 7;  // odd: the last pair gives only one coordinate
   int compared = 0;
   for (const Address& at : kAddresses) {
     Batch<double> out(kDim, 1);
@@ -119,7 +119,7 @@ TEST(Random, NormalsAreBoxMullerOfPhilox) {
   EXPECT_EQ(compared, 9 * kDim);
 }
 
-// --- The contract: a number depends on its address alone ----------------------------------------
+// --- The promise: a number depends on its address alone ------------------------------------------
 
 Eigen::MatrixXd normals(std::uint64_t seed, Purpose purpose, std::uint64_t step,
                         std::uint64_t first_chain, Index dim, Index chains) {
@@ -163,8 +163,8 @@ TEST(Random, GivesTheSameCoordinatesWhateverTheDimension) {
 }
 
 TEST(Random, SharesNoNumberBetweenAddresses) {
-  // Uniforms are 53 bits of Philox: two equal ones among a few thousand mean one address, not
-  // chance (probability 1e-9).
+  // Uniforms are 53 bits of Philox. Two equal ones among a few thousand mean a shared address:
+  // chance would need luck of 1e-9.
   std::set<double> seen;
   std::size_t expected = 0;
   const auto add = [&](const Eigen::MatrixXd& values) {
@@ -236,8 +236,8 @@ TEST(Random, NormalsInFloatAreTheRoundedOnesInDouble) {
   EXPECT_EQ(test::differing_bits(test::to_matrix(single), rounded), 0);
 }
 
-// --- The distribution: seeds are fixed, so these never fail by chance; the stated probabilities
-// --- are those with which a right generator would have failed under an arbitrary seed.
+// --- The distribution. Seeds are fixed, so these tests never fail by chance. The stated
+// probabilities are those of a false alarm for a correct generator and an arbitrary seed.
 
 constexpr Index kDim = 8;
 constexpr Index kChains = 50'000;
@@ -249,7 +249,8 @@ const Eigen::MatrixXd& sample() {
   return values;
 }
 
-/// Kolmogorov's distance of a sample from a distribution function, times the root of its size.
+/// Kolmogorov's distance of a sample from a distribution function, times the root of the sample's
+/// size.
 template <typename Cdf>
 double kolmogorov(std::vector<double> values, Cdf cdf) {
   std::sort(values.begin(), values.end());
@@ -312,7 +313,7 @@ TEST(Random, NormalsReachTheirTails) {
   const Eigen::ArrayXXd magnitude = sample().array().abs();
   const auto beyond = static_cast<double>((magnitude > 4.0).count());
   EXPECT_NEAR(beyond, 6.334e-5 * kCount, kSigmas * std::sqrt(6.334e-5 * kCount));
-  // |z| <= sqrt(2 * 53 ln 2): what 53 bits can give.
+  // |z| <= sqrt(2 * 53 ln 2): the largest normal that 53 bits can give.
   EXPECT_LE(magnitude.maxCoeff(), 8.58);
 }
 
@@ -323,7 +324,8 @@ double correlation_sigmas(const Eigen::MatrixXd& one, const Eigen::MatrixXd& oth
   return std::abs(products.mean()) * std::sqrt(static_cast<double>(products.size()));
 }
 
-/// (x^2 - 1) / sqrt(2): uncorrelated normals may still depend on each other's size.
+/// (x^2 - 1) / sqrt(2). Its correlations show whether uncorrelated normals depend on each other's
+/// size.
 Eigen::MatrixXd energy(const Eigen::MatrixXd& x) {
   return (x.array().square() - 1.0) / std::numbers::sqrt2;
 }

@@ -80,8 +80,8 @@ TEST(Autocovariance, OfFlagsIsThatOfNumbers) {
   EXPECT_EQ(compared, 1263);
 }
 
-/// Chains of an autoregression of known correlation time (1 + r) / (1 - r); over 40 seeds the mean
-/// of the estimates is within 5 of its standard errors: one false alarm in 10^6.
+/// Chains of an autoregression with known correlation time (1 + r) / (1 - r). Over 40 seeds the
+/// mean of the estimates is within 5 standard errors: one false alarm in 10^6.
 TEST(EffectiveSize, IsThatOfAnAutoregression) {
   constexpr std::size_t kDraws = 3000;
   for (const double r : {-0.3, 0.0, 0.5, 0.9}) {
@@ -98,7 +98,7 @@ TEST(EffectiveSize, IsThatOfAnAutoregression) {
       estimates.observe(*size.result() / (4.0 * kDraws) * (1.0 + r) / (1.0 - r));
     }
     const double error = std::sqrt(estimates.variance() / estimates.count());
-    // Geyer's sequence leaves a bias of a few percent in the time.
+    // Geyer's sequence biases the time by a few percent.
     EXPECT_NEAR(estimates.mean(), 1.0, 5.0 * error + 0.03) << r;
   }
 }

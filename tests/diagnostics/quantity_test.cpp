@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Against R's posterior package: arrays and figures of fixtures/posterior.R, to 1e-8.
+// Compares with R's posterior package, to 1e-8: arrays and figures are from fixtures/posterior.R.
 
 #include "flotilla/diagnostics/quantity.hpp"
 
@@ -19,7 +19,7 @@ namespace {
 
 constexpr double kTolerance = 1e-8;
 
-/// An array and what posterior says of it, by name of the figure.
+/// An array and its figures by posterior, keyed by the figure's name.
 struct Case {
   std::string name;
   ChainDraws draws;
@@ -61,7 +61,7 @@ std::vector<Case> read_cases() {
   return cases;
 }
 
-/// Both undefined, both infinite, or close.
+/// Whether both are undefined, both are infinite, or they are close.
 bool agree(double ours, double theirs) {
   if (std::isnan(theirs)) return std::isnan(ours);
   if (std::isinf(theirs)) return ours == theirs;
@@ -107,7 +107,7 @@ TEST(Quantity, CountsWhatIsNotFinite) {
   EXPECT_TRUE(std::isnan(spoilt.nested_rhat));
 }
 
-/// Halves of one draw have no variance. (posterior 1.4.0 takes them for other chains.)
+/// A half of one draw has no variance. (posterior 1.4.0 takes such halves for other chains.)
 TEST(Quantity, NeedsFourDrawsForConvergence) {
   for (const Index count : {2, 3}) {
     ChainDraws draws(3, count);

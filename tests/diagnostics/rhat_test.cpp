@@ -24,7 +24,7 @@ double nested(const std::vector<std::vector<double>>& rows, Index superchains) {
   return nested_rhat(chain_moments(chains_of(rows)), superchains);
 }
 
-/// Definition 2.1 of Margossian et al., sum by sum as it is printed, on theta[k][m][n].
+/// Definition 2.1 of Margossian et al., sum by sum as printed, on theta[k][m][n].
 double nested_as_printed(const std::vector<std::vector<std::vector<double>>>& theta) {
   const auto big_k = static_cast<double>(theta.size());
   const auto big_m = static_cast<double>(theta[0].size());
@@ -86,13 +86,13 @@ TEST(NestedRhat, IsTheFormulaOfThePaper) {
 TEST(NestedRhat, OfCasesByHand) {
   // Superchain means 0 and 2: B = 2. Single draws -1, 1 and 1, 3: W = 2. sqrt(1 + 2 / 2).
   EXPECT_DOUBLE_EQ(nested({{-1}, {1}, {1}, {3}}, 2), std::sqrt(2.0));
-  // Chains of one superchain apart, superchains alike: B = 0.
+  // The chains of a superchain differ, the superchains do not: B = 0.
   EXPECT_DOUBLE_EQ(nested({{-1}, {1}, {-1}, {1}}, 2), 1.0);
   // Chain means 0, 4 | 2, 2, each chain with variance 2: means 2 and 2, W = (8 + 2 + 0 + 2) / 2.
   EXPECT_DOUBLE_EQ(nested({{-1, 1}, {3, 5}, {1, 3}, {1, 3}}, 2), 1.0);
   // The same with the second superchain moved by 4: B = 8, W = 6.
   EXPECT_DOUBLE_EQ(nested({{-1, 1}, {3, 5}, {5, 7}, {5, 7}}, 2), std::sqrt(14.0 / 6.0));
-  // A superchain of one chain each: W is the mean variance of chains, 2; means 0 and 2, B = 2.
+  // Superchains of one chain: W is the mean variance of chains, 2. Means 0 and 2, so B = 2.
   EXPECT_DOUBLE_EQ(nested({{-1, 1}, {1, 3}}, 2), std::sqrt(2.0));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// What is gathered chain by chain against what is computed exactly in memory.
+// Compares figures gathered chain by chain with figures computed exactly in memory.
 
 #include "diagnostics/streaming_quantity.hpp"
 
@@ -34,7 +34,7 @@ QuantitySummary streamed(const ChainDraws& draws, double centre, double scale, I
   return quantity.summary();
 }
 
-/// Chains of an autoregression, each at a location of its own.
+/// Chains of an autoregression, each around a location of its own.
 ChainDraws autoregressions(double correlation, const std::function<double(Index)>& location) {
   std::mt19937_64 generator(3);
   std::normal_distribution<double> normal;
@@ -49,7 +49,7 @@ ChainDraws autoregressions(double correlation, const std::function<double(Index)
   return draws;
 }
 
-/// Figures agree to a small part of what sampling leaves uncertain in them.
+/// Figures agree within a small part of their Monte Carlo error.
 void expect_close(const QuantitySummary& found, const QuantitySummary& exact) {
   EXPECT_NEAR(found.mean, exact.mean, 1e-5 * exact.sd);
   EXPECT_NEAR(found.sd, exact.sd, 1e-5 * exact.sd);
@@ -71,7 +71,8 @@ TEST(StreamingQuantity, AgreesWithTheExactSummary) {
         autoregressions(correlation, [](Index c) { return c % 4 == 0 ? 3.0 : -1.0; });
     for (const ChainDraws& draws : {together, apart}) {
       const QuantitySummary exact = summarise(draws, 4);
-      const double centre = exact.median + 0.3 * exact.sd;  // a sample does not know better
+      const double centre = exact.median + 0.3 * exact.sd;  // a centre estimated from a sample is
+                                                            // off as well
       expect_close(streamed<double>(draws, centre, 0.5 * exact.sd, 4), exact);
       expect_close(streamed<float>(draws, centre, 0.5 * exact.sd, 4), exact);
       ++compared;

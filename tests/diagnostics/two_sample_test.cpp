@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Every measure against its definition, pair by pair.
+// Compares every measure with its definition, pair by pair.
 
 #include "flotilla/diagnostics/two_sample.hpp"
 
@@ -107,7 +107,8 @@ TEST(TwoSample, ResamplesDrawEveryPointAsOftenAsChanceDoes) {
     }
     EXPECT_NEAR(sum, 1.0, 1e-12);
   }
-  // Counts are multinomial: variance 1 - 1/400, the mean of 120,000 known to 0.4 % (one sd).
+  // Counts are multinomial: their variance is 1 - 1/400. The mean of 120,000 is known to 0.4 % (one
+  // sd).
   EXPECT_NEAR(squares / (400.0 * 300.0), 1.0 - 1.0 / 400.0, 0.02);
 }
 
@@ -133,7 +134,7 @@ TEST(TwoSample, SumsOverPairsAreThoseOfEveryPair) {
   }
 }
 
-/// The values of a resample, each as often as it was drawn, in order.
+/// The values of a resample in order, each as often as it was drawn.
 std::vector<double> drawn(const PointSet& points, const Resamples& resamples, Index column,
                           const std::vector<double>& direction) {
   std::vector<double> values;

@@ -35,7 +35,7 @@ long double normal(long double z, long double loc, long double scale) {
   return std::exp(-0.5L * standard * standard) / (scale * std::sqrt(2.0L * std::acos(-1.0L)));
 }
 
-/// The density itself, a product of its factors in long double, which reaches exp(-11000).
+/// The density as a product of its factors, in long double, which reaches exp(-11000).
 long double density(const LayerRecord& base, const Eigen::VectorXd& z) {
   const Index dim = z.size();
   if (base.type == "gaussian_mixture") {
@@ -68,7 +68,7 @@ class BaseOf : public testing::Test {};
 using Scalars = testing::Types<float, double>;
 TYPED_TEST_SUITE(BaseOf, Scalars);
 
-// Points up to 30 standard deviations out, where every component of a mixture has underflown.
+// Points up to 30 standard deviations out: there every component of a mixture has underflown.
 TYPED_TEST(BaseOf, LogDensityIsTheFormulaAndIsAdded) {
   int tested = 0;
   for (const Index dim : {1, 2, 7}) {
@@ -98,7 +98,7 @@ TYPED_TEST(BaseOf, LogDensityIsTheFormulaAndIsAdded) {
   EXPECT_EQ(tested, 3 * 4 * 3);
 }
 
-// A central difference with step h is off by h^2 |third derivative| / 6, here below 1e-8.
+// The error of a central difference with step h is h^2 |third derivative| / 6, here below 1e-8.
 TEST(Base, ScoreIsTheSlopeOfTheLogDensity) {
   constexpr double kStep = 1e-5;
   int tested = 0;
@@ -188,8 +188,8 @@ TEST(Base, StandardNormalDrawsAreTheVariatesOfRandom) {
   EXPECT_EQ(test::differing_bits(test::to_matrix(sampled), test::to_matrix(drawn)), 0);
 }
 
-// E_q[p / q] = 1 wherever p is a density inside the support of q: with p a smaller copy of each
-// base this ties the draws to the log density, shape, weights and all. Twelve comparisons at 4
+// E_q[p / q] = 1 for any density p inside the support of q. With p a smaller copy of each base,
+// this ties the draws to the log density: shape, weights and normalisation. Twelve comparisons at 4
 // standard errors raise a false alarm once in a thousand seeds.
 TYPED_TEST(BaseOf, DrawsHaveTheDensityThatIsClaimed) {
   constexpr Index kDraws = 100000;
@@ -238,7 +238,7 @@ TEST(Base, AllocatesNothing) {
   EXPECT_EQ(tested, 4);
 }
 
-/// What make_base says of a record in either precision, which has to be the same.
+/// The message of make_base for a record. It must be the same in both precisions.
 std::string refusal(const LayerRecord& record) {
   std::string message = "no InputError";
   try {
@@ -308,7 +308,7 @@ TEST(Base, RefusesArraysThatAreNone) {
   EXPECT_EQ(tested, cases.size());
 }
 
-// A box that float cannot tell from a point is refused where it would be sampled, not in double.
+// Float cannot tell this box from a point. The record is refused in float and accepted in double.
 TEST(Base, RefusesABoxThatItsPrecisionCannotTellFromAPoint) {
   LayerRecord box{"uniform_box", {}, {}, {}};
   box.arrays["low"] = {{1}, {1.0}};

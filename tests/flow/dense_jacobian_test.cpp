@@ -7,7 +7,7 @@
 #include "support/batches.hpp"
 #include "support/test_flows.hpp"
 
-// The references of other tests, held to formulas.
+// Compares the finite differences that other tests use as truth with formulas.
 
 namespace flotilla {
 namespace {

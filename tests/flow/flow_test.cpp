@@ -15,7 +15,8 @@
 namespace flotilla {
 namespace {
 
-/// Why a flow cannot be built from the record, in float and in double alike.
+/// The message if a flow cannot be built from the record. It must be the same in float and in
+/// double.
 std::string refusal(const FlowRecord& record) {
   std::string message = "no InputError";
   try {
@@ -257,7 +258,7 @@ TEST(Flow, NamesTheCoordinateThatSeesWhatItMustNot) {
     for (double& value : test::array_of(record, 0, name).values) value = 0.0;
   }
   EXPECT_EQ(refusal(record), "no InputError");
-  // Input 3 -> hidden 7 -> hidden 2 -> the shift of coordinate 3: itself.
+  // Input 3 -> hidden 7 -> hidden 2 -> the shift of coordinate 3: it depends on itself.
   test::array_of(record, 0, "weight_0").values[7 * 5 + 3] = 0.25;
   test::array_of(record, 0, "weight_1").values[2 * 10 + 7] = 0.25;
   EXPECT_EQ(refusal(record), "no InputError");
@@ -373,7 +374,7 @@ TEST(Flow, NamesWhatIsWrongWithASylvesterMap) {
   expect_phrases(refusal(record), {"'b'", "1 to 5", "[6]"});
 }
 
-// A record need not come from a file.
+// A record may also be built in memory, without a file.
 TEST(Flow, NamesTheArrayWhoseValuesAreNotAsManyAsItsShapeSays) {
   const FlowRecord complete = sound();
   int tested = 0;
@@ -431,7 +432,8 @@ TEST(Flow, NamesEveryEntryThatIsMissing) {
       FlowRecord record = complete;
       record.layers[k].arrays.erase(name);
       const std::string layer = "layer " + std::to_string(k) + " (" + record.layers[k].type + ")";
-      // Maps end where a number is missing: the one before is then the last, and does not fit.
+      // A conditioner ends at the first missing number: the map before it is then the last, and
+      // does not fit.
       const std::string named = name == "weight_1"   ? "weight_0"
                                 : name == "weight_2" ? "weight_1"
                                                      : name;
@@ -450,7 +452,7 @@ TEST(Flow, RefusesEntriesThatItWouldNotUse) {
   record.layers[1].arrays["weight_4"] = {{1}, {0.0}};
   expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "weight_4"});
   record = sound();
-  record.layers[1].numbers["negative_slope"] = 0.1;  // of leaky_relu, and this is tanh
+  record.layers[1].numbers["negative_slope"] = 0.1;  // of leaky_relu; but this is tanh
   expect_phrases(refusal(record), {"layer 1 (affine_coupling)", "negative_slope"});
   record = sound();
   record.layers[2].texts["comment"] = "?";

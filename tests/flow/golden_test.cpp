@@ -34,15 +34,16 @@ bool is_glow(const std::string& path) {
 TEST(Golden, BundledFlowsReproducePyTorchInDouble) {
   const std::vector<std::string> paths = bundled_flows();
   for (const std::string& path : paths) {
-    // The Glow's Jacobian has singular values from 0.05 to 3000, which J^-1 (J v) feels.
+    // The Glow's Jacobian has singular values from 0.05 to 3000. They amplify the error of J^-1 (J
+    // v).
     const double tolerance = is_glow(path) ? 1e-9 : 1e-10;
     EXPECT_LT(verify_golden<double>(read_flow_file(path)).largest(), tolerance) << path;
   }
   EXPECT_GE(paths.size(), 3U);
 }
 
-// Float has 6e-8, and these flows stretch by some thousand between their modes: what passes through
-// J loses a part of that, and J^-1 (J v) all of it, in the directions that J shrinks.
+// Float has roundings of 6e-8. These flows stretch by some thousand between their modes. A product
+// with J loses a part of that factor. J^-1 (J v) loses all of it, in directions that J shrinks.
 TEST(Golden, BundledFlowsReproducePyTorchInFloat) {
   const std::vector<std::string> paths = bundled_flows();
   for (const std::string& path : paths) {
@@ -57,8 +58,8 @@ TEST(Golden, BundledFlowsReproducePyTorchInFloat) {
   EXPECT_GE(paths.size(), 3U);
 }
 
-// A relative change of 1e-5 of any one array's largest entry must show: the tolerance of
-// `flotilla flow verify` in double is 1e-10.
+// Changing the largest entry of any one array by 1e-5 of itself must be noticed: the tolerance of
+// `flotilla flow verify` in double is 1e-9.
 TEST(Golden, NoticesAPerturbedParameterOfAnyArray) {
   const FlowRecord sound = two_moons();
   int perturbed = 0;
@@ -103,7 +104,7 @@ TEST(Golden, NamesTheKindOfValueThatDeviates) {
   EXPECT_GT(std::min(tangent.jvp, tangent.tangent_from_jvp), 1e-6);
   const GoldenDeviations x = deviations(&GoldenValues::x);
   EXPECT_GT(std::min(x.x, x.z_from_x), 1e-6);
-  EXPECT_GT(x.log_det, 1e-6);  // on the way back from x, that is
+  EXPECT_GT(x.log_det, 1e-6);  // at the point found by the inverse of x
   const GoldenDeviations z = deviations(&GoldenValues::z);
   EXPECT_GT(std::min(z.x, z.z_from_x), 1e-6);
 }
@@ -177,16 +178,16 @@ bool is_deep(const std::string& flow) {
   return flow == "extras" || flow == "conditional";
 }
 
-// Both sides compute in double, with other orders of summation and other elementary functions: a
-// few hundred roundings of 1e-16, some of them amplified by slopes of order ten.
+// Both sides compute in double, but with other sums and other elementary functions. That is a few
+// hundred roundings of 1e-16, some of them amplified by slopes of about ten.
 TEST_P(TorchParity, InDouble) {
   // The flows of every type have thirty layers, eight times as many as the others.
   const double tolerance = is_deep(GetParam()) ? 1e-12 : 1e-13;
   EXPECT_LT(verify_golden<double>(torch_flow(GetParam())).largest(), tolerance);
 }
 
-// The same roundings, of 6e-8. The flow of every type is four times as deep, and the gradient of
-// its log det has the splines' second derivatives in it.
+// The same roundings, now of 6e-8. The flow of every type is four times as deep, and the gradient
+// of its log det contains second derivatives of splines.
 TEST_P(TorchParity, InFloat) {
   const double tolerance = is_deep(GetParam()) ? 1e-4 : 2e-5;
   EXPECT_LT(verify_golden<float>(torch_flow(GetParam())).largest(), tolerance);
@@ -209,7 +210,7 @@ TEST(TorchParityBases, AreAllThere) {
   EXPECT_EQ(found, base_types().size());
 }
 
-// A base density that is a little off must show.
+// A base density that is slightly wrong must be noticed.
 TEST(TorchParityBases, APerturbedBaseIsNoticed) {
   int perturbed = 0;
   for (const char* name : {"diagonal_normal", "gaussian_mixture"}) {

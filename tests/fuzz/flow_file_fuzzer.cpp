@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Flow files that mean no good: every input is written as HDF5, read as the program reads it, and
-// where it passes for a flow, built and run. Whatever is wrong has to end as an InputError.
+// Hostile flow files. Every input is written as HDF5 and read as the program reads it. If it passes
+// for a flow, the flow is built and run. Every error must be an InputError.
 //
-// An input is text, one operation a line, so that mutations stay HDF5 and reach our own checks:
+// An input is text with one operation per line. Mutations therefore stay HDF5 and reach our own
+// checks:
 //
 //   group PATH                      text PATH NAME VALUE          number PATH NAME VALUE
 //   array PATH D0,D1,... VALUE ...  (values repeat; with none, space is declared and never written)
@@ -29,8 +30,8 @@
 namespace flotilla {
 namespace {
 
-constexpr hsize_t kMostValues = 4096;  // written for one array
-constexpr Index kLargestDim = 32;      // of a flow that is run, not only built
+constexpr hsize_t kMostValues = 4096;  // values written per array
+constexpr Index kLargestDim = 32;      // larger flows are built but not run
 constexpr Index kMostMultiplyAdds = 20000;
 
 hdf5::Sizes parse_shape(const std::string& text) {
@@ -89,12 +90,12 @@ void write_file(const std::string& path, const std::string& input) {
     try {
       perform(file, line);
     } catch (const Hdf5Error&) {
-      // A line that HDF5 itself refuses leaves nothing behind.
+      // A line that HDF5 itself refuses has no effect.
     }
   }
 }
 
-/// The file as it is; sealed with the right checksum where that is all it lacks.
+/// The file as it is. If only its checksum is wrong, the checksum is corrected.
 FlowRecord read_sealed(const std::string& path) {
   try {
     return read_flow_file(path);
@@ -145,7 +146,7 @@ std::string scratch_path() {
 }  // namespace
 }  // namespace flotilla
 
-// What libFuzzer calls; it has no header that would declare it.
+// libFuzzer calls this; no header declares it.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -160,7 +161,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     read_and_run(kPath);
   } catch (const InputError&) {
-    // What bad input is answered with.
+    // Bad input must end here.
   }
   return 0;
 }

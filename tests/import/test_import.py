@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Flows trained with nflows, normflows and zuko, imported without them: each reproduces what its own
-library computed, and runs as any other flow does."""
+"""Flows trained with nflows, normflows and zuko, imported without these libraries: each reproduces
+what its library computed, and runs like any other flow."""
 
 import math
 import pathlib
@@ -22,7 +22,7 @@ from program import PYTHON, SOURCE, ProgramTest, moments, run  # noqa: E402
 FIXTURES = HERE / "fixtures"
 NAMES = sorted(path.stem for path in FIXTURES.glob("*.json"))
 
-# Both sides in double; and in float what roundings of 6e-8 become in a trained flow.
+# Tolerances in double, and in float: roundings of 6e-8, amplified by a trained flow.
 DOUBLE_TOLERANCE, FLOAT_TOLERANCE = 1e-10, 1e-4
 
 
@@ -34,7 +34,7 @@ def parts(name):
 
 class ImportTest(ProgramTest):
     def imported(self, name):
-        """The flow file of a fixture, by the functions of the script."""
+        """Imports a fixture with the functions of the script; returns the flow file."""
         contents = conversion.convert(*parts(name))
         with np.load(FIXTURES / f"{name}.npz") as file:
             golden = {key: file[key] for key in file.files}
@@ -82,7 +82,7 @@ class Fixtures(ImportTest):
 
 
 class Refusals(ImportTest):
-    """Nothing is skipped or approximated: what does not fit is named."""
+    """Nothing is skipped or approximated: the error names what does not fit."""
 
     def refused(self, name, change, *phrases):
         description, state = parts(name)
@@ -139,7 +139,7 @@ class Refusals(ImportTest):
         description, state = parts(name)
         for layer in description["layers"]:
             if "scale" in layer:
-                layer["scale"] = "sigmoid"  # as earlier versions of nflows had it
+                layer["scale"] = "sigmoid"  # the form in earlier versions of nflows
         contents = conversion.convert(description, state)
         with np.load(FIXTURES / f"{name}.npz") as golden:
             with self.assertRaises(ConversionError) as caught:
@@ -156,7 +156,7 @@ SAMPLED = {
 
 
 class Sampling(ImportTest):
-    """One flow of each library from import to draws: the tempered target at beta = 0.5."""
+    """Imports and samples one flow of each library, on the tempered target at beta = 0.5."""
 
     # 4 joint standard errors; 3 flows x 6 moments: a false alarm in one of 900 seeds.
     THRESHOLD = 4.0

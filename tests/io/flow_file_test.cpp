@@ -42,14 +42,14 @@ class FlowFile : public testing::Test {
 
   std::string file(const std::string& name) const { return directory_.file(name); }
 
-  /// A sound file under this name.
+  /// A valid file under this name.
   std::string sound(const std::string& name) const {
     std::string path = file(name);
     std::filesystem::copy_file(kTwoMoons, path, std::filesystem::copy_options::overwrite_existing);
     return path;
   }
 
-  /// A sound file, changed by `change`.
+  /// A valid file, changed by `change`.
   std::string changed(const std::function<void(hdf5::File& file)>& change) const {
     std::string path = sound("changed.h5");
     hdf5::File file = hdf5::File::open_to_change(path);
@@ -60,7 +60,7 @@ class FlowFile : public testing::Test {
   test::ScratchDirectory directory_;
 };
 
-/// Every message names the path, and every phrase.
+/// Every message contains the path and every phrase.
 void expect_refusal(const std::string& path, const std::vector<std::string>& phrases) {
   try {
     read_flow_file(path);
@@ -75,7 +75,7 @@ void expect_refusal(const std::string& path, const std::vector<std::string>& phr
   }
 }
 
-/// A record that has every kind of entry, golden values and provenance among them.
+/// A record with every kind of entry, including golden values and provenance.
 FlowRecord full_record() {
   FlowRecord record = test::rich_flow(4, 7);
   record.layers.push_back(test::random_coupling({1, 0, 1, 0}, {{5}, "leaky_relu"}, 8));
@@ -214,7 +214,7 @@ TEST_F(FlowFile, WritingOntoADirectoryFailsAndLeavesNothingBehind) {
   EXPECT_FALSE(std::filesystem::exists(path + ".unfinished"));
 }
 
-/// Ends the process with 0 if writing to a disk that takes 4 kB fails as it should.
+/// Ends the process with 0 if writing to a disk of 4 kB fails as it should.
 [[noreturn]] void write_to_a_full_disk(const std::string& path) {
   std::signal(SIGXFSZ, SIG_IGN);
   const rlimit limit{4096, 4096};
@@ -223,7 +223,7 @@ TEST_F(FlowFile, WritingOntoADirectoryFailsAndLeavesNothingBehind) {
     write_flow_file(path, full_record());
     std::_Exit(1);
   } catch (const EnvironmentError&) {
-    std::_Exit(0);  // not exit(): HDF5 would try to write once more
+    std::_Exit(0);  // exit() would have HDF5 write once more
   }
 }
 
@@ -233,7 +233,8 @@ TEST_F(FlowFile, WritingToAFullDiskFailsAndKeepsTheOldFile) {
   EXPECT_EQ(bytes_of(path), bytes_of(kTwoMoons));
 }
 
-// --- Files that are none ------------------------------------------------------------------------
+// --- Files that are not flow files
+// ----------------------------------------------------------------
 
 TEST_F(FlowFile, RefusesAFileThatIsMissing) {
   expect_refusal(file("nothing.h5"), {"no such file", "check the path"});
@@ -376,7 +377,7 @@ TEST_F(FlowFile, RefusesEntriesOfTheWrongKind) {
                  {"0000"});
 }
 
-/// Adds a dataset whose header claims this shape; chunked, so that no byte of it is on disk.
+/// Adds a dataset with a header of this shape. It is chunked, so that no byte of it is on disk.
 void add_claim(hdf5::File& h, const hdf5::Sizes& shape) {
   hdf5::Properties creation = hdf5::Properties::dataset();
   creation.chunked(hdf5::Sizes(shape.size(), 1));
@@ -384,8 +385,8 @@ void add_claim(hdf5::File& h, const hdf5::Sizes& shape) {
                  creation);
 }
 
-// HDF5 would make up the values of space that was declared and never written: gigabytes of zeros
-// from a file of a few kilobytes.
+// HDF5 invents the values of space that was declared but never written: gigabytes of zeros from a
+// file of a few kilobytes.
 TEST_F(FlowFile, RefusesValuesThatTheFileDoesNotHold) {
   int tested = 0;
   for (const hsize_t count : {hsize_t{8}, hsize_t{900'000'000}}) {
@@ -417,8 +418,8 @@ TEST_F(FlowFile, RefusesAHeaderThatClaimsMoreThanAnyFlowNeeds) {
   EXPECT_EQ(tested, 4);
 }
 
-// The arrays only: what HDF5 1.10 does with damaged bytes of its own bookkeeping is beyond us, and
-// beyond it, too, as it crashes on some.
+// Damages arrays only. HDF5 1.10 crashes on some damage to its own bookkeeping, and we cannot
+// prevent that.
 TEST_F(FlowFile, NoticesAnyChangedBitOfAnyArray) {
   const FlowRecord record = full_record();
   write_flow_file(file("whole.h5"), record);

@@ -17,7 +17,7 @@ class Hdf5 : public testing::Test {
  protected:
   static void SetUpTestSuite() { silence_hdf5_errors(); }
 
-  /// What HDF5 refuses, and in words that hold every phrase.
+  /// Expects an Hdf5Error whose message holds every phrase.
   static void expect_refusal(const std::function<void()>& work,
                              const std::vector<std::string>& phrases) {
     try {

@@ -16,7 +16,7 @@ TEST(StatisticsExchange, ReturnsEachWindowOneWindowLater) {
   EXPECT_FALSE(exchange.drain().has_value());
   EXPECT_FALSE(exchange.post({1, comm.rank()}).has_value());
   for (std::int64_t window = 2; window < 20; ++window) {
-    // Ranks in every order, late and early: the lag is the method's, never the network's.
+    // Ranks arrive in any order, late or early. The lag is one window all the same.
     if ((comm.rank() + window) % 2 == 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }

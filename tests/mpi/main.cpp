@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// One test program on many ranks: rank 0 reports, every rank's failures count.
+// One test program on many ranks. Rank 0 reports; failures of every rank count.
 
 #include <gtest/gtest.h>
 #include <mpi.h>
@@ -12,7 +12,7 @@
 
 namespace {
 
-/// Says which rank failed where; rank 0's own printer is silent about the others.
+/// Tells which rank failed where. Rank 0's own printer does not report the others.
 class RankReporter final : public testing::EmptyTestEventListener {
  public:
   explicit RankReporter(int rank) : rank_(rank) {}

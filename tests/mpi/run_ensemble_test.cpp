@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// The whole ensemble on all ranks against the whole ensemble on each rank alone.
+// Compares a run of all ranks together with runs of each rank alone.
 
 #include <gtest/gtest.h>
 
@@ -33,7 +33,7 @@ FlowRecord flow_record() {
   return record;
 }
 
-/// Chains that neither a tile nor any number of ranks divides.
+/// A number of chains that neither a tile nor any number of ranks divides.
 RunConfig config_for(const std::string& output) {
   RunConfig config;
   config.output = output;
@@ -126,7 +126,7 @@ TEST(RunEnsemble, RecordsEveryTargetAndKernelAndGivesThemBack) {
       EXPECT_EQ(recorded_kernel(reader), resolve_kernel(config.kernel));
       const Flow<double> flow(flow_record());
       EXPECT_NE(make_target(recorded_target(reader), flow), nullptr);
-      // What was recorded makes the same run.
+      // The recorded configuration makes the same run.
       config.output += ".again";
       config.target = recorded_target(reader);
       config.kernel = recorded_kernel(reader);
@@ -140,7 +140,7 @@ TEST(RunEnsemble, RecordsEveryTargetAndKernelAndGivesThemBack) {
   EXPECT_EQ(runs, target_registry().size() * kernel_registry().size());
 }
 
-/// x ~ N(0.3, 4 I), whatever the flow.
+/// x ~ N(0.3, 4 I) for any flow.
 std::unique_ptr<Target<double>> own_target(const Flow<double>& /*flow*/) {
   return std::make_unique<QuadraticTarget<double>>(0.3, 2.0);
 }
@@ -178,8 +178,8 @@ TEST(RunEnsemble, SamplesATargetOfTheProgramsOwnOnAnyNumberOfRanks) {
   for (const NamedQuantity& quantity : diagnosis.quantities) {
     if (quantity.name.front() != 'x') continue;
     EXPECT_LT(quantity.summary.rhat, 1.05) << quantity.name;
-    // Five standard errors; the error of a standard deviation is about that of the mean over
-    // sqrt 2.
+    // Five standard errors. The error of a standard deviation is about that of the mean over sqrt
+    // 2.
     EXPECT_NEAR(quantity.summary.mean, 0.3, 5.0 * quantity.summary.mcse_mean) << quantity.name;
     EXPECT_NEAR(quantity.summary.sd, 2.0, 5.0 * quantity.summary.mcse_mean) << quantity.name;
     EXPECT_LT(quantity.summary.mcse_mean, 0.05) << quantity.name;
@@ -221,7 +221,7 @@ TEST(RunEnsemble, RefusesATargetOfTheProgramsOwnThatReadsAsAnother) {
       InputError);
 }
 
-/// The text of a file beside another, without what depends on the clock.
+/// The text of the report file beside a run, without what depends on the clock.
 std::string reports_beside(const std::string& output) {
   std::ifstream file(output.substr(0, output.size() - 3) + ".jsonl");
   std::string text((std::istreambuf_iterator<char>(file)), {});

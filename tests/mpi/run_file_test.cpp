@@ -15,9 +15,9 @@ namespace {
 
 constexpr Index kDim = 3;
 constexpr Index kWidth = 32;
-constexpr Index kChains = 3 * kWidth + 5;  // four tiles: ranks beyond the fourth are idle
+constexpr Index kChains = 3 * kWidth + 5;  // four tiles; further ranks are idle
 
-/// Values that say where they belong: chain, draw, coordinate.
+/// Values that encode their position: chain, draw, coordinate.
 float value_at(Index chain, Index draw, Index i) {
   return static_cast<float>(1000 * chain + 10 * draw + i);
 }
@@ -124,7 +124,7 @@ TEST_F(RunFileTest, CanBeOpenedBeforeItIsFinished) {
   file->append(Phase::kSampling, block_of(0, 3), StepSize(0.25));
   comm_.barrier();
   if (comm_.is_root()) {
-    const std::string copy = directory_.file("copy.h5");  // what a kill would leave
+    const std::string copy = directory_.file("copy.h5");  // the file as a kill would leave it
     std::filesystem::copy_file(path_, copy);
     path_ = copy;
     expect_draws("posterior/x", 7, 3, 1.0F);

@@ -16,7 +16,7 @@
 namespace flotilla::test {
 namespace {
 
-/// A diagnosis that meets every threshold; figures are told apart by their values.
+/// A diagnosis that meets every threshold. Every figure has a different value.
 Diagnosis good_diagnosis(Index superchains) {
   Diagnosis diagnosis;
   diagnosis.run = "run.h5";
@@ -64,7 +64,7 @@ TEST(Figures, HaveWholeRows) {
   }
 }
 
-// A member without a row would not travel from rank to rank, and nobody would be told of it.
+// A member without a row would neither be sent to other ranks nor be shown.
 TEST(Figures, AreAllThatIsKnownOfAQuantity) {
   EXPECT_EQ(quantity_figures().size(), sizeof(QuantitySummary) / sizeof(double));
   QuantitySummary summary;
@@ -90,7 +90,7 @@ TEST(Figures, AreInJsonCsvAndTheTableAsTheirRowsSay) {
       EXPECT_TRUE(json["quantities"][0].contains(figure.name)) << figure.name;
       EXPECT_NE((head + ",").find(fmt::format(",{},", figure.name)), std::string::npos);
       const bool found = line.find(fmt::format(" {}", figure.title)) != std::string::npos;
-      // "R-hat" is in "nested R-hat" too, and is shown wherever that is.
+      // "nested R-hat" contains "R-hat"; it is shown wherever R-hat is.
       EXPECT_EQ(found, holds(figure.shown, diagnosis)) << figure.name;
       shown += found ? 1 : 0;
     }

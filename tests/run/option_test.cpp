@@ -12,7 +12,7 @@
 namespace flotilla::test {
 namespace {
 
-/// One option of every kind of place.
+/// One option of every kind.
 struct Everything {
   bool on = true;
   bool off = false;
@@ -55,7 +55,7 @@ std::vector<Option> options_of(Everything& all) {
   };
 }
 
-/// What somebody is told who sets a value; empty where it is taken.
+/// The message when a value is set; empty if it is accepted.
 std::string told(const std::function<void(const std::vector<Option>&)>& set) {
   Everything all;
   try {

@@ -99,7 +99,7 @@ TEST(RunConfig, NamesTheOptionThatIsWrong) {
 
 // ---- Rows: every table of the library.
 
-/// Looks at a row as help, checks and records will; what is wrong with it.
+/// Uses a row as help, checks and records do; returns what is wrong with it.
 std::vector<std::string> faults_of(const Option& option) {
   std::vector<std::string> faults;
   const auto expect = [&](bool holds, const char* what) {
@@ -186,7 +186,7 @@ TEST(Options, ThatAreNoWholeRowsAreFound) {
 
 // ---- What is recorded.
 
-/// A value that an option may have and has not by default.
+/// An allowed value that differs from the default.
 std::string another_value(const Option& option) {
   if (is_switch(option)) return current_text(option) == "true" ? "false" : "true";
   for (const std::string& choice : option.choices) {

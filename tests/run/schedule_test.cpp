@@ -13,7 +13,7 @@ struct Covered {
   Index draws = 0;
 };
 
-/// Where blocks that follow one another without a gap end, and the draws that they keep.
+/// Expects blocks to follow one another without a gap; collects where they end and what they keep.
 Covered walk(const Blocks& blocks, std::uint64_t begin) {
   Covered covered{begin, 0};
   for (const Block block : blocks) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Detailed balance, without chance: for random pairs a, b the flow of probability from a to b
+// Tests detailed balance without randomness: for random pairs a, b the probability flow from a to b
 // equals that from b to a. Densities, Jacobians and proposal densities are computed from forward()
 // alone.
 
@@ -31,8 +31,8 @@ constexpr double kStepSize = 0.6;
 constexpr double kTolerance = 1e-10;
 constexpr int kPairs = 20;
 
-/// What src/README.md says of a target and a kernel at a point, with nothing of the code under test
-/// but the flow's values.
+/// A target and a kernel at a point by the formulas of src/README.md. Of the code under test it
+/// uses only the flow's values.
 struct Reference {
   Eigen::VectorXd z;
   Eigen::MatrixXd metric;    ///< J(z) for metric MALA, I for the Euclidean one
@@ -62,7 +62,7 @@ double quadratic(const Eigen::VectorXd& /*z*/, const Eigen::VectorXd& x, double 
   return -0.5 * (x.array() - 0.3).square().sum() / 4.0 + log_det;
 }
 
-/// What a target says of a log density, without its cotangents.
+/// A target as a function of log q_Z and l, without its cotangents.
 Density density_of(const Target<double>& target) {
   return [&target](const Eigen::VectorXd& z, const Eigen::VectorXd& x, double log_det) {
     PerChain log_dets(1, 1);
@@ -114,11 +114,10 @@ struct Case {
   Metric metric;
 };
 
-/// The largest errors found over random pairs a, b.
+/// The largest errors over random pairs a, b.
 struct Violation {
-  double arrival =
-      0.0;  ///< of the proposal: the noise that should lead from a to b leads elsewhere
-  double balance = 0.0;  ///< of the log of the probability flow, there and back
+  double arrival = 0.0;  ///< distance from b after proposing from a with the noise that leads to b
+  double balance = 0.0;  ///< difference of the log probability flows from a to b and back
 };
 
 /// log of the code's acceptance probability for the step from a to b.
@@ -172,7 +171,8 @@ std::vector<Setting> settings() {
           {"smooth", smooth_flow(4, 5)}};
 }
 
-/// What each kernel's proposal is like. One that is not here has no truth to be held against.
+/// The formula of each kernel's proposal. A kernel that is missing here has no truth to be tested
+/// against.
 const std::map<std::string, Metric> kMetrics = {{"metric-mala", Metric::kFlow},
                                                 {"mala", Metric::kIdentity}};
 
@@ -196,7 +196,7 @@ TEST(DetailedBalance, HoldsForEveryKernelUnderEveryTarget) {
   const Flow<double> flow(smooth_flow(4, 5));
   std::size_t tried = 0;
   for (const TargetRow& row : target_registry()) {
-    // A level in the midst of the points' log dets: the charge sets in among them.
+    // A level in the midst of the points' log dets, so that it separates them.
     const auto target =
         make_target(resolve_target({row.choice.name, {}}, [](double) { return 0.1; }), flow);
     for (const KernelRow& kernel : kernel_registry()) {
@@ -242,7 +242,7 @@ TEST(DetailedBalance, FailsWhereTheReverseDensityReusesTheNoise) {
   EXPECT_GT(largest_violation({flow, target, move, tempered, Metric::kFlow}).balance, 1e-2);
 }
 
-// The global move's ratio is a formula of densities: pi(a) q_Z(b) alpha = pi(b) q_Z(a) alpha'.
+// The global move has a ratio of densities: pi(a) q_Z(b) alpha = pi(b) q_Z(a) alpha'.
 TEST(DetailedBalance, HoldsForTheIndependenceMove) {
   const Flow<double> flow(random_real_nvp(5, 4, {.widths = {8, 8}, .activation = "tanh"}, 3));
   const TemperedTarget<double> target(flow.base(), kBeta);

@@ -52,8 +52,8 @@ TEST(Kernel, StepsWithoutAllocating) {
   }
 }
 
-// What an accepted proposal leaves behind must be what an evaluation of its z would find: position,
-// image, log det, log density, drift and tape.
+// After an accepted proposal everything must be as if its z had been evaluated: position, image,
+// log det, log density, drift and tape.
 TEST(Kernel, KeepsEveryPartOfAPointTogether) {
   Sampler<double> sampler(real_nvp(), 0.3);
   for (std::uint64_t step = 0; step < 20; ++step) sampler.step(step);
@@ -96,8 +96,8 @@ double acceptance_of_short_steps() {
   return sum / (kSteps * kChains);
 }
 
-// In data space such a step is shorter than what rounding z to float makes of it there: were the
-// way back computed from the rounded points, hardly any move would be accepted.
+// In data space such a step is smaller than the rounding of z to float. If the way back were
+// computed from rounded points, hardly any move would be accepted.
 TEST(Kernel, AcceptsStepsShorterThanARoundingOfZ) {
   EXPECT_GT(acceptance_of_short_steps<double>(), 0.99);
   EXPECT_NEAR(acceptance_of_short_steps<float>(), acceptance_of_short_steps<double>(), 0.01);
@@ -132,14 +132,14 @@ TEST(Kernel, AcceptsAsOftenAsItSaysItWould) {
   EXPECT_LE(std::abs(excess), 4.0 * std::sqrt(variance));  // false alarm 6e-5
 }
 
-/// exp(s) overflows for large z_1: f(z) is not finite there.
+/// exp(s) overflows for large z_1, and f(z) is not finite there.
 FlowRecord explosive_flow() {
   return shear_flow(200.0);
 }
 
 TEST(Kernel, RejectsAndCountsWhatIsNotFinite) {
   Sampler<float> sampler(explosive_flow(), 1.0);
-  // Chains that stand at a finite point; their proposals overflow where 200 z_1 > 88.
+  // The chains stand at a finite point. Proposals overflow if 200 z_1 > 88.
   sampler.kernel.begin(sampler.work, Batch<float>(2, kChains));
   sampler.step(0);
   MoveStatistics statistics;

@@ -15,7 +15,7 @@
 namespace flotilla::test {
 namespace {
 
-constexpr Index kChains = 150;  // no multiple of a tile
+constexpr Index kChains = 150;  // not a multiple of a tile
 constexpr Index kSteps = 24;
 
 struct Scene {
@@ -28,7 +28,7 @@ struct Scene {
   Kernel<float> kernel;
 };
 
-/// The latent draws of all chains, chain by chain, by a pool for each of `ranks` shares.
+/// The latent draws of all chains, chain by chain. Each of `ranks` shares has its own pool.
 std::vector<float> sample(const Scene& scene, Index tile_width, Index ranks, Index block_steps) {
   std::vector<float> all;
   for (Index rank = 0; rank < ranks; ++rank) {
@@ -54,7 +54,8 @@ bool same_bits(const std::vector<float>& one, const std::vector<float>& other) {
          std::memcmp(one.data(), other.data(), one.size() * sizeof(float)) == 0;
 }
 
-/// Where all chains start, [chain x 3] in data space, by a pool for each of `ranks` shares.
+/// The starting points of all chains, [chain x 3] in data space. Each of `ranks` shares has its own
+/// pool.
 std::vector<float> starts(const Scene& scene, Index ranks, Index width, const Tensor* points) {
   std::vector<float> all;
   for (Index rank = 0; rank < ranks; ++rank) {
@@ -140,7 +141,7 @@ TEST(Pool, DrawsTheSameBitsWhereverBlocksEnd) {
   }
 }
 
-// More than is promised, but a sharp test of the padding: no column knows its neighbours.
+// This is more than is promised, but a sharp test of the padding: no column sees its neighbours.
 TEST(Pool, DrawsTheSameBitsWhateverTheTileWidth) {
   const Scene scene;
   EXPECT_TRUE(same_bits(sample(scene, 64, 1, kSteps), sample(scene, 32, 1, kSteps)));
@@ -171,8 +172,8 @@ TEST(Pool, StartsChainsFromPointsOfTheDataSpace) {
   const Scene scene;
   const Tensor points{{4, 3}, {0.1, 0.2, 0.3, -0.1, 0.5, 0.2, 0.7, -0.3, 0.1, 0.0, 0.0, 0.4}};
   DrawBlock<float> draws(3, kChains, 1);
-  // A step so small that nobody goes anywhere: the draws are the starting points. Global moves
-  // would, so there are none of them.
+  // The step is so small that no chain moves: the draws are the starting points. Global moves would
+  // move them, so there are none.
   const Kernel<float> local(scene.flow, scene.target, std::make_unique<MetricMala<float>>(), 0.0);
   Pool<float> still(local, Random(17), Tiling::share(kChains, 64, 0, 1));
   still.start_from(points);

@@ -12,7 +12,7 @@
 namespace flotilla::test {
 namespace {
 
-/// A window in which every one of 64 local moves had this acceptance probability.
+/// A window of 64 local moves, each with this acceptance probability.
 MoveStatistics window_of(double acceptance) {
   StepOutcome outcome(64);
   for (Index c = 0; c < 64; ++c) outcome.acceptance(0, c) = acceptance;
@@ -28,7 +28,7 @@ TEST(StepSize, IsPositiveAndFinite) {
   EXPECT_EQ(StepSize(0.3).value(), 0.3);
 }
 
-// What adapts cannot be handed to sampling, and what is frozen cannot adapt.
+// The sampling phase does not accept what adapts, and what is frozen cannot adapt.
 static_assert(!std::is_convertible_v<StepSizeAdaptation, StepSize>);
 static_assert(std::is_invocable_v<decltype(&StepSizeAdaptation::freeze), StepSizeAdaptation&&>);
 static_assert(!std::is_invocable_v<decltype(&StepSizeAdaptation::freeze), StepSizeAdaptation&>);

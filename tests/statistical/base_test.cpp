@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// beta = 0 samples the flow's base density exactly, whatever the base, the flow and the kernel.
+// beta = 0 samples the flow's base density exactly, for every base, flow and kernel.
 
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@ constexpr Index kDim = 3;
 constexpr Index kChains = 512;
 constexpr Index kDraws = 200;
 
-// 3 bases x 4 kernels and mixtures x 7 moments at 4.5 standard errors: a false alarm in 1 of 1700
+// 3 bases x 4 kernels and mixtures x 7 moments at 4.5 standard errors: one false alarm in 1700
 // seeds.
 constexpr double kThreshold = 4.5;
 
@@ -62,10 +62,10 @@ std::vector<Functional> functionals() {
   return found;
 }
 
-/// A kernel and the share of global moves.
+/// A kernel and the fraction of global moves.
 using Case = std::pair<std::string, double>;
 
-/// Every kernel alone; a mixture; global moves alone.
+/// Every kernel alone, a mixture, and global moves alone.
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const std::string& kernel : kernel_names()) all.emplace_back(kernel, 0.0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// The shear flow x1 = z1, x2 = z2 exp(a z1), whose latent moments are known exactly under every
+// The shear flow x1 = z1, x2 = z2 exp(a z1). Its latent moments are known exactly under every
 // tempered target: z1 ~ N(-beta a, 1) and z2 ~ N(0, 1), independent; Var x2 = exp(2 a^2 (1 -
 // beta)). Source: src/README.md, truths to test against.
 
@@ -21,14 +21,14 @@
 namespace flotilla::test {
 namespace {
 
-// Large enough that a forgotten log det moves z1 by dozens of standard errors, small enough that
-// x2^2 = z2^2 exp(2 a z1) still has a variance that its sample shows.
+// Large enough that a forgotten log det moves z1 by dozens of standard errors. Small enough that
+// x2^2 = z2^2 exp(2 a z1) still has a variance that a sample shows.
 constexpr double kA = 0.5;
 constexpr Index kChains = 512;
 constexpr Index kDraws = 400;
 
-// Six moments in each of 24 settings: 144 comparisons, which at four standard errors raise a false
-// alarm once in a hundred changes of the seed.
+// Six moments in each of 24 settings are 144 comparisons. At four standard errors they raise a
+// false alarm once in a hundred seeds.
 constexpr double kThreshold = 4.0;
 
 struct Moment {
@@ -79,13 +79,14 @@ void expect_exact_moments(std::unique_ptr<LocalMove<T>> move, double beta, doubl
   study.warm_up(2000, 0.5);
   largest_distance(study, beta, true);
   if (global_fraction < 1.0) {
-    // Dual averaging still swings around its goal after 200 windows, and the acceptance rate of the
-    // mean log step size is not the mean acceptance rate: this only says that it went there.
+    // After 200 windows dual averaging still oscillates around its goal. Also, the acceptance rate
+    // at the mean log step size is not the mean acceptance rate. So this only tests that it went
+    // there.
     EXPECT_NEAR(study.moves().local_acceptance_rate(), 0.574, 0.1);
   }
 }
 
-/// A kernel, beta and the share of global moves.
+/// A kernel, beta and the fraction of global moves.
 using Setting = std::tuple<std::string, double, double>;
 
 class ShearFlow : public testing::TestWithParam<Setting> {
@@ -121,7 +122,7 @@ TEST(ShearFlowIndependence, FindsTheExactMoments) {
   expect_exact_moments<float>(std::make_unique<MetricMala<float>>(), 0.5, 1.0);
 }
 
-// The same study with the classical mistakes built in: it has to notice each.
+// The same study with each of the classical mistakes built in. It has to notice every one.
 class NegativeControl : public testing::Test {
  protected:
   double distance_with(const Target<double>& target, std::unique_ptr<LocalMove<double>> move) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// The flows that ship with the program, against importance sampling: draws of q_Z weighted by
-// pi / q_Z give any expectation with its standard error, and need no Markov chain.
-// Source: src/README.md, truths to test against.
+// Compares the shipped flows with importance sampling: draws of q_Z, weighted by pi / q_Z, give any
+// expectation with its standard error, without a Markov chain. Source: src/README.md, truths to
+// test against.
 
 #include <gtest/gtest.h>
 
@@ -25,12 +25,12 @@ namespace flotilla::test {
 namespace {
 
 // Three flows, three targets, two kernels, 6 to 10 expectations each: about 140 comparisons. At
-// four joint standard errors they raise a false alarm once in a hundred changes of the seed.
+// four joint standard errors they raise a false alarm once in a hundred seeds.
 constexpr double kThreshold = 4.0;
 constexpr Index kImportanceDraws = 400000;
 constexpr Index kChains = 1024;
 
-/// A trained flow and how to tell the modes of its data.
+/// A trained flow, and how to tell the modes of its data apart.
 struct Toy {
   std::string file;
   int modes;
@@ -138,7 +138,7 @@ double log_det_quantile(const Flow<double>& flow, double quantile) {
   return sorted[static_cast<std::size_t>(quantile * kDraws)];
 }
 
-/// A flow and a target, with what numbers are not its defaults.
+/// A flow and a target with parameters that are not its defaults.
 using Setting = std::tuple<Toy, Specification>;
 
 class TrainedFlow : public testing::TestWithParam<Setting> {
@@ -166,7 +166,7 @@ class TrainedFlow : public testing::TestWithParam<Setting> {
           << kernel_name << ", expectation " << k << ": " << found[k].mean << " +- "
           << found[k].error << " but importance sampling has " << truth[k].mean << " +- "
           << truth[k].error;
-      // A comparison of nothing with nothing would pass: the errors are to be small.
+      // Large errors would hide a difference: they must be small.
       EXPECT_LT(found[k].error, 0.06);
       EXPECT_LT(truth[k].error, 0.06);
     }
@@ -191,7 +191,7 @@ TEST_P(TrainedFlow, AgreesWithImportanceSamplingForEveryKernel) {
   EXPECT_EQ(kernels, kernel_registry().size());
 }
 
-/// Every target as it comes, and one between naive sampling and the paper's.
+/// Every target with its defaults, and one between naive sampling and the paper's target.
 std::vector<Specification> targets() {
   std::vector<Specification> all = {{"tempered", {{"beta", 0.5}}}};
   for (const std::string& name : target_names()) all.push_back({name, {}});

@@ -86,7 +86,8 @@ TEST_F(StudyFile, HasAReferenceThatIsNoPath) {
 
 TEST_F(StudyFile, IsRefusedWithLineAndKey) {
   struct Case {
-    const char* before;  ///< of the sound study; behind '@': in place of its flow
+    const char* before;  ///< text in the valid study to change; after '@': text in place of its
+                         ///< flow
     const char* after;
     std::size_t line;
     const char* key;
@@ -120,7 +121,7 @@ TEST_F(StudyFile, IsRefusedWithLineAndKey) {
       {"", "no_latent = [true]\n", 12, "'no_latent'", "is no option"},
       {"", "report_every = [5]\nreport-every = [6]\n", 13, "'report-every'", "set twice"},
       {"", "[list]\ndraws = [1, 2]\n", 13, "'draws'", "set twice"},
-      {"", "[list]\nbeta = [0, 1]\nthin = [1]\n", 14, "'thin'", "as many are wanted"},
+      {"", "[list]\nbeta = [0, 1]\nthin = [1]\n", 14, "'thin'", "give both equally many"},
       {"", "[list]\nbeta = 0\n", 13, "'beta'", "an array of values"},
       {"", "[compare]\nreference = ['a.h5', 'b.h5']\n", 13, "'reference'", "a place"},
       {"", "[compare]\nflow = 'b.h5'\n", 13, "'flow'", "the study's own"},

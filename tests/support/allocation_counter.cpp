@@ -9,7 +9,7 @@ namespace {
 
 std::atomic<std::uint64_t> count{0};
 
-// On malloc and aligned_alloc, so that a sanitizer still sees every block.
+// Uses malloc and aligned_alloc, so that a sanitizer still sees every block.
 void* counted(std::size_t size) {
   count.fetch_add(1, std::memory_order_relaxed);
   return std::malloc(size == 0 ? 1 : size);
@@ -65,7 +65,7 @@ void* operator new[](std::size_t size, std::align_val_t alignment,
   return counted(size, alignment);
 }
 
-// clang's <new> declares those with a size only where it is asked to call them.
+// clang's <new> declares the sized forms only if asked to.
 void operator delete(void* memory, std::size_t size) noexcept;
 void operator delete[](void* memory, std::size_t size) noexcept;
 void operator delete(void* memory, std::size_t size, std::align_val_t alignment) noexcept;

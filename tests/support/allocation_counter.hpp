@@ -5,11 +5,11 @@
 
 namespace flotilla::test {
 
-/// How often any form of operator new was called so far in this process, by any thread. A program
-/// that links the test support counts all of its own calls and those of the library.
+/// The number of calls of any operator new in this process so far, by any thread. In a program that
+/// links the test support, it counts the program's calls and those of the library.
 ///
-/// Memory from malloc itself is not counted: Batch, std::vector and std::shared_ptr, the only
-/// owners of memory in the library's hot path, all use operator new.
+/// Calls of malloc itself are not counted. All owners of memory in the library's hot path (Batch,
+/// std::vector and std::shared_ptr) use operator new.
 std::uint64_t allocations();
 
 }  // namespace flotilla::test

@@ -9,9 +9,9 @@
 
 namespace flotilla::test {
 
-/// Numbers for parameters and points, the same with every compiler and standard library.
+/// Random numbers for parameters and points, the same with every compiler and standard library.
 ///
-/// All of them are exact in float, so that a layer in float and one in double are the same map.
+/// All are exact in float, so that a layer in float and one in double are the same map.
 class NumberStream {
  public:
   explicit NumberStream(std::uint64_t seed) : engine_(seed) {}
@@ -35,11 +35,11 @@ Eigen::MatrixXd to_matrix(const Batch<T>& batch);
 
 /// The largest |found - expected| / max(1, |expected|) over all entries.
 ///
-/// Infinite where an entry is not finite, where the shapes differ, and where there is nothing to
-/// compare: a comparison that did not happen must not pass for one that succeeded.
+/// It is infinite if an entry is not finite, if the shapes differ, or if there are no entries: a
+/// comparison of nothing must not pass.
 double largest_deviation(const Eigen::MatrixXd& found, const Eigen::MatrixXd& expected);
 
-/// How many entries differ in any bit, the sign of zero and the payload of NaN included.
+/// The number of entries that differ in any bit, including the sign of zero and the payload of NaN.
 /// @pre equal shapes, at least one entry
 Index differing_bits(const Eigen::MatrixXd& one, const Eigen::MatrixXd& other);
 

@@ -19,18 +19,18 @@ double distance(const Estimate& one, const Estimate& other);
 /// |one - truth| in units of the standard error.
 double distance(const Estimate& one, double truth);
 
-/// What to average: a function of a draw's latent and data point, each dim doubles.
+/// A function to average: of the latent point and the data point of a draw, dim doubles each.
 using Functional = std::function<double(const double* z, const double* x)>;
 
-/// Plain chains of one process: warm-up as the program does it, then means over draws. Chains are
-/// independent, so the standard error of a mean follows from the spread of the chains' own means,
-/// whatever the correlation along a chain.
+/// Plain chains in one process: warm-up as in the program, then means over draws. Chains are
+/// independent, so the spread of their means gives the standard error, for any correlation along a
+/// chain.
 template <typename T>
 class ChainStudy {
  public:
   ChainStudy(const Kernel<T>& kernel, Index chains, std::uint64_t seed);
 
-  /// Adapts the step size over windows of ten steps, and freezes it.
+  /// Adapts the step size over windows of ten steps, then freezes it.
   void warm_up(Index steps, double initial_step_size);
   /// Explores with a fixed step size.
   void burn_in(Index steps, double step_size);

@@ -9,19 +9,19 @@
 
 namespace flotilla::test {
 
-/// Fails where a row of a registry leaves out something that options, help or run files need.
+/// Fails if a row of a registry lacks something that options, help or run files need.
 void expect_whole(const Choice& choice);
 
-/// Fails where parameters of one name differ between rows: they are one option. Returns how many
-/// parameters were looked at.
+/// Fails if parameters of the same name differ between rows: they are one option. Returns the
+/// number of parameters checked.
 int expect_one_meaning(const std::vector<Choice>& choices);
 
-/// Fails where a specification with a value out of a parameter's range, NaN or an infinity is
-/// accepted, or the message does not name the option. Returns how many values were tried.
+/// Fails if a specification is accepted with a parameter out of its range, NaN or infinite, or if
+/// the message does not name the option. Returns the number of values tried.
 int expect_ranges_kept(const Choice& choice,
                        const std::function<void(const Specification&)>& check);
 
-/// The names of all kernels and targets, to run over.
+/// The names of all kernels and of all targets, to loop over.
 std::vector<std::string> kernel_names();
 std::vector<std::string> target_names();
 

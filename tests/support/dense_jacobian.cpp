@@ -8,7 +8,7 @@
 namespace flotilla::test {
 namespace {
 
-/// Central differences in every coordinate: [dim + 1 x dim], the last row those of log det.
+/// Central differences in every coordinate: [dim + 1 x dim]. The last row is that of log det.
 Eigen::MatrixXd central_differences(const Layer<double>& layer, const Eigen::VectorXd& z,
                                     double step) {
   const Index dim = layer.dim();
@@ -22,14 +22,15 @@ Eigen::MatrixXd central_differences(const Layer<double>& layer, const Eigen::Vec
   const Images found = images(layer, points);
   Eigen::MatrixXd slopes(dim + 1, dim);
   for (Index j = 0; j < dim; ++j) {
-    const double width = points(j, 2 * j) - points(j, 2 * j + 1);  // what the step really was
+    const double width = points(j, 2 * j) - points(j, 2 * j + 1);  // the actual step, after
+                                                                   // rounding
     slopes.col(j).head(dim) = (found.x.col(2 * j) - found.x.col(2 * j + 1)) / width;
     slopes(dim, j) = (found.log_det(2 * j) - found.log_det(2 * j + 1)) / width;
   }
   return slopes;
 }
 
-/// Slopes at step 0, from those that central differences with three steps give.
+/// Extrapolates slopes to step 0, from central differences with three steps.
 template <typename Slopes>
 Eigen::MatrixXd extrapolate(double step, Slopes slopes_with) {
   const std::array<Eigen::MatrixXd, 3> slopes = {slopes_with(step), slopes_with(step / 2),

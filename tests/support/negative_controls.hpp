@@ -5,9 +5,9 @@
 
 namespace flotilla::test {
 
-// The mistakes that src/README.md names, on purpose: a test that does not notice them is no test.
+// Deliberate mistakes, those that src/README.md names. A test must notice each of them.
 
-/// log pi(z) = log q_Z(z): the log det is left out of a tempered target.
+/// log pi(z) = log q_Z(z): a tempered target without its log det.
 template <typename T>
 class TargetWithoutLogDet final : public Target<T> {
  public:
@@ -21,7 +21,7 @@ class TargetWithoutLogDet final : public Target<T> {
   TemperedTarget<T> naive_;
 };
 
-/// Metric MALA whose parts can be replaced one by one.
+/// Metric MALA with parts that can be replaced one by one.
 template <typename T>
 class ForwardingMove : public LocalMove<T> {
  public:
@@ -56,7 +56,7 @@ class OneSidedLogDet final : public ForwardingMove<T> {
   }
 };
 
-/// log q(z|z') with the noise xi that led forward, in place of the noise that would lead back.
+/// log q(z|z') with the noise xi that led forward, instead of the noise that would lead back.
 template <typename T>
 class ReusedReverseNoise final : public ForwardingMove<T> {
  public:
@@ -67,7 +67,7 @@ class ReusedReverseNoise final : public ForwardingMove<T> {
   }
 };
 
-/// Proposes with one and the same xi at every step.
+/// Proposes with the same xi at every step.
 template <typename T>
 class ReusedNoise final : public ForwardingMove<T> {
  public:

@@ -6,7 +6,7 @@
 namespace flotilla::test {
 
 /// An explicit target: log pi(z) = -|x - mean|^2 / (2 width^2) + l(z), so that x ~ N(mean, width^2
-/// I) whatever the flow. src/README.md, targets, explicit.
+/// I) for any flow. Source: src/README.md, targets, explicit.
 template <typename T>
 class QuadraticTarget final : public Target<T> {
  public:

@@ -6,10 +6,10 @@
 
 namespace flotilla::test {
 
-/// An empty directory of its own, removed with all it holds at the end.
+/// A new empty directory, removed with all it holds in the end.
 class ScratchDirectory {
  public:
-  /// @throws std::system_error where the system's directory for temporary files refuses
+  /// @throws std::system_error if the system's directory for temporary files cannot be written
   ScratchDirectory();
   ~ScratchDirectory();
   ScratchDirectory(const ScratchDirectory&) = delete;

@@ -48,7 +48,7 @@ LayerRecord random_coupling(const std::vector<int>& mask, const ConditionerShape
   sizes.push_back(2 * (dim - kept));
   for (std::size_t k = 0; k + 1 < sizes.size(); ++k) {
     const bool last = k + 2 == sizes.size();
-    // Uniform weights of this width keep the spread of a hidden unit at that of its inputs.
+    // Uniform weights of this width give a hidden unit the spread of its inputs.
     const double fan_in = sizes[k] > 0 ? static_cast<double>(sizes[k]) : 1.0;
     const double scale = (last ? shape.gain : 1.0) * std::sqrt(3.0 / fan_in);
     const std::string number = std::to_string(k);
@@ -95,7 +95,7 @@ LayerRecord random_coupling_of(LayerRecord map, const std::vector<int>& mask,
 
 namespace {
 
-/// Zeroes what a unit must not see: an input whose degree is above its own.
+/// Zeroes the weights that a unit must not have: those of inputs of a higher degree than its own.
 void mask_weight(Tensor& weight, const std::vector<Index>& rows, const std::vector<Index>& cols) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::size_t j = 0; j < cols.size(); ++j) {
@@ -112,7 +112,8 @@ LayerRecord random_autoregressive_of(LayerRecord map, Index dim, const Program& 
   map.arrays["order"] = random_permutation(dim, seed + 1).arrays.at("indices");
   std::vector<Index> order;
   for (const double place : map.arrays["order"].values) order.push_back(static_cast<Index>(place));
-  // Degrees as in MADE: inputs 1 .. dim, hidden units 0 .. dim - 1 in turn, outputs their order.
+  // Degrees as in MADE: inputs 1 .. dim, hidden units 0 .. dim - 1 repeatedly, outputs in their
+  // order.
   std::vector<Index> degrees;
   for (const Index place : order) degrees.push_back(place + 1);
   for (std::size_t k = 0; k <= program.widths.size(); ++k) {
@@ -155,7 +156,7 @@ LayerRecord squeeze_layer(const std::vector<Index>& image) {
 
 namespace {
 
-/// How many channels of an image a half of a mask has, the zeros or the ones.
+/// Number of channels in a half of an image's mask: the half of zeros or of ones.
 Index channels_of(const std::vector<Index>& image, const std::vector<int>& mask, int half) {
   const auto pixels = static_cast<std::size_t>(image[1] * image[2]);
   Index count = 0;
@@ -282,7 +283,7 @@ LayerRecord random_radial(Index dim, double strength, std::uint64_t seed) {
 
 namespace {
 
-/// Upper triangular, with this on its diagonal.
+/// A random upper triangular matrix with this diagonal.
 Tensor random_upper(NumberStream& numbers, Index units, double diagonal) {
   Tensor upper = random_tensor(numbers, {units, units}, 0.5 / static_cast<double>(units));
   for (Index i = 0; i < units; ++i) {
@@ -352,7 +353,7 @@ FlowRecord smooth_flow(Index dim, std::uint64_t seed) {
                           random_permutation(dim, base + 2),
                           random_coupling(alternating_mask(dim, 1), saturating, base + 3),
                           random_diagonal_affine(dim, base + 4),
-                          // Into the unit interval, away from its ends, and out again.
+                          // Into the unit interval, away from its ends, and back.
                           constant_diagonal_affine(dim, 0.5, 0.0),
                           sigmoid_layer(),
                           constant_diagonal_affine(dim, 0.75, 0.125),
@@ -409,7 +410,7 @@ std::vector<LayerRecord> random_bases(Index dim, std::uint64_t seed) {
     Tensor tensor{std::move(shape), {}};
     for (Index i = 0; i < count; ++i) {
       const double value = 0.5 * (low + high) + numbers.symmetric(0.5 * (high - low));
-      // Exact in float, which the middle of an interval may not be.
+      // This is exact in float; the middle of an interval may not be.
       tensor.values.push_back(static_cast<double>(static_cast<float>(value)));
     }
     return tensor;

@@ -32,7 +32,7 @@ std::string message_of(Make make) {
   return "no InputError";
 }
 
-/// log pi - log q_Z at points whose log det is the given one.
+/// log pi - log q_Z at points with the given log det.
 template <typename T>
 Eigen::RowVectorXd charge(const Target<T>& target, const Flow<T>& flow, const Eigen::MatrixXd& z,
                           const Eigen::RowVectorXd& log_det) {
@@ -93,7 +93,7 @@ TEST(TargetRegistry, MakesEachTargetFromItsDefaultsAlikeInFloatAndDouble) {
 
 TEST(TargetRegistry, SaysRightlyWhichTargetsChargeTheLogDetAlone) {
   const Flow<double> flow(smooth_flow(kDim, 3));
-  // Points that differ, log dets that do not.
+  // Points that differ, with equal log dets.
   const Eigen::MatrixXd z = NumberStream(2).matrix(kDim, kChains, 2.0);
   int alike = 0;
   for (const TargetRow& row : target_registry()) {

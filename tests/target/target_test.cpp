@@ -27,7 +27,7 @@ long double log_normal(const Eigen::VectorXd& z) {
                    std::log(2.0L * std::numbers::pi_v<long double>);
 }
 
-/// What evaluate() gave, one column a chain.
+/// The results of evaluate(), one column per chain.
 struct Evaluation {
   Eigen::RowVectorXd log_density;
   Eigen::MatrixXd z_bar;
@@ -40,7 +40,7 @@ Evaluation evaluate(const Target<T>& target, const Eigen::MatrixXd& z,
   const Batch<T> point = test::to_batch<T>(z);
   const Batch<T> image(z.rows(), z.cols());
   PerChain log_density(1, z.cols());
-  log_density.fill(kNaN);  // to be overwritten, not added to
+  log_density.fill(kNaN);  // must be overwritten, not added to
   Cotangents<T> cotangents(z.rows(), z.cols());
   cotangents.z_bar.fill(static_cast<T>(kNaN));
   cotangents.log_det_bar.fill(static_cast<T>(kNaN));
@@ -59,9 +59,9 @@ class TargetOf : public testing::Test {
  protected:
   static constexpr Index kDim = 5;
   static constexpr Index kChains = 71;
-  // Densities are double always, of points that T holds exactly.
+  // Densities are always double, at points that T holds exactly.
   static constexpr double kDensityTolerance = 1e-14;
-  // Cotangents are in T: a rounding, and a few more of the logistic function in double.
+  // Cotangents are in T: one rounding, and a few more of the logistic function in double.
   static constexpr double kCotangentTolerance = 4.0 * std::numeric_limits<T>::epsilon();
 
   Eigen::MatrixXd z_ = test::NumberStream(1).matrix(kDim, kChains, 3.0);
@@ -100,7 +100,7 @@ TYPED_TEST(TargetOf, ClippedChargesASoftplusOfWhatExceedsTheLevel) {
         Eigen::RowVectorXd density(this->kChains);
         Eigen::RowVectorXd bar(this->kChains);
         for (Index c = 0; c < this->kChains; ++c) {
-          // The formula as it stands: long double reaches exp(11000), so it cannot overflow here.
+          // The formula as printed. long double reaches exp(11000), so it cannot overflow here.
           const long double u = static_cast<long double>(sharpness) *
                                 (static_cast<long double>(this->log_det_(c)) - level);
           const long double softplus = std::log1p(std::exp(u)) / sharpness;
@@ -117,7 +117,7 @@ TYPED_TEST(TargetOf, ClippedChargesASoftplusOfWhatExceedsTheLevel) {
   EXPECT_EQ(tested, 12);
 }
 
-/// d log_density / d log_det by central differences. Rounding leaves 1e-14 * 40 / 1e-4.
+/// d log_density / d log_det by central differences. Their rounding error is 1e-14 * 40 / 1e-4.
 Eigen::RowVectorXd log_det_slope(const Target<double>& target, const Eigen::MatrixXd& z,
                                  const Eigen::RowVectorXd& log_det) {
   constexpr double kStep = 1e-4;
@@ -137,7 +137,7 @@ TEST(Target, CotangentsAreTheSlopesOfTheLogDensity) {
   for (const Target<double>* target : {static_cast<const Target<double>*>(&tempered),
                                        static_cast<const Target<double>*>(&clipped)}) {
     const Evaluation found = evaluate(*target, z, log_det);
-    // Truncation: step^2 k^2 / 60, below 1e-9; rounding above it.
+    // Truncation error: step^2 k^2 / 60, below 1e-9. The rounding error is larger.
     EXPECT_LE(test::largest_deviation(found.log_det_bar, log_det_slope(*target, z, log_det)), 1e-9);
     constexpr double kStep = 1e-4;
     Eigen::MatrixXd slope(kDim, z.cols());
@@ -157,7 +157,7 @@ TEST(Target, CotangentsAreTheSlopesOfTheLogDensity) {
   EXPECT_EQ(tested, 2);
 }
 
-/// grad_z log pi(z) by what the kernels do: z_bar + log_det_bar grad l, through the flow's vjp.
+/// grad_z log pi(z) as kernels compute it: z_bar + log_det_bar grad l, through the flow's vjp.
 Eigen::VectorXd gradient_by_vjp(const Flow<double>& flow, const Target<double>& target,
                                 const Eigen::VectorXd& z) {
   Batch<double> point = test::to_batch<double>(z);
@@ -196,7 +196,8 @@ TEST(Target, GradientThroughAFlowIsThatOfTheLogDensity) {
       for (Index i = 0; i < kDim; ++i) {
         slope(i) = (density(2 * i) - density(2 * i + 1)) / (2.0 * kStep);
       }
-      // Truncation, step^2 times a third derivative of order 10; rounding is 1e-10.
+      // The truncation error is step^2 times a third derivative of about 10; the rounding error is
+      // 1e-10.
       EXPECT_LE(test::largest_deviation(gradient_by_vjp(flow, *target, z), slope), 1e-6);
     }
   }

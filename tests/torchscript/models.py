@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Flows that flow files do not hold, for TorchScript: a continuous and a residual one, and modules
-that a user may get wrong.
+"""Flows for TorchScript that flow files cannot hold, continuous and residual, and modules with
+mistakes of users.
 
-Weights are random but fixed; what is tested is that the program runs them as PyTorch does.
+Weights are random but fixed. The tests check that the program runs them as PyTorch does.
 """
 
 import torch
@@ -22,7 +22,7 @@ def fixed_linear(inputs, outputs, spread, seed):
 
 
 class Field(nn.Module):
-    """A vector field of two tanh layers and its exact divergence, no automatic differentiation."""
+    """A vector field of two tanh layers; its divergence is exact, without automatic differentiation."""
 
     def __init__(self):
         super().__init__()
@@ -66,7 +66,7 @@ class Continuous(nn.Module):
 
 
 class Residual(nn.Module):
-    """x = z + g(z), g of Lipschitz constant 1/2 at most, inverted by fixed-point iteration
+    """x = z + g(z), g with a Lipschitz constant of at most 1/2, inverted by fixed-point iteration
     (Behrmann et al. 2019)."""
 
     ITERATIONS = 60
@@ -99,7 +99,7 @@ class Residual(nn.Module):
 
 
 class Shear(nn.Module):
-    """x1 = z1, x2 = z2 exp(z1), with nothing but the sampling direction."""
+    """x1 = z1, x2 = z2 exp(z1), in the sampling direction only."""
 
     def forward(self, z):
         return torch.stack([z[:, 0], z[:, 1] * torch.exp(z[:, 0])], dim=1), z[:, 0]
@@ -111,7 +111,7 @@ class ShearBothWays(Shear):
 
 
 class NotANumber(ShearBothWays):
-    """The shear flow, but no number where z1 > 3."""
+    """The shear flow, but NaN for z1 > 3."""
 
     def forward(self, z):
         x, log_det = super().forward(z)
@@ -135,7 +135,7 @@ class WrongShape(Shear):
 
 
 class Branching(Shear):
-    """What a trace cannot hold: an operation that depends on values."""
+    """A trace cannot hold this: an operation that depends on values."""
 
     def forward(self, z):
         scale = 2.0 if bool(z[0, 0] > 0.0) else 3.0
@@ -162,7 +162,7 @@ class Gregarious(Shear):
 
 
 class Raising(nn.Module):
-    """TorchScript that raises where a point is far out."""
+    """TorchScript that raises an error if a point is far out."""
 
     def forward(self, z: torch.Tensor):
         if bool((z.abs() > 4.5).any()):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""TorchScript files: any module that can be traced is verified, sampled and refused as a flow file is."""
+"""TorchScript files of any traced module are verified, sampled and refused like flow files."""
 
 import math
 import os
@@ -31,14 +31,14 @@ class TorchScriptTest(ProgramTest):
         )
 
     def exported(self, model, *words, dim=2):
-        """A file of the module that models.py makes by this name."""
+        """The TorchScript file of the model with this name in models.py."""
         path = self.path(f"{model}.pt")
         done = self.script("--model", f"{HERE}/models.py:{model}", "--dim", dim, "-o", path, *words)
         self.assertEqual(done.returncode, 0, done.stderr)
         return path
 
     def refused(self, *arguments, ranks=None):
-        """What the program says where it refuses; one line, whatever the number of ranks."""
+        """The message when the program refuses: one line, on any number of ranks."""
         done = run(*arguments, ranks=ranks)
         self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
         lines = [line for line in done.stderr.splitlines() if line.startswith("flotilla: ")]
@@ -73,7 +73,7 @@ class Architectures(TorchScriptTest):
         self.assertEqual(compared, 4)
 
     def test_both_conventions_of_an_inverse_draw_the_same(self):
-        # flow files' own twins return log|det dx/dz| from inverse, the module log|det dz/dx|
+        # modules made from flow files return log|det dx/dz| from inverse, this one log|det dz/dx|
         twin = self.path("twin.pt")
         shear = self.path("shear.h5")
         random_flow(shear, "--shear", 1.0)
@@ -148,7 +148,7 @@ class WhileRunning(TorchScriptTest):
         words += ["--warmup", 0, "--draws", 10, "--thin", steps // 10]
         process = subprocess.Popen(command(*words), env=ENVIRONMENT)
         _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = status  # it was waited for
+        process.returncode = status  # the program waited for it
         self.assertEqual(status, 0)
         return usage.ru_maxrss * 1024
 
@@ -196,7 +196,7 @@ class Exporting(TorchScriptTest):
 
 
 class Hostile(TorchScriptTest):
-    """Whatever the bytes are: one sentence, exit code 2."""
+    """For any bytes: one sentence and exit code 2."""
 
     def refused_bytes(self, data):
         path = self.directory / "hostile.pt"
@@ -227,7 +227,7 @@ class Hostile(TorchScriptTest):
             path = self.directory / "hostile.pt"
             path.write_bytes(data)
             done = run("flow", "verify", path)
-            # Weights are held against golden values; names of source lines nobody reads.
+            # Golden values verify the weights; nothing reads the names of source lines.
             self.assertIn(done.returncode, (0, 2), done.stderr)
             refused += done.returncode == 2
         self.assertGreater(refused, 3)
@@ -249,7 +249,7 @@ class Hostile(TorchScriptTest):
         self.sample("--chains", 10, "--draws", 2, "--tile-width", 96, flow=flow)
 
     def test_a_build_without_libtorch_says_how_to_get_it(self):
-        # the same program, its search path for the plugin leading nowhere
+        # the same program with a search path that does not lead to the plugin
         program = pathlib.Path(PROGRAM).read_bytes()
         lost = program.replace(b"/src/torchscript", b"/src/nowhere____")
         self.assertNotEqual(program, lost)

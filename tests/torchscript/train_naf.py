@@ -4,8 +4,8 @@
 
     PYTHONPATH=zuko tests/torchscript/train_naf.py
 
-Needs a clone of github.com/probabilists/zuko.  Takes a minute; the file need not come out the same with
-another version of PyTorch.
+Needs a clone of github.com/probabilists/zuko.  Takes a minute.  Another version of PyTorch may give
+another file.
 """
 
 import copy
@@ -48,7 +48,7 @@ def monotone(network, which, values, signal):
 
 
 class Autoregressive(nn.Module):
-    """One autoregressive transform of zuko, data to z, and back without its autograd function."""
+    """One autoregressive transform of zuko, data to z. The way back avoids its autograd function."""
 
     def __init__(self, transform):
         super().__init__()
@@ -63,8 +63,8 @@ class Autoregressive(nn.Module):
         return y, torch.log(slope).sum(dim=1)
 
     def inverse(self, y):
-        """Coordinate by coordinate: a root found without a graph, and one step of Newton's method
-        from there, its slope taken as constant, which has the root's value and its derivatives."""
+        """Coordinate by coordinate: finds a root without a graph, then makes a Newton step from it
+        with a constant slope. The step has the root's value and derivatives."""
         x = torch.zeros_like(y)
         for i in self.order:
             own = slice(i, i + 1)
@@ -126,7 +126,7 @@ class Sampling(nn.Module):
 
 
 def expect_the_same(flow, module):
-    """The module has to compute what zuko does, before anything is written."""
+    """Checks that the module computes what zuko does, before anything is written."""
     x = draws(torch.Generator().manual_seed(2)).double()
     flow = copy.deepcopy(flow).double()
     (z, log_det), (found, change) = (
@@ -138,7 +138,7 @@ def expect_the_same(flow, module):
 
 
 def draws(generator):
-    """Two moons, and a wave of them in the third coordinate."""
+    """Draws: two moons, with a wave in the third coordinate."""
     angle = torch.pi * torch.rand(BATCH, generator=generator)
     side = 2.0 * (torch.rand(BATCH, generator=generator) < 0.5) - 1.0
     x = torch.stack([side * torch.cos(angle) + 0.5 * side, side * (torch.sin(angle) - 0.3)], dim=1)

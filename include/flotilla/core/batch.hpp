@@ -10,24 +10,26 @@
 
 namespace flotilla {
 
+/// Sizes, counts and positions everywhere: signed.
 using Index = std::ptrdiff_t;
 
-/// Columns are stored in blocks of this many, so that every row starts on a SIMD boundary of any
-/// instruction set and no loop over chains ever has a scalar head or tail.
+/// Columns are stored in blocks of this many. Every row then starts on a SIMD boundary of any
+/// instruction set, and no loop over chains has a scalar head or tail.
 inline constexpr Index kColumnBlock = 32;
 
 /// A matrix [dim x chains] whose chain index is contiguous: one coordinate of all chains is a row.
 ///
-/// Rows are padded with further columns up to `stride()`. Arithmetic runs over the padding too,
-/// which keeps it free of special cases; what it leaves there belongs to no chain.
-/// Copies are deep, moves are cheap, and nothing but construction and copying allocates. The views
-/// that top() and folded() make share memory with the batch, which has to outlive them.
+/// Rows are padded up to `stride()` columns. Arithmetic runs over the padding too, so that loops
+/// need no special cases. Values in the padding belong to no chain.
+///
+/// Copies are deep and moves are cheap. Only construction and copying allocate. The views that
+/// top() and folded() make share the batch's memory: the batch has to outlive them.
 template <typename T>
 class Batch {
  public:
   Batch() = default;
 
-  /// Zero-filled. @pre dim >= 0 and chains >= 0
+  /// A batch of zeros. @pre dim >= 0 and chains >= 0
   Batch(Index dim, Index chains)
       : dim_(dim),
         chains_(chains),
@@ -35,7 +37,7 @@ class Batch {
         data_(allocate(dim * stride_)) {}
 
   Batch(const Batch& other) : Batch(other.dim_, other.chains_) { copy_from(other); }
-  /// Leaves the other one empty, of no rows and no columns.
+  /// Moves; the other batch is left empty, [0 x 0].
   Batch(Batch&& other) noexcept
       : dim_(std::exchange(other.dim_, 0)),
         chains_(std::exchange(other.chains_, 0)),
@@ -50,7 +52,7 @@ class Batch {
   }
   ~Batch() = default;
 
-  /// Copies in place where the shapes agree (no allocation), into new memory where they do not.
+  /// Copies in place if the shapes agree (no allocation), else into new memory.
   Batch& operator=(const Batch& other) {
     if (this == &other) return *this;
     if (dim_ != other.dim_ || chains_ != other.chains_) *this = Batch(other.dim_, other.chains_);
@@ -60,10 +62,11 @@ class Batch {
 
   Index dim() const { return dim_; }
   Index chains() const { return chains_; }
-  /// Columns from one row to the next: chains() rounded up to a multiple of kColumnBlock.
+  /// Distance of one row from the next, in values: chains() rounded up to a multiple of
+  /// kColumnBlock.
   Index stride() const { return stride_; }
 
-  /// One coordinate of all chains: stride() values, aligned to 64 bytes.
+  /// Coordinate i of all chains: stride() values, aligned to 64 bytes. @pre 0 <= i < dim()
   T* row(Index i) {
     assert(i >= 0 && i < dim_);
     return data_.get() + i * stride_;
@@ -73,6 +76,7 @@ class Batch {
     return data_.get() + i * stride_;
   }
 
+  /// Coordinate i of a chain.
   T& operator()(Index i, Index chain) { return row(i)[chain]; }
   T operator()(Index i, Index chain) const { return row(i)[chain]; }
 
@@ -80,20 +84,21 @@ class Batch {
   T* data() { return data_.get(); }
   const T* data() const { return data_.get(); }
 
-  /// The first `dim` rows; a view.
+  /// The first `dim` rows, as a view. @pre dim <= this->dim()
   Batch top(Index dim) {
     assert(dim >= 0 && dim <= dim_);
     return Batch(data_.get(), dim, chains_, stride_);
   }
 
-  /// The same values as a batch of `dim` rows, each of dim() / dim of ours one after another, with
-  /// their padding: an image [channel x pixel x chain] as [channel x (pixel x chain)]; a view.
-  /// @pre dim divides dim()
+  /// The same values as a batch of `dim` rows, as a view. Each new row is dim() / dim old rows one
+  /// after another, padding included: an image [channel x pixel x chain] becomes [channel x (pixel
+  /// x chain)]. @pre dim divides dim()
   Batch folded(Index dim) {
     assert(dim > 0 && dim_ % dim == 0);
     return Batch(data_.get(), dim, dim_ / dim * stride_, dim_ / dim * stride_);
   }
 
+  /// Sets every value, in the padding too.
   void fill(T value) { std::fill_n(data_.get(), dim_ * stride_, value); }
 
  private:
@@ -126,29 +131,32 @@ class Batch {
   std::unique_ptr<T[], Release> data_;
 };
 
-/// One double for each chain [1 x chains]: log densities, log dets and acceptance are always
-/// double.
+/// One double for each chain, [1 x chains]. Log densities, log determinants and acceptance
+/// probabilities are always double.
 using PerChain = Batch<double>;
 
-/// The columns that a select takes, held once in each scalar's width so that a blend vectorises.
+/// A set of columns (chains) to select. It is held once in each scalar's width, so that selecting
+/// vectorises.
 class ColumnMask {
  public:
   ColumnMask() = default;
+  /// No column.
   explicit ColumnMask(Index chains) : single_(1, chains), double_(1, chains) {}
-  /// Every column, none of the padding.
+  /// Every chain's column, without the padding.
   static ColumnMask all(Index chains) {
     ColumnMask mask(chains);
     for (Index c = 0; c < chains; ++c) mask.set(c, true);
     return mask;
   }
 
+  /// Adds a chain's column to the set, or removes it.
   void set(Index chain, bool take) {
     single_(0, chain) = take ? 1.0F : 0.0F;
     double_(0, chain) = take ? 1.0 : 0.0;
   }
   bool operator[](Index chain) const { return double_(0, chain) != 0.0; }
 
-  /// stride() values of T, non-zero where the column is taken.
+  /// The mask as stride() values of T: non-zero for the columns in the set.
   template <typename T>
   const T* row() const {
     if constexpr (sizeof(T) == sizeof(float)) {

@@ -10,12 +10,13 @@
 
 namespace flotilla {
 
-/// The numbers that an option or a parameter may have; NaN is never one of them.
+/// The range of an option or a parameter. NaN is never in it.
 struct Range {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
-  bool open = false;  ///< low and high themselves are not allowed
+  bool open = false;  ///< if true, low and high themselves are not allowed
 
+  /// Whether a value is in the range; false for NaN and infinities.
   bool contains(double value) const {
     if (open) return value > low && value < high;
     return value >= low && value <= high && std::isfinite(value);
@@ -23,45 +24,45 @@ struct Range {
   bool operator==(const Range&) const = default;
 };
 
-/// A range as messages and help say it: "from 0 to 1", "above 0 and finite", "a finite number".
+/// The range in words: "from 0 to 1", "above 0 and finite", "a finite number".
 std::string to_text(const Range& range);
 
-/// One parameter of a target or a kernel: a row of its registry entry, from which follow the
-/// option, its check, its help and what a run file records.
+/// One parameter of a target or a kernel, as a row of a registry entry. Its option, check, help
+/// text and record in the run file all follow from this row.
 struct Parameter {
-  const char* name = "";            ///< as the option is spelt, "clip-level"
-  std::optional<double> otherwise;  ///< the default; nothing where it is found when the run begins
+  const char* name = "";            ///< spelt like the option, "clip-level"
+  std::optional<double> otherwise;  ///< default; empty if it is found when the run begins
   Range range;
-  const char* unit = "";  ///< "nats"; empty where it has none
+  const char* unit = "";  ///< "nats"; empty if it has none
   const char* help = "";
 };
 
-/// Values of parameters, by name.
+/// Values of parameters, keyed by name.
 using ParameterValues = std::map<std::string, double>;
 
-/// What makes a target or a kernel: the name of its row, and values of that row's parameters. A run
-/// file records it, and gives it back.
+/// What makes a target or a kernel: the name of its registry row, and values of the row's
+/// parameters. A run file records it and gives it back.
 struct Specification {
   std::string name;
-  ParameterValues parameters;  ///< one that is missing has its default
+  ParameterValues parameters;  ///< a missing parameter has its default
 
   bool operator==(const Specification&) const = default;
 };
 
-/// One of the things that an option such as --target chooses from: what every row of a registry
-/// says of itself, whatever it makes.
+/// One choice of an option such as --target: the part that every registry row has, whether it makes
+/// a target or a kernel.
 struct Choice {
   const char* name;
   const char* help;
   std::vector<Parameter> parameters;
 };
 
-/// @throws InputError where a specification has a parameter that the choice has not, or a value out
-/// of its range
+/// Checks the parameters of a specification.
+/// @throws InputError if the choice does not have a parameter, or if a value is out of range
 void expect_parameters(const Choice& choice, const Specification& specification);
 
-/// The values of all parameters: those of the specification, and the defaults of the others. One
-/// that has neither is missing. @throws InputError as expect_parameters() does
+/// The values of all parameters: from the specification, else the default. A parameter with neither
+/// is left out. @throws InputError as expect_parameters() does
 ParameterValues with_defaults(const Choice& choice, const Specification& specification);
 
 }  // namespace flotilla

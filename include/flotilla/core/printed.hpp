@@ -5,17 +5,17 @@
 
 namespace flotilla {
 
-/// How people are told a figure.
+/// The format in which a figure is printed.
 enum class Print {
   kGeneral,  ///< 0.01235
   kRatio,    ///< 1.0123
   kRate,     ///< 0.574
-  kCount,    ///< 12346, from a million on 1.23e+06
+  kCount,    ///< 12346; from a million on 1.23e+06
   kSeconds,  ///< 3.21 s
-  kPercent,  ///< 87.4 %, of a share in [0, 1]
+  kPercent,  ///< 87.4 %; the value is a share in [0, 1]
 };
 
-/// The figure as text; "-" where it is not defined.
+/// Formats a figure; "-" if it is NaN.
 std::string printed(double value, Print how);
 
 }  // namespace flotilla

@@ -7,7 +7,7 @@
 
 namespace flotilla {
 
-/// What a variate is for. Two purposes never share a number of the stream.
+/// The purpose of a variate. Different purposes use different numbers of the stream.
 enum class Purpose : std::uint32_t {
   kStart = 0,        ///< initial points
   kLocalNoise = 1,   ///< xi of a local move
@@ -18,15 +18,15 @@ enum class Purpose : std::uint32_t {
   kNaive = 6,        ///< base draws for benchmarks and comparisons
 };
 
-/// Variates that are a function of (seed, chain, step, purpose) and of nothing else.
+/// Random variates. Each is a function of (seed, chain, step, purpose) and of nothing else.
 ///
-/// Counter-based (Philox4x32-10, Salmon et al. 2011), so there is no state to carry, split or save.
-/// The transformations use no function of the standard library.
+/// The generator is counter-based: there is no state to carry, split or save. The transformations
+/// use no function of the standard library. Source: Salmon et al. 2011 (Philox4x32-10).
 class Random {
  public:
   explicit Random(std::uint64_t seed) : seed_(seed) {}
 
-  /// Standard normals by Box and Muller from 53-bit uniforms.
+  /// Standard normals, by Box and Muller, from 53-bit uniforms.
   ///
   /// @param step         [0, 2^56)
   /// @param first_chain  column j of `out` is chain first_chain + j; chains are below 2^32
@@ -34,23 +34,22 @@ class Random {
   template <typename T>
   void normals(Purpose purpose, std::uint64_t step, std::uint64_t first_chain, Batch<T>& out) const;
 
-  /// The same numbers as normals(), but only in the masked columns; the others are left alone.
+  /// The same numbers as normals(), in the masked columns only. Other columns are left alone.
   template <typename T>
   void normals(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
                const ColumnMask& mask, Batch<T>& out) const;
 
-  /// Uniforms on (0, 1], multiples of 2^-53 rounded to T, in the masked columns of `out`
-  /// [dim x chains]. They share their bits with normals() of the same arguments: use one of the
-  /// two.
+  /// Uniforms on (0, 1], multiples of 2^-53 rounded to T, in the masked columns of `out` [dim x
+  /// chains]. They share their bits with normals() of the same arguments: use only one of the two.
   template <typename T>
   void uniforms(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
                 const ColumnMask& mask, Batch<T>& out) const;
 
-  /// One more uniform on (0, 1] for a chain, independent of the normals() of the same arguments:
-  /// what picks a component of a mixture.
+  /// One more uniform on (0, 1] for a chain, independent of normals() of the same arguments. It
+  /// picks the component of a mixture.
   double selector(Purpose purpose, std::uint64_t step, std::uint64_t chain) const;
 
-  /// Uniforms on (0, 1], multiples of 2^-53. `out` is [1 x chains].
+  /// Uniforms on (0, 1], multiples of 2^-53, into `out` [1 x chains].
   void uniforms(Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
                 PerChain& out) const;
 

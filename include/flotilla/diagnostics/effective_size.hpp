@@ -10,12 +10,12 @@
 
 namespace flotilla {
 
-/// The effective sample size of chains of equal length, gathered chain by chain from their means
-/// and autocovariances.
+/// The effective sample size of chains of equal length. Chains are added one by one, each by its
+/// mean and autocovariances.
 ///
-/// Lags are summed by Geyer's initial monotone sequence, which seldom needs many of them: begin
-/// with few, and come again with more where result() has nothing to say. Source: Vehtari, Gelman,
-/// Simpson, Carpenter & Buerkner 2021, eq. 5 to 11; Geyer 1992.
+/// Lags are summed by Geyer's initial monotone sequence, which seldom needs many lags. Begin with
+/// few; repeat with more if result() is empty. Source: Vehtari, Gelman, Simpson, Carpenter &
+/// Buerkner 2021, eq. 5 to 11; Geyer 1992.
 class EffectiveSize {
  public:
   /// @param draws  of each chain
@@ -25,11 +25,11 @@ class EffectiveSize {
 
   Index lags() const { return static_cast<Index>(covariance_.size()); }
 
-  /// Adds one chain. @param autocovariance  [lags]
+  /// Adds one chain. @param autocovariance  [lags], from lag 0 on
   void observe(double mean, std::span<const double> autocovariance);
 
-  /// The effective sample size; NaN below three draws a chain or where nothing varies; nothing
-  /// where the sequence has not ended within the lags known.
+  /// The effective sample size. NaN if chains have fewer than three draws or nothing varies. Empty
+  /// if the sequence does not end within the known lags.
   std::optional<double> result() const;
 
  private:

@@ -5,7 +5,7 @@
 
 namespace flotilla {
 
-/// Count, mean and sum of squared deviations of a series, without its values.
+/// Count, mean and sum of squared deviations of a series, without storing its values.
 ///
 /// Source: Welford 1962 for observe(); Chan, Golub & LeVeque 1979 for merge().
 class Moments {
@@ -15,6 +15,7 @@ class Moments {
   Moments(double count, double mean, double deviations)
       : count_(count), mean_(mean), deviations_(deviations) {}
 
+  /// Adds one value.
   void observe(double value) {
     count_ += 1.0;
     const double distance = value - mean_;
@@ -35,7 +36,7 @@ class Moments {
   double count() const { return count_; }
   double mean() const { return mean_; }
   double deviations() const { return deviations_; }
-  /// Of a sample, with count - 1 in the denominator; NaN below two values.
+  /// Sample variance, with count - 1 in the denominator; NaN for fewer than two values.
   double variance() const { return count_ > 1.0 ? deviations_ / (count_ - 1.0) : kUndefined; }
 
  private:

@@ -6,25 +6,25 @@
 
 namespace flotilla {
 
-/// What is said of the draws of one quantity. NaN wherever a number is not defined: for constant
-/// draws, for too few of them, and where any draw is not finite.
+/// The summary of the draws of one quantity. A figure is NaN if it is not defined: for constant
+/// draws, for too few draws, and if any draw is not finite.
 struct QuantitySummary {
   double mean = kUndefined;
   double mcse_mean = kUndefined;  ///< Monte Carlo standard error of the mean: sd / sqrt(its ESS)
-  double sd = kUndefined;
-  double q5 = kUndefined;  ///< quantiles
+  double sd = kUndefined;         ///< standard deviation of all draws
+  double q5 = kUndefined;         ///< quantiles at 5 %, and at 95 % below
   double median = kUndefined;
   double q95 = kUndefined;
-  double ess_bulk = kUndefined;
-  double ess_tail = kUndefined;     ///< the smaller of those of the 5 % and the 95 % quantile
+  double ess_bulk = kUndefined;     ///< ESS of the rank-normalised draws
+  double ess_tail = kUndefined;     ///< the smaller ESS of the 5 % and the 95 % quantile
   double rhat = kUndefined;         ///< rank-normalised split R-hat: the larger of bulk and folded
   double nested_rhat = kUndefined;  ///< NaN without superchains
-  double non_finite = 0.0;          ///< draws that are not finite
+  double non_finite = 0.0;          ///< number of draws that are not finite
 };
 
-/// All of it, exactly, from draws in memory: agrees with R's posterior 1.4.0.
+/// Computes the exact summary of draws in memory. It agrees with R's posterior 1.4.0.
 ///
-/// @param superchains  0 where chains have starts of their own; else see nested_rhat()
+/// @param superchains  their number, >= 1; 0 if every chain has its own start; see nested_rhat()
 /// Source: Vehtari, Gelman, Simpson, Carpenter & Buerkner 2021.
 QuantitySummary summarise(const ChainDraws& draws, Index superchains);
 

@@ -9,14 +9,14 @@
 
 namespace flotilla {
 
-/// The potential scale reduction factor of chains of equal length, gathered chain by chain; 1 where
-/// they agree.
+/// The potential scale reduction factor (R-hat) of chains of equal length, added one by one. It is
+/// 1 if the chains agree.
 ///
-/// Of split chains it is split R-hat, of split chains' normal scores rank-normalised R-hat.
+/// Split chains give split R-hat. The normal scores of split chains give rank-normalised R-hat.
 /// Source: Vehtari, Gelman, Simpson, Carpenter & Buerkner 2021, eq. 1 to 4.
 class Rhat {
  public:
-  /// As numbers that can travel.
+  /// The state as numbers, to send from rank to rank.
   using State = std::array<double, 5>;
 
   Rhat() = default;
@@ -26,20 +26,21 @@ class Rhat {
     return {draws_, means_.count(), means_.mean(), means_.deviations(), variances_};
   }
 
+  /// Adds one chain, by the moments of its draws.
   void observe(const Moments& chain);
-  /// Appends other chains. The order of merges decides the last bits.
+  /// Adds the chains of another object. The order of merges decides the last bits.
   void merge(const Rhat& other);
 
-  /// NaN below two chains or two draws a chain, or where nothing varies.
+  /// R-hat. NaN for fewer than two chains, for fewer than two draws a chain, and if nothing varies.
   double value() const;
-  /// The mean variance inside a chain.
+  /// Mean variance within a chain.
   double within() const { return variances_ / means_.count(); }
-  /// Means of the chains.
+  /// Moments of the chains' means.
   const Moments& means() const { return means_; }
-  /// Variance of all draws, that between chains included.
+  /// Variance of all draws, including the variance between chains.
   double total() const;
-  /// What the draws are worth by the spread of the chains' means: right to a share of
-  /// sqrt(2 / chains). NaN where value() is.
+  /// Effective sample size from the spread of the chains' means. Its relative error is sqrt(2 /
+  /// chains). NaN if value() is NaN.
   double effective_size() const;
 
  private:
@@ -48,36 +49,38 @@ class Rhat {
   double variances_ = 0.0;  ///< summed over chains
 };
 
-/// Nested R-hat: chains that began at one point form a superchain, and superchains are compared.
-/// Gathered chain by chain, those of a superchain one after another.
+/// Nested R-hat. Chains that began at one point form a superchain, and superchains are compared.
+/// Chains are added one by one, those of a superchain one after another.
 ///
-/// sqrt(1 + B / W): B the variance of superchain means, W the mean variance inside a superchain,
-/// that between its chains included.
-/// Source: Margossian, Hoffman, Sountsov, Riou-Durand, Vehtari & Gelman 2024, definition 2.1.
+/// Nested R-hat is sqrt(1 + B / W). B is the variance of the superchains' means. W is the mean
+/// variance inside a superchain, including the variance between its chains. Source: Margossian,
+/// Hoffman, Sountsov, Riou-Durand, Vehtari & Gelman 2024, definition 2.1.
 class NestedRhat {
  public:
   /// @param width  chains of a superchain, >= 1
   explicit NestedRhat(Index width) : width_(static_cast<double>(width)) {}
 
   void observe(const Moments& chain);
-  /// Appends chains of one superchain.
+  /// Adds several chains of one superchain.
   void merge(const Rhat& part);
 
-  /// NaN below two superchains, inside a superchain, and where nothing varies.
+  /// Nested R-hat. NaN for fewer than two superchains, for an incomplete one, and if nothing
+  /// varies.
   double value() const;
 
  private:
   void close_superchain();
 
   double width_;
-  Moments superchains_;  ///< means of the complete ones
-  double within_ = 0.0;  ///< summed over the complete ones
-  Moments current_;      ///< chain means of the superchain under way
+  Moments superchains_;  ///< means of the complete superchains
+  double within_ = 0.0;  ///< variance inside a superchain, summed over the complete ones
+  Moments current_;      ///< chain means of the incomplete superchain
   double variances_ = 0.0;
 };
 
-/// Both of chains in memory. @param superchains  equal numbers of chains, one after another; where
-/// there are none, or where they are of unequal size, nested R-hat is NaN
+/// R-hat and nested R-hat of chains in memory.
+/// @param superchains  equal numbers of chains, one superchain after another. Nested R-hat is NaN
+///                     if there are none or if their sizes differ
 double rhat(std::span<const Moments> chains);
 double nested_rhat(std::span<const Moments> chains, Index superchains);
 

@@ -11,10 +11,10 @@
 
 namespace flotilla {
 
-/// The base density q_Z: what the flow was trained to push forward, and what beta = 0 samples.
+/// The base density q_Z. The flow was trained to push it forward; beta = 0 samples it.
 ///
-/// Const and stateless; no operation allocates. Log densities are computed in double and
-/// normalised. A non-finite z is a value; outside its support a base has log density -inf.
+/// Const and stateless; no operation allocates. Log densities are normalised and computed in
+/// double. Outside its support a base density has log density -inf. A non-finite z is not an error.
 /// T is float or double.
 template <typename T>
 class Base {
@@ -26,19 +26,21 @@ class Base {
 
   Index dim() const { return dim_; }
 
-  /// The name under which flow files know it.
+  /// Its type in flow files.
   virtual std::string_view type() const = 0;
 
-  /// out += sign * log q_Z(z), its constant included. z is [dim x chains], out [1 x chains].
+  /// out += sign * log q_Z(z), normalisation constant included. z is [dim x chains], out [1 x
+  /// chains].
   virtual void add_log_density(const Batch<T>& z, double sign, PerChain& out) const = 0;
 
-  /// out = grad_z log q_Z(z); zero where the density is flat or zero. Both [dim x chains], apart.
+  /// out = grad_z log q_Z(z); zero where the density is flat or zero. z and out are [dim x chains]
+  /// and do not overlap.
   virtual void score(const Batch<T>& z, Batch<T>& out) const = 0;
 
-  /// Independent draws in the masked columns of out [dim x chains]; the others are left alone.
+  /// Independent draws in the masked columns of out [dim x chains]. Other columns are left alone.
   ///
-  /// @param first_chain  column j is chain first_chain + j: its draw depends on it, on the step and
-  ///                     on the purpose, as Random has it
+  /// @param first_chain  column j is chain first_chain + j. Its draw depends on the chain, the step
+  ///                     and the purpose; see Random
   virtual void sample(const Random& random, Purpose purpose, std::uint64_t step,
                       std::uint64_t first_chain, const ColumnMask& mask, Batch<T>& out) const = 0;
 
@@ -46,12 +48,12 @@ class Base {
   Index dim_;
 };
 
-/// Builds the base density that a record describes.
-/// @throws InputError where the type is unknown or its arrays do not fit it
+/// Builds the base density of a record.
+/// @throws InputError if the type is unknown or the arrays do not fit it
 template <typename T>
 std::unique_ptr<Base<T>> make_base(const LayerRecord& record, Index dim);
 
-/// The names of all base densities that flow files may hold.
+/// The types of all base densities that flow files may hold.
 std::vector<std::string_view> base_types();
 
 }  // namespace flotilla

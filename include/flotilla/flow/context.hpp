@@ -7,16 +7,18 @@
 
 namespace flotilla {
 
-/// Fixes the context of a conditional flow: the record of the unconditional flow that is left.
+/// Fixes the context of a conditional flow. Returns the record of the unconditional flow that
+/// results.
 ///
-/// Conditioners see the context c through what linear map k adds, act(context_weight_k c +
-/// context_bias_k), and what multiplies its output then, sigmoid(gate_weight_k c + gate_bias_k).
-/// Both are constants of a run, so they are folded into weight_k and bias_k here, in double: a
-/// conditional flow costs what an unconditional one does. A diagonal_normal base sees it through
-/// context_loc c, added to its mean, and context_log_scale c, to its log scale. The checksum stays
-/// the file's.
+/// A context c enters a conditioner at linear map k in two ways. act(context_weight_k c +
+/// context_bias_k) is added to its output. Then sigmoid(gate_weight_k c + gate_bias_k) multiplies
+/// the output. Both are constants of a run, so they are folded into weight_k and bias_k here, in
+/// double: a conditional flow then costs what an unconditional one does. In a diagonal_normal base,
+/// context_loc c is added to the mean and context_log_scale c to the log scale. The checksum stays
+/// that of the file.
+///
 /// @param context  [record.context_dim]; kept in the result's `context`
-/// @throws InputError where the context does not fit the flow, or its arrays do not fit it
+/// @throws InputError if the context does not fit the flow, or its arrays do not fit it
 FlowRecord at_context(FlowRecord record, const std::vector<double>& context);
 
 }  // namespace flotilla

@@ -10,14 +10,14 @@
 
 namespace flotilla {
 
-/// A normalizing flow: a base density and a composition of layers, itself a layer.
+/// A normalizing flow: a base density and a composition of layers. It is itself a layer.
 ///
-/// x = f(z) = f_K(... f_1(z)); immutable once built, safe to share between threads.
+/// x = f(z) = f_K(... f_1(z)). Immutable once built; safe to share between threads.
 template <typename T>
 class Flow final : public Layer<T> {
  public:
-  /// Builds the base density and the layers that a record describes.
-  /// @throws InputError naming the first of them that is unknown or does not fit
+  /// Builds the base density and the layers of a record.
+  /// @throws InputError naming the first one that is unknown or does not fit
   explicit Flow(const FlowRecord& record);
 
   std::string_view type() const override { return "flow"; }
@@ -26,7 +26,9 @@ class Flow final : public Layer<T> {
   bool has_inverse() const override;
 
   const Base<T>& base() const { return *base_; }
+  /// Number of layers.
   std::size_t depth() const { return layers_.size(); }
+  /// A layer by its position in sampling order, from 0.
   const Layer<T>& layer(std::size_t position) const { return *layers_[position]; }
 
   void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
@@ -43,12 +45,12 @@ class Flow final : public Layer<T> {
 
 /// Builds the layer of one record.
 ///
-/// @param position  where it stands in the flow, for messages
-/// @throws InputError where the type is unknown or the record does not fit it
+/// @param position  its number in the flow, from 0, for messages
+/// @throws InputError if the type is unknown or the record does not fit it
 template <typename T>
 std::unique_ptr<Layer<T>> make_layer(const LayerRecord& record, std::size_t position, Index dim);
 
-/// The names of all layer types that flow files may hold.
+/// All layer types that flow files may hold.
 std::vector<std::string_view> layer_types();
 
 }  // namespace flotilla

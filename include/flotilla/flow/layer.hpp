@@ -8,13 +8,13 @@
 
 namespace flotilla {
 
-/// An invertible map x = f(z) of R^dim and its Jacobian J = dx/dz, at a point and on a batch.
+/// An invertible map x = f(z) of R^dim and its Jacobian J = dx/dz, evaluated on a batch.
 ///
 /// Const and stateless: what a point needs is recorded on a Tape that the caller owns. All six
-/// operations work in place, column by column (one chain never sees another), allocate nothing, and
-/// treat a non-finite value as a value. The Jacobian is always that of forward(), whichever way the
-/// point was reached. T is float or double.
-/// Source: src/README.md, layers; held by tests/flow/layer_contract.
+/// operations work in place and column by column: one chain never sees another. They allocate
+/// nothing. A non-finite value is not an error. J is always the Jacobian of forward(), even at a
+/// point that inverse() recorded. T is float or double. Source: src/README.md, layers; held by
+/// tests/flow/layer_contract.
 template <typename T>
 class Layer {
  public:
@@ -25,16 +25,16 @@ class Layer {
 
   Index dim() const { return dim_; }
 
-  /// The name under which flow files know it.
+  /// Its type in flow files.
   virtual std::string_view type() const = 0;
-  /// The tape that the operations below expect.
+  /// The shape of the tape that the operations below expect.
   virtual TapeShape tape_shape() const = 0;
-  /// Multiply-adds of one forward pass, per chain; element-wise work is not counted.
+  /// Multiply-adds of one forward pass, per chain. Element-wise work is not counted.
   virtual Index multiply_adds() const = 0;
-  /// Whether inverse() and the products with J^-1 can be called.
+  /// Whether inverse() and the products with J^-1 may be called.
   virtual bool has_inverse() const { return true; }
-  /// Conditioner passes that must wait for one another in forward() and in inverse(): more than one
-  /// where coordinates are found one after another.
+  /// Number of conditioner passes that must run one after another in forward(), and in inverse().
+  /// More than one if coordinates are found one after another.
   virtual Index forward_passes() const { return 1; }
   virtual Index inverse_passes() const { return 1; }
 

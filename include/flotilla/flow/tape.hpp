@@ -8,26 +8,27 @@
 
 namespace flotilla {
 
-/// The buffers that a layer wants on its tape, as numbers of rows.
+/// The buffers that a layer needs on its tape, each given by its number of rows.
 struct TapeShape {
-  std::vector<Index> recorded;      ///< what a point needs: follows its chain when it moves
-  std::vector<Index> scratch;       ///< working memory of one call: shared by all layers of a flow
-  std::vector<TapeShape> children;  ///< of a composite's parts, in their order
+  std::vector<Index> recorded;      ///< what a point needs; follows its chain when it moves
+  std::vector<Index> scratch;       ///< working memory of one call; shared by all layers
+  std::vector<TapeShape> children;  ///< one for each part of a composite, in order
 
-  /// Rows of the scratch that a tape has: slot by slot the most that any part asks for, because
-  /// parts run one after another.
+  /// Rows of the scratch slots. Parts run one after another, so each slot has the largest size that
+  /// any part asks for.
   std::vector<Index> shared_scratch() const;
 };
 
-/// What forward() or inverse() recorded of a point: all that Jacobian products need, so that they
-/// never rerun a conditioner's forward pass.
+/// What forward() or inverse() recorded at a point. Jacobian products need nothing else: they never
+/// rerun a conditioner's forward pass.
 ///
-/// Every slot has one column per chain. A tape belongs to the caller; its memory is allocated once,
-/// here, and the scratch rows are one set for the whole tree.
+/// Every slot has one column per chain. The caller owns the tape. Its memory is allocated once,
+/// here. One set of scratch rows serves the whole tree of layers.
 template <typename T>
 class Tape {
  public:
   Tape() = default;
+  /// Allocates all slots for so many chains.
   Tape(const TapeShape& shape, Index chains);
   // A copy would share its scratch with the original.
   Tape(const Tape&) = delete;
@@ -38,14 +39,16 @@ class Tape {
 
   Index chains() const { return chains_; }
 
+  /// A recorded slot, [rows x chains].
   Batch<T>& recorded(std::size_t slot) { return recorded_[slot]; }
   const Batch<T>& recorded(std::size_t slot) const { return recorded_[slot]; }
-  /// Working memory: not part of the tape's value, hence writable through a const tape.
+  /// Working memory. It is not part of the tape's value, so a const tape gives write access to it.
   Batch<T>& scratch(std::size_t slot) const { return (*scratch_)[slot]; }
+  /// The tape of a composite's part.
   Tape& child(std::size_t part) { return children_[part]; }
   const Tape& child(std::size_t part) const { return children_[part]; }
 
-  /// Takes over the masked columns of another tape of the same shape: an accepted move.
+  /// Copies the masked columns of another tape of the same shape: accepted moves.
   void select(const ColumnMask& mask, const Tape& other);
 
  private:

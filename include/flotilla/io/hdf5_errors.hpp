@@ -3,7 +3,7 @@
 
 namespace flotilla {
 
-/// Stops HDF5 from printing its error stacks in this process: they travel in Hdf5Error. Once.
+/// Stops HDF5 from printing error stacks in this process: Hdf5Error carries them. Call it once.
 void silence_hdf5_errors();
 
 }  // namespace flotilla

@@ -10,21 +10,22 @@
 
 namespace flotilla {
 
-/// The flow of a file on every rank: rank 0 reads it, it travels once, and every rank checks that
-/// what arrived has the checksum that it says.
+/// The flow of a file, on every rank. Rank 0 reads and broadcasts it; every rank verifies the
+/// checksum of what arrived.
 ///
 /// Collective. @throws InputError, the same on every rank; see read_flow_file()
 FlowRecord replicate_flow(const Communicator& comm, const std::string& path);
 
-/// Points of a file on every rank: rank 0 reads them. Collective.
+/// An array of numbers, on every rank. Rank 0 reads and broadcasts it. Collective.
 /// @throws InputError, the same on every rank; see read_numbers()
 Tensor replicate_numbers(const Communicator& comm, const Location& location);
 
-/// Reads a context on rank 0 and broadcasts it. Collective.
+/// The numbers of a context, on every rank. Rank 0 reads and broadcasts them. Collective.
 /// @throws InputError, the same on every rank; see read_context()
 std::vector<double> replicate_context(const Communicator& comm, const ContextSource& source);
 
-/// The bytes that travel, and back. The two ends run the same program: no other format is promised.
+/// Converts a flow to bytes for a broadcast, and back. Both ends must be the same program: the
+/// format is not stable.
 std::string to_bytes(const FlowRecord& record);
 FlowRecord flow_from_bytes(const std::string& bytes);
 

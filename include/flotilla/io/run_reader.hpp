@@ -17,16 +17,16 @@ class File;
 struct RunVariable {
   std::string name;
   Index chains = 0;
-  Index draws = 0;  ///< of each chain that are complete
+  Index draws = 0;  ///< complete draws of each chain
   Index dim = 1;
-  bool scalar = false;     ///< it has no third dimension
-  bool in_double = false;  ///< stored so; in float or less otherwise
-  Index chunk_chains = 1;  ///< what lies together in the file
+  bool scalar = false;     ///< true for [chain x draw]: no third dimension
+  bool in_double = false;  ///< stored in double; else in float or smaller
+  Index chunk_chains = 1;  ///< the shape of a chunk in the file
   Index chunk_draws = 1;
-  std::shared_ptr<const hdf5::Dataset> dataset = {};  ///< for RunReader
+  std::shared_ptr<const hdf5::Dataset> dataset = {};  ///< used by RunReader
 };
 
-/// A part of a variable: chains, draws and coordinates from a first one on.
+/// A part of a variable: ranges of chains, draws and coordinates.
 struct RunSlab {
   Index first_chain = 0;
   Index chains = 0;
@@ -38,32 +38,36 @@ struct RunSlab {
   Index size() const { return chains * draws * coordinates; }
 };
 
-/// A run file to read from, finished or not. Not collective: every rank opens it for itself.
+/// Reads a run file, finished or not. Not collective: every rank opens the file for itself.
 class RunReader {
  public:
-  /// @throws InputError where the path is no run file
+  /// @throws InputError if the path is not a run file
   explicit RunReader(const std::string& path);
 
   const std::string& path() const { return path_; }
 
+  /// Looks up a variable.
+  ///
   /// @param group  as in "posterior" or "warmup_sample_stats"
-  /// @throws InputError naming what the file has instead
+  /// @throws InputError that names the variables of the file, if it is missing
   RunVariable variable(const std::string& group, const std::string& name) const;
 
-  /// Reads a part, in the order [chain x draw x coordinate].
+  /// Reads a part of a variable, in the order [chain x draw x coordinate]. Chunks are not cached:
+  /// read along the chunks.
   ///
-  /// @param out  slab.size() values of float or double @throws Hdf5Error
-  /// Chunks are not cached: pieces that lie together are read as they are.
+  /// @param out  slab.size() values of float or double
+  /// @throws Hdf5Error
   template <typename T>
   void read(const RunVariable& variable, const RunSlab& slab, T* out) const;
 
   bool has_group(const std::string& name) const;
+  /// Whether the run has an attribute of this name.
   bool has_fact(const std::string& name) const;
-  /// An attribute of the run. @throws InputError where it is of the other kind
+  /// A text attribute of the run. @throws InputError if it is not a text
   std::string text(const std::string& name) const;
-  /// NaN where the run has no such number, or has not yet.
+  /// A number attribute of the run; NaN if the run does not have it (yet).
   double number(const std::string& name) const;
-  /// Superchains of the run, 0 where its chains have starts of their own.
+  /// Number of superchains; 0 if every chain has its own start.
   Index superchains() const;
 
  private:

@@ -13,7 +13,7 @@
 
 namespace flotilla {
 
-/// MPI's life: initialises on construction, finalises on destruction. One per process, in main().
+/// Initialises MPI on construction and finalises it on destruction. One per process, in main().
 class MpiEnvironment {
  public:
   /// @throws MpiError
@@ -23,10 +23,10 @@ class MpiEnvironment {
   MpiEnvironment& operator=(const MpiEnvironment&) = delete;
 };
 
-/// The MPI library that runs, in one line. @throws MpiError
+/// The version of the MPI library in use, in one line. @throws MpiError
 std::string mpi_version();
 
-/// A sum over ranks that is under way; waits for it when asked, or at the latest when destroyed.
+/// A sum over ranks under way. Destroying it waits for the sum if wait() has not been called.
 class PendingSum {
  public:
   PendingSum() = default;
@@ -35,8 +35,9 @@ class PendingSum {
   PendingSum& operator=(PendingSum&& other) noexcept;
   ~PendingSum();
 
+  /// Whether a sum is under way that wait() has not returned.
   bool active() const { return request_ != MPI_REQUEST_NULL; }
-  /// The sums over all ranks. Collective with the other ranks' wait. @pre active()
+  /// Waits for the sums over all ranks. Collective: every rank waits. @pre active()
   /// @throws MpiError
   std::vector<std::int64_t> wait();
 
@@ -48,16 +49,18 @@ class PendingSum {
   MPI_Request request_ = MPI_REQUEST_NULL;
 };
 
-/// The ranks that make one run together: a private duplicate of an MPI communicator.
+/// The ranks of one run: a private duplicate of an MPI communicator.
 ///
-/// Everything but rank(), size() and handle() is collective; all throw MpiError when MPI fails.
+/// All but rank(), size(), handle() and abort() is collective. Everything throws MpiError if MPI
+/// fails.
 class Communicator {
  public:
+  /// Duplicates `comm`, and frees the duplicate on destruction. Collective.
   explicit Communicator(MPI_Comm comm);
-  /// The ranks of another communicator that name the same group, in the same order. Collective
-  /// there. @param group  >= 0
+  /// The ranks of `whole` that give the same group number, in the same order. Collective over
+  /// `whole`. @param group  >= 0
   Communicator(const Communicator& whole, int group);
-  /// All ranks that were started together.
+  /// All ranks of the program.
   static Communicator world() { return Communicator(MPI_COMM_WORLD); }
   ~Communicator();
   Communicator(const Communicator&) = delete;
@@ -68,27 +71,29 @@ class Communicator {
   bool is_root() const { return rank_ == 0; }
   MPI_Comm handle() const { return comm_; }
 
-  /// Ends the program on all ranks, whatever they are doing, and says why on standard error: for
-  /// what one rank knows and the others, who may wait for it, do not. Not collective.
+  /// Ends the program on all ranks and prints the reason on standard error. Use it for a failure
+  /// that only this rank knows of while others may wait for it. Not collective.
   [[noreturn]] void abort(const std::string& reason) const;
 
+  /// Returns once every rank has called it.
   void barrier() const;
   /// Whether `vote` is true on every rank.
   bool all_agree(bool vote) const;
-  /// Rank 0's bytes, on every rank; what the other ranks pass is overwritten. Any size.
+  /// Replaces `bytes` by those of rank 0, on every rank. Any size.
   void broadcast(std::string& bytes) const;
-  /// The ranks' values one after another, in rank order, on every rank.
+  /// The values of all ranks, in rank order, on every rank.
   std::vector<double> gather(const std::vector<double>& values) const;
   /// The largest value of all ranks.
   double largest(double value) const;
-  /// Begins to add up integers element by element; exact, so in no particular order.
+  /// Starts an element-wise sum of integers over ranks. The sum is exact, so its order does not
+  /// matter.
   PendingSum begin_sum(std::vector<std::int64_t> addends) const;
 
-  /// Runs work that can fail on some ranks and not on others, and makes it fail on all or on none:
-  /// afterwards every rank has either succeeded or thrown what the lowest failing rank threw.
+  /// Runs work that may fail on some ranks, and makes all ranks agree: either all succeed, or all
+  /// throw what the lowest failing rank threw.
   ///
-  /// Nobody waits in the next collective for a rank that is gone. `work` itself must not be
-  /// collective, unless its collectives fail alike everywhere.
+  /// So no rank waits in the next collective call for one that has failed. `work` must not be
+  /// collective, unless its collective calls fail alike on all ranks.
   void together(const std::function<void()>& work) const;
 
  private:

@@ -12,28 +12,29 @@
 
 namespace flotilla {
 
-/// Most points of a set: distances of all pairs are computed.
+/// Largest number of points of a set: the distances of all pairs are computed.
 inline constexpr Index kMostPoints = 50000;
 
-/// What is compared with what, and how closely.
+/// What to compare with what, and how closely.
 struct ComparisonConfig {
-  std::string run;     ///< run file
-  Location reference;  ///< of draws of the truth [n x dim]; n >= 16
-  std::string flow;    ///< flow file; empty: the one that the run names
-  Location modes;      ///< of points on modes [m x (dim + 1)], and in the last column the number of
-                       ///< the mode, from 0; empty: none
-  Index points = 5000;      ///< of each set; fewer where there are fewer
-  Index neighbours = 5;     ///< k of the nearest-neighbour measures
+  std::string run;       ///< the run file
+  Location reference;    ///< draws of the truth [n x dim], n >= 16
+  std::string flow;      ///< flow file; empty: the flow that the run names
+  Location modes;        ///< points on modes [m x (dim + 1)]; the last column is the mode's number,
+                         ///< from 0; empty: no modes
+  Index points = 5000;   ///< points in each set; fewer if there are fewer
+  Index neighbours = 5;  ///< k of the nearest-neighbour measures
   Index projections = 128;  ///< directions of the sliced distance
-  Index resamples = 100;    ///< of the bootstrap
-  double quantile = 0.01;   ///< of log q_X of the reference: see SampleQuality::below_quantile
-  std::uint64_t seed = 1;   ///< of directions, resamples and naive draws
+  Index resamples = 100;    ///< number of bootstrap resamples
+  double quantile = 0.01;   ///< of the reference's log q_X, in (0, 1); see
+                            ///< SampleQuality::below_quantile
+  std::uint64_t seed = 1;   ///< seeds directions, resamples and naive draws
 
   /// @throws InputError naming what is out of range
   void validate() const;
 };
 
-/// The table of a comparison's options, bound to a configuration that outlives it.
+/// The options of a comparison as a table. It points into `comparison`, which must outlive it.
 std::vector<Option> options_of(ComparisonConfig& comparison);
 
 /// A figure and its standard error.
@@ -42,30 +43,33 @@ struct Estimate {
   double error = 0.0;
 };
 
-/// How close a sample is to the reference's first half. What needs an inverse is NaN without one,
-/// as is the log density of a run whose target does not give it.
+/// How close a sample is to the reference's first half. A figure that needs an inverse is NaN if
+/// the flow has none. The log density is NaN for a run whose target does not give it.
 struct SampleQuality {
-  std::string name;             ///< "run", "naive", or "reference" for its second half: the floor
+  std::string name;             ///< "run", "naive", or "reference": its second half, the best
+                                ///< that a sample can reach
   Estimate sliced_wasserstein;  ///< 2-Wasserstein distance, root mean square over directions
-  Estimate energy_distance;     ///< 2 E|X-Y| - E|X-X'| - E|Y-Y'|, without bias: it can be negative
-  Estimate mmd;                 ///< squared, Gaussian kernel, median heuristic; without bias too
-  Estimate precision;           ///< share of the sample in the balls of the reference
-  Estimate recall;              ///< share of the reference in the balls of the sample
-  Estimate density;             ///< the sample's points in the balls of the reference, over k
-  Estimate coverage;            ///< share of the reference's balls with a point of the sample
+  Estimate energy_distance;     ///< 2 E|X-Y| - E|X-X'| - E|Y-Y'|; unbiased, so it can be negative
+  Estimate mmd;                 ///< squared MMD, Gaussian kernel, median heuristic; unbiased too
+  Estimate precision;           ///< share of sample points in the balls of the reference
+  Estimate recall;              ///< share of reference points in the balls of the sample
+  Estimate density;             ///< mean number of reference balls that hold a sample point, over k
+  Estimate coverage;            ///< share of reference balls that hold a sample point
   Estimate log_density;         ///< mean log q_X, nats
-  Estimate below_quantile;      ///< share below the reference's quantile of log q_X
-  std::vector<Estimate> modes;  ///< weight of each mode, by the nearest of the points on modes
+  Estimate below_quantile;      ///< share of sample points below the reference's quantile of log
+                                ///< q_X
+  std::vector<Estimate> modes;  ///< weight of each mode; a point counts for the nearest point on
+                                ///< modes
 };
 
-/// A measure of SampleQuality as files and as people call it.
+/// One measure of SampleQuality: its names in files and in tables.
 struct QualityMeasure {
   const char* name;   ///< "energy_distance"
   const char* title;  ///< "energy distance"
   Estimate SampleQuality::*estimate;
 };
 
-/// All measures but the weights of modes, which not every comparison has.
+/// All measures except the modes' weights, which only some comparisons have.
 inline constexpr QualityMeasure kQualityMeasures[] = {
     {"sliced_wasserstein", "sliced Wasserstein", &SampleQuality::sliced_wasserstein},
     {"energy_distance", "energy distance", &SampleQuality::energy_distance},
@@ -78,27 +82,31 @@ inline constexpr QualityMeasure kQualityMeasures[] = {
     {"below_quantile", "share below quantile", &SampleQuality::below_quantile},
 };
 
+/// The result of a comparison, the same on every rank.
 struct Comparison {
-  Index points = 0;             ///< of each set
-  double bandwidth = 0.0;       ///< of the kernel: median distance of reference points
-  std::vector<Estimate> modes;  ///< weights in the reference's first half, where modes are given
+  Index points = 0;             ///< points in each set
+  double bandwidth = 0.0;       ///< bandwidth of the MMD kernel: median distance of reference
+                                ///< points
+  std::vector<Estimate> modes;  ///< weights in the reference's first half; empty without modes
   std::vector<SampleQuality> samples;
-  std::string remark;  ///< why the run's log density is not known; empty where it is
+  std::string remark;  ///< why the run's log density is unknown; empty if it is known
 };
 
-/// Reads what a run of a flow is to be compared with, to say what is wrong with it before the run
-/// is made. Collective. @param dim  of the flow
+/// Checks that a run of a flow can be compared, before the run is made. Reads the reference and the
+/// modes. Collective. @param dim  dimension of the flow
 /// @throws InputError, the same on every rank
 void expect_comparable(const ComparisonConfig& config, Index dim, const Communicator& comm);
 
-/// Compares a run, naive draws of its flow, and a second half of the reference with the first half.
+/// Compares three samples with the first half of a reference: a run, naive draws of its flow, and
+/// the reference's second half.
 ///
-/// Errors are the bootstrap's for the first three measures; for shares and means those of
-/// independent points, which a run's are as far as its chains forget. Nearest neighbours are exact.
-/// Ranks share the pairs of points; the result does not depend on how many there are. Collective.
+/// The errors of the first three measures come from a bootstrap. The errors of shares and means
+/// assume independent points: for autocorrelated draws they are too small. Nearest neighbours are
+/// exact. Ranks share the pairs of points; the result does not depend on the number of ranks.
+/// Collective.
 /// @throws InputError, Hdf5Error, the same on every rank
 /// Source: Rabin et al. 2011 (sliced Wasserstein); Szekely & Rizzo 2013 (energy); Gretton et al.
-/// 2012 (MMD); Kynkaanniemi et al. 2019; Naeem et al. 2020.
+/// 2012 (MMD); Kynkaanniemi et al. 2019 (precision, recall); Naeem et al. 2020 (density, coverage).
 Comparison compare(const ComparisonConfig& config, const Communicator& comm);
 
 }  // namespace flotilla

@@ -10,51 +10,54 @@
 
 namespace flotilla {
 
-/// Draws up to this many values in all are ranked exactly, in less than 1 GiB of memory; more are
+/// Up to this many values, draws are ranked exactly, in less than 1 GiB of memory. More values are
 /// read in streams and ranked in classes.
 inline constexpr Index kExactValues = Index{1} << 24U;
 
-/// Which draws are looked at.
+/// Which draws to look at.
 struct DiagnosisConfig {
   std::string group = "posterior";     ///< or unconstrained_posterior, sample_stats, warmup_...
-  std::vector<std::string> variables;  ///< of the group or of its sample_stats; none: all that say
-                                       ///< something of convergence
+  std::vector<std::string> variables;  ///< of the group or of its sample_stats; empty: all that
+                                       ///< say something about convergence
   Index exact_values = kExactValues;
 };
 
-/// A coordinate as people write it, "x[3]", or "lp"; and what is said of it.
+/// A coordinate by its name, "x[3]" or "lp", and its summary.
 struct NamedQuantity {
   std::string name;
   QuantitySummary summary;
 };
 
-/// What the draws of a run file say of themselves. Numbers that the run has not (yet) are NaN.
+/// What the draws of a run file say. A number that the run does not have (yet) is NaN.
 struct Diagnosis {
   std::string run;
   std::string group;
   Index chains = 0;
-  Index draws = 0;        ///< of each chain that are complete
-  Index superchains = 0;  ///< 0 where chains have starts of their own
-  bool exact = true;      ///< or ranked in classes: see StreamingQuantity
+  Index draws = 0;        ///< complete draws of each chain
+  Index superchains = 0;  ///< 0 if every chain has its own start
+  bool exact = true;      ///< else ranked in classes: see StreamingQuantity
   std::vector<NamedQuantity> quantities;
 
-  double acceptance_rate = 0.0;  ///< of local moves, as the kept draws' own steps had it
+  double acceptance_rate = 0.0;  ///< of local moves, from the steps of the kept draws
   double global_acceptance_rate = 0.0;
-  double diverging = 0.0;  ///< kept draws whose last proposal had a non-finite value
-  double mean_squared_jump = 0.0;
+  double diverging = 0.0;          ///< kept draws whose last proposal had a non-finite value
+  double mean_squared_jump = 0.0;  ///< in latent space, per step
   double step_size = 0.0;
   double warmup_seconds = 0.0;
-  double sampling_seconds = 0.0;  ///< of the phase that is looked at
-  double gradients = 0.0;  ///< gradient evaluations of sampling, by what a step of the kernel costs
+  double sampling_seconds = 0.0;  ///< duration of the phase that is looked at
+  double gradients = 0.0;  ///< gradient evaluations of the sampling phase, from the kernel's cost
+                           ///< per step
 
-  /// Of bulk and tail, over quantities; NaN where one is not defined. @pre there are quantities
+  /// The smallest bulk or tail ESS of any quantity; NaN if one is undefined. @pre there are
+  /// quantities
   double smallest_ess() const;
 };
 
-/// Reads a run file and says whether its chains have met and what their draws are worth.
+/// Reads a run file and computes whether its chains agree and how many independent draws they are
+/// worth.
 ///
-/// Ranks share the coordinates; the result does not depend on how many there are, and is the same
-/// on all. Memory is bounded, whatever the size of the file. Collective.
+/// Ranks share the coordinates. The result is the same on every rank and on any number of ranks.
+/// Memory is bounded, whatever the size of the file. Collective.
 /// @throws InputError, Hdf5Error, the same on every rank
 Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config, const Communicator& comm);
 

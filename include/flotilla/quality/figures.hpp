@@ -10,41 +10,41 @@
 
 namespace flotilla {
 
-/// What the figures of a summary are held against.
+/// The thresholds of a summary's figures.
 struct Thresholds {
-  double max_rhat = 1.01;
-  double min_ess = 400.0;
-  double max_non_finite = 0.0;  ///< of draws of one quantity
+  double max_rhat = 1.01;       ///< of R-hat or nested R-hat
+  double min_ess = 400.0;       ///< of bulk and tail ESS
+  double max_non_finite = 0.0;  ///< largest number of non-finite draws of a quantity
 };
 
-/// One of them as people meet it.
+/// One threshold: its option, its limits and its advice.
 struct Threshold {
-  const char* name = "";   ///< of the option that sets it, "max-rhat"; empty where none does
-  const char* title = "";  ///< of what it is a threshold, "R-hat"
-  const char* help = "";   ///< of the option
-  Range range;             ///< of the option
+  const char* name = "";   ///< the option that sets it, "max-rhat"; empty if there is none
+  const char* title = "";  ///< what it limits, "R-hat"
+  const char* help = "";   ///< help text of the option
+  Range range;             ///< range of the option
   double Thresholds::*value = nullptr;
-  bool at_most = false;     ///< a figure should be at most so large, else at least
-  const char* advice = "";  ///< what to try where it is not
+  bool at_most = false;     ///< an upper limit, else a lower limit
+  const char* advice = "";  ///< what to try if the figure fails
 };
 
-/// For which runs something holds: chains that all start apart, or superchains.
+/// The runs that something applies to. Chains start apart, or in superchains.
 enum class Runs { kAll, kWithoutSuperchains, kWithSuperchains, kNone };
 
-/// A figure of a quantity, x[3] or lp: a row of the table from which JSON, CSV, the columns that
-/// people read and the verdict follow.
+/// A figure of a quantity such as x[3] or lp, as a row of a table. JSON, CSV, the printed columns
+/// and the verdict follow from it.
 struct QuantityFigure {
   const char* name;     ///< in JSON and CSV, "ess_bulk"
   const char* title;    ///< in tables and sentences, "bulk ESS"
-  const char* meaning;  ///< in half a sentence
+  const char* meaning;  ///< half a sentence of explanation
   double QuantitySummary::*value;
   Print print;
-  Runs shown;                  ///< whose tables have a column of it
-  const Threshold* threshold;  ///< null where there is none, and `judged` does not count
-  Runs judged;                 ///< which runs are held against the threshold
+  Runs shown;                  ///< the runs whose tables have a column for it
+  const Threshold* threshold;  ///< null if it has none; then `judged` is unused
+  Runs judged;                 ///< the runs that are held against the threshold
 };
 
-/// A figure of a run as a whole, in the same way. Without a title it is in JSON alone.
+/// A figure of a whole run, as a row of a table. A figure without a title is in JSON only.
 struct RunFigure {
   const char* name;
   const char* title;
@@ -53,22 +53,23 @@ struct RunFigure {
   Print print;
 };
 
+/// The figures of a quantity, in the order of tables and files.
 const std::vector<QuantityFigure>& quantity_figures();
+/// The figures of a run, in the order of tables and files.
 const std::vector<RunFigure>& run_figures();
 
 /// Whether a diagnosis is of such a run.
 bool holds(Runs runs, const Diagnosis& diagnosis);
 
-/// Thresholds that options set, in the order of the figures.
+/// The thresholds that options set, in the order of the figures.
 std::vector<const Threshold*> thresholds_with_options();
 
-/// All quantities, the worst by a figure first; one where it is not defined is worse than any.
-/// @pre the figure has a threshold
+/// All quantities, the worst by a figure first. An undefined figure is the worst of all. @pre the
+/// figure has a threshold
 std::vector<const NamedQuantity*> worst_first(const Diagnosis& diagnosis,
                                               const QuantityFigure& figure);
 
-/// What is not as it should be, each with what to try; empty where the draws can be trusted as far
-/// as figures can say.
+/// One sentence for each figure that fails its threshold, with what to try. Empty if all pass.
 std::vector<std::string> failures(const Diagnosis& diagnosis, const Thresholds& thresholds);
 
 }  // namespace flotilla

@@ -9,21 +9,21 @@
 
 namespace flotilla {
 
-/// A diagnosis as a table for people. @param all  a row for every quantity; else of many only the
-/// worst, and how the others are spread
+/// A diagnosis as a printed table. @param all  print a row for every quantity; else, of many, only
+/// the worst rows and the quantiles of all
 std::string as_table(const Diagnosis& diagnosis, bool all);
 
-/// The sentences that follow a table: converged, or what is not as it should be.
+/// The sentences below the table: converged, or what is wrong.
 std::string verdict(const Diagnosis& diagnosis, const Thresholds& thresholds);
 
-/// The whole diagnosis, and the verdict, as JSON. What is not finite is null.
+/// The whole diagnosis and the verdict as JSON. A number that is not finite is null.
 std::string as_json(const Diagnosis& diagnosis, const Thresholds& thresholds);
 
-/// A line of CSV for every quantity. What is not defined is empty.
+/// The quantities as CSV, a line each. An undefined figure is an empty field.
 std::string as_csv(const Diagnosis& diagnosis);
 
-/// A comparison as a table for people, a column a sample; and as JSON, where what is not finite is
-/// null.
+/// A comparison as a printed table, one column per sample; and as JSON, in which a number that is
+/// not finite is null.
 std::string as_table(const Comparison& comparison);
 std::string as_json(const Comparison& comparison);
 

@@ -12,14 +12,14 @@
 
 namespace flotilla {
 
-/// At which points a flow is to be evaluated, and where the result goes.
+/// The points at which to evaluate a flow, and where the result goes.
 struct EvaluationConfig {
   std::string flow;                  ///< flow file
-  Location points;                   ///< of points [n x dim]; empty: draws of q_Z
-  Index naive = 0;                   ///< how many draws of q_Z, where no points are given
-  std::uint64_t seed = 1;            ///< of those draws, below 2^63
-  bool inverse = false;              ///< the points are x, and z is found; else the other way about
-  ContextSource context;             ///< of a conditional flow; an empty list: none
+  Location points;                   ///< points [n x dim]; empty: draws of q_Z
+  Index naive = 0;                   ///< number of draws of q_Z, if no points are given
+  std::uint64_t seed = 1;            ///< of these draws, below 2^63
+  bool inverse = false;              ///< true: points are x and z is computed; false: points are z
+  ContextSource context;             ///< context of a conditional flow; an empty list: none
   std::string precision = "double";  ///< or "float"
   std::string output = "points.h5";
   bool force = false;  ///< replace an existing output
@@ -28,21 +28,21 @@ struct EvaluationConfig {
   void validate() const;
 };
 
-/// The table of an evaluation's options, bound to a configuration that outlives it.
+/// The options of an evaluation as a table. It points into `evaluation`, which must outlive it.
 std::vector<Option> options_of(EvaluationConfig& evaluation);
 
-/// What came of it.
+/// The outcome of an evaluation.
 struct Evaluation {
-  Index points = 0;
-  Index non_finite = 0;  ///< points of which x, z, l or log q_X is NaN or infinite
+  Index points = 0;      ///< evaluated by all ranks
+  Index non_finite = 0;  ///< points at which x, z, l or log q_X is not finite
 };
 
-/// Evaluates a flow at points and writes x, z, l = log|det dx/dz| and log q_X(x) of each.
+/// Evaluates a flow at points. Writes x, z, l = log|det dx/dz| and log q_X(x) of each point.
 ///
-/// Ranks share the points in blocks, of which each holds one at a time: memory does not grow with
-/// the number of points. The numbers written are the same bits on any number of ranks. Collective.
-/// @throws InputError, the same on every rank, where the points do not fit the flow, the flow has
-///         no inverse but needs one, or the output would replace what is read; EnvironmentError
+/// Ranks share the points in blocks. A rank holds one block at a time, so memory does not grow with
+/// the number of points. The written numbers are the same bits on any number of ranks. Collective.
+/// @throws InputError, the same on every rank, if the points do not fit the flow, the flow needs an
+/// inverse but has none, or the output would replace an input; EnvironmentError
 Evaluation evaluate(const EvaluationConfig& config, const Communicator& comm);
 
 }  // namespace flotilla

@@ -8,8 +8,8 @@
 
 namespace flotilla {
 
-/// A figure that is known of a run once it is finished: a row of the table from which the run file,
-/// the table at the end of a run and the figures of a study follow.
+/// A figure measured by a finished run, as a row of a table. The run file, the table at the end of
+/// a run and the figures of a study follow from it.
 struct MeasuredFigure {
   const char* name;   ///< an attribute of the run file, "acceptance_rate"
   const char* title;  ///< for people
@@ -17,6 +17,7 @@ struct MeasuredFigure {
   Print print;
 };
 
+/// All measured figures, in the order of tables and files.
 const std::vector<MeasuredFigure>& measured_figures();
 
 }  // namespace flotilla

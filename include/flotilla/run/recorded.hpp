@@ -6,13 +6,13 @@
 
 namespace flotilla {
 
-/// The specification of the target that a run sampled, resolved: make_target() makes that target
-/// again. Not collective.
-/// @throws InputError where it is no target of the registry, but a program's own
+/// The resolved target specification of a run. make_target() makes the same target from it. Not
+/// collective.
+/// @throws InputError if the target is not in the registry but a caller's own
 Specification recorded_target(const RunReader& run);
 
-/// The specification of the kernel that a run was made with. Not collective.
-/// @throws InputError where it is no kernel of the registry
+/// The kernel specification of a run. Not collective.
+/// @throws InputError if the kernel is not in the registry
 Specification recorded_kernel(const RunReader& run);
 
 }  // namespace flotilla

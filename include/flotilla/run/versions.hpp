@@ -7,8 +7,8 @@
 
 namespace flotilla {
 
-/// What this library is and stands on, by name: version, commit, compiler, instruction set, and the
-/// versions of MPI, HDF5 and LibTorch that it runs with. Loads LibTorch where there is one.
+/// The versions of this library and of what it runs with, by name: version, commit, compiler,
+/// instruction set, MPI, HDF5, LibTorch. Loads LibTorch if it is installed. Not collective.
 std::vector<std::pair<std::string, std::string>> versions();
 
 }  // namespace flotilla

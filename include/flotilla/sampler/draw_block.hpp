@@ -8,34 +8,33 @@
 
 namespace flotilla {
 
-/// The draws that a rank's chains made in one block, in the order in which the run file stores
-/// them: chain by chain, draw by draw.
+/// The draws that a rank's chains made in one block, in the order of the run file: chain by chain,
+/// draw by draw.
 template <typename T>
 class DrawBlock {
  public:
   DrawBlock() = default;
-  /// Room for `capacity` draws of each chain, allocated here and never again.
+  /// Allocates room for `capacity` draws of each chain, once and for all.
   ///
-  /// @param latent  whether z is kept beside x
+  /// @param latent  whether z is kept too
   DrawBlock(Index dim, Index chains, Index capacity, bool latent = true);
 
   Index dim() const { return dim_; }
   Index chains() const { return chains_; }
   Index draws() const { return draws_; }
 
-  /// Forgets what it holds and makes place for `draws` <= capacity draws of each chain.
+  /// Empties the block and makes room for `draws` <= capacity draws of each chain.
   void restart(Index draws);
 
-  /// Copies draw number `draw` of the first `count` columns of a tile, whose column 0 is this
-  /// block's chain `first_chain`.
+  /// Copies draw number `draw` of the first `count` columns of a tile. Column 0 is chain
+  /// `first_chain` of this block.
   void store(const Workspace<T>& workspace, Index first_chain, Index count, Index draw);
 
-  std::vector<T>
-      x;  ///< [chains x draws x dim], as are all: the first chains*draws*dim values count
-  std::vector<T> z;                 ///< the same, or empty
-  std::vector<double> log_density;  ///< [chains x draws], and those below
-  std::vector<double> log_det;
-  std::vector<double> acceptance;
+  std::vector<T> x;  ///< [chains x draws x dim]; only the first chains * draws * dim values count
+  std::vector<T> z;  ///< likewise; empty if z is not kept
+  std::vector<double> log_density;  ///< [chains x draws], likewise for all below
+  std::vector<double> log_det;      ///< l(z)
+  std::vector<double> acceptance;   ///< acceptance probability of the last step
   std::vector<std::int8_t> accepted;
   std::vector<std::int8_t> global;
   std::vector<std::int8_t> diverging;

@@ -13,8 +13,8 @@ namespace flotilla {
 template <typename T>
 class Kernel;
 
-/// The buffers of one tile in motion: two points and what lies between them. Only a kernel that
-/// needs the tape of where it stands has a second one.
+/// The buffers of one tile in motion: the current point, the proposed point and what lies between
+/// them. The current point has a tape only if the kernel needs it.
 template <typename T>
 struct Workspace {
   Workspace() = default;
@@ -24,54 +24,56 @@ struct Workspace {
   Point<T> proposed;
   StepOutcome outcome;  ///< of the last step
 
-  ColumnMask everywhere;  ///< all chains: what begin() selects
+  ColumnMask everywhere;  ///< all chains: begin() selects with it
   Cotangents<T> cotangents;
   Batch<T> noise;
-  Batch<T> displacement;  ///< of the local proposal, z' - z
-  Batch<T> finiteness;    ///< [1 x chains], zero where everything is finite, else NaN
+  Batch<T> displacement;  ///< z' - z of the local proposal
+  Batch<T> finiteness;    ///< [1 x chains]; zero if everything is finite, else NaN
   PerChain uniform;
   PerChain local_ratio;
   PerChain global_ratio;
 };
 
-/// The Markov kernel: each chain makes a local move, or with probability global_fraction a global
-/// one, the choice independent of the state; then Metropolis-Hastings. Leaves pi invariant.
+/// The Markov kernel, which leaves pi invariant. Each chain makes a global move with probability
+/// global_fraction, else a local move; the choice does not depend on the state. A
+/// Metropolis-Hastings test follows.
 ///
-/// The global move is the paper's independence move z' ~ q_Z. Both kinds share one evaluation of
-/// the flow, so a mixture costs no more than its local move. Source: arXiv:2305.12149;
-/// src/README.md, kernels.
+/// The global move is the paper's independence move z' ~ q_Z. Both kinds of move share one
+/// evaluation of the flow, so a mixture costs no more than its local move. Source:
+/// arXiv:2305.12149; src/README.md, kernels.
 template <typename T>
 class Kernel {
  public:
   /// @param flow, target     outlive the kernel
   /// @param global_fraction  in [0, 1]; at 1 the local move is never computed
-  /// @param local            may be null where global_fraction is 1
-  /// @throws InputError where global_fraction is not in [0, 1], or a local move is missing or needs
-  /// an inverse that the flow has not
+  /// @param local            may be null if global_fraction is 1
+  /// @throws InputError if global_fraction is not in [0, 1], the local move is missing, or it needs
+  /// an inverse that the flow does not have
   Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<LocalMove<T>> local,
          double global_fraction);
 
   const Flow<T>& flow() const { return *flow_; }
 
-  /// Whether a chain's tape has to follow it.
+  /// Whether the current point must keep a tape.
   bool needs_tape() const { return moves_locally() && local_->needs_tape(); }
 
-  /// Puts workspace.current at z and completes it: image, log det, log density, drift, tape.
+  /// Puts workspace.current at z and computes all that belongs to it: image, log det, log density,
+  /// drift, tape.
   ///
   /// @param z  [dim x chains], of float or double
   template <typename U>
   void begin(Workspace<T>& workspace, const Batch<U>& z) const;
 
-  /// Moves every chain of workspace.current by one step and says how in workspace.outcome.
+  /// Moves every chain of workspace.current by one step. The outcome is in workspace.outcome.
   ///
-  /// @param step         number of the step since the run began: keys the variates
+  /// @param step         number of the step since the run began; selects the variates
   /// @param first_chain  global index of column 0
-  /// Allocates nothing, but for TorchScript layers. Cost: passes() passes through the flow's
+  /// Allocates nothing, except in TorchScript layers. Costs passes() passes through the flow's
   /// conditioners.
   void step(const Random& random, std::uint64_t step, std::uint64_t first_chain, StepSize step_size,
             Workspace<T>& workspace) const;
 
-  /// Conditioner passes of a step, each of Flow::multiply_adds() per chain.
+  /// Conditioner passes per step. A pass costs Flow::multiply_adds() per chain.
   double passes() const;
 
  private:

@@ -7,16 +7,16 @@
 
 namespace flotilla {
 
-/// What a step of every chain costs.
+/// The cost of a step, per chain.
 struct StepCost {
-  double passes;     ///< through the flow's conditioners, in units of Flow::multiply_adds()
-  double gradients;  ///< evaluations of grad log pi
+  double passes;     ///< passes through the flow's conditioners; each costs Flow::multiply_adds()
+  double gradients;  ///< number of evaluations of grad log pi
 };
 
-/// A proposal z' in the neighbourhood of z, and the density ratio that makes it reversible.
+/// A proposal z' near z, and the ratio of proposal densities that makes it reversible.
 ///
-/// Works on whole batches, matrix-free; allocates nothing, but for TorchScript layers. Const and
-/// stateless.
+/// Works on whole batches, without forming matrices. Allocates nothing, except in TorchScript
+/// layers. Const and stateless.
 template <typename T>
 class LocalMove {
  public:
@@ -25,33 +25,33 @@ class LocalMove {
   LocalMove(const LocalMove&) = delete;
   LocalMove& operator=(const LocalMove&) = delete;
 
-  /// Fills point.drift with what propose() and log_ratio() need of a newly evaluated point.
+  /// Computes point.drift, which propose() and log_ratio() need, at a newly evaluated point.
   ///
-  /// @param cotangents  of log pi at the point
-  /// @param depends_on_x  whether cotangents.x_bar counts
+  /// @param cotangents    of log pi at the point
+  /// @param depends_on_x  whether cotangents.x_bar is used
   virtual void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
                        Point<T>& point) const = 0;
 
-  /// Whether it uses products with J^-1, which some flows cannot give.
+  /// Whether it uses products with J^-1. Some flows do not have them.
   virtual bool needs_inverse() const = 0;
-  /// Whether propose() reads from.tape: else a chain's tape need not follow it.
+  /// Whether propose() reads from.tape. If not, chains need not keep their tapes.
   virtual bool needs_tape() const = 0;
 
-  /// displacement <- z' - z of the proposal from `from` with this noise; both [dim x chains].
+  /// displacement <- z' - z of the proposal from `from` with this noise. Both are [dim x chains].
   virtual void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size,
                        const Batch<T>& noise, Batch<T>& displacement) const = 0;
 
-  /// out <- log q(from | to) - log q(to | from), where propose() led from `from` to `to`.
+  /// out <- log q(from | to) - log q(to | from), for a proposal of propose() from `from` to `to`.
   ///
-  /// @param noise         that led there
-  /// @param displacement  that propose() made of it, overwritten; the difference of the two z would
-  ///                      have lost what rounding took
+  /// @param noise         the noise of the proposal
+  /// @param displacement  the displacement of the proposal; overwritten. The difference of the two
+  ///                      z would have lost digits to rounding
   /// @param out           [1 x chains]
   virtual void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to,
                          StepSize step_size, const Batch<T>& noise, Batch<T>& displacement,
                          PerChain& out) const = 0;
 
-  /// What a step of the move costs.
+  /// The cost of a step of this move.
   virtual StepCost cost() const = 0;
 };
 

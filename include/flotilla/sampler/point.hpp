@@ -10,27 +10,27 @@ namespace flotilla {
 template <typename T>
 struct Point {
   Point() = default;
-  /// @param keep_tape  without it the point has no tape
+  /// @param keep_tape  if false, the point has no tape
   Point(const Flow<T>& flow, Index chains, bool keep_tape = true);
 
-  /// Sets position and z, and leaves all else as it was. @param to  [dim x chains]
+  /// Sets position and z, and nothing else. @param to  [dim x chains]
   template <typename U>
   void move_to(const Batch<U>& to);
 
-  /// Takes over the masked columns of another point: accepted moves. The tape only if this point
+  /// Copies the masked columns of another point: accepted moves. Copies the tape only if this point
   /// has one.
   void select(const ColumnMask& mask, const Point& other);
 
-  /// The chain's state, [dim x chains]. A step may be shorter than a rounding of z in float: where
-  /// J stretches by thousands, that rounding would be most of the step.
+  /// The chain's state, [dim x chains], in double. If J stretches by thousands, a step can be
+  /// shorter than the rounding of z in float; that rounding would then dominate the step.
   Batch<double> position;
-  Batch<T> z;            ///< position as the flow sees it, rounded to T
-  Batch<T> x;            ///< f(z), [dim x chains]
-  Batch<T> drift;        ///< what the local move climbs along: s(z) or g(z), [dim x chains]
-  PerChain log_det;      ///< l(z)
-  PerChain log_density;  ///< log pi(z), -inf where anything above is not finite
-  Tape<T> tape;
-  bool keeps_tape = false;  ///< whether select() moves the tape
+  Batch<T> z;               ///< position as the flow sees it, rounded to T
+  Batch<T> x;               ///< f(z), [dim x chains]
+  Batch<T> drift;           ///< direction of the local move: s(z) or g(z), [dim x chains]
+  PerChain log_det;         ///< l(z)
+  PerChain log_density;     ///< log pi(z); -inf if anything above is not finite
+  Tape<T> tape;             ///< of the flow at z
+  bool keeps_tape = false;  ///< whether the point has a tape
 };
 
 }  // namespace flotilla

@@ -10,28 +10,29 @@
 
 namespace flotilla {
 
-/// A row of the registry of kernels: all that the program knows of one. What a step costs, the move
-/// itself says.
+/// A row of the registry of kernels. It holds all that the program knows of a kernel, except the
+/// cost of a step, which the move itself tells.
 struct KernelRow {
-  Choice choice;  ///< of --kernel
+  Choice choice;  ///< a choice of --kernel
   std::unique_ptr<LocalMove<float>> (*in_float)(const ParameterValues& values) = nullptr;
   std::unique_ptr<LocalMove<double>> (*in_double)(const ParameterValues& values) = nullptr;
 };
 
-/// Every kernel that a configuration may name, by its local move.
+/// All kernels that a configuration may name. A kernel is named after its local move.
 const std::vector<KernelRow>& kernel_registry();
 
-/// @throws InputError naming the choices
+/// The row of a kernel. @throws InputError naming the choices if there is none
 const KernelRow& kernel_row(const std::string& name);
 
-/// @throws InputError where no row has the name, a parameter is not the row's or out of its range
+/// @throws InputError if no row has the name, the row does not have a parameter, or a value is out
+/// of range
 void expect_kernel(const Specification& specification);
 
-/// The specification with every value in it, as a run file records it.
+/// The specification with every parameter filled in, as a run file records it.
 /// @throws InputError as expect_kernel() does
 Specification resolve_kernel(const Specification& specification);
 
-/// The local move that a specification means. @throws InputError as expect_kernel() does
+/// Makes the local move of a specification. @throws InputError as expect_kernel() does
 template <typename T>
 std::unique_ptr<LocalMove<T>> make_local_move(const Specification& specification);
 

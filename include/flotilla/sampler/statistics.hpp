@@ -8,7 +8,7 @@
 
 namespace flotilla {
 
-/// What became of one step of every chain of a tile; all rows [1 x chains].
+/// The outcome of one step of every chain of a tile. All rows are [1 x chains].
 struct StepOutcome {
   StepOutcome() = default;
   explicit StepOutcome(Index chains)
@@ -19,17 +19,17 @@ struct StepOutcome {
         diverging(chains) {}
 
   PerChain acceptance;    ///< acceptance probability, min(1, alpha)
-  PerChain squared_jump;  ///< |z_new - z_old|^2, zero where rejected
+  PerChain squared_jump;  ///< |z_new - z_old|^2; zero if rejected
   ColumnMask accepted;
-  ColumnMask global;     ///< a global move was proposed, else a local one
+  ColumnMask global;     ///< the proposal was a global move, else a local one
   ColumnMask diverging;  ///< the proposal had a non-finite value somewhere
 };
 
-/// Sufficient statistics of moves, as integers: their sum does not depend on the order of adding,
-/// so neither does anything that is derived from the sum over ranks.
+/// Sufficient statistics of moves, as integers. An integer sum does not depend on the order of
+/// adding, so nothing derived from the sum over ranks does either.
 ///
-/// Acceptance probabilities are counted in units of 2^-24, squared jumps in units of 2^-16 with one
-/// jump capped at 2^20; kMostMoves moves fit into one object, whatever their size.
+/// Acceptance probabilities are counted in units of 2^-24. Squared jumps are counted in units of
+/// 2^-16; one jump is capped at 2^20. One object holds up to kMostMoves moves of any size.
 class MoveStatistics {
  public:
   static constexpr std::size_t kSize = 6;
@@ -39,8 +39,9 @@ class MoveStatistics {
   MoveStatistics() = default;
   explicit MoveStatistics(const Sums& sums) : sums_(sums) {}
 
-  /// Adds the first `chains` columns; padding is left out.
+  /// Adds the first `chains` columns; the padding is left out.
   void observe(const StepOutcome& outcome, Index chains);
+  /// Adds the moves of another object.
   void merge(const MoveStatistics& other);
 
   const Sums& sums() const { return sums_; }
@@ -59,32 +60,34 @@ class MoveStatistics {
   Sums sums_{};
 };
 
-/// Statistics of any number of windows added up, and the rates that follow from them.
+/// The sum of the statistics of any number of windows, and the rates that follow from it.
 ///
-/// A long run overflows 64 bits, so sums have more here; they stay integers, and independent of
-/// where windows end.
+/// The sums of a long run overflow 64 bits, so they have more bits here. They are still integers,
+/// and do not depend on where windows end.
 class MoveTotals {
  public:
   MoveTotals() = default;
   explicit MoveTotals(const MoveStatistics& window) { add(window); }
 
+  /// Adds a window.
   void add(const MoveStatistics& window);
 
   double local_moves() const { return sum(MoveStatistics::kLocalMoves); }
   double global_moves() const { return sum(MoveStatistics::kGlobalMoves); }
   double moves() const { return local_moves() + global_moves(); }
-  /// Proposals with a non-finite value.
+  /// Number of proposals with a non-finite value.
   double non_finite() const { return sum(MoveStatistics::kNonFinite); }
-  /// Mean acceptance probability in [0, 1]; NaN where there was no such move.
+  /// Mean acceptance probability in [0, 1]; NaN if there was no such move.
   double local_acceptance_rate() const;
   double global_acceptance_rate() const;
-  /// Mean squared jump in latent space over all moves, rejected ones counting zero; NaN where none.
+  /// Mean squared jump in latent space over all moves; rejected moves count as zero. NaN without
+  /// moves.
   double mean_squared_jump() const;
 
  private:
   double sum(std::size_t slot) const;
 
-  // low_ holds the last 32 bits of each sum, high_ all others.
+  // low_ holds the lowest 32 bits of each sum, high_ all others.
   std::array<std::int64_t, MoveStatistics::kSize> high_{};
   std::array<std::int64_t, MoveStatistics::kSize> low_{};
 };

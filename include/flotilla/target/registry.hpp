@@ -12,42 +12,43 @@
 
 namespace flotilla {
 
-/// The quantile of l(z) = log|det J(z)| under z ~ q_Z, in nats, for a probability in (0, 1).
+/// Quantile of l(z) = log|det J(z)| under z ~ q_Z, in nats, for a probability in (0, 1).
 using LogDetQuantile = std::function<double(double probability)>;
 
-/// A row of the registry of targets: all that the program knows of one.
+/// A row of the registry of targets: all that the program knows of a target.
 struct TargetRow {
-  Choice choice;  ///< of --target
-  /// Whether log pi - log q_Z is a function of l alone: then log q_Z follows from log pi and l.
+  Choice choice;  ///< a choice of --target
+  /// Whether log pi - log q_Z is a function of l alone. If so, log q_Z follows from log pi and l.
   bool of_log_det_alone = false;
-  /// Finds what has to be found when the run begins, and leaves what makes the target; null where
-  /// there is nothing to find.
+  /// Finds parameters that are only known when the run begins, and leaves those that make the
+  /// target. Null if there are none to find.
   void (*complete)(ParameterValues& values, const LogDetQuantile& quantile) = nullptr;
-  /// Makes it from completed values. The flow outlives the target.
+  /// Makes the target from completed values. The flow outlives the target.
   std::unique_ptr<Target<float>> (*in_float)(const ParameterValues& values,
                                              const Flow<float>& flow) = nullptr;
   std::unique_ptr<Target<double>> (*in_double)(const ParameterValues& values,
                                                const Flow<double>& flow) = nullptr;
 };
 
-/// Every target that a configuration may name.
+/// All targets that a configuration may name.
 const std::vector<TargetRow>& target_registry();
 
-/// @throws InputError naming the choices
+/// The row of a target. @throws InputError naming the choices if there is none
 const TargetRow& target_row(const std::string& name);
 
-/// @throws InputError where no row has the name, a parameter is not the row's or out of its range
+/// @throws InputError if no row has the name, the row does not have a parameter, or a value is out
+/// of range
 void expect_target(const Specification& specification);
 
-/// The specification of the very target that is sampled: every value in it, and found what has to
-/// be found. A resolved specification stays as it is.
+/// The specification of exactly the target that is sampled: every parameter has a value, and values
+/// that depend on the flow are found. A resolved specification is returned unchanged.
 ///
-/// @param quantile  asked at most once; where it is collective, so is this
-/// @throws InputError as expect_target() does, or where what was found cannot be used
+/// @param quantile  called at most once; if it is collective, so is this function
+/// @throws InputError as expect_target() does, or if a value that was found cannot be used
 Specification resolve_target(const Specification& specification, const LogDetQuantile& quantile);
 
-/// The target that a resolved specification means. @param flow  outlives the target
-/// @throws InputError as expect_target() does, or where the specification is not resolved
+/// Makes the target of a resolved specification. @param flow  outlives the target
+/// @throws InputError as expect_target() does, or if the specification is not resolved
 template <typename T>
 std::unique_ptr<Target<T>> make_target(const Specification& specification, const Flow<T>& flow);
 

@@ -6,8 +6,9 @@
 
 namespace flotilla {
 
-/// The gradient of a log density by what it depends on: grad_z log pi = z_bar + J^T x_bar +
-/// log_det_bar * grad_z l. Kept apart, because every kernel multiplies it by another matrix.
+/// The gradient of a log density, split by what it depends on: grad_z log pi = z_bar + J^T x_bar +
+/// log_det_bar * grad_z l. The parts stay separate because every kernel multiplies them by another
+/// matrix.
 template <typename T>
 struct Cotangents {
   Cotangents() = default;
@@ -15,12 +16,12 @@ struct Cotangents {
       : z_bar(dim, chains), x_bar(dim, chains), log_det_bar(1, chains) {}
 
   Batch<T> z_bar;        ///< [dim x chains]
-  Batch<T> x_bar;        ///< [dim x chains]; meaningful where Target::depends_on_x()
+  Batch<T> x_bar;        ///< [dim x chains]; used only if Target::depends_on_x()
   Batch<T> log_det_bar;  ///< [1 x chains]
 };
 
-/// A density pi(z) with respect to dz, in terms of a latent point z, its image x and l = log|det
-/// J|.
+/// A density pi(z) with respect to dz, as a function of a latent point z, its image x and l =
+/// log|det J|. T is float or double.
 template <typename T>
 class Target {
  public:
@@ -29,27 +30,28 @@ class Target {
   Target(const Target&) = delete;
   Target& operator=(const Target&) = delete;
 
-  /// Whether x_bar is ever non-zero: kernels skip it where it is not.
+  /// Whether x_bar can be non-zero. Kernels skip it otherwise.
   virtual bool depends_on_x() const { return false; }
 
-  /// Log density up to a constant, and its cotangents; a non-finite value is a value.
+  /// Log density up to a constant, and its cotangents. A non-finite value is not an error.
   ///
   /// @param z, x         [dim x chains]
-  /// @param log_det      [1 x chains], l(z)
-  /// @param log_density  [1 x chains], overwritten
+  /// @param log_det      [1 x chains], l(z), in nats
+  /// @param log_density  [1 x chains], in nats, overwritten
   virtual void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
                         PerChain& log_density, Cotangents<T>& cotangents) const = 0;
 };
 
-/// log pi(z) = log q_Z(z) - beta l(z): the density the flow learnt, seen from the latent space.
+/// The tempered target log pi(z) = log q_Z(z) - beta l(z): the density that the flow learnt, in
+/// latent space.
 ///
-/// beta = 0 is naive sampling, beta = 1 the paper's target.
-/// Source: arXiv:2305.12149; src/README.md, targets.
+/// beta = 0 is naive sampling, beta = 1 the paper's target. Source: arXiv:2305.12149;
+/// src/README.md, targets.
 template <typename T>
 class TemperedTarget final : public Target<T> {
  public:
   /// @param base  outlives the target
-  /// @throws InputError where beta is not finite
+  /// @throws InputError if beta is not finite
   TemperedTarget(const Base<T>& base, double beta);
 
   void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
@@ -60,17 +62,18 @@ class TemperedTarget final : public Target<T> {
   double beta_;
 };
 
-/// log pi(z) = log q_Z(z) - beta softplus_k(l(z) - c), softplus_k(u) = log(1 + exp(k u)) / k.
+/// The clipped target log pi(z) = log q_Z(z) - beta softplus_k(l(z) - c), with softplus_k(u) =
+/// log(1 + exp(k u)) / k.
 ///
-/// Charges only where l exceeds the level c: the bridges go, the weights of the modes stay.
-/// Source: src/README.md, targets.
+/// It penalises only points where l exceeds the level c. That removes the bridges between modes and
+/// keeps the weights of the modes. Source: src/README.md, targets.
 template <typename T>
 class ClippedTarget final : public Target<T> {
  public:
   /// @param base       outlives the target
   /// @param level      c, in nats
   /// @param sharpness  k > 0, per nat
-  /// @throws InputError where a parameter is not finite or k <= 0
+  /// @throws InputError if a parameter is not finite or k <= 0
   ClippedTarget(const Base<T>& base, double beta, double level, double sharpness);
 
   void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Models of nflows, normflows and zuko as flow files: converted layer by layer, then proved.
+"""Converts models of nflows, normflows and zuko to flow files, then verifies the result.
 
 Golden values always come from the original library, in double precision. The converted flow has to
-reproduce them. A layer that flow files do not have is named; nothing is left out or approximated.
+reproduce them. A layer that flow files do not have is an error that names it: nothing is left out
+or approximated.
 """
 
 import copy
@@ -26,13 +27,13 @@ from flotilla_tools.torch_flows.flow import flow_from_contents, golden_values, t
 
 
 class Library(Protocol):
-    """What an importer has for its library."""
+    """The functions of an importer for its library."""
 
     def describe(self, model: Any) -> dict[str, Any]:
-        """The description of a live model: what its state dict does not tell."""
+        """The description of a live model: all that its state dict does not tell."""
 
     def convert(self, description: Described, state: State) -> Parts:
-        """A description and a state dict as the parts of a flow file."""
+        """Converts a description and a state dict to the parts of a flow file."""
 
     def sampling_map(self, model: Any, z: Tensor, context: Any) -> tuple[Tensor, Tensor]:
         """(x, log|det dx/dz|) by the library itself."""
@@ -51,7 +52,7 @@ LARGEST_DEVIATION = 1e-9
 
 
 def library_of(model: Any) -> str:
-    """The name of the library that a model's class, or one it derives from, comes from."""
+    """The library that a model's class or one of its base classes comes from."""
     for kind in type(model).__mro__:
         name = kind.__module__.split(".")[0]
         if name in LIBRARIES:
@@ -94,7 +95,7 @@ def convert(description: Described, state_dict: Mapping[str, Any]) -> FlowConten
 
 
 def _simplest(base: LayerRecord) -> LayerRecord:
-    """A diagonal normal at zero of unit scale is the standard one."""
+    """Replaces a diagonal normal at zero with unit scale by the standard normal."""
     if base.type != "diagonal_normal":
         return base
     if "context_loc" in base.arrays:
@@ -108,7 +109,7 @@ def _simplest(base: LayerRecord) -> LayerRecord:
 
 
 class Original(nn.Module):
-    """A live model behind the interface of a Flow: what golden values are computed from."""
+    """A live model with the interface of a Flow. Golden values are computed from it."""
 
     def __init__(self, model: Any, contents: FlowContents) -> None:
         super().__init__()
@@ -154,7 +155,7 @@ def golden_of(model: Any, contents: FlowContents) -> dict[str, Array]:
 
 
 def deviation(contents: FlowContents, golden: Mapping[str, Array]) -> float:
-    """How far the converted flow, in PyTorch, is from golden values: the largest of all kinds."""
+    """The largest deviation of any kind of the converted flow in PyTorch from golden values."""
     flow = flow_from_contents(contents, "the conversion").double().requires_grad_(False).eval()
     if contents.context_dim > 0:
         flow.at_context(golden["context"])
@@ -176,7 +177,7 @@ def write(
     golden: Mapping[str, Array],
     provenance: Mapping[str, Any],
 ) -> None:
-    """A flow file of converted contents, once they have reproduced their golden values."""
+    """Writes a flow file of converted contents, if they reproduce their golden values."""
     if golden:
         distance = deviation(contents, golden)
         if not distance <= LARGEST_DEVIATION:
@@ -197,7 +198,7 @@ def export_flow(model: Any, path: str | Path, provenance: Mapping[str, Any] | No
 
 
 def load_model(location: str) -> Any:
-    """What the function of "FILE.py:function" returns."""
+    """The result of the function in "FILE.py:function"."""
     path, _, name = location.partition(":")
     if not name or not Path(path).is_file():
         raise ConversionError(f"expected --model FILE.py:function, found '{location}'")
@@ -229,7 +230,7 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def load_weights(model: Any, path: Path) -> None:
-    """Gives a model the weights of a file."""
+    """Loads the weights of a file into a model."""
     try:
         model.load_state_dict(load_state_dict(path))
     except (RuntimeError, AttributeError) as problem:
@@ -245,7 +246,7 @@ def load_description(path: str | Path) -> Any:
 
 
 class Imported(NamedTuple):
-    """A converted model: the library that it comes from, its contents, its golden values."""
+    """A converted model: its library, its contents and its golden values."""
 
     library: str
     contents: FlowContents
@@ -254,7 +255,7 @@ class Imported(NamedTuple):
 
 
 def from_model(location: str, state_dict: Path | None) -> Imported:
-    """The model that "FILE.py:function" makes, with these weights, by the installed library."""
+    """The model of "FILE.py:function" with these weights; needs the library."""
     model = load_model(location)
     if state_dict:
         load_weights(model, state_dict)
@@ -265,8 +266,7 @@ def from_model(location: str, state_dict: Path | None) -> Imported:
 
 
 def from_description(path: Path, state_dict: Path, golden: Path | None) -> Imported:
-    """A described model without the library; without golden values where there is no file of
-    them."""
+    """A described model, without the library. It has golden values only if a file has them."""
     description = load_description(path)
     contents = convert(description, load_state_dict(state_dict))
     values = {}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Multi-scale flows of normflows on images, its Glow above all, as layers of a flow file.
 
-z has normflows' list of latent images one after another, the deepest first: so a merge moves
-nothing, and the layers of a level act on the first coordinates.  A class becomes a context of one
-number for each class, 1 for the class meant and 0 for the others.
+z is normflows' list of latent images one after another, the deepest first.  So a merge moves
+nothing, and the layers of a level act on the first coordinates.  A class becomes a context with one
+number for each class: 1 for the class itself, 0 for the others.
 """
 
 import math
@@ -36,7 +36,7 @@ SCALES: Mapping[str, Mapping[str, Any]] = {
 
 
 def describe(model: Original) -> dict[str, Any]:
-    """The description of a live MultiscaleFlow: what its state dict does not tell."""
+    """The description of a live MultiscaleFlow: all that its state dict does not tell."""
     for merge in model.merges:
         if type(merge).__name__ != "Merge" or merge.mode != "channel":
             raise ConversionError("its levels are merged otherwise than by channel")
@@ -145,7 +145,7 @@ def _per_pixel(record: LayerRecord, image: tuple[int, ...]) -> LayerRecord:
 def _squeeze(
     _layer: Described, image: tuple[int, ...], _state: State
 ) -> tuple[list[LayerRecord], tuple[int, ...]]:
-    """Sampling, normflows' Squeeze puts channels back into blocks of pixels."""
+    """In the sampling direction normflows' Squeeze turns channels into blocks of pixels."""
     channels, rows, columns = image
     if channels % 4:
         raise ConversionError(f"expected channels that make blocks of four, found {channels}")
@@ -165,8 +165,8 @@ def _glow_block(
 
 
 def _coupling(layer: Described, image: tuple[int, ...], state: State) -> list[LayerRecord]:
-    """A coupling of channels; a checkerboard's two halves are images of half the columns, which
-    stand one after the other in between."""
+    """A coupling of channels. The halves of a checkerboard are images of half the columns; the
+    coupling sees them one after the other."""
     mode = layer.get("split_mode", "channel")
     channels, rows, columns = image
     if mode in ("channel", "channel_inv"):
@@ -177,7 +177,7 @@ def _coupling(layer: Described, image: tuple[int, ...], state: State) -> list[La
     if columns % 2:
         raise ConversionError("its checkerboard has an odd number of columns")
     at = np.indices(image)
-    odd = at.sum(axis=0) % 2 == 1  # as normflows colours: by channel, row and column
+    odd = at.sum(axis=0) % 2 == 1  # normflows' checkerboard: by channel, row and column
     kept = (odd if mode == "checkerboard" else ~odd).reshape(-1)
     order = np.concatenate([np.flatnonzero(kept), np.flatnonzero(~kept)])
     halves = (2 * channels, rows, columns // 2)
@@ -198,7 +198,7 @@ def _conditioned(
 
 
 def affine_coupling(scale: str, kept: Array, net: Network) -> LayerRecord:
-    """The coupling whose scale_map normflows calls so; its shifts come before its scales."""
+    """An affine coupling with this scale_map of normflows. Its shifts come before its scales."""
     if scale not in SCALES:
         raise ConversionError(f"expected a scale_map among {', '.join(SCALES)}, found '{scale}'")
     moved = len(net.linears[-1][1]) // 2
@@ -239,7 +239,7 @@ def _act_norm(
 
 
 def _convolution(image: tuple[int, ...], state: State) -> list[LayerRecord]:
-    """Sampling, normflows multiplies by the inverse of W."""
+    """In the sampling direction normflows multiplies by the inverse of W."""
     if state.has("W"):
         matrix = state.take("W")
     else:
@@ -266,7 +266,7 @@ CONVERTERS: Mapping[str, ImageConverter] = {
 
 
 def _transform(transform: Described | None, dim: int) -> list[LayerRecord]:
-    """What stands between the last level and the data."""
+    """The layers between the last level and the data."""
     if transform is None:
         return []
     if transform["class"] == "Logit":

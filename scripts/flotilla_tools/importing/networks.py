@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the importers of flows share: state dicts read entry by entry, conditioners written anew.
+"""Shared by the importers of flows: reading state dicts, writing conditioners.
 
 A converter of a layer takes its description, a dict, and its part of the state dict, and returns
-LayerRecords in the library's own forward order.  What it cannot convert it names: never skipped,
-never approximated.
+LayerRecords in the library's own forward order.  A layer that it cannot convert is an error that
+names the layer: nothing is skipped or approximated.
 """
 
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
@@ -27,7 +27,7 @@ class ConversionError(InputError):
 
 
 class State:
-    """The entries of a state dict below a prefix, as double arrays; remembers which were taken."""
+    """The entries of a state dict below a prefix, as double arrays. Records which were used."""
 
     def __init__(
         self, entries: Mapping[str, Any], prefix: str = "", taken: set[str] | None = None
@@ -57,7 +57,7 @@ class State:
         return self.take(name) if self.has(name) else None
 
     def drop(self, *names: str) -> None:
-        """Entries that say nothing that the flow needs."""
+        """Marks entries as used that the flow does not need."""
         self.taken.update(self.prefix + name for name in names)
 
     def left(self) -> list[str]:
@@ -104,12 +104,12 @@ def convert_layers(
 
 
 def no_options(part: Original) -> dict[str, Any]:
-    """Of a part whose weights say all."""
+    """For a part that its weights describe completely."""
     return {}
 
 
 def context_dim(layers: Sequence[Described]) -> int:
-    """How many numbers the layers are told: the most that any of them says."""
+    """The size of the layers' context: the largest that any of them has."""
     return max((layer.get("context", 0) for layer in layers), default=0)
 
 
@@ -117,7 +117,7 @@ def context_dim(layers: Sequence[Described]) -> int:
 
 
 def flipped(record: LayerRecord) -> LayerRecord:
-    """The same layer the other way round."""
+    """The same layer in the other direction."""
     attributes = dict(record.attributes)
     if attributes.pop("direction", "forward") == "forward":
         attributes["direction"] = "inverse"
@@ -125,7 +125,7 @@ def flipped(record: LayerRecord) -> LayerRecord:
 
 
 def inverted(records: Sequence[LayerRecord]) -> list[LayerRecord]:
-    """A chain of layers the other way round."""
+    """A chain of layers in the other direction."""
     return [flipped(record) for record in reversed(records)]
 
 
@@ -142,7 +142,7 @@ def lu_linear(lower: Array, upper: Array, bias: Array) -> LayerRecord:
 
 
 def dense_linear(matrix: Array, bias: Array) -> list[LayerRecord]:
-    """x = matrix z + bias as P L U: rows swapped by size, as elimination does it."""
+    """x = matrix z + bias as P L U, by elimination with partial pivoting."""
     dim = len(matrix)
     upper, lower, rows = matrix.copy(), np.eye(dim), np.arange(dim)
     for k in range(dim):
@@ -164,7 +164,7 @@ def spline(bins: float, bound: float, tails: str, **numbers: float) -> dict[str,
 
 
 def coupling(kind: str, attributes: Described, kept: npt.ArrayLike, net: "Network") -> LayerRecord:
-    """@param kept  one entry a coordinate, true where it passes unchanged"""
+    """@param kept  one entry per coordinate, true if it passes unchanged"""
     found, arrays = net.entries()
     mask = np.asarray(kept, dtype=np.int8)
     return LayerRecord(f"{kind}_coupling", {**attributes, **found}, {**arrays, "mask": mask})
@@ -181,7 +181,7 @@ def autoregressive(kind: str, attributes: Described, dim: int, net: "Network") -
 def elementwise(
     kind: str, attributes: Described, moved: npt.ArrayLike, parameters: Array
 ) -> LayerRecord:
-    """A map of some coordinates whose parameters [coordinate x parameter] are constants: a coupling
+    """A map of some coordinates with constant parameters [coordinate x parameter]: a coupling
     whose conditioner is a bias."""
     moved = np.asarray(moved, dtype=bool)
     net = Network()
@@ -193,8 +193,8 @@ def elementwise(
 def by_parameter(
     coordinates: int, parameters: int, order: Sequence[int] | None = None
 ) -> list[int]:
-    """Where each output of a conditioner goes that has all parameters of a coordinate together:
-    rows for Network.keep_outputs.  `order` lists the parameters as the flow file wants them."""
+    """Rows for Network.keep_outputs, for a conditioner that has all parameters of a coordinate
+    together.  `order` lists the parameters in the order of the flow file."""
     places = range(parameters) if order is None else order
     return [c * parameters + p for p in places for c in range(coordinates)]
 
@@ -223,7 +223,7 @@ NUMBERS = {"leaky_relu": "negative_slope", "elu": "alpha", "softplus": "beta"}
 
 
 def describe_activation(function: Any) -> Activation:
-    """An activation function or module as a description has it: "relu", or ["elu", 0.5]."""
+    """An activation function or module in the form of a description: "relu", or ["elu", 0.5]."""
     name = getattr(function, "__name__", type(function).__name__)
     if name not in ACTIVATIONS:
         raise ConversionError(
@@ -236,7 +236,7 @@ def describe_activation(function: Any) -> Activation:
 
 
 class Network:
-    """A conditioner being written down: the words of its program, and their arrays."""
+    """A conditioner under construction: the words of its program, and their arrays."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -246,7 +246,7 @@ class Network:
         self.numbers: dict[str, Any] = {}
 
     def linear(self, weight: Array, bias: Array | None, context_dim: int = 0) -> None:
-        """@param context_dim  how many of the last inputs are the context"""
+        """@param context_dim  the number of last inputs that are the context"""
         bias = np.zeros(len(weight)) if bias is None else bias
         inputs = weight.shape[1] - context_dim
         self.words.append("linear")
@@ -257,7 +257,7 @@ class Network:
     def add_context(
         self, weight: Array, bias: Array | None, activation: Activation | None = None
     ) -> None:
-        """To the output of the last linear map."""
+        """Adds a context term to the output of the last linear map."""
         k = len(self.linears) - 1
         self.terms[f"context_weight_{k}"] = weight
         if bias is not None:
@@ -293,7 +293,7 @@ class Network:
         self.norms.append([scale, shift])
 
     def batch_norm(self, state: State, epsilon: float) -> None:
-        """In evaluation mode: a scale and a shift of each unit."""
+        """Batch normalisation in evaluation mode: a scale and a shift of each unit."""
         rate = 1.0 / np.sqrt(state.take("running_var") + epsilon)
         weight, bias = state.take_if("weight"), state.take_if("bias")
         scale = rate if weight is None else weight * rate
@@ -302,7 +302,7 @@ class Network:
         state.drop("num_batches_tracked")
 
     def layer_norm(self, units: int, epsilon: float) -> None:
-        """Of variance 1/(n - 1) sum, without parameters."""
+        """Layer normalisation without parameters, with variance 1/(n - 1) sum."""
         share = (units - 1) / units
         self.words.append("layer_norm")
         self._number("epsilon", epsilon * share)
@@ -318,7 +318,7 @@ class Network:
         self.linears[0][0] = self.linears[0][0][:, columns]
 
     def keep_outputs(self, rows: Any) -> None:
-        """Output i becomes what rows[i] was."""
+        """Makes output rows[i] output i."""
         self._on_outputs(lambda array: array[rows], lambda norm: norm[rows])
 
     def scale_outputs(self, factors: Array) -> None:
@@ -341,7 +341,7 @@ class Network:
             self.norms[first:] = [[change_norm(array) for array in norm] for norm in norms]
 
     def order(self, dim: int) -> Array:
-        """The place of each coordinate in an order in which none depends on a later one."""
+        """The position of each coordinate in an order in which none depends on a later one."""
         sees = self._dependencies()
         parameters = len(sees) // dim
         sees = sees.reshape(parameters, dim, dim).any(axis=0)
@@ -357,7 +357,7 @@ class Network:
         return order
 
     def _dependencies(self) -> Array:
-        """[output x input], whether weights connect them."""
+        """[output x input]: whether weights connect them."""
         reach, kept = np.eye(self.linears[0][0].shape[1], dtype=bool), None
         linears = iter(self.linears)
         for word in self.words:
@@ -380,8 +380,8 @@ class Network:
 
 
 def side_by_side(one: Network, other: Network) -> Network:
-    """Two conditioners of the same inputs and the same program as one: the outputs of the first,
-    then those of the second."""
+    """Joins two conditioners of the same inputs and the same program: outputs of the first, then
+    outputs of the second."""
     if one.words != other.words or one.numbers != other.numbers or one.terms or other.terms:
         raise ConversionError(
             f"its two networks should have the same layers but have '{' '.join(one.words)}' and "
@@ -419,7 +419,7 @@ def _count(state: State, name: str) -> int:
 
 
 def _pre_activated(net: Network, block: State, activation: Activation, k: int) -> None:
-    """Normalisation, where there is one, activation and linear map k of a residual block."""
+    """Normalisation (if there is one), activation and linear map k of a residual block."""
     if block.has_below("batch_norm_layers"):
         net.batch_norm(block.below(f"batch_norm_layers.{k}"), BLOCK_EPSILON)
     net.activation(activation)
@@ -427,7 +427,7 @@ def _pre_activated(net: Network, block: State, activation: Activation, k: int) -
 
 
 def residual_net(state: State, activation: Activation, context_dim: int) -> Network:
-    """ResidualNet of nflows and normflows; a context enters with the inputs, and by gates."""
+    """ResidualNet of nflows and normflows. A context enters through the inputs and by gates."""
     if state.has_below("preprocessing"):
         raise ConversionError("its conditioner preprocesses its inputs (periodic features)")
     net = Network()
@@ -446,7 +446,7 @@ def residual_net(state: State, activation: Activation, context_dim: int) -> Netw
 
 
 class MadeStyle(NamedTuple):
-    """What two libraries do differently with the same network."""
+    """The differences of two libraries with the same network."""
 
     activated: bool
     """Whether the first linear map of feedforward blocks, and what a context adds, are
@@ -462,7 +462,7 @@ NORMFLOWS_MADE = MadeStyle(False, "gate")
 
 
 def made(state: State, activation: Activation, context_dim: int, style: MadeStyle) -> Network:
-    """MADE of nflows and normflows, its masks multiplied in."""
+    """MADE of nflows and normflows, with its masks multiplied into the weights."""
     if state.has_below("preprocessing"):
         raise ConversionError("its conditioner preprocesses its inputs (periodic features)")
     net = Network()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Flows of nflows (bayesiains/nflows) as layers of a flow file.
 
-nflows maps data to noise, so that what samples is the other way round: last transform first.
+nflows maps data to noise, so sampling goes the other way: the last transform comes first.
 """
 
 from typing import Any, Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ SCALES: dict[str, Callable[[Array], Array]] = {
 
 
 def describe(model: Original) -> dict[str, Any]:
-    """The description of a live nflows Flow: what its state dict does not tell."""
+    """The description of a live nflows Flow: all that its state dict does not tell."""
     embedding = type(model._embedding_net).__name__
     if embedding != "Identity":
         raise ConversionError(
@@ -85,7 +85,7 @@ def _describe_net(net: Original) -> dict[str, Any]:
 
 
 def _describe_scale(scale: Callable[[torch.Tensor], torch.Tensor]) -> str:
-    """The name of a function, by its values."""
+    """The name of a function, recognised by its values."""
     points = torch.linspace(-8.0, 8.0, 65, dtype=torch.float64)
     values = scale(points).numpy()
     for name, formula in SCALES.items():
@@ -267,7 +267,7 @@ def spline_attributes(layer: Described, tails: Sequence[str] = ("linear",)) -> d
 
 
 def spline_rows(net: Network, coordinates: int, attributes: Described, hidden: int | None) -> None:
-    """Widths, then heights, then slopes, the first two divided by sqrt(hidden) as nflows does."""
+    """Widths, heights and slopes. The first two are divided by sqrt(hidden), as in nflows."""
     bins = int(attributes["bins"])
     parameters = 3 * bins - (attributes["tails"] == "linear")
     net.keep_outputs(networks.by_parameter(coordinates, parameters))

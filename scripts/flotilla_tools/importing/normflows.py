@@ -29,7 +29,7 @@ PREFIX = "flows."
 
 
 def describe(model: Original) -> dict[str, Any]:
-    """The description of a live model: what its state dict does not tell."""
+    """The description of a live model: all that its state dict does not tell."""
     if type(model).__name__ == "MultiscaleFlow":
         return multiscale.describe(model)
     base = model.q0
@@ -111,7 +111,7 @@ def _describe_masked_spline(flow: Original) -> dict[str, Any]:
 
 
 def _describe_net(net: Original) -> dict[str, Any]:
-    """Of a MADE, whose blocks alone know their activation."""
+    """The description of a MADE. Only its blocks know their activation."""
     context = net.context_layer.in_features if hasattr(net, "context_layer") else 0
     activation = net.blocks[0].activation if len(net.blocks) > 0 else torch.relu
     return {"activation": networks.describe_activation(activation), "context": context}
@@ -182,7 +182,7 @@ def _mlp(words: Sequence[Any], state: State) -> Network:
 
 
 def _split(mode: str, dim: int) -> Array:
-    """Which coordinates a coupling block keeps, one entry a coordinate."""
+    """Whether a coupling block keeps each coordinate, one entry per coordinate."""
     places = np.arange(dim)
     halves = {
         "channel": places < (dim + 1) // 2,
@@ -222,7 +222,7 @@ def _masked_affine_flow(layer: Described, state: State) -> list[LayerRecord]:
 
 
 def _silenced(net: Network) -> Network:
-    """The same network with outputs that are zero, up to where its last words make them so."""
+    """The same network with the outputs of its last linear map set to zero."""
     if net.words[-1] != "linear":
         raise ConversionError("its scale without a shift should end with a linear map")
     silent = Network()
@@ -288,7 +288,7 @@ def _lu_linear_permute(layer: Described, state: State) -> list[LayerRecord]:
 
 
 def _invertible_affine(layer: Described, state: State) -> list[LayerRecord]:
-    """z W^-1, z a row."""
+    """z W^-1, for a row z."""
     if layer.get("use_lu", True):
         lower = np.tril(state.take("L"), -1) + state.take("eye")
         diagonal = state.take("sign_S") * np.exp(state.take("log_S"))

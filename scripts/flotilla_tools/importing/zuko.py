@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Flows of zuko (probabilists/zuko) as layers of a flow file.
 
-zuko maps data to noise, so that what samples is the other way round: last transform first.
+zuko maps data to noise, so sampling goes the other way: the last transform comes first.
 """
 
 import functools
@@ -31,7 +31,7 @@ PREFIX = "transform.transforms."
 
 
 def describe(model: Original) -> dict[str, Any]:
-    """The description of a live zuko Flow: what its state dict does not tell."""
+    """The description of a live zuko Flow: all that its state dict does not tell."""
     transform = model.transform
     if type(transform).__name__ == "LazyComposedTransform":
         parts = [(part, f"{PREFIX}{k}") for k, part in enumerate(transform.transforms)]
@@ -50,7 +50,7 @@ def describe(model: Original) -> dict[str, Any]:
 
 
 def _describe_univariate(part: Original) -> dict[str, Any]:
-    """The univariate map of a layer and what it was given beside its parameters."""
+    """The univariate map of a layer, and its arguments other than its parameters."""
     function, options = part.univariate, {}
     if isinstance(function, functools.partial):
         function, options = function.func, dict(function.keywords)
@@ -130,7 +130,7 @@ def _base(base: Described, state: State) -> LayerRecord:
 
 
 def _univariate(layer: Described) -> tuple[str, dict[str, Any], int, Sequence[int]]:
-    """(kind of map, its attributes, parameters of a coordinate, their order in a flow file)."""
+    """(kind of map, attributes, parameters per coordinate, their order in a flow file)."""
     name, slope = layer.get("univariate", "MonotonicAffineTransform"), layer.get("slope", 1e-3)
     if name == "AdditiveTransform":
         return "additive", {}, 1, (0,)
@@ -171,7 +171,7 @@ def _write(net: Network, words: Sequence[Any], state: State, context_dim: int) -
 
 
 def _words(layer: Described, state: State) -> Sequence[Any]:
-    """The conditioner's words; without any, an MLP of one activation as zuko makes it."""
+    """The conditioner's words; if there are none, those of zuko's MLP with one activation."""
     if isinstance(layer.get("hyper"), list):
         return layer["hyper"]
     words, count = [], 0

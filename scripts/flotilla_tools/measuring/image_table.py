@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What sampling through the latent space does to a flow on images, as a markdown table."""
+"""The effect of latent-space sampling on a flow of images, as a markdown table."""
 
 import argparse
 import math
@@ -31,7 +31,7 @@ TARGETS: dict[str, dict[str, Any]] = {
 
 
 class Draws(NamedTuple):
-    """What is known of some draws, all [chain x draw]."""
+    """Figures of some draws, all [chain x draw]."""
 
     log_q: Array
     log_det: Array
@@ -68,7 +68,7 @@ def held_out_images(options: Options) -> Array:
 
 
 def independent(points: Points) -> Draws:
-    """Each as a chain of its own."""
+    """Draws as chains of one draw each."""
     return Draws(points.log_q[:, None], points.log_det[:, None])
 
 
@@ -81,7 +81,7 @@ def run_draws(
     level: float | None,
     options: Options,
 ) -> tuple[Draws, float | None]:
-    """(Draws, clip level): the level is the run's own estimate where none is given."""
+    """(Draws, clip level). The level is the run's own estimate if none is given."""
     names = [
         "chains",
         "tile_width",
@@ -122,7 +122,7 @@ def between_chains(values: Array, decimals: int) -> str:
 
 
 def split_r_hat(chains: Array) -> float:
-    """Of [chain x draw]: each chain's halves count as chains of their own."""
+    """Split R-hat of [chain x draw]: the halves of each chain count as chains."""
     half = chains.shape[1] // 2
     halves = np.concatenate([chains[:, :half], chains[:, -half:]])
     within = halves.var(axis=1, ddof=1).mean()

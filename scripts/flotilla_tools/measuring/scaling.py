@@ -73,7 +73,7 @@ def points(options: Options) -> Iterator[Point]:
 
 
 def tables(options: Options, program: Path, environment: Environment) -> Iterator[list[Row]]:
-    """After every repeat what is known by then: a job that ends early has made its repeats."""
+    """Yields the tables after every repeat, so that a job that ends early keeps its repeats."""
     found: dict[Point, list[Figures]] = {}
     for repeat in range(options.repeats):
         for scaling, ranks, chains in points(options):
@@ -97,7 +97,7 @@ def rows(found: Mapping[Point, list[Figures]]) -> Iterator[Row]:
         for name in FIGURES:
             values = np.array([one[name] for one in runs])
             row[name], row[f"{name}_error"] = estimate(values)
-        # Repeats were made in turns: each is compared with the same turn's base.
+        # Repeats were made in turns: compare each with the base of the same turn.
         efficiency = per_rank[key] / base
         row["efficiency"], row["efficiency_error"] = estimate(efficiency)
         yield row
@@ -155,7 +155,7 @@ def show(table: list[Row]) -> None:
 
 
 def scale(options: Options) -> list[Row]:
-    """Measures, and after every repeat writes the table and its picture; the last table."""
+    """Measures. Writes the table and its picture after every repeat; returns the last table."""
     binding = "core" if max(options.ranks) <= len(os.sched_getaffinity(0)) else "none"
     program = find_program(options.flotilla)
     table: list[Row] = []
@@ -166,7 +166,7 @@ def scale(options: Options) -> list[Row]:
 
 
 def write(table: list[Row], path: Path) -> None:
-    """The table as CSV, whole or not at all."""
+    """Writes the table as CSV, completely or not at all."""
     unfinished = path.with_name(path.name + ".unfinished")
     with open(unfinished, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(table[0]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Times the program against the same sampling in PyTorch, in turns, and two ranks against one."""
+"""Compares the speed of the program with PyTorch's, and of two ranks with one, in turns."""
 
 import argparse
 import os
@@ -35,7 +35,7 @@ class Options(argparse.Namespace):
 
 
 class Case(NamedTuple):
-    """A flow and how it is sampled; `step_size` is about what warm-up finds for it."""
+    """A flow and how it is sampled. `step_size` is close to what warm-up finds."""
 
     name: str
     flow: Path
@@ -46,13 +46,13 @@ class Case(NamedTuple):
     kind: str = "affine"
     layers: int = 8
     kernel: str = "metric-mala"
-    shipped: bool = False  # the flow is there already
+    shipped: bool = False  # the flow exists already
     thin: int = 10
     warmup: int = 10
     """Steps before the timed ones, without adaptation: they bring memory and caches into use."""
 
     def options(self, draws: int) -> dict[str, Any]:
-        """Of either program."""
+        """The options of a case, for either program."""
         return {
             "chains": self.chains,
             "warmup": self.warmup,
@@ -101,8 +101,8 @@ ARCHITECTURES = ("affine", "spline", "maf", "iaf")
 
 
 def architectures(directory: Path) -> list[Case]:
-    """Flows of each kind in 8, 64 and 512 dimensions; maf samples one coordinate after another, iaf
-    evaluates densities so."""
+    """Flows of each kind in 8, 64 and 512 dimensions. maf finds one coordinate after another when
+    it samples, iaf when it evaluates densities."""
     found = []
     for kind in ARCHITECTURES:
         for dim, widths, chains in ((8, "64,64", 512), (64, "256,256", 256), (512, "512,512", 64)):
@@ -117,14 +117,14 @@ def architectures(directory: Path) -> list[Case]:
 
 
 class Contender(Protocol):
-    """Whatever samples a case and tells its rate."""
+    """A program that samples a case and reports its rate."""
 
     def rate(self, case: "Case", draws: int) -> float:
         """Chain-steps per second in the sampling phase."""
 
 
 class Timed(Flotilla):
-    """The program, told to say how fast it was."""
+    """The program, measured by its own report."""
 
     def rate(self, case: "Case", draws: int) -> float:
         """Chain-steps per second of all ranks together, in the sampling phase."""
@@ -136,7 +136,7 @@ class Timed(Flotilla):
 
 
 class PyTorch:
-    """reference_torch.py on one thread, its BLAS free to choose the code for this processor."""
+    """reference_torch.py on one thread. Its BLAS may choose the code for this processor."""
 
     def __init__(self) -> None:
         tuning = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -156,15 +156,15 @@ class PyTorch:
 
 
 class Comparison(NamedTuple):
-    """Rates of two contenders in the same rounds, chain-steps per second."""
+    """Rates of two contenders in the same rounds, in chain-steps per second."""
 
     title: str
     names: tuple[str, str]
-    rates: tuple[list[float], list[float]]  # of lists, one entry a round
-    flops: float = 0.0  # of a chain-step, multiply-adds counted twice; 0 where nobody asks
+    rates: tuple[list[float], list[float]]  # two lists with one entry per round
+    flops: float = 0.0  # per chain-step, a multiply-add counts as two; 0 if not needed
 
     def ratio(self) -> float:
-        """How many times faster the second is."""
+        """The speed of the second over that of the first."""
         return median(self.rates[1]) / median(self.rates[0])
 
     def row(self) -> list[str]:
@@ -172,7 +172,7 @@ class Comparison(NamedTuple):
         return [self.title, *cells, f"{self.ratio():.2f}"]
 
     def share(self, peak: float) -> str:
-        """Of the core's matrix product that the second reaches, a percentage."""
+        """The second's share of the core's matrix product, in percent."""
         return f"{100.0 * median(self.rates[1]) * self.flops / peak:.0f} %"
 
 
@@ -189,7 +189,7 @@ def spread(rates: Sequence[float]) -> str:
 def compare(
     case: Case, contenders: tuple[Contender, Contender], names: tuple[str, str], options: Options
 ) -> Comparison:
-    """Both contenders in turns, each with as many draws as fill the time."""
+    """Runs both contenders in turns, each with as many draws as fill the time."""
     draws = [fitting_draws(contender, case, options.seconds) for contender in contenders]
     rates: tuple[list[float], list[float]] = ([], [])
     for number in range(options.rounds):
@@ -210,14 +210,14 @@ def fitting_draws(contender: Contender, case: Case, seconds: float) -> int:
 
 
 def peak_of_core() -> float:
-    """FLOP/s of a matrix product in float on one core, by the bench."""
+    """FLOP/s of a matrix product in float on one core, measured by flotilla_bench."""
     printed = run([str(BENCH), "--benchmark_filter=none"], {**os.environ, "OMP_NUM_THREADS": "1"})
     words = next(line for line in printed.splitlines() if line.startswith("float:")).split()
     return float(words[words.index("GFLOP/s") - 1]) * 1e9
 
 
 def flops_of_step(flotilla: Flotilla, case: Case, passes: float = PASSES) -> float:
-    """For each chain; of metric MALA where nobody says another number of passes."""
+    """FLOP per step and chain, by default for the passes of metric MALA."""
     printed = run([str(flotilla.path), "flow", "show", str(case.flow)], flotilla.environment)
     line = next(line for line in printed.splitlines() if "multiply-adds" in line)
     return 2.0 * passes * float(line.split()[1])

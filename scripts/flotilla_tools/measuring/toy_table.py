@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What sampling through the latent space does to the three toys, as a markdown table."""
+"""The effect of latent-space sampling on the three toys, as a markdown table."""
 
 import argparse
 import math
@@ -59,7 +59,7 @@ def toy_of(path: Path) -> ToySet:
 
 
 def true_draws(toy: ToySet, count: int, seed: int) -> Array:
-    """[n x 1 x 2]: every draw counts as a chain of its own."""
+    """[n x 1 x 2]: every draw counts as a chain."""
     return toy.sample(count, np.random.default_rng(seed))[:, None]
 
 
@@ -78,7 +78,7 @@ def run_draws(path: Path, target: str, flotilla: Flotilla, options: Options) -> 
 
 
 def settings(options: Options) -> dict[str, Any]:
-    """What all runs have in common."""
+    """The settings that all runs share."""
     names = ("chains", "warmup", "draws", "thin", "global_fraction", "seed")
     return {name.replace("_", "-"): getattr(options, name) for name in names}
 
@@ -87,12 +87,12 @@ def settings(options: Options) -> dict[str, Any]:
 
 
 class Row(NamedTuple):
-    """What one way of sampling gives: fractions of draws."""
+    """The result of one way of sampling: fractions of draws."""
 
     toy: str
     sampling: str
     off_support: Estimate
-    weights: list[Estimate]  # one a mode
+    weights: list[Estimate]  # one per mode
 
 
 def measure(toy: ToySet, sampling: str, draws: Array) -> Row:
@@ -112,7 +112,7 @@ def measure(toy: ToySet, sampling: str, draws: Array) -> Row:
 
 
 def independent_rows(path: Path, flotilla: Flotilla, count: int, seed: int) -> list[Row]:
-    """The toy itself, and the flow that learnt it without sampling: so many draws of each."""
+    """Rows of the toy itself and of naive draws of its flow, from this many draws of each."""
     toy = toy_of(path)
     return [
         measure(toy, "truth", true_draws(toy, count, seed)),
@@ -123,7 +123,7 @@ def independent_rows(path: Path, flotilla: Flotilla, count: int, seed: int) -> l
 def rows_of_run(
     run: Path, flow: Path | None, flotilla: Flotilla, count: int, seed: int
 ) -> list[Row]:
-    """The same beside the committed draws of a run; `flow` where its file has moved since."""
+    """The same rows and that of a run's committed draws. `flow` replaces the run's flow file."""
     with h5py.File(run, "r") as file:
         if "posterior/x" not in file or "draws_committed" not in file:
             raise InputError(f"expected a run file of flotilla sample at {run}, found another")
@@ -155,7 +155,7 @@ HEADER = ("toy", "sampling", "off the support (%)", "mode weights")
 
 
 def with_error(value: float, error: float) -> str:
-    """The value to two decimals, or as many more as its standard error's first digit needs."""
+    """The value with two decimals, or more if the first digit of its standard error needs more."""
     decimals = 2
     if 0 < error < 0.01:
         decimals = min(4, math.ceil(-math.log10(error)))
@@ -171,7 +171,7 @@ def cells(row: Row) -> tuple[str, str, str, str]:
 
 
 def markdown(found: Sequence[Row]) -> str:
-    """The table; a toy is named in its first row only."""
+    """The table. Only the first row of a toy names it."""
     lines: list[tuple[str, ...]] = [HEADER, ("---", "---", "---:", "---")]
     for before, row in zip([None, *found], found):
         toy, *others = cells(row)

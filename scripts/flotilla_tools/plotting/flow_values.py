@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a picture of a run needs of its flow, asked of the program: densities, latent points, l."""
+"""Values of a run's flow for pictures, computed by the program: densities, latent points, l."""
 
 import tempfile
 from pathlib import Path
@@ -25,7 +25,7 @@ class FlowValues:
     """A flow file, evaluated by `flotilla flow evaluate`."""
 
     def __init__(self, path: Path, context: str, program: Path, ranks: int = 1) -> None:
-        """`context` has the numbers that a conditional flow is told, as in "0.5,-1"."""
+        """`context` holds the numbers of a conditional flow's context, as in "0.5,-1"."""
         self._path, self._context = path, context
         self._program, self._ranks = program, ranks
         self.image = image_of(read_flow_file(path))

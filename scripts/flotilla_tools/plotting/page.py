@@ -40,7 +40,7 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def picture(png: bytes, caption: str) -> str:
-    """An image of the page itself. @param png  bytes"""
+    """An image embedded in the page. @param png  bytes"""
     data = base64.b64encode(png).decode()
     return (
         f'<figure><img alt="{text(caption)}" src="data:image/png;base64,{data}">'

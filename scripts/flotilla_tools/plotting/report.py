@@ -28,7 +28,7 @@ from flotilla_tools.program import find_program
 
 
 class Options(argparse.Namespace):
-    """What a page is made of."""
+    """The inputs of a page."""
 
     input: Path
     output: Path | None
@@ -40,7 +40,7 @@ class Options(argparse.Namespace):
 
 
 def worst_first(quantities: Sequence[Mapping[str, Any]], rhat: str) -> list[Mapping[str, Any]]:
-    """The least converged quantities first; what is infinite or not defined before all."""
+    """The least converged quantities first; infinite and undefined figures come before all."""
 
     def badness(one: Mapping[str, Any]) -> float:
         return one[rhat] if isinstance(one[rhat], float) else math.inf
@@ -49,7 +49,7 @@ def worst_first(quantities: Sequence[Mapping[str, Any]], rhat: str) -> list[Mapp
 
 
 def report_lines(path: Path) -> list[dict[str, Any]]:
-    """The reports that a run wrote as it went, or none."""
+    """The reports that a run wrote while it ran; empty if there are none."""
     beside = path.with_suffix(".jsonl")
     if not beside.is_file():
         return []
@@ -58,12 +58,12 @@ def report_lines(path: Path) -> list[dict[str, Any]]:
         try:
             lines.append(json.loads(line))
         except ValueError:
-            break  # a kill cut it off
+            break  # the run was killed while writing it
     return lines
 
 
 def draw_reports(lines: Sequence[Mapping[str, Any]]) -> bytes:
-    """R-hat and effective draws as the run went."""
+    """R-hat and effective draws during the run."""
     plt.rcParams.update(STYLE)
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 2.8), layout="constrained")
 
@@ -81,7 +81,7 @@ def draw_reports(lines: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def picture_of(path: Path, flow_file: Path | None, program: Path, judged: Verdict) -> bytes:
-    """What plot_run.py draws, without the flow's own density where the flow is not at hand."""
+    """The picture of plot_run.py, without the flow's density if the flow file is missing."""
     run = runs.read_run(path)
     flow = runs.find_flow(run, flow_file, program)
     with tempfile.TemporaryDirectory() as directory:
@@ -130,7 +130,7 @@ def figures_of(summary: Summary) -> list[str]:
 
 
 def pictures_on_the_way(path: Path, draws: int) -> list[str]:
-    """Of the reports that a run wrote, up to the draws that are there; none where it wrote none."""
+    """Pictures of the reports of a run, up to its committed draws; none without reports."""
     lines = [line for line in report_lines(path) if line["draws"] <= draws]
     return [picture(draw_reports(lines), "Convergence while the run went on")] if lines else []
 
@@ -143,7 +143,7 @@ def text_of(value: Any) -> str:
 
 
 def study_pictures(path: Path) -> str:
-    """The pictures, or why there is none: tables and messages are worth a page without them."""
+    """The pictures, or the reason why there is none. A page is useful without pictures."""
     try:
         caption = "What the study found, with standard errors over seeds"
         return "".join(picture(as_png(figure), caption) for figure in draw_study(path))
@@ -208,7 +208,7 @@ def means_of(study: StudyTables) -> str:
 
 
 def cell(means: Columns, name: str, row: int) -> str | float:
-    """A value, with its error where it has one."""
+    """A value, with its error if it has one."""
     value = means[name][row]
     if isinstance(value, str):
         return value
@@ -227,7 +227,7 @@ def is_study(path: Path) -> bool:
 
 
 def write_page(options: Options) -> Path:
-    """Writes the page of a run or a study; its path."""
+    """Writes the page of a run or a study; returns its path."""
     output = options.output or options.input.with_suffix(".html")
     make = study_page if is_study(options.input) else run_page
     output.write_text(make(options.input, options), encoding="utf-8")

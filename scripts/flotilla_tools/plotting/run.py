@@ -60,7 +60,7 @@ SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#8c8c8c"])
 
 
 class Run(NamedTuple):
-    """A run file, as much of it as is plotted."""
+    """The parts of a run file that are plotted."""
 
     facts: Mapping[str, Any]  # the root attributes
     chains: int
@@ -73,10 +73,10 @@ class Run(NamedTuple):
     trace_draws: Array  # their indices
     windows: dict[str, Array]  # name -> [window]
     energies: dict[str, Array]  # name -> traces [chain x draw]
-    start: Array | None  # of the first chains [chain x dim], or None, as are the next two
+    start: Array | None  # of the first chains [chain x dim], or None; likewise the next two
     last: Array
     along: Array  # [draw x dim] of the first chain
-    acceptance_rate: float  # of local moves in the sampling phase, as is the next
+    acceptance_rate: float  # of local moves in the sampling phase; likewise the next
     step_size: float
 
 
@@ -130,13 +130,13 @@ def spread_points(points: Any, draws: int, coordinates: int) -> Array:
     chains = len(points)
     chain_step = max(1, -(-chains // MOST_POINTS))
     draw_step = max(1, -(-draws * (chains // chain_step) // MOST_POINTS))
-    # The last draws of a coarse selection, the farthest from warm-up, rather than the first.
+    # Of a coarse selection take the last draws: they are the farthest from warm-up.
     first = (draws - 1) % draw_step
     return points[::chain_step, first:draws:draw_step, :coordinates].reshape(-1, coordinates)
 
 
 def sampling_facts(file: h5py.File, draws: int) -> tuple[float, float]:
-    """(acceptance rate of local moves, step size) over the sampling phase, from recorded draws."""
+    """(acceptance rate of local moves, step size) of the sampling phase, from recorded draws."""
     stats = file["sample_stats"]
     step = max(1, draws // 100)
     acceptance = stats["acceptance_rate"][:, :draws:step]
@@ -146,7 +146,7 @@ def sampling_facts(file: h5py.File, draws: int) -> tuple[float, float]:
 
 
 def find_flow(run: Run, given: Path | None, program: Path, ranks: int = 1) -> FlowValues | None:
-    """The run's flow; None, with a word of what to do, where nobody says where it is now."""
+    """The run's flow; None, with a message what to do, if its file is not found."""
     recorded = Path(str(run.facts.get("flow_file", "")))
     path = given or recorded
     if path.is_file() and not h5py.is_hdf5(path):
@@ -170,7 +170,7 @@ def find_flow(run: Run, given: Path | None, program: Path, ranks: int = 1) -> Fl
 def image_shape(
     run: Run, flow: FlowValues | None, given: tuple[int, int, int] | None
 ) -> tuple[int, int, int] | None:
-    """(channels, rows, columns) of the data; None where it is no image."""
+    """(channels, rows, columns) of the data; None if they are not images."""
     shape = given or (flow.image if flow is not None else None)
     if shape is not None and np.prod(shape) != run.dim:
         raise PlotError(f"expected --image of {run.dim} coordinates, found {shape}")
@@ -189,7 +189,7 @@ def limits(*samples: Array) -> tuple[Array, Array]:
 
 
 def square(low: Any, high: Any) -> tuple[Array, Array]:
-    """The same for panels as wide as high, about the same centre."""
+    """The same for square panels, around the same centre."""
     centre, half = (low + high) / 2, np.max(high - low) / 2
     return centre - half, centre + half
 
@@ -247,11 +247,11 @@ def draw_plane(
 
 def draw_latent(figure: Figure, axes: Axes, flow: FlowValues, run: Run, naive_z: Array) -> None:
     """Latent points over l(z), the map's log volume change."""
-    # A run without latent points: the flow knows them.
+    # A run without latent points: the flow computes them.
     points = flow.inverse(run.x).z if run.z is None else run.z
     low, high = np.full(2, -4.2), np.full(2, 4.2)
     u, v, log_det = on_grid(lambda z: flow.forward(z).log_det_jacobian, low, high)
-    shown = np.hypot(*np.meshgrid(u, v)) < 4.2  # beyond, next to no draw goes
+    shown = np.hypot(*np.meshgrid(u, v)) < 4.2  # hardly any draw is beyond
     spread = np.nanquantile(log_det[shown], [0.005, 0.995])
     levels = MaxNLocator(10, steps=[1, 2, 5, 10]).tick_values(*spread)
     shades = axes.contourf(u, v, log_det, levels, cmap=SHADES, extend="both")
@@ -279,7 +279,7 @@ def finish_bar(bar: Colorbar, ticks: Array) -> None:
 def draw_images(
     figure: Figure, grid: GridSpecFromSubplotSpec, run: Run, shape: tuple[int, int, int]
 ) -> None:
-    """Three rows of images, of which the first two are of the same chains."""
+    """Three rows of images. The first two rows are of the same chains."""
     rows = [
         (run.start, f"where the first {len(run.last)} chains start"),
         (run.last, "the same chains' last draws"),
@@ -306,7 +306,7 @@ def strip(images: Array, shape: tuple[int, int, int]) -> Array:
 
 
 def draw_energies(figure: Figure, grid: GridSpecFromSubplotSpec, run: Run) -> None:
-    """Traces of lp and l(z): whether the chains have met."""
+    """Traces of lp and l(z). They show whether the chains have met."""
     for i, (name, label) in enumerate((("lp", "lp (nats)"), ("log_det_jacobian", "l(z) (nats)"))):
         axes = figure.add_subplot(grid[0, i])
         for chain, colour in zip(run.energies[name], CHAINS):
@@ -320,7 +320,7 @@ def draw_energies(figure: Figure, grid: GridSpecFromSubplotSpec, run: Run) -> No
 def draw_coordinates(
     figure: Figure, grid: GridSpecFromSubplotSpec, run: Run, naive: Evaluation | None
 ) -> None:
-    """Traces of a few chains, and beside each the marginal, on one scale."""
+    """Traces of a few chains, each with its marginal beside it on the same scale."""
     samples = [run.x]
     if naive is not None:
         samples.append(naive.x[:, : run.x.shape[1]])
@@ -344,7 +344,7 @@ def draw_coordinates(
 
 
 def draw_marginal(axes: Axes, samples: Sequence[Array], bounds: tuple[float, float]) -> None:
-    """Densities along the vertical axis: the run's filled, the naive draws' as a line."""
+    """Densities along the vertical axis: that of the run filled, that of naive draws as a line."""
     bins = np.linspace(*bounds, 61)
     kinds = (
         {"histtype": "stepfilled", "color": RUN, "alpha": 0.45, "label": "run"},
@@ -358,7 +358,7 @@ def draw_marginal(axes: Axes, samples: Sequence[Array], bounds: tuple[float, flo
 
 
 def draw_warmup(figure: Figure, row: GridSpecFromSubplotSpec, run: Run) -> None:
-    """Acceptance rate and step size, window by window; dashed, what the sampling phase had."""
+    """Acceptance rate and step size, window by window. Dashed: those of the sampling phase."""
     windows = run.windows
     number = np.arange(1, len(windows.get("step_size", ())) + 1)
     left, right = figure.add_subplot(row[0]), figure.add_subplot(row[1])
@@ -387,7 +387,7 @@ def mark(axes: Axes, value: float, label: str) -> None:
 
 
 def headline(run: Run, judged: Verdict | None) -> str:
-    """What was sampled, how; below it the verdict."""
+    """What was sampled and how, with the verdict below."""
     facts = run.facts
     target = f"{facts.get('target', 'unknown')} target, $\\beta$ = {facts.get('beta', np.nan):g}"
     unfinished = f" of {run.draws_wanted:,}" if run.draws < run.draws_wanted else ""
@@ -398,7 +398,7 @@ def headline(run: Run, judged: Verdict | None) -> str:
     if judged is None:
         return first
     more = len(judged.sentences) - MOST_SENTENCES
-    # What was found; what to do about it stands behind the colon.
+    # The finding is before the colon, the advice after it.
     found = [sentence.split(": ")[0] for sentence in judged.sentences[:MOST_SENTENCES]]
     told = "; ".join(found + ([f"and {more} more"] if more > 0 else []))
     return f"{first}\n{textwrap.fill(f'{judged.headline}: {told}', HEADLINE_WIDTH)}"
@@ -411,8 +411,8 @@ def plot(
     output: Path,
     judged: Verdict | None,
 ) -> None:
-    """One figure: the plane where there is one, then a row a coordinate, then warm-up; of images,
-    the images, lp and l, then warm-up."""
+    """One figure. In two dimensions the plane comes first, then a row per coordinate, then warm-up.
+    For images: the images, lp and l, then warm-up."""
     plt.rcParams.update(STYLE)
     naive = None
     if flow is not None and not shape:

@@ -67,7 +67,7 @@ class StudyTables:
         return name in self.means and len(np.unique(self.means[name])) > 1
 
     def others(self, *names: str) -> list[str]:
-        """What is varied beside these. References of a comparison go with their flow."""
+        """The varied columns other than these. A comparison's reference belongs to its flow."""
         known = {*names, "runs", "compare_reference", "compare_modes"}
         return [
             name
@@ -79,8 +79,8 @@ class StudyTables:
         ]
 
     def groups(self, *names: str) -> Iterator[tuple[str, Array]]:
-        """For each combination of values of the columns that the study has: a label, and which rows
-        of `means` it is."""
+        """For each combination of values of these columns (those that the study has): a label, and
+        its rows of `means`."""
         varied = [name for name in names if self.varies(name)]
         if not varied:
             yield "", np.ones(len(self.means["runs"]), dtype=bool)
@@ -100,7 +100,7 @@ class StudyTables:
 
 
 def show(name: str, value: Any) -> str:
-    """A value as a legend says it: texts speak for themselves, numbers do not."""
+    """A value in a legend. A number needs the name of its column, a text does not."""
     if isinstance(value, str):
         return Path(value).stem if "." in value else value
     return f"{name.replace('_', ' ')} {value:g}"
@@ -179,7 +179,7 @@ def draw_step_size(study: StudyTables) -> Figure:
 
 
 def miss(study: StudyTables, row: int) -> tuple[float, float]:
-    """Root mean square over seeds of the distance from the target, and how uncertain it is."""
+    """Root mean square over seeds of the distance from the target, with its error."""
     own = study.runs_like(
         row,
         "chains",
@@ -339,14 +339,14 @@ def draw_beta(study: StudyTables) -> Figure:
 
 
 def draw_floors(axes: Axes, study: StudyTables, chosen: Array, name: str) -> None:
-    """What naive draws and a second half of the reference reach, as lines across."""
+    """Draws horizontal lines: the measures of naive draws and of the reference's second half."""
     for prefix, title, style in (
         ("naive_", "naive", "--"),
         ("floor_", "the reference itself", ":"),
     ):
         levels = study.means[prefix + name][chosen]
         if not np.isfinite(levels).any():
-            continue  # nothing that succeeded
+            continue  # no run succeeded
         level = np.nanmean(levels)
         axes.axhline(level, color="0.4", linestyle=style, linewidth=0.9, label=title)
 
@@ -356,7 +356,7 @@ def draw_quality(study: StudyTables) -> Figure:
     expect_columns(study, "quality", "precision")
     panels = list(study.groups("flow"))
     measures = [(name, title) for name, title in QUALITY if np.isfinite(study.means[name]).any()]
-    # Flows beside each other, measures below; of one flow alone the measures are beside each other.
+    # A column per flow and a row per measure. With a single flow the measures are side by side.
     down = len(panels) > 1
     shape = (len(measures), len(panels)) if down else (1, len(measures))
     figure, axes = plt.subplots(
@@ -392,7 +392,7 @@ KINDS: dict[str, Callable[[StudyTables], Figure]] = {
 
 
 def draw_study(path: Path, kind: str | None = None) -> list[Figure]:
-    """Pictures of a study, as figures of matplotlib's: of this kind, or all that fit."""
+    """Pictures of a study as figures of matplotlib: of this kind, or of all kinds that fit."""
     study = StudyTables(path)
     if not np.isfinite(study.means["runs"]).any() or "rhat" not in study.means:
         raise PlotError(f"expected a study with a run that succeeded in {path}, found none")

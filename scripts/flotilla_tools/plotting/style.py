@@ -5,10 +5,10 @@ import matplotlib
 
 from flotilla_tools.errors import InputError
 
-# Files, not windows: chosen before anything of pyplot is touched.
+# Plot to files, not windows. This must come before pyplot is imported.
 matplotlib.use("Agg")
 
-# Okabe & Ito: told apart by readers of any colour vision.
+# Okabe & Ito: readers of any colour vision can tell them apart.
 NAIVE, RUN = "#D55E00", "#0072B2"
 CHAINS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00")
 COLOURS = (*CHAINS, "#D55E00", "#56B4E9", "#000000")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The base densities of normalizing flows as PyTorch modules, one class for each type of a file.
 
-Each has log_density(z) [draw], normalised, in nats; sample(draws, generator, dtype) [draw x
-coordinate]; and turns into a LayerRecord and back.  A score comes from automatic differentiation.
+Each has log_density(z) [draw], normalised, in nats, and sample(draws, generator, dtype) [draw x
+coordinate].  Each converts to a LayerRecord and back.  Automatic differentiation gives the score.
 """
 
 import math
@@ -16,7 +16,7 @@ from flotilla_tools.flow_file import FlowFileError, LayerRecord
 
 
 class Base(nn.Module):
-    """What every base density has."""
+    """The interface of base densities."""
 
     type: str
 
@@ -90,8 +90,8 @@ class _BaseOfArrays(Base):
 class DiagonalNormal(_BaseOfArrays):
     """N(loc, diag(scale^2)); loc, scale [dim].
 
-    In a conditional flow `context_loc` and `context_log_scale` [dim x context_dim] add to loc and
-    to log scale what they make of the context.
+    In a conditional flow the products of `context_loc` and `context_log_scale` [dim x context_dim]
+    with the context are added to loc and to the log scale.
     """
 
     type = "diagonal_normal"

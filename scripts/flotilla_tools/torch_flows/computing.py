@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How PyTorch computes: on how many threads, its BLAS included, and in which precision."""
+"""Sets the threads of PyTorch and its BLAS, and PyTorch's precision."""
 
 import contextlib
 import ctypes
@@ -14,8 +14,8 @@ PRECISIONS = {"float": torch.float32, "double": torch.float64}
 def set_threads(count: int) -> None:
     """Limits PyTorch and, where it is loaded, OpenBLAS.
 
-    A PyTorch built on OpenBLAS with POSIX threads multiplies matrices on every core whatever
-    torch.set_num_threads says: OpenBLAS has to be told by itself.
+    A PyTorch built on OpenBLAS with POSIX threads multiplies matrices on every core. It ignores
+    torch.set_num_threads there, so OpenBLAS has to be set separately.
     """
     torch.set_num_threads(count)
     try:
@@ -27,7 +27,7 @@ def set_threads(count: int) -> None:
 
 @contextlib.contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """In here PyTorch makes tensors of this type of Python's numbers."""
+    """Within it, PyTorch turns Python's numbers into tensors of this type."""
     usual = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

@@ -2,7 +2,7 @@
 """The conditioners of normalizing flows as PyTorch modules.
 
 A conditioner maps [draw x input] to the parameters theta of a coordinate map, [draw x parameter x
-coordinate] flattened.  It turns into the attributes and arrays of a layer's record and back.
+coordinate] flattened.  It converts to the attributes and arrays of a layer's record and back.
 """
 
 from typing import Any, Callable, Iterable, Sequence
@@ -33,7 +33,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor, Any], Tensor]] = {
 
 
 def per_unit(values: Tensor, h: Tensor) -> Tensor:
-    """Values [unit] in a shape that works on h [draw x unit] or [draw x channel x row x column]."""
+    """Values [unit], shaped to multiply h [draw x unit] or [draw x channel x row x column]."""
     return values.reshape(-1, *(1,) * (h.ndim - 2))
 
 
@@ -53,7 +53,7 @@ def linear_maps(widths: Sequence[int], kernels: Sequence[tuple[int, int]]) -> nn
 
 
 class ContextTerm(nn.Module):
-    """What a context c does to the output h of a linear map: h + act(W c + b), then times a gate.
+    """The effect of a context c on the output h of a linear map: h + act(W c + b), times a gate.
 
     `add` is (weight, bias or None, activation or None), `gate` (weight, bias or None) of a sigmoid;
     either may be None.
@@ -129,11 +129,11 @@ class _Contextual(nn.Module):
 
 
 class Conditioner(_Contextual):
-    """The network of a coupling layer: linear maps with an activation after all but the last.
+    """The network of a coupling layer: linear maps, with an activation after each but the last.
 
-    `widths` lists the sizes [in, hidden ..., out], of channels where there are `kernels`, the
-    [(rows, columns), ...] of convolutions.  The last map starts at zero, so that an untrained
-    coupling layer is the identity.
+    `widths` lists the sizes [in, hidden ..., out].  With `kernels`, the [(rows, columns), ...] of
+    convolutions, they count channels.  The last map starts at zero, so that an untrained coupling
+    layer is the identity.
     """
 
     def __init__(
@@ -182,10 +182,10 @@ def _linear_arrays(maps: Iterable[Any]) -> dict[str, Array]:
 
 
 class Program(_Contextual):
-    """A conditioner as flow files write it: linear maps, activations, scales and residual sums.
+    """A conditioner given by a program: linear maps, activations, scales and residual sums.
 
-    `network` is the program, as in "linear ( tanh linear ) linear"; `widths` and `kernels` are
-    those of `Conditioner`.
+    `network` is the program, as flow files have it: "linear ( tanh linear ) linear".  `widths` and
+    `kernels` are those of `Conditioner`.
     """
 
     def __init__(
@@ -248,9 +248,9 @@ class Program(_Contextual):
 class Convolutional(nn.Module):
     """A conditioner of convolutions between coordinates that lie on an image.
 
-    `image` is (channels, rows, columns); `kept` and `moved` list the coordinates that it sees and
-    those that its outputs are for, each of whole channels or of the same pixels of every channel.
-    Of pixels that it does not see it sees zeros.  `net` maps images to images.
+    `image` is (channels, rows, columns).  `kept` lists the coordinates that it sees, `moved` those
+    that its outputs are for: whole channels, or the same pixels of every channel.  Hidden pixels
+    are zeros to it.  `net` maps images to images.
     """
 
     def __init__(self, net: Any, image: Any, kept: Any, moved: Any, parameters: int) -> None:
@@ -291,8 +291,8 @@ def of_whole_channels(coordinates: Any, image: Image) -> bool:
 def conditioner_from_record(
     record: LayerRecord, kept: Any, moved: Any, parameters: int
 ) -> nn.Module:
-    """The conditioner of a coupling or an autoregressive layer, whose `parameters` for each of the
-    coordinates `moved` it makes of those `kept`."""
+    """The conditioner of a coupling or an autoregressive layer.  From the coordinates `kept` it
+    computes `parameters` numbers for each of the coordinates `moved`."""
     if "image" not in record.arrays:
         return _network_from_record(record, len(kept), parameters * len(moved))
     image = image_shape(record.arrays["image"])

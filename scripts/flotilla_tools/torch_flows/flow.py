@@ -2,8 +2,8 @@
 """Normalizing flows as PyTorch modules, from flow files and into them.
 
 A flow is a map x = f(z) from the latent space to the data space; z ~ its base density.  Arrays are
-[draw x coordinate], log determinants are [draw], in nats, and always those of the *sampling*
-direction: log|det dx/dz|, whichever way a layer was entered.
+[draw x coordinate].  Log determinants are [draw], in nats, and always those of the *sampling*
+direction: log|det dx/dz|, in forward and in inverse.
 
     flow = load_flow("two_moons.h5", torch.float64)
     x, log_det = flow(z)
@@ -42,8 +42,8 @@ class Flow(nn.Module):
     def __init__(
         self, dim: int, layers: Iterable[Layer], base: Base | None = None, context_dim: int = 0
     ) -> None:
-        """`base` is the density of z, N(0, I) where none is given; `context_dim` the size of what
-        a conditional flow is told, by `at_context`, before it is used."""
+        """`base` is the density of z, by default N(0, I).  `context_dim` is the size of the
+        context, which `at_context` has to set before a conditional flow is used."""
         super().__init__()
         self.dim, self.context_dim = dim, context_dim
         self.base = base or StandardNormal(dim)
@@ -69,7 +69,7 @@ class Flow(nn.Module):
         return self.base.log_density(z) - log_det
 
     def at_context(self, context: Any) -> "Flow":
-        """The flow itself, its conditioners told the context [context_dim]."""
+        """Sets the context [context_dim] of the conditioners; returns the flow itself."""
         context = torch.as_tensor(context, dtype=torch.float64)
         if context.shape != (self.context_dim,):
             raise FlowFileError(
@@ -85,7 +85,7 @@ class Flow(nn.Module):
 
 
 class SamplingMap(Protocol):
-    """What golden values are computed from: a map of latent points and its base density."""
+    """A map of latent points and its base density. Golden values are computed from them."""
 
     dim: int
     context_dim: int
@@ -95,16 +95,16 @@ class SamplingMap(Protocol):
         """(x, log_det)"""
 
     def at_context(self, context: Any) -> Any:
-        """The map, told a context [context_dim]."""
+        """The map with the context [context_dim] set."""
 
     def double(self) -> Any:
         """The map in double precision."""
 
 
 def half_masks(dim: int, layers: int, rng: np.random.Generator) -> list[Array]:
-    """Masks for `layers` couplings, in complementary pairs, so that each pair moves everything.
+    """Masks for `layers` couplings, in complementary pairs: each pair moves every coordinate.
 
-    In two dimensions the coordinates simply take turns; above, each pair draws a random half.
+    In two dimensions the coordinates take turns. In more, each pair draws a random half.
     """
     masks: list[Array] = []
     while len(masks) < layers:
@@ -189,21 +189,21 @@ def golden_values(
 
 
 def save_flow(path: str | Path, flow: Flow, provenance: Mapping[str, Any]) -> None:
-    """Writes the flow, its golden values and its checksum; the file appears whole or not at all."""
+    """Writes the flow, its golden values and its checksum, completely or not at all."""
     flow = copy.deepcopy(flow).cpu()
     contents = FlowContents(flow.dim, flow.context_dim, flow.base.record(), flow.records())
     write_flow_file(path, contents, golden_values(flow), {**torch_version(), **provenance})
 
 
 def torch_version() -> dict[str, str]:
-    """Who computed golden values."""
+    """The version of PyTorch that computed golden values."""
     return {"torch_version": str(torch.__version__)}
 
 
 def load_flow(path: str | Path, dtype: torch.dtype = torch.float32, context: str = "") -> Flow:
-    """The flow in `path`, checksum verified, its parameters in `dtype` and not requiring grad.
+    """The flow in `path`, with its checksum verified. Its parameters are in `dtype`, without grad.
 
-    `context` has the numbers that a conditional flow is told: "0.5,-1".
+    `context` holds the numbers of a conditional flow's context: "0.5,-1".
     """
     contents = read_flow_file(path)
     flow = flow_from_contents(contents, path).to(dtype).requires_grad_(False).eval()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The layers of normalizing flows as PyTorch modules, one class for each type of a flow file.
 
-Each has forward(z) -> (x, log_det) and inverse(x) -> (z, log_det), log_det always that of the
-sampling direction, and turns into a LayerRecord and back.  Arrays are [draw x coordinate]; the
+Each has forward(z) -> (x, log_det) and inverse(x) -> (z, log_det).  log_det is always that of the
+sampling direction.  Each converts to a LayerRecord and back.  Arrays are [draw x coordinate].  The
 parameters theta of a coordinate map are [draw x parameter x coordinate].
 """
 
@@ -24,7 +24,7 @@ slopes, both [draw x coordinate]."""
 
 
 class Layer(nn.Module):
-    """What every layer has."""
+    """The interface of layers."""
 
     type: str
 
@@ -33,7 +33,7 @@ class Layer(nn.Module):
         raise NotImplementedError
 
     def inverse(self, x: Tensor) -> Mapped:
-        """(z, log_det), of the sampling direction too."""
+        """(z, log_det). log_det is that of the sampling direction."""
         raise NotImplementedError
 
     def record(self) -> LayerRecord:
@@ -53,16 +53,16 @@ class CoordinateMap(Protocol):
 
     @property
     def parameters(self) -> int:
-        """How many a coordinate has."""
+        """The number of parameters per coordinate."""
 
     def forward(self, u: Tensor, theta: Tensor) -> Mapped:
         """(y, log slope)"""
 
     def inverse(self, y: Tensor, theta: Tensor) -> Mapped:
-        """(u, log slope), the slope of forward too."""
+        """(u, log slope). The slope is that of forward."""
 
     def attributes(self) -> dict[str, Any]:
-        """What a record says of the map."""
+        """The map's attributes in a record."""
 
 
 class AdditiveMap:
@@ -361,7 +361,7 @@ class Autoregressive(Layer):
 
 
 class Inverted(Layer):
-    """A layer used the other way round: attribute direction = "inverse"."""
+    """A layer used in the other direction: attribute direction = "inverse"."""
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
@@ -380,7 +380,7 @@ class Inverted(Layer):
 
 
 class PerPixel(Layer):
-    """A layer at each of `pixels` pixels alike: coordinates are channels of that many pixels."""
+    """The same layer at each of `pixels` pixels. Coordinates are channels of that many pixels."""
 
     def __init__(self, layer: Layer, pixels: float) -> None:
         super().__init__()
@@ -425,7 +425,7 @@ class First(Layer):
 
 
 def layer_from_record(record: LayerRecord) -> Layer:
-    """The module of a record, at each pixel, on the first coordinates, turned round as it says."""
+    """The module of a record: per pixel, on the first coordinates, inverted, as the record says."""
     own = dict(record.attributes)
     pixels, coordinates = own.pop("pixels", None), own.pop("coordinates", None)
     inverse = own.pop("direction", "forward") == "inverse"
@@ -438,8 +438,9 @@ def layer_from_record(record: LayerRecord) -> Layer:
 
 
 class Squeeze(Layer):
-    """Every 2 x 2 block of pixels into four channels of one pixel: channel 4 c + 2 i + j of x has
-    row i, column j of the blocks of channel c of z.  `image` is (channels, rows, columns) of z.
+    """Turns every 2 x 2 block of pixels into four channels of one pixel: channel 4 c + 2 i + j of x
+    holds row i, column j of the blocks of channel c of z.  `image` is the shape (channels, rows,
+    columns) of z.
 
     Dinh, Sohl-Dickstein & Bengio (2017), "Density estimation using Real NVP", section 3.6.
     """
@@ -497,7 +498,7 @@ class Permutation(Layer):
 
 
 class DiagonalAffine(Layer):
-    """x = scale * z + shift, coordinate by coordinate; not trained (buffers, not parameters)."""
+    """x = scale * z + shift, coordinate by coordinate. Not trained (buffers, not parameters)."""
 
     type = "diagonal_affine"
 
@@ -619,7 +620,7 @@ class Planar(Layer):
         return z + h[:, None] * self.u, torch.log1p(self.w @ self.u * slope)
 
     def inverse(self, x: Tensor) -> Mapped:
-        """By bisection on a = w.z, then one Newton step, which autograd can follow."""
+        """Bisection on a = w.z, then one Newton step that autograd can follow."""
         overlap, image = self.w @ self.u, x @ self.w
         with torch.no_grad():
             reach = 1.0 + overlap.abs() * (1.0 + image.abs() + abs(self.b))
@@ -710,7 +711,7 @@ class Sylvester(Layer):
         return z + h @ self.r.T @ self.q.T, log_det
 
     def inverse(self, x: Tensor) -> Mapped:
-        """Unit by unit, each by bisection, then one Newton step, which autograd can follow."""
+        """Unit by unit: bisection, then one Newton step that autograd can follow."""
         image = x @ self.q
         bends: list[Tensor] = []
         units: list[Tensor] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Untrained flows of a given shape: random weights, scaled until the flow is nonlinear and tame.
+"""Untrained flows of a given shape, with scaled random weights: nonlinear, but well-conditioned.
 
 The couplings' outputs, log scale and shift, spread by 0.3 over standard normal draws (less where
 the tails are heavy): far from the identity, and invertible in single precision.
@@ -77,7 +77,7 @@ LARGEST_ROUND_TRIP = 1e-3
 
 
 class Shape(argparse.Namespace):
-    """What is asked of a random flow."""
+    """The shape of a random flow."""
 
     dim: int
     kind: str
@@ -109,7 +109,7 @@ def random_flow(options: Shape) -> Flow:
 
 
 def random_couplings(z: Tensor, options: Shape, rng: np.random.Generator) -> Iterator[Layer]:
-    """Couplings of the kind, each calibrated on the draws z [n x dim] as they reach it."""
+    """Couplings of the kind. Each is calibrated on the draws z [n x dim] that reach it."""
     coordinate_map: CoordinateMap = AffineMap()
     if options.kind == "spline":
         coordinate_map = SplineMap(8, 3.0)
@@ -120,8 +120,8 @@ def random_couplings(z: Tensor, options: Shape, rng: np.random.Generator) -> Ite
 
 
 def random_autoregressives(z: Tensor, options: Shape, rng: np.random.Generator) -> Iterator[Layer]:
-    """Affine autoregressive layers whose order turns round from one to the next; the inverse of
-    each where the kind is maf: then sampling is the sequential direction."""
+    """Affine autoregressive layers of alternating order.  For the kind maf each is inverted:
+    sampling is then the sequential direction."""
     for k in range(options.layers):
         order = np.arange(options.dim)[:: 1 if k % 2 == 0 else -1].copy()
         hidden = [np.arange(width) % options.dim for width in options.widths]
@@ -139,8 +139,8 @@ KERNELS = ((3, 3), (1, 1), (3, 3))
 
 
 def random_glow(z: Tensor, options: Shape, rng: np.random.Generator) -> Iterator[Layer]:
-    """A Glow on square images of one channel, of as many levels as their size can be halved, two at
-    most; --layers counts the steps of a level, --widths are the hidden channels."""
+    """A Glow on square images of one channel.  It has as many levels as the size can be halved, at
+    most two.  --layers counts the steps of a level, --widths are the hidden channels."""
     side = math.isqrt(options.dim)
     if side * side != options.dim or side % 2 or len(options.widths) + 1 != len(KERNELS):
         raise FlowFileError(
@@ -197,7 +197,7 @@ LAYERS: dict[str, Callable[[Tensor, Shape, np.random.Generator], Iterator[Layer]
 def random_coupling(
     mask: Array, coordinate_map: CoordinateMap, z: Tensor, options: Shape, rng: np.random.Generator
 ) -> Coupling:
-    """A coupling whose outputs spread by OUTPUT_SPREAD at most, over the draws z [n x dim]."""
+    """A coupling whose outputs have a spread of at most OUTPUT_SPREAD over draws z [n x dim]."""
     kept = int(mask.sum())
     widths = [kept, *options.widths, coordinate_map.parameters * (len(mask) - kept)]
     net = random_conditioner(widths, options, rng)
@@ -232,7 +232,7 @@ COMPONENTS = 3
 
 
 def random_base(kind: str, dim: int, seed: int) -> Base:
-    """A base density near the standard normal: the couplings are calibrated on that."""
+    """A base density near the standard normal, on which couplings are calibrated."""
     rng = np.random.default_rng([seed, 2])
     if kind == "diagonal_normal":
         return DiagonalNormal(rng.uniform(-0.5, 0.5, dim), rng.uniform(0.5, 1.2, dim))
@@ -268,7 +268,7 @@ def add_context_terms(flow: Flow, size: int, seed: int) -> None:
 
 
 def extra_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
-    """The other types, for standard normal draws; so that the sigmoid does not saturate."""
+    """Layers of the other types, for standard normal draws: the sigmoid does not saturate."""
     signs = rng.choice([-1.0, 1.0], dim)
     return [
         DiagonalAffine(signs * rng.uniform(0.4, 0.8, dim), rng.uniform(-0.5, 0.5, dim)),
@@ -290,7 +290,7 @@ def extra_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
 
 
 def image_layers(rng: np.random.Generator) -> list[Layer]:
-    """Those that only an image has, on the first four coordinates."""
+    """Layers for images only, on the first four coordinates."""
     image, coordinates = (1, 2, 2), np.arange(4)
     mask = np.array([1, 0, 0, 1])  # a checkerboard
     kernels = [(3, 3), (1, 3), (3, 1)]
@@ -331,7 +331,7 @@ def sylvester(dim: int, rng: np.random.Generator) -> Sylvester:
 
 
 def lu_linear(dim: int, rng: np.random.Generator) -> LULinear:
-    """Factors near the identity, with signs."""
+    """Factors near the identity; diagonal entries have either sign."""
     lower, upper = (0.4 / dim**0.5 * rng.standard_normal((dim, dim)) for _ in range(2))
     signs = np.diag(rng.choice([-1.0, 1.0], dim))
     bias = rng.standard_normal(dim)
@@ -374,7 +374,7 @@ def conditioned_coupling(
 def masked_layer(
     order: Array, coordinate_map: CoordinateMap, rng: np.random.Generator
 ) -> Autoregressive:
-    """An autoregressive layer whose weights are masked as MADE's: Germain et al. (2015)."""
+    """An autoregressive layer with weights masked as in MADE: Germain et al. (2015)."""
     order = np.array(order)
     dim = len(order)
     outputs = coordinate_map.parameters * dim
@@ -388,8 +388,8 @@ def masked_layer(
 
 
 def fill(net: Any, rng: np.random.Generator) -> None:
-    """Random weights, the outputs of a size with which flows stay far from the identity and
-    tame."""
+    """Fills in random weights.  Outputs are so large that flows are far from the identity, but
+    well-conditioned."""
     for linear in net.maps:
         fan_in = max(1, linear.weight[0].numel())
         linear.weight.copy_(normals(linear.weight.shape, rng) / fan_in**0.5)
@@ -411,7 +411,7 @@ def normals(shape: Sequence[int], rng: np.random.Generator) -> Tensor:
 
 
 def check(flow: Flow, seed: int) -> None:
-    """Refuses a flow that explodes, or loses its latent points in single precision."""
+    """Refuses a flow that overflows, or that cannot recover latent points in single precision."""
     sequential = any(hasattr(module, "sequence") for module in flow.modules())
     draws = SEQUENTIAL_DRAWS if sequential else CALIBRATION_DRAWS
     z = normals((draws, flow.dim), np.random.default_rng([seed, 1])).float()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The ensemble sampler in PyTorch: an independent check of the program's statistics, and the
-yardstick for its speed.
+"""The ensemble sampler in PyTorch: an independent check of the program's statistics, and a
+standard for its speed.
 
-Same targets, kernels and warm-up as the program, on one process, matrix-free: all chains are one
-[chain x coordinate] tensor and every Jacobian product comes from automatic differentiation.
+Targets, kernels and warm-up are those of the program, on one process, without matrices: all chains
+are one [chain x coordinate] tensor, and automatic differentiation gives every Jacobian product.
 """
 
 import argparse
@@ -32,7 +32,7 @@ QUANTILE_DRAWS = 16384
 
 
 class Sampling(argparse.Namespace):
-    """What is asked of a run."""
+    """The settings of a run."""
 
     flow: Path
     context: str
@@ -61,10 +61,10 @@ class Sampling(argparse.Namespace):
 
 
 class FixedLinear(torch.autograd.Function):
-    """h W^T + b, differentiated by h alone.
+    """h W^T + b, differentiated with respect to h alone.
 
-    The forward mode of PyTorch's own linear map multiplies by a tangent of W even where W has
-    none: one matrix product in three for nothing.
+    PyTorch's own linear map multiplies by a tangent of W in forward mode even if W has none. That
+    wastes one matrix product in three.
     """
 
     @staticmethod
@@ -83,7 +83,7 @@ class FixedLinear(torch.autograd.Function):
 
 
 class FixedConvolution(torch.autograd.Function):
-    """The same for a convolution; its reverse pass convolves with the kernel turned round."""
+    """The same for a convolution. Its reverse pass uses the kernel turned by 180 degrees."""
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, weight: Tensor, turned: Tensor, bias: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class FixedMap(nn.Module):
         self.weight, self.bias = linear.weight.detach(), linear.bias.detach()
         self.turned = None
         if self.weight.ndim == 4:
-            # Convolutions are fastest with the channels of a pixel side by side.
+            # Convolutions are fastest if the channels of a pixel are adjacent.
             self.weight = channels_last(self.weight)
             self.turned = channels_last(self.weight.transpose(0, 1).flip(2, 3))
 
@@ -159,7 +159,7 @@ def with_product(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(image, log det, product) of a map at [n x dim] points: its Jacobian times the tangent.
 
-    One pass of forward mode, which takes about half the time of differentiating a reverse pass.
+    One pass of forward mode. It takes about half the time of differentiating a reverse pass.
     """
     with forward_ad.dual_level():
         image, log_det = map_(forward_ad.make_dual(point, tangent))
@@ -185,7 +185,7 @@ class TemperedTarget:
 
 
 class ClippedTarget:
-    """log pi(z) = log q_Z(z) - beta softplus_k(l(z) - c): charges only where l exceeds c."""
+    """log pi(z) = log q_Z(z) - beta softplus_k(l(z) - c): penalises only points with l above c."""
 
     def __init__(self, base: Base, beta: float, level: float, sharpness: float) -> None:
         self.base, self.beta, self.level, self.sharpness = base, beta, level, sharpness
@@ -209,7 +209,7 @@ def log_det_quantile(flow: Flow, quantile: float, base_draws: Callable[[int], Te
 class State(NamedTuple):
     """Latent points with all that is known there: z, x, drift [chains x dim], the others [chains].
 
-    log_volume is log sqrt det of the kernel's metric, by which proposals are the denser.
+    log_volume is log sqrt det of the kernel's metric: the log density of proposals grows with it.
     """
 
     z: torch.Tensor
@@ -220,7 +220,7 @@ class State(NamedTuple):
     log_volume: torch.Tensor
 
     def select(self, accepted: Tensor, new: "State") -> "State":
-        """The new state in the accepted chains, this one in the others."""
+        """The new state for accepted chains, this state for the others."""
         rows = accepted[:, None]
         vectors = [torch.where(rows, b, a) for a, b in zip(self[:3], new[:3])]
         numbers = [torch.where(accepted, b, a) for a, b in zip(self[3:], new[3:])]
@@ -228,7 +228,7 @@ class State(NamedTuple):
 
 
 class Kernel(Protocol):
-    """A local move: where its drift leads, and what is known on arrival."""
+    """A local move: where its drift leads, and the state at the new point."""
 
     def displace(self, state: State, force: Tensor) -> Tensor:
         """The point that the force leads to."""
@@ -290,7 +290,7 @@ KERNELS: dict[str, Callable[[Flow, Target], Kernel]] = {
 
 
 class Outcome(NamedTuple):
-    """What became of one step, all [chains]: acceptance is a probability, the others are flags."""
+    """The outcome of one step, all [chains]: acceptance is a probability, the others are flags."""
 
     acceptance: torch.Tensor
     accepted: torch.Tensor
@@ -337,7 +337,7 @@ class Ensemble:
         return torch.rand(self.chains, generator=self.generator, dtype=torch.float64)
 
     def step(self, step_size: float) -> Outcome:
-        """Every chain: one local move, or with the given probability a global one z' ~ q_Z."""
+        """Moves every chain once: locally, or with the given probability globally, z' ~ q_Z."""
         old, noise = self.state, self.normals(self.chains)
         z = self.kernel.displace(old, 0.5 * step_size**2 * old.drift + step_size * noise)
         is_global = torch.zeros(self.chains, dtype=torch.bool)
@@ -381,7 +381,7 @@ class StepSizeAdaptation:
         self.updates = 0
 
     def update(self, acceptance_rate: float) -> None:
-        """Learns from the mean acceptance probability of local moves, unless there were none."""
+        """Adapts to the mean acceptance probability of local moves, if there were any."""
         if math.isnan(acceptance_rate):
             return
         self.updates += 1
@@ -416,7 +416,7 @@ class Statistics:
         self.diverging = self.diverging + outcome.diverging.sum()
 
     def local_acceptance_rate(self) -> float:
-        """NaN where there was no such move; so is the other."""
+        """Mean acceptance probability of local moves; NaN without local moves."""
         return float(self.local_sum / (self.moves - self.global_moves))
 
     def global_acceptance_rate(self) -> float:
@@ -432,7 +432,7 @@ class Window(NamedTuple):
 
 
 def warm_up(ensemble: Ensemble, options: Sampling) -> tuple[float, list[Window]]:
-    """(frozen step size, windows); what a window teaches is used one window later."""
+    """(frozen step size, windows). The statistics of a window are used one window later."""
     initial = options.step_size or ensemble.flow.dim ** (-1 / 6)
     adaptation = StepSizeAdaptation(initial, options.target_accept)
     windows: list[Window] = []
@@ -453,7 +453,7 @@ def warm_up(ensemble: Ensemble, options: Sampling) -> tuple[float, list[Window]]
 
 
 class Run(NamedTuple):
-    """What came of a run; `draws` maps names to [draw x chain (x dim)] tensors, empty if timed."""
+    """The result of a run. `draws` maps names to [draw x chain (x dim)] tensors; empty if timed."""
 
     step_size: float
     windows: list[Window]
@@ -463,7 +463,7 @@ class Run(NamedTuple):
 
 
 def sample(options: Sampling) -> Run:
-    """Draws from the flow as the options ask for."""
+    """Samples the flow with these settings."""
     flow = load_fixed_flow(options.flow, PRECISIONS[options.precision], options.context)
     with torch.no_grad():
         ensemble = Ensemble(flow, options)
@@ -515,7 +515,7 @@ GROUPS = {"x": "posterior", "z": "unconstrained_posterior"}
 
 
 def write(path: Path, result: Run, options: Sampling) -> None:
-    """Groups and attributes as the program's run file has them; opens in xarray and ArviZ."""
+    """Writes groups and attributes as in a run file of the program, for xarray and ArviZ."""
     record = read_flow_file(options.flow)
     names = ("seed", "beta", "target", "kernel", "chains", "warmup", "draws", "thin", "precision")
     with h5py.File(path, "w") as file:
@@ -539,7 +539,7 @@ def write(path: Path, result: Run, options: Sampling) -> None:
 
 
 def write_variable(group: h5py.Group, name: str, values: Array, dims: Sequence[str]) -> None:
-    """A dataset and, where they are missing, the coordinates of its dimensions."""
+    """Writes a dataset, and the coordinates of its dimensions if they are missing."""
     dataset = group.create_dataset(name, data=values)
     if values.dtype == np.int8:
         dataset.attrs["dtype"] = "bool"
@@ -550,7 +550,7 @@ def write_variable(group: h5py.Group, name: str, values: Array, dims: Sequence[s
 
 
 def report(result: Run, options: Sampling) -> None:
-    """A summary; the standard errors are those of means over independent chains."""
+    """Prints a summary. Standard errors are those of means over independent chains."""
     print(f"{options.flow}: {options.kernel}, {options.target} target, beta {options.beta:g}")
     if options.target == "clipped":
         level, sharpness = options.clip_level, options.clip_sharpness

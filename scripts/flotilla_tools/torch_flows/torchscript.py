@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Any flow that PyTorch can trace as a TorchScript file that `flotilla sample` runs.
+"""Writes any flow that PyTorch can trace as a TorchScript file for `flotilla sample`.
 
-A trace keeps the operations that one batch went through, and some modules keep its size too: the
-file is made for tiles of one width. It holds the module in single and in double precision, the base
+A trace keeps the operations of one batch, and for some modules also its size. So the file is made
+for tiles of one width. It holds the module in single and in double precision, the base
 density, and golden values that the module itself computed in double.
 """
 
@@ -77,7 +77,7 @@ class Archive(nn.Module):
 
 
 class _Sampling(nn.Module):
-    """The module behind the interface of a Flow: what golden values are computed from."""
+    """The module with the interface of a Flow. Golden values are computed from it."""
 
     context_dim = 0
 
@@ -93,7 +93,7 @@ class _Sampling(nn.Module):
 
 
 def expect_map(outputs: Any, name: str, points: Tensor) -> None:
-    """Refuses what is not (points, log dets)."""
+    """Refuses a result that is not (points, log dets)."""
     shapes = "other types"
     if isinstance(outputs, tuple) and all(torch.is_tensor(value) for value in outputs):
         shapes = " and ".join(str(list(value.shape)) for value in outputs)
@@ -106,7 +106,7 @@ def expect_map(outputs: Any, name: str, points: Tensor) -> None:
 
 
 def inverse_sign(module: Any, z: Tensor) -> int:
-    """+1 where inverse returns log|det dx/dz|, -1 where log|det dz/dx|, 0 where there is none."""
+    """+1 if inverse returns log|det dx/dz|, -1 if it returns log|det dz/dx|, 0 without inverse."""
     if not hasattr(module, "inverse"):
         return 0
     x, log_det = module(z)
@@ -139,7 +139,7 @@ def inverse_sign(module: Any, z: Tensor) -> int:
 
 
 def inverse_golden(module: Any, golden: Mapping[str, Any], sign: int) -> dict[str, Any]:
-    """What an inverse that is not exact makes of the golden x and of J v; nothing if it is
+    """The results of an inverse that is not exact, at the golden x and for J v; empty if it is
     exact."""
     x, jvp, z, tangent, log_det = (
         torch.as_tensor(golden[name]) for name in ("x", "jvp", "z", "tangent", "log_det")
@@ -167,7 +167,7 @@ def expect_independent(module: Any, name: str, points: Tensor) -> None:
 
 
 def traced(module: Any, points: Tensor, images: Tensor | None) -> Any:
-    """The module as TorchScript, held against itself at points that were not traced."""
+    """The module as TorchScript, compared with the module at points that were not traced."""
     far = FARTHEST * torch.randn(points.shape, generator=torch.Generator().manual_seed(2))
     others = [("forward", far.to(points)), ("forward", -far.to(points))]
     if images is not None:
@@ -197,7 +197,7 @@ def traced(module: Any, points: Tensor, images: Tensor | None) -> Any:
 
 
 def largest_deviation(found: Tensor, wanted: Tensor) -> float:
-    """|found - wanted| / max(1, |wanted|), no number against no number counting as none."""
+    """The largest |found - wanted| / max(1, |wanted|). NaN against NaN counts as no deviation."""
     both = ~(torch.isfinite(found) | torch.isfinite(wanted))
     relative = (found - wanted).abs() / wanted.abs().clamp(min=1.0)
     return float(relative.masked_fill(both, 0.0).max())
@@ -230,8 +230,8 @@ def export_torchscript(
     inverse: bool = True,
     provenance: Mapping[str, Any] | None = None,
 ) -> int:
-    """Writes the module, with base density N(0, I) where none is given; returns its inverse's sign,
-    0 without one."""
+    """Writes the module, by default with base density N(0, I). Returns the sign of its inverse, 0
+    without one."""
     if not isinstance(module, nn.Module):
         raise ExportError(f"expected a torch.nn.Module, found a {type(module).__name__}")
     if tile_width > WIDEST_TILE:
@@ -272,7 +272,7 @@ def _fixed(module: Any, dtype: torch.dtype) -> Any:
 
 
 def trace_of(module: Any, z: Tensor) -> Any:
-    """The module as TorchScript, traced at z and, where it has an inverse, at its images of z."""
+    """The module as TorchScript, traced at z. An inverse is traced at the images of z."""
     expect_map(module(z), "forward", z)
     images = module(z)[0].detach() if hasattr(module, "inverse") else None
     return traced(module, z, images)
@@ -280,8 +280,7 @@ def trace_of(module: Any, z: Tensor) -> Any:
 
 @contextlib.contextmanager
 def failing_module(dim: int) -> Iterator[None]:
-    """Whatever else a module or its weights do not bear, a wrong `dim` above all, in one
-    sentence."""
+    """Turns any other failure of a module into one sentence; most often `dim` is wrong."""
     try:
         yield
     except InputError:

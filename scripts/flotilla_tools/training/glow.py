@@ -61,7 +61,7 @@ EVALUATED_AT_ONCE = 500
 
 
 class Options(training.Options):
-    """What the training of a Glow is told."""
+    """The options of training a Glow."""
 
     levels: int
     steps: int
@@ -76,7 +76,7 @@ class Options(training.Options):
 
 
 class Images(NamedTuple):
-    """Images of whole numbers [n x coordinate], `shape` (channels, rows, columns), in two parts."""
+    """Images of whole numbers [n x coordinate], of `shape` (channels, rows, columns)."""
 
     train: Array
     held_out: Array
@@ -84,8 +84,7 @@ class Images(NamedTuple):
 
 
 def load_images(options: Options) -> Images:
-    """The last --held-out-size of the images are held out; Fashion-MNIST's test images are not
-    among them."""
+    """Loads images; the last --held-out-size are held out. Fashion-MNIST's test set is not used."""
     images = images_of(options.dataset, "train")
     if images.ndim == 3:
         images = images[:, None]
@@ -111,7 +110,7 @@ def as_draws(images: Array, rng: np.random.Generator) -> Tensor:
 
 
 def training_set(images: Images, options: Options) -> TrainingSet:
-    """Fresh noise and a fresh order every epoch; the held-out noise is the same for ever."""
+    """Noise and order are new in every epoch. The noise of held-out images is always the same."""
 
     def epoch(number: int) -> Tensor:
         rng = stream(options.seed, 2, number)
@@ -125,7 +124,7 @@ def training_set(images: Images, options: Options) -> TrainingSet:
 
 
 class ActNorm(nn.Module):
-    """x = exp(log_scale) z + shift for each channel; trained, and begun from data."""
+    """x = exp(log_scale) z + shift for each channel. Trained; initialised from data."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -140,7 +139,7 @@ class ActNorm(nn.Module):
 
     @torch.no_grad()
     def begin(self, x: Tensor) -> None:
-        """Makes the channels of z = f^-1(x) of mean 0 and variance 1 over the images x."""
+        """Gives the channels of z = f^-1(x) mean 0 and variance 1 over the images x."""
         columns = self._columns(x).transpose(0, 1).flatten(1)
         self.shift.copy_(columns.mean(dim=1, keepdim=True))
         self.log_scale.copy_(torch.log(columns.std(dim=1, keepdim=True) + 1e-6))
@@ -160,7 +159,7 @@ class ActNorm(nn.Module):
 
 
 class InvertibleConvolution(nn.Module):
-    """x = W z over the channels of each pixel: Glow's 1 x 1 convolution, begun as a rotation."""
+    """x = W z over the channels of each pixel: Glow's 1 x 1 convolution; starts as a rotation."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -185,7 +184,7 @@ class InvertibleConvolution(nn.Module):
 
 
 class OutputConvolution(nn.Module):
-    """A convolution that starts at zero and learns a log scale for each of its outputs."""
+    """A convolution that starts at zero and learns a log scale per output."""
 
     def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
@@ -218,7 +217,7 @@ class OutputConvolution(nn.Module):
 def convolutional_coupling(
     image: Image, widths: Sequence[int], kernels: Sequence[tuple[int, int]], activation: str
 ) -> Coupling:
-    """An affine coupling of the second half of an image's channels, told by the first half."""
+    """An affine coupling: half of an image's channels moves, depending on the first half."""
     channels, pixels = image[0], image[1] * image[2]
     kept, moved = channels // 2, channels - channels // 2
     net = Conditioner([kept, *widths, 2 * moved], activation, kernels=kernels)
@@ -248,7 +247,7 @@ def glow(image: Image, options: Options) -> Flow:
         steps = []
         width = options.widths[min(level, len(options.widths) - 1)]
         if level + 1 < options.levels:
-            # What leaves here is a normal whose mean and scale the rest tells.
+            # The channels that leave here are normal; the others determine mean and scale.
             steps.append(convolutional_coupling(shape, [], [(3, 3)], options.activation))
         for _ in range(options.steps):
             kernels = [(3, 3), (1, 1), (3, 3)]
@@ -267,7 +266,7 @@ def glow(image: Image, options: Options) -> Flow:
 
 @torch.no_grad()
 def begin(flow: Flow, x: Tensor) -> None:
-    """Sets every activation normalisation from the images x [n x dim], from the data inwards."""
+    """Initialises every activation normalisation from images x [n x dim], beginning at the data."""
     for layer in reversed(flow.layers):
         inner = layer.layer if isinstance(layer, First) else layer
         if isinstance(inner, ActNorm):
@@ -297,7 +296,7 @@ def finished(flow: Flow) -> Flow:
 
 
 class GlowTraining(Training):
-    """A Glow on its way: the learning rate rises and falls within the epochs."""
+    """The training of a Glow. The learning rate rises, then falls, within the epochs."""
 
     options: Options
     GRADIENT_NORM_LIMIT = 500.0
@@ -345,7 +344,7 @@ class GlowTraining(Training):
 def provenance(
     training: GlowTraining, data: TrainingSet, images: Images, reason: str
 ) -> dict[str, Any]:
-    """What a reader of the file should know of where it came from."""
+    """The provenance of the file."""
     options = training.options
     facts = {
         "trained_by": "train_glow.py",
@@ -368,7 +367,7 @@ def provenance(
 
 
 def train(options: Options) -> str:
-    """Trains and writes the flow; what came of it, in one line."""
+    """Trains the flow and writes it. Returns the outcome in one line."""
     set_threads(options.threads)
     torch.manual_seed(options.seed)
     images = load_images(options)

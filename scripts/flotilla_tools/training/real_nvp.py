@@ -26,7 +26,7 @@ from flotilla_tools.training.training import (
 
 
 class Options(training.Options):
-    """What the training of a RealNVP is told."""
+    """The options of training a RealNVP."""
 
     layers: int
     width: int
@@ -43,7 +43,7 @@ class Options(training.Options):
 
 
 def toy_data(toy: ToySet, options: Options) -> TrainingSet:
-    """Fresh draws every epoch: the training set never repeats and cannot be memorised."""
+    """New draws in every epoch: the training set never repeats and cannot be memorised."""
     train_size = options.train_size or 65536
     held_out = toy.sample(options.held_out_size or 32768, stream(options.seed, 1))
 
@@ -93,7 +93,7 @@ def read_draws(name: str) -> Array:
 
 
 def real_nvp(draws: Tensor, options: Options) -> Flow:
-    """Affine couplings, and a last diagonal layer that gives back the data's mean and scale."""
+    """Affine couplings, then a diagonal layer that restores the data's mean and scale."""
     dim = draws.shape[1]
     scale, shift = draws.std(dim=0), draws.mean(dim=0)
     if not bool((scale > 0).all()):
@@ -113,14 +113,13 @@ def real_nvp(draws: Tensor, options: Options) -> Flow:
 
 
 class PlateauTraining(Training):
-    """A RealNVP on its way: the learning rate falls where the held-out likelihood stops
-    improving."""
+    """The training of a RealNVP. The learning rate falls once the held-out likelihood stagnates."""
 
     options: Options
 
     def make_schedule(self) -> Any:
-        """Several cuts of the learning rate fit into one patience, so that a stop means that
-        smaller steps did not help either."""
+        """Several cuts of the learning rate fit into one patience. A stop then means that smaller
+        steps did not help either."""
         return torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimiser,
             factor=0.5,
@@ -133,7 +132,7 @@ class PlateauTraining(Training):
         self.schedule.step(held_out_nll)
 
     def finished(self) -> str | None:
-        """Why to stop, or None."""
+        """The reason to stop, or None."""
         if self.epoch - self.best_epoch >= self.options.patience:
             return "held-out likelihood stopped improving"
         if self.epoch >= self.options.max_epochs:
@@ -153,7 +152,7 @@ class PlateauTraining(Training):
 
 
 def provenance(training: PlateauTraining, data: TrainingSet, reason: str) -> dict[str, Any]:
-    """What a reader of the file should know of where it came from."""
+    """The provenance of the file."""
     options = training.options
     facts = {
         "trained_by": "train_flow.py",
@@ -176,7 +175,7 @@ def provenance(training: PlateauTraining, data: TrainingSet, reason: str) -> dic
 
 
 def train(options: Options) -> str:
-    """Trains and writes the flow; what came of it, in one line."""
+    """Trains the flow and writes it. Returns the outcome in one line."""
     set_threads(options.threads)
     torch.manual_seed(options.seed)
     toy = toy_set(options.dataset, options.noise)

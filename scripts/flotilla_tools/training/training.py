@@ -19,7 +19,7 @@ SMALLEST_IMPROVEMENT = 1e-4
 
 
 class Options(argparse.Namespace):
-    """What every training is told; those of a kind of flow have more."""
+    """The options of every training. A kind of flow adds its own."""
 
     dataset: str
     output: Path
@@ -32,7 +32,7 @@ class Options(argparse.Namespace):
 
 
 class TrainingSet(NamedTuple):
-    """A fixed held-out set [n x dim] and, epoch by epoch, what to train on."""
+    """A fixed held-out set [n x dim], and the training set of each epoch."""
 
     held_out: Tensor
     epoch: Callable[[int], Tensor]  # epoch number -> [n x dim], in random order
@@ -40,7 +40,7 @@ class TrainingSet(NamedTuple):
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:
-    """A generator that depends on nothing but seed and key, so that resuming changes no draw."""
+    """A generator that depends only on seed and key, so that resuming changes no draw."""
     return np.random.default_rng([seed, *key])
 
 
@@ -55,7 +55,7 @@ def negative_log_likelihood(flow: Flow, draws: Tensor, at_once: int = 8192) -> f
 
 
 class Training:
-    """A flow on its way: optimiser, learning-rate schedule, best weights so far."""
+    """The training of a flow: optimiser, learning-rate schedule, best weights so far."""
 
     options: Options
     GRADIENT_NORM_LIMIT = 5.0
@@ -76,7 +76,7 @@ class Training:
         raise NotImplementedError
 
     def finished(self) -> str | None:
-        """Why to stop, or None."""
+        """The reason to stop, or None."""
         raise NotImplementedError
 
     def report(self, train_nll: float, held_out_nll: float) -> None:
@@ -130,7 +130,7 @@ class Training:
         return float(loss)
 
     def keep_best(self, held_out_nll: float) -> None:
-        """Any better weights are kept; only a real improvement counts against the patience."""
+        """Keeps the weights if they are better. Only a clear improvement resets the patience."""
         if not np.isfinite(held_out_nll):
             raise InputError(
                 f"expected a finite held-out likelihood, found {held_out_nll} in epoch "
@@ -149,7 +149,7 @@ class Training:
     STATE = ("epoch", "seconds", "best", "best_epoch", "best_weights")
 
     def save(self, path: Path) -> None:
-        """Writes a checkpoint; a kill in mid-write leaves the one before."""
+        """Writes a checkpoint. A kill during the write leaves the previous one intact."""
         state = {name: getattr(self, name) for name in self.STATE}
         for name in ("flow", "optimiser", "schedule"):
             state[name] = getattr(self, name).state_dict()
@@ -158,7 +158,7 @@ class Training:
         os.replace(f"{path}.partial", path)
 
     def restore(self, path: Path) -> None:
-        """Goes on where the checkpoint was written, if it is of this very training."""
+        """Resumes from the checkpoint if it belongs to this training."""
         if not path.exists():
             raise InputError(f"expected a checkpoint {path}, found none: leave out --resume")
         state = torch.load(path)
@@ -187,9 +187,9 @@ def train_and_save(
     options: Options,
     provenance: Callable[[str], Mapping[str, Any]],
 ) -> str:
-    """Trains until it is done, from the checkpoint where asked to, and writes the flow file.
+    """Trains to the end, from the checkpoint if requested, and writes the flow file.
 
-    `provenance(reason)` has what the file says of where it came from; returns `reason`.
+    `provenance(reason)` gives the provenance of the file. Returns `reason`.
     """
     checkpoint = Path(f"{options.output}.checkpoint")
     if options.resume:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// What the normal base densities share: checked scales, and the density at a centre.
+// Shared by the normal base densities: checked scales, and the density at a centre.
 
 #include <fmt/format.h>
 
@@ -13,7 +13,7 @@
 
 namespace flotilla {
 
-/// An array whose values are all positive.
+/// Reads an array. @throws InputError unless all its values are positive
 inline const std::vector<double>& positive_array(const LayerReader& reader, const std::string& name,
                                                  const std::vector<Index>& shape) {
   const std::vector<double>& values = reader.array(name, shape);
@@ -25,7 +25,7 @@ inline const std::vector<double>& positive_array(const LayerReader& reader, cons
   return values;
 }
 
-/// log N(loc; loc, diag(scale^2)), scale [dim].
+/// log N(loc; loc, diag(scale^2)), for scale [dim].
 inline double log_density_at_centre(const double* scale, Index dim) {
   constexpr double kHalfLogTwoPi = 0.91893853320467274178;
   double sum = -kHalfLogTwoPi * static_cast<double>(dim);

@@ -12,10 +12,10 @@
 namespace flotilla {
 namespace {
 
-// Weights that went through a softmax in single precision add up to one within this.
+// Weights from a softmax in single precision add up to one within this error.
 constexpr double kSumTolerance = 1e-5;
 
-/// Weights divided by their sum, which has to be one but for rounding.
+/// Normalises the weights. Their sum has to be one up to rounding.
 std::vector<double> read_weights(const LayerReader& reader) {
   const std::vector<Index>& shape = reader.shape("weights");
   std::vector<double> weights =
@@ -70,7 +70,7 @@ typename GaussianMixture<T>::Block GaussianMixture<T>::component_log_density(std
   return value;
 }
 
-/// The logarithm of a sum of exponentials, its largest term taken out as it is found.
+/// Log of a sum of exponentials, computed term by term. The largest term so far is factored out.
 template <typename T>
 typename GaussianMixture<T>::Block GaussianMixture<T>::log_density(const Batch<T>& z,
                                                                    Index begin) const {

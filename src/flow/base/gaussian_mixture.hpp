@@ -7,18 +7,18 @@
 
 namespace flotilla {
 
-/// q_Z = sum_k weights_k N(loc_k, diag(scale_k^2)): a mode of the base for each mode of the data.
+/// q_Z = sum_k weights_k N(loc_k, diag(scale_k^2)): one component for each mode of the data.
 ///
-/// A draw picks its component by a uniform of its own. A score costs two passes over the
-/// components: their log densities, then their responsibilities.
-/// Source: Izmailov et al. 2020, arXiv:1912.13025 (a Gaussian mixture as the latent density).
+/// A uniform of its own picks the component of a draw. A score costs two passes over the
+/// components: one for their log densities, one for their responsibilities. Source: Izmailov et al.
+/// 2020, arXiv:1912.13025 (a Gaussian mixture as the latent density).
 template <typename T>
 class GaussianMixture final : public Base<T> {
  public:
   static constexpr std::string_view kType = "gaussian_mixture";
 
-  /// Entries: `weights` [components], positive, of sum 1; `loc`, `scale` [components x dim], scale
-  /// positive.
+  /// Entries: `weights` [components], positive, with sum 1; `loc`, `scale` [components x dim];
+  /// scale is positive.
   explicit GaussianMixture(const LayerReader& reader);
 
   std::string_view type() const override { return kType; }
@@ -41,7 +41,7 @@ class GaussianMixture final : public Base<T> {
   Block component_log_density(std::size_t k, const Batch<T>& z, Index begin) const;
   Block log_density(const Batch<T>& z, Index begin) const;
 
-  std::vector<double> cumulative_;  ///< weights summed up, the last one 1
+  std::vector<double> cumulative_;  ///< cumulative weights; the last is 1
   std::vector<double> constants_;   ///< log(weight_k) + log N(loc_k; loc_k, scale_k)
   std::vector<double> loc_;         ///< [components x dim]
   std::vector<double> scale_;       ///< [components x dim]

@@ -5,9 +5,9 @@
 
 namespace flotilla {
 
-/// q_Z uniform on the box [low, high], edges included: the base of flows on circles, for one.
+/// q_Z uniform on the box [low, high], edges included. Flows on circles use it, for example.
 ///
-/// Outside the box the log density is -inf: a proposal that leaves it is rejected.
+/// Outside the box the log density is -inf, so a proposal that leaves the box is rejected.
 template <typename T>
 class UniformBox final : public Base<T> {
  public:
@@ -25,7 +25,7 @@ class UniformBox final : public Base<T> {
  private:
   std::vector<T> low_;
   std::vector<T> high_;
-  double log_density_;  ///< inside
+  double log_density_;  ///< inside the box
 };
 
 }  // namespace flotilla

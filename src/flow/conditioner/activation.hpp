@@ -10,8 +10,8 @@
 
 namespace flotilla {
 
-/// @param what  for the message: what had this name
-/// @throws InputError where no activation has it, with those that there are
+/// @param what  what has this name, for the message
+/// @throws InputError naming the activations if there is none of this name
 Activation activation_named(const LayerReader& reader, const char* what, std::string_view name);
 
 /// value <- h(value), derivative <- h'(value), `count` of each.
@@ -20,7 +20,7 @@ Activation activation_named(const LayerReader& reader, const char* what, std::st
 /// @param alpha  of elu
 template <typename T>
 void activate(Activation activation, T slope, T alpha, T* value, T* derivative, Index count) {
-  // relu is the leaky one with slope 0
+  // relu is leaky_relu with slope 0
   const T slope_below = activation == Activation::kLeakyRelu ? slope : T{0};
   switch (activation) {
     case Activation::kTanh:

@@ -32,7 +32,7 @@ Operation operation_of(const LayerReader& reader, std::string_view word) {
   return {Kind::kActivation, activation_named(reader, "word of 'network'", word)};
 }
 
-/// The program of a plain multilayer perceptron, which its arrays and one activation tell.
+/// The program of a plain multilayer perceptron. Its arrays and its one activation determine it.
 std::vector<Operation> plain_program(const LayerReader& reader) {
   const Activation activation = activation_named(reader, "activation", reader.text("activation"));
   std::vector<Operation> program = {{Kind::kLinear}};
@@ -54,7 +54,7 @@ std::vector<Operation> written_program(const LayerReader& reader) {
   return program;
 }
 
-/// Numbers the arrays, and refuses a program that cannot be run.
+/// Numbers the arrays. Refuses a program that cannot run.
 void number(const LayerReader& reader, Blueprint& blueprint) {
   bool open = false;
   std::size_t linears = 0;
@@ -65,7 +65,7 @@ void number(const LayerReader& reader, Blueprint& blueprint) {
       operation.array = norms++;
     }
     if (operation.kind == Kind::kRemember && std::exchange(open, true)) {
-      reader.fail("text 'network' has a ( within ( ): close the first one before");
+      reader.fail("text 'network' has a ( inside another: close the first one before it");
     }
     if (operation.kind == Kind::kAdd && !std::exchange(open, false)) {
       reader.fail("text 'network' has a ) without its (");
@@ -94,7 +94,7 @@ void read_norm(const LayerReader& reader, std::size_t k, Index width, Blueprint&
 void expect_kernel(const LayerReader& reader, const std::string& weight, const Image& image,
                    const std::vector<Index>& shape) {
   if (shape.size() == 4 && shape[2] % 2 == 1 && shape[3] % 2 == 1) {
-    // What a pixel can meet of the kernel, for all pixels: the table that a convolution keeps.
+    // A convolution keeps a table of the kernel positions that meet the image, for all pixels.
     const double meetings = static_cast<double>(image.pixels()) *
                             static_cast<double>(std::min(shape[2], image.rows)) *
                             static_cast<double>(std::min(shape[3], image.columns));
@@ -192,7 +192,7 @@ std::vector<double> permuted(const std::vector<double>& values, const std::vecto
   return result;
 }
 
-/// Row j becomes what row rows[j] was.
+/// Moves row rows[j] to row j.
 void permute_rows(LinearArrays& linear, const std::vector<Index>& rows) {
   std::vector<double> weight;
   weight.reserve(linear.weight.size());
@@ -216,7 +216,7 @@ void permute_cols(LinearArrays& linear, const std::vector<Index>& cols) {
   linear.weight = transposed(linear.cols, linear.rows, turned.weight);
 }
 
-/// Row j of linear map k becomes what rows[j] was, and all that belongs to the unit follows.
+/// Makes row rows[j] of linear map k row j. All that belongs to the unit moves with it.
 void permute_units(Blueprint& blueprint, std::size_t k, const std::vector<Index>& rows) {
   permute_rows(blueprint.linears[k], rows);
   for_each_operation(blueprint, [&](const Operation& operation, std::size_t current) {
@@ -228,7 +228,7 @@ void permute_units(Blueprint& blueprint, std::size_t k, const std::vector<Index>
   if (k + 1 < blueprint.linears.size()) permute_cols(blueprint.linears[k + 1], rows);
 }
 
-/// The degree of a unit: how many inputs, in their order, have to be known before it is.
+/// The degree of a unit: how many inputs, in their order, must be known to compute it.
 using Degrees = std::vector<Index>;
 
 void raise(Degrees& degrees, const LinearArrays& linear, const Degrees& inputs) {
@@ -241,7 +241,7 @@ void raise(Degrees& degrees, const LinearArrays& linear, const Degrees& inputs) 
   }
 }
 
-/// The degrees of the units of every linear map; units that a residual connection joins share one.
+/// The degrees of the units of every linear map. Units joined by a residual connection share one.
 std::vector<Degrees> degrees_of(const Blueprint& blueprint) {
   Degrees inputs(static_cast<std::size_t>(blueprint.linears.front().cols));
   std::iota(inputs.begin(), inputs.end(), Index{1});
@@ -249,7 +249,7 @@ std::vector<Degrees> degrees_of(const Blueprint& blueprint) {
   for (const LinearArrays& linear : blueprint.linears) {
     degrees.emplace_back(static_cast<std::size_t>(linear.rows), 0);
   }
-  // A connection can raise what stands before it, so this goes on until nothing changes.
+  // A connection can raise degrees before it, so repeat until nothing changes.
   for (std::vector<Degrees> before; before != degrees;) {
     before = degrees;
     std::size_t kept = 0;
@@ -279,7 +279,7 @@ void expect_autoregressive(const LayerReader& reader, const Degrees& outputs, In
   }
 }
 
-/// first[d] for d = 0 .. slices + 1. @pre degrees ascend
+/// first[d] is the first unit of degree d or more, for d = 0 .. slices + 1. @pre degrees ascend
 std::vector<Index> first_of_degree(const Degrees& degrees, Index slices) {
   std::vector<Index> first;
   for (Index d = 0; d <= slices + 1; ++d) {
@@ -288,11 +288,11 @@ std::vector<Index> first_of_degree(const Degrees& degrees, Index slices) {
   return first;
 }
 
-/// Sorts the hidden units by degree, so that what a slice computes and what it reads are
-/// contiguous.
+/// Sorts the hidden units by degree. Then a slice computes contiguous rows and reads contiguous
+/// rows.
 void sort_by_degree(const LayerReader& reader, Index slices, Blueprint& blueprint) {
   if (has(blueprint, Kind::kLayerNorm)) {
-    reader.fail("layer_norm mixes all units: no autoregressive conditioner can have it");
+    reader.fail("an autoregressive conditioner cannot have layer_norm: it mixes all units");
   }
   if (blueprint.program.back().kind != Kind::kLinear) {
     reader.fail("text 'network' of an autoregressive conditioner should end with linear");
@@ -318,13 +318,13 @@ void sort_by_degree(const LayerReader& reader, Index slices, Blueprint& blueprin
   }
 }
 
-/// What `image` says of the conditioner; its widths are channels from here on.
+/// Reads `image`. From here on the conditioner's widths are channels.
 void read_image_wiring(const LayerReader& reader, const Wiring& wiring, Blueprint& blueprint) {
   if (wiring.kept.empty()) {
     reader.fail("array 'mask' keeps nothing: a convolutional conditioner would see no image");
   }
   if (has(blueprint, Kind::kLayerNorm)) {
-    reader.fail("layer_norm normalises over all units: a convolutional conditioner has no such");
+    reader.fail("a convolutional conditioner cannot have layer_norm: it mixes all units");
   }
   blueprint.entry_names.emplace_back("image");
   blueprint.image = read_image(reader);

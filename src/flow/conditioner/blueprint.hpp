@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// A conditioner as its flow file describes it: a program of operations and its arrays, read,
-// checked and rewired in double precision, before any of it is packed for the processor.
+// A conditioner as its flow file describes it: a program of operations, and its arrays. Here it is
+// read, checked and rewired in double precision. Later it is packed for the processor.
 
 #include <string>
 #include <vector>
@@ -17,38 +17,39 @@ enum class Activation { kTanh, kRelu, kLeakyRelu, kSilu, kElu, kSigmoid, kSoftpl
 /// One step of a conditioner's program.
 struct Operation {
   enum class Kind {
-    kLinear,      ///< the next linear map
-    kActivation,  ///< of every unit
-    kAffine,      ///< scale and shift of every unit: batch normalisation in evaluation mode
-    kLayerNorm,   ///< mean 0 and variance 1 over the units, then scale and shift
-    kRemember,    ///< keeps the value: where a residual connection begins
-    kAdd          ///< adds what was kept
+    kLinear,      ///< applies the next linear map
+    kActivation,  ///< applies the activation to every unit
+    kAffine,      ///< scales and shifts every unit: batch normalisation in evaluation mode
+    kLayerNorm,   ///< makes mean 0 and variance 1 over the units, then scales and shifts
+    kRemember,    ///< saves the value: a residual connection begins
+    kAdd          ///< adds the saved value
   };
   Kind kind = Kind::kLinear;
   Activation activation = Activation::kTanh;
-  std::size_t array = 0;  ///< which linear map, or which scale and shift
-  std::size_t slot = 0;   ///< first recorded slot, counted from the network's own first
+  std::size_t array = 0;  ///< number of the linear map, or of the scale and shift
+  std::size_t slot = 0;   ///< its first recorded slot, from 0 at the network's first slot
 };
 
-/// How a layer connects to the network that its file holds.
+/// How the inputs and outputs of a layer's conditioner map to those of the network in its file.
 struct Wiring {
-  std::vector<Index> inputs;   ///< input j is the file's input inputs[j]
-  std::vector<Index> outputs;  ///< output j is the file's output outputs[j]
-  /// For an autoregressive network, how many coordinates there are, in their order: the
-  /// outputs of coordinate i, outputs.size() / slices of them, see inputs 0 .. i - 1 alone.
+  std::vector<Index> inputs;   ///< input j of the conditioner is input inputs[j] in the file
+  std::vector<Index> outputs;  ///< output j of the conditioner is output outputs[j] in the file
+  /// Number of coordinates of an autoregressive network; 0 otherwise. Coordinate i, in order, has
+  /// outputs.size() / slices outputs. They see only inputs 0 .. i - 1.
   Index slices = 0;
-  /// For convolutions, which read `image` from the file: the coordinates that the inputs are, and
-  /// those whose outputs, outputs.size() / moved.size() each and together, they make; ascending.
+  /// For convolutions, which read `image` from the file. `kept` are the coordinates that the inputs
+  /// are. `moved` are the coordinates that the outputs belong to, outputs.size() / moved.size() for
+  /// each and together. Both ascend.
   bool on_image = false;
   std::vector<Index> kept = {};
   std::vector<Index> moved = {};
 
-  /// As the file has it.
+  /// The wiring of the file itself.
   static Wiring plain(Index inputs, Index outputs);
 };
 
-/// x W^T + b: weight [rows x cols] in C order; of a convolution rows and cols are channels, and the
-/// weight is [rows x cols x kernel_rows x kernel_columns].
+/// x W^T + b. The weight is [rows x cols] in C order. In a convolution rows and cols are channels,
+/// and the weight is [rows x cols x kernel_rows x kernel_columns].
 struct LinearArrays {
   Index rows = 0;
   Index cols = 0;
@@ -73,17 +74,18 @@ struct Blueprint {
   double epsilon = 0.0;  ///< of layer_norm
   std::vector<std::string> entry_names;
 
-  /// Of convolutions: the image, and where its values stand among inputs and outputs.
+  /// For convolutions: the image, and where its values stand among inputs and outputs.
   Image image;
   PixelRows image_inputs;
   PixelRows image_outputs;
 
-  /// For a wiring with slices, one entry a linear map: the first row whose degree is d or more, for
-  /// d = 0 .. slices + 1; row 0 stands for the inputs, row k + 1 for linear map k.
+  /// For a wiring with slices. [k + 1][d] is the first row of linear map k whose degree is d or
+  /// more, for d = 0 .. slices + 1. [0] holds the same for the inputs.
   std::vector<std::vector<Index>> first_of_degree;
 };
 
-/// Calls visit(operation, k) with the linear map k whose outputs the operation works on.
+/// Calls visit(operation, k) for every operation, in order. k is the linear map whose outputs it
+/// works on.
 template <typename Visit>
 void for_each_operation(const Blueprint& blueprint, Visit visit) {
   std::size_t current = 0;
@@ -93,8 +95,8 @@ void for_each_operation(const Blueprint& blueprint, Visit visit) {
   }
 }
 
-/// Reads `activation` or `network` and the arrays that they call for, and rewires them.
-/// @throws InputError where they do not fit each other or the wiring
+/// Reads `activation` or `network` and the arrays that it needs, and rewires them.
+/// @throws InputError if they do not fit each other or the wiring
 Blueprint read_blueprint(const LayerReader& reader, const Wiring& wiring);
 
 }  // namespace flotilla

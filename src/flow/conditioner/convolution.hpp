@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// The convolution of images [channel, row, column, chain]: for each pixel the register tiles of
-// product.hpp, summed over taps and channels, the element-wise work that follows applied while the
-// pixel's rows are in the first cache. A column sees the same additions in the same order wherever
-// it stands in the batch.
+// The convolution of images [channel, row, column, chain]. For each pixel it uses the register
+// tiles of product.hpp and sums over taps and channels. The element-wise work that follows is
+// applied while the pixel's rows are in the first cache. Every column sees the same additions in
+// the same order, wherever it stands in the batch.
 
 #include <algorithm>
 #include <array>
@@ -15,14 +15,14 @@
 
 namespace flotilla {
 
-/// Where a tile's sums run over: the taps of one pixel.
+/// The range of a tile's sums: the taps of one pixel.
 template <typename T>
 struct TapRange {
   const typename PackedConvolution<T>::Tap* begin;
   const typename PackedConvolution<T>::Tap* end;
 };
 
-/// Outputs first_output, ... (kRows of them) of one pixel, in kVectors vectors of columns.
+/// Outputs first_output, ..., kRows of them, of one pixel, for kVectors vectors of columns.
 template <std::size_t kRows, std::size_t kVectors, typename T>
 [[gnu::always_inline]] inline void convolve_tile(const PackedConvolution<T>& convolution,
                                                  TapRange<T> taps, Index first_output, const T* in,
@@ -57,8 +57,8 @@ template <std::size_t kRows, std::size_t kVectors, typename T>
   }
 }
 
-/// The same for all columns. A flat panel takes more columns at once, to have sums enough to hide
-/// the processor's latency.
+/// The same for all columns. A flat panel takes more columns at once: only then are there enough
+/// sums to hide the processor's latency.
 template <std::size_t kRows, typename T>
 void convolve_panel(const PackedConvolution<T>& convolution, Index pixel, Index first_output,
                     const T* in, Index stride, T* out) {
@@ -85,7 +85,7 @@ void convolve_panel(const PackedConvolution<T>& convolution, Index pixel, Index 
   }
 }
 
-/// convolve_panel for every height of a panel, [0] of one row.
+/// convolve_panel for every height of a panel; [0] is for one row.
 template <typename T, std::size_t... kHeights>
 constexpr auto convolve_panels(std::index_sequence<kHeights...>) {
   return std::array{&convolve_panel<kHeights + 1, T>...};
@@ -93,7 +93,7 @@ constexpr auto convolve_panels(std::index_sequence<kHeights...>) {
 
 /// out <- convolution of in, then finish(row) for each row of out.
 ///
-/// @pre no overlap; both of the same stride
+/// @pre no overlap; equal strides
 template <typename T, typename Finish>
 void convolve(const PackedConvolution<T>& convolution, const Batch<T>& in, Batch<T>& out,
               Finish finish) {

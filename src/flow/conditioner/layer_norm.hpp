@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Layer normalisation of a batch's units: y = (unit - mean) rate with rate = 1 / sqrt(variance +
-// epsilon), mean and variance over the units of a chain.
+// Layer normalisation of a batch's units: y = (unit - mean) rate, rate = 1 / sqrt(variance +
+// epsilon). Mean and variance are over the units of a chain.
 // Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace flotilla {
 ///
 /// @param standard  y, [units x chains]
 /// @param rates     [1 x chains]
-/// @param sums      scratch of a row or more
+/// @param sums      scratch, at least one row
 template <typename T>
 void normalise(const PackedNorm<T>& norm, T epsilon, Batch<T>& standard, Batch<T>& rates,
                Batch<T>& sums, Batch<T>& rows) {
@@ -49,10 +49,10 @@ void normalise(const PackedNorm<T>& norm, T epsilon, Batch<T>& standard, Batch<T
   }
 }
 
-/// rows <- (rows - mean(rows) - y mean(y rows)) rate: the derivative of y, which is symmetric.
+/// rows <- (rows - mean(rows) - y mean(y rows)) rate: the derivative of y. It is symmetric.
 ///
-/// @param standard,rates  as normalise() left them
-/// @param sums            scratch of two rows
+/// @param standard, rates  as normalise() left them
+/// @param sums             scratch, two rows
 template <typename T>
 void normalise_direction(const Batch<T>& standard, const Batch<T>& rates, Batch<T>& sums,
                          Batch<T>& rows) {

@@ -13,7 +13,7 @@ namespace {
 
 using Kind = Operation::Kind;
 
-/// Rows [first, end) of a batch: those that a slice is about.
+/// Rows [first, end) of a batch: the rows of a slice.
 struct Rows {
   Index first = 0;
   Index end = 0;
@@ -61,13 +61,13 @@ void add_rows(const Batch<T>& from, Rows rows, Batch<T>& to) {
   }
 }
 
-/// What the three passes have in common: the values they work on, and which rows of them.
+/// Shared by the three passes: the values they work on, and the rows in use.
 template <typename T>
 class Pass {
  public:
-  /// Sets the current rows aside, where a residual connection begins.
+  /// Saves the current rows: a residual connection begins.
   void keep() { copy_rows(*current_, rows_, kept_); }
-  /// Adds what was set aside, where it ends.
+  /// Adds the saved rows: the connection ends.
   void add_kept() { add_rows(kept_, rows_, *current_); }
 
  protected:
@@ -87,7 +87,7 @@ class Pass {
   /// Two scratch rows for sums over units.
   Batch<T>& sums() const { return tape_.scratch(packed_.linears.size()); }
 
-  /// What becomes of a direction, or of a cotangent, where the point went through an operation.
+  /// Multiplies a direction or a cotangent by the derivative of an operation at the point.
   void times_derivative(const Operation& activation, Rows rows) {
     multiply_rows(tape_.recorded(slot(activation)), rows, *current_);
   }
@@ -99,7 +99,7 @@ class Pass {
                         sums(), *current_);
   }
 
-  /// result <- the part's rows of its product with `source`, then finish(row) for each of them.
+  /// result <- the part's rows of its product with `source`, then finish(row) for each row.
   template <typename Finish>
   void multiply_into(Batch<T>& result, const PackedPart<T>& part, const Batch<T>& source,
                      Finish finish) {
@@ -116,12 +116,12 @@ class Pass {
   Index slice_;
   const Tape<T>& tape_;
   std::size_t first_slot_;
-  Batch<T>* current_;  ///< the units that the last linear map made
-  Rows rows_;          ///< those of them that the slice is about
+  Batch<T>* current_;  ///< the outputs of the last linear map
+  Rows rows_;          ///< the slice's rows of them
   Batch<T>& kept_;
 };
 
-/// A pass from the inputs to the outputs.
+/// The pass from the inputs to the outputs.
 template <typename T>
 class OutwardPass : public Pass<T> {
  public:
@@ -132,7 +132,7 @@ class OutwardPass : public Pass<T> {
       : Pass<T>(packed, slice, tape, first_slot, out), source_(&in), out_(out) {}
 
  protected:
-  /// The next units <- the linear map's, then finish(row) for each of them.
+  /// Computes the outputs of the next linear map, then calls finish(row) for each row.
   template <typename Finish>
   void advance(const Operation& operation, Finish finish) {
     const PackedLinear<T>& linear = this->packed_.linears[operation.array];
@@ -145,7 +145,7 @@ class OutwardPass : public Pass<T> {
   }
 
  private:
-  const Batch<T>* source_;  ///< what the next linear map reads
+  const Batch<T>* source_;  ///< input of the next linear map
   Batch<T>& out_;
 };
 
@@ -215,7 +215,7 @@ class ReversePass : public Pass<T> {
   ReversePass(const PackedNetwork<T>& packed, Index slice, const Tape<T>& tape,
               std::size_t first_slot, Batch<T>& out_bar, Batch<T>& in_bar)
       : Pass<T>(packed, slice, tape, first_slot, out_bar), in_bar_(in_bar) {
-    // A slice's outputs come with their cotangents.
+    // The cotangents of a slice's outputs come from the caller.
     if (slice == kWhole) this->rows_ = {0, out_bar.dim()};
   }
 
@@ -241,10 +241,10 @@ class ReversePass : public Pass<T> {
   Batch<T>& in_bar_;
 };
 
-/// Takes a pass through the program, in its order or backwards.
+/// Takes a pass through the program, forwards or backwards.
 ///
-/// An activation next to a linear map goes with it, row by row while the product's panel is in the
-/// first cache; any other operation is a sweep of its own.
+/// An activation next to a linear map is applied row by row, while the product's panel is in the
+/// first cache. Any other operation is a sweep of its own.
 template <typename AnyPass>
 void walk(const std::vector<Operation>& program, AnyPass pass) {
   const auto nth = [&](std::size_t n) -> const Operation& {
@@ -268,7 +268,7 @@ void walk(const std::vector<Operation>& program, AnyPass pass) {
       case Kind::kLayerNorm:
         pass.layer_norm(operation);
         break;
-      case Kind::kRemember:  // backwards, the two ends of a connection change their parts
+      case Kind::kRemember:  // backwards, the two ends of a connection swap roles
         AnyPass::kBackwards ? pass.add_kept() : pass.keep();
         break;
       case Kind::kAdd:
@@ -293,8 +293,8 @@ Network<T>::Network(const Blueprint& blueprint, const Wiring& wiring)
   lay_out();
 }
 
-/// Slots: recorded in the order of the program; scratch one for each hidden linear map, one for
-/// what a residual connection keeps, one for sums over units.
+/// Recorded slots are in the order of the program. Scratch slots are: one for each hidden linear
+/// map, one for the saved value of a residual connection, one for sums over units.
 template <typename T>
 void Network<T>::lay_out() {
   Index width = 0;

@@ -9,11 +9,12 @@ namespace flotilla {
 
 struct PixelRows;
 
-/// The constants of a convolution of images [channel, row, column, chain], stride 1, zeros around.
+/// The constants of a convolution of images [channel, row, column, chain] with stride 1 and zero
+/// padding.
 ///
-/// For each output pixel it is a matrix product over the taps that fall into the image and the
-/// channels: the image is read where it lies, nothing is unrolled into a larger matrix, and
-/// multiplications with the zeros around are left out.
+/// Each output pixel is a matrix product over channels and over the taps that fall into the image.
+/// The image is read where it lies; it is not unrolled into a larger matrix. Products with the zero
+/// padding are left out.
 template <typename T>
 class PackedConvolution {
  public:
@@ -23,28 +24,28 @@ class PackedConvolution {
     Index inputs = 0;
     Index kernel_rows = 1;  ///< odd
     Index kernel_columns = 1;
-    Index rows = 1;  ///< of both images
+    Index rows = 1;  ///< of input and output image
     Index columns = 1;
   };
-  /// A position of the kernel that meets the input image, seen from one output pixel.
+  /// A kernel position that meets the input image, seen from one output pixel.
   struct Tap {
     Index position;   ///< in the kernel
-    Index input_row;  ///< PixelRows::pixel of the input pixel that it meets
+    Index input_row;  ///< PixelRows::pixel of the input pixel there
   };
 
   PackedConvolution() = default;
 
-  /// @param values  [outputs x inputs x kernel_rows x kernel_columns] in C order
-  /// @param in,out  where the values of both images stand
+  /// @param values   [outputs x inputs x kernel_rows x kernel_columns] in C order
+  /// @param in, out  where the values of the two images stand
   PackedConvolution(const Shape& shape, const std::vector<double>& values, const PixelRows& in,
                     const PixelRows& out);
 
   Index outputs() const { return shape_.outputs; }
   Index inputs() const { return shape_.inputs; }
-  /// Multiply-adds of one product, per chain; those with zeros around the image are not made.
+  /// Multiply-adds of one product, per chain. Products with the zero padding are not computed.
   Index multiply_adds() const;
 
-  /// Output pixels that exist, one after another.
+  /// All existing output pixels, in order.
   Index pixels() const { return static_cast<Index>(output_pixels_.size()); }
   Index output_row(Index channel, Index pixel) const {
     return output_channels_[static_cast<std::size_t>(channel)] +
@@ -58,9 +59,10 @@ class PackedConvolution {
     return taps_.data() + first_tap_[static_cast<std::size_t>(pixel) + 1];
   }
 
-  /// The weights of outputs first_output, ... (one panel) at a kernel position, input by input.
+  /// The weights of one panel of outputs, from first_output on, at a kernel position, input by
+  /// input.
   ///
-  /// @param height  outputs of this panel
+  /// @param height  number of outputs in this panel
   const T* panel(Index first_output, Index position, Index height) const {
     const Index positions = shape_.kernel_rows * shape_.kernel_columns;
     return values_.row(0) + (first_output * positions + position * height) * shape_.inputs;

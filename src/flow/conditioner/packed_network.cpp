@@ -25,7 +25,7 @@ std::vector<double> block(const std::vector<double>& values, Index stride, Range
   return result;
 }
 
-/// Values [channel] for every unit of a convolution, in the order of the rows.
+/// Repeats values [channel] for every unit of a convolution, in the order of the rows.
 template <typename T>
 std::vector<T> spread(const std::vector<double>& values, const PixelRows& rows) {
   std::vector<T> result;
@@ -40,7 +40,7 @@ std::vector<T> spread(const std::vector<double>& values, const PixelRows& rows) 
   return result;
 }
 
-/// The kernel that takes cotangents back: outputs and inputs exchanged, turned by half a circle.
+/// The kernel that takes cotangents back: outputs and inputs swapped, turned by half a circle.
 std::vector<double> turned(const LinearArrays& linear) {
   const Index positions = linear.kernel_rows * linear.kernel_columns;
   std::vector<double> result(linear.weight.size());
@@ -55,7 +55,7 @@ std::vector<double> turned(const LinearArrays& linear) {
   return result;
 }
 
-/// Where the values of linear map k's outputs stand; of k = -1, the inputs.
+/// Where the values of linear map k's outputs stand; k = -1 means the inputs.
 PixelRows rows_of_map(const Blueprint& blueprint, Index k) {
   if (k < 0) return blueprint.image_inputs;
   if (k + 1 == static_cast<Index>(blueprint.linears.size())) return blueprint.image_outputs;

@@ -11,22 +11,22 @@
 
 namespace flotilla {
 
-/// Rows of a linear map that are computed together, from the columns on that they depend on; of a
-/// convolution all of them.
+/// Rows of a linear map that are computed together, from their first column on. For a convolution:
+/// all rows.
 template <typename T>
 struct PackedPart {
   PackedMatrix<T> matrix;
   Index first_row = 0;
   Index first_col = 0;
-  PackedConvolution<T> convolution = {};  ///< on images, in the matrix's place
+  PackedConvolution<T> convolution = {};  ///< on images, in place of the matrix
 };
 
-/// No slice, but all of a linear map or of a pass.
+/// In place of a slice: all of a linear map or of a pass.
 inline constexpr Index kWhole = -1;
 
 template <typename T>
 struct PackedLinear {
-  /// The rows of a slice, or of kWhole.
+  /// The rows of a slice, or all rows for kWhole.
   const PackedPart<T>& part(Index slice) const {
     return slice == kWhole ? whole : slices[static_cast<std::size_t>(slice)];
   }
@@ -53,11 +53,11 @@ template <typename T>
 struct PackedNetwork {
   explicit PackedNetwork(const Blueprint& blueprint);
 
-  /// The rows that a part makes.
+  /// The number of rows that a part computes.
   Index rows_of(const PackedPart<T>& part) const;
   bool is_last(std::size_t linear) const { return linear + 1 == linears.size(); }
 
-  bool on_image;  ///< linear maps are convolutions
+  bool on_image;  ///< whether linear maps are convolutions
   std::vector<Operation> program;
   std::vector<PackedLinear<T>> linears;
   std::vector<PackedNorm<T>> norms;

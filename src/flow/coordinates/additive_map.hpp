@@ -9,7 +9,7 @@
 
 namespace flotilla {
 
-/// y = u + t: volume-preserving. Source: Dinh et al. 2014, arXiv:1410.8516 (NICE).
+/// y = u + t. It preserves volume. Source: Dinh et al. 2014, arXiv:1410.8516 (NICE).
 template <typename T>
 class AdditiveMap {
  public:

@@ -8,7 +8,7 @@
 namespace flotilla {
 namespace {
 
-/// A scale with the derivative of its logarithm, and the logarithm itself.
+/// A scale, its logarithm, and the derivative of its logarithm.
 template <typename T>
 struct Scale {
   T value;
@@ -26,7 +26,8 @@ Scale<T> scale_of_value(T value, T gradient) {
   return {value, gradient / value, elementary::log_of_any(static_cast<double>(value))};
 }
 
-// Rows of an affine map's record: the scale, the derivative of y by s, and that of log scale by s.
+// Rows of an affine map's record: the scale, the derivative of y by s, the derivative of log scale
+// by s.
 template <typename Row>
 struct AffineRecord {
   AffineRecord(Row* rows, Index count)
@@ -63,7 +64,7 @@ AffineMap<T>::AffineMap(const LayerReader& reader)
   }
 }
 
-/// Calls work with the function that makes a Scale of s: one loop for each kind, without a branch.
+/// Calls work with a function that makes a Scale of s. Each kind has its own loop without branches.
 template <typename T>
 template <typename Work>
 void AffineMap<T>::with_scale(Work work) const {
@@ -101,8 +102,8 @@ void AffineMap<T>::with_scale(Work work) const {
   }
 }
 
-/// Fills the record and adds to log_det; `move(c, scale)` moves column c and says what it is, but
-/// for a shift that comes after the scale.
+/// Fills the record and adds to log_det. move(c, scale) moves column c and returns the moved value,
+/// before any shift that follows the scale.
 template <typename T>
 template <typename Move>
 void AffineMap<T>::record_scales(const T* s, T* record, double* log_det, Index count,

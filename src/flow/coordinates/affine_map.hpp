@@ -9,7 +9,7 @@
 
 namespace flotilla {
 
-/// How an affine map makes its scale of the conditioner's output s.
+/// How an affine map makes its scale from the conditioner's output s.
 enum class ScaleKind {
   kExp,                ///< exp(s)
   kSigmoid,            ///< sigmoid(s + offset) + floor
@@ -19,15 +19,15 @@ enum class ScaleKind {
   kSoftplus            ///< softplus(s + offset) + floor
 };
 
-/// y = u scale(s) + t, or (u + t) scale(s): RealNVP, Glow, MAF, IAF, by the scales libraries use.
-/// Source: Dinh et al. 2017, arXiv:1605.08803; Papamakarios et al. 2017, arXiv:1705.07057.
+/// y = u scale(s) + t, or y = (u + t) scale(s). RealNVP, Glow, MAF and IAF use it, with different
+/// scales. Source: Dinh et al. 2017, arXiv:1605.08803; Papamakarios et al. 2017, arXiv:1705.07057.
 template <typename T>
 class AffineMap {
  public:
   static constexpr std::string_view kCoupling = "affine_coupling";
   static constexpr std::string_view kAutoregressive = "affine_autoregressive";
 
-  /// @throws InputError where `scale`, `shift` or their numbers are not among the allowed
+  /// @throws InputError if `scale`, `shift` or their numbers have values that are not allowed
   explicit AffineMap(const LayerReader& reader);
 
   static Index parameters() { return 2; }

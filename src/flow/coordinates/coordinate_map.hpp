@@ -10,8 +10,8 @@
 
 namespace flotilla {
 
-/// A monotone map y = g(u; theta) of one coordinate, whose parameters theta a conditioner gives:
-/// what couplings and autoregressive layers are built of.
+/// A monotone map y = g(u; theta) of one coordinate. A conditioner gives the parameters theta.
+/// Couplings and autoregressive layers are built of such maps.
 ///
 ///   kCoupling, kAutoregressive    the types of those layers in flow files
 ///   Map(reader)                   reads its entries; entry_names() are their names
@@ -24,8 +24,8 @@ namespace flotilla {
 ///   reverse          w: y_bar -> u_bar, and theta_bar: w g_p + log_det_bar L_p, L = log g'
 ///   inverse_reverse  w: (w + log_det_bar L_u) / g', and theta_bar: log_det_bar L_p - w g_p
 ///
-/// All work on rows of one coordinate, `count` columns; row p of theta, theta_bar and the record
-/// stands p * count behind the first. All are const and allocate nothing.
+/// All functions work on `count` columns of one coordinate. Row p of theta, theta_bar and the
+/// record begins p * count values after the first row. All are const and allocate nothing.
 template <typename Map, typename T>
 concept CoordinateMap = std::constructible_from<Map, const LayerReader&> &&
     requires(const Map& map, const T* in, T* out, double* log_det, Index count) {

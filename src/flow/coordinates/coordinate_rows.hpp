@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Where the rows of a coordinate stand, in a batch that holds several for each.
+// Where the rows of a coordinate stand in a batch that has several rows for each coordinate.
 
 #include <vector>
 
@@ -9,14 +9,14 @@
 
 namespace flotilla {
 
-/// Row `i * rows` of a batch, where coordinate i's begin; null where coordinates have none.
+/// Row `i * rows` of a batch, at which coordinate i begins; null if coordinates have no rows.
 template <typename AnyBatch>
 auto* rows_of(AnyBatch& batch, Index i, Index rows) {
   return rows == 0 ? nullptr : batch.row(i * rows);
 }
 
-/// A conditioner's outputs in the order of these coordinates, the parameters of each together;
-/// files have the first parameter of all coordinates, then the second of all.
+/// Reorders a conditioner's outputs so that the parameters of a coordinate stand together. In files
+/// the first parameter of all coordinates comes first, then the second of all.
 ///
 /// @return  for each output, its number in the file
 inline std::vector<Index> by_coordinate(const std::vector<Index>& coordinates, Index parameters) {

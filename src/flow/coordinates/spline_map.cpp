@@ -9,28 +9,27 @@
 
 #include "core/elementary.hpp"
 
-// Everything happens in blocks of columns small enough to stay in the first cache, in loops over
-// the columns of a block, which vectorise: the bin of a column is found by comparing with every
-// knot.
+// Loops run over blocks of columns that stay in the first cache, and vectorise. A column's bin is
+// found by comparing with every knot.
 
 namespace flotilla {
 
-/// The softmax that shares out an interval among the bins: part k of every column.
+/// The softmax that divides an interval among the bins: part k of every column.
 template <typename T>
 struct SplineMap<T>::Segments {
   std::array<Block, static_cast<std::size_t>(kMostBins)> share;
-  T smallest;  ///< length of a bin whose share is zero
-  T stretch;   ///< length that a share of one adds
+  T smallest;  ///< length of a bin with share zero
+  T stretch;   ///< length added by a share of one
 };
 
-/// Derivatives by the length of each bin before the column's, and of the column's own.
+/// Derivatives with respect to the length of each bin before the column's bin, and of that bin.
 template <typename T>
 struct SplineMap<T>::ByLength {
   Block before;
   Block within;
 };
 
-/// y, its slope, and their derivatives by what decides the column's bin.
+/// y, its slope, and their derivatives with respect to the numbers of the column's bin.
 template <typename T>
 struct SplineMap<T>::Partials {
   Block image;
@@ -40,13 +39,13 @@ struct SplineMap<T>::Partials {
   ByLength y_by_height;
   ByLength log_by_width;
   ByLength log_by_height;
-  Block y_by_left;  ///< by the slopes at both ends
+  Block y_by_left;  ///< with respect to the slopes at both ends
   Block y_by_right;
   Block log_by_left;
   Block log_by_right;
 };
 
-/// The bin that each column of a block falls into, and all that decides the spline there.
+/// The bin of each column of a block, and all numbers that determine the spline there.
 template <typename T>
 struct SplineMap<T>::Bin {
   Segments widths;
@@ -178,7 +177,7 @@ void SplineMap<T>::find(const T* theta, Index count, const T* value, bool by_hei
   slopes(theta + 2 * bins_ * count, count, bin);
 }
 
-/// The bin at whose left end parameter j of the slopes stands, and the one at whose right end.
+/// The bins whose left end and whose right end have parameter j of the slopes.
 template <typename T>
 T SplineMap<T>::left_bin(Index j) const {
   return static_cast<T>(circular_ ? j : j + 1);
@@ -189,7 +188,7 @@ T SplineMap<T>::right_bin(Index j) const {
   return static_cast<T>(before < 0 ? bins_ - 1 : before);
 }
 
-/// The derivative of x / (1 + |x| / log slope), 1 where nothing is clipped.
+/// The derivative of x / (1 + |x| / log slope); 1 without clipping.
 template <typename T>
 T SplineMap<T>::softclip_slope(T x) const {
   const T magnitude = x < T{0} ? -x : x;
@@ -208,8 +207,8 @@ void SplineMap<T>::clipped_slopes(const Block& raw, Block& slope, Block& by_raw)
   }
 }
 
-/// min_derivative + softplus(x) and its derivative; softplus goes through a logarithm in double, in
-/// a loop of its own, since one of floats and doubles would not vectorise.
+/// min_derivative + softplus(x) and its derivative. softplus takes a logarithm in double, in its
+/// own loop: a loop of floats and doubles would not vectorise.
 template <typename T>
 void SplineMap<T>::smooth_slopes(const Block& raw, Block& slope, Block& by_raw) const {
   Block tail{};
@@ -228,8 +227,8 @@ void SplineMap<T>::smooth_slopes(const Block& raw, Block& slope, Block& by_raw) 
   }
 }
 
-/// Picks the slopes at both ends of the bin. Knot k = 0 .. bins has parameter k - 1 with linear
-/// tails, where the outermost two have slope 1, and k modulo bins on a circle.
+/// Picks the slopes at both ends of the bin. With linear tails knot k has parameter k - 1, and the
+/// outermost two knots have slope 1. On a circle knot k has parameter k modulo bins.
 template <typename T>
 void SplineMap<T>::slopes(const T* raw, Index count, Bin& bin) const {
   Block raw_left{};
@@ -259,8 +258,9 @@ void SplineMap<T>::slopes(const T* raw, Index count, Bin& bin) const {
   slope_of(raw_right, static_cast<T>(bins_ - 1), bin.slope_right, bin.slope_right_by_raw);
 }
 
-/// Rows of the record that belong to one softmax: the derivative of y or of log slope by its raw
-/// parameters, from those by the lengths of the bins before and of the bin itself.
+/// Rows of the record for one softmax: derivatives of y or of log slope with respect to its raw
+/// parameters. They follow from the derivatives with respect to the lengths of the bin and of the
+/// bins before it.
 template <typename T>
 void SplineMap<T>::record_shares(const T* raw, const Segments& segments, const Block& bin,
                                  const ByLength& derivative, T* rows, Index count) const {
@@ -287,7 +287,7 @@ void SplineMap<T>::record_shares(const T* raw, const Segments& segments, const B
   }
 }
 
-/// The same for the parameters of the slopes, of which at most two count.
+/// The same for the slope parameters. At most two of them matter.
 template <typename T>
 void SplineMap<T>::record_slopes(const Bin& bin, const Block& by_left, const Block& by_right,
                                  T* rows, Index count) const {
@@ -345,7 +345,7 @@ void SplineMap<T>::evaluate(const Bin& __restrict bin, Partials& __restrict part
     partials.slope[c] = in != T{0} ? slope : T{1};
     partials.log_by_u[c] = in * l_xi / w;
   }
-  // A loop of its own: one of floats and doubles would not vectorise.
+  // A separate loop: a loop of floats and doubles would not vectorise.
   for (std::size_t c = 0; c < kBlock; ++c) {
     log_det[c] += elementary::log(static_cast<double>(partials.slope[c]));
   }
@@ -372,7 +372,7 @@ void SplineMap<T>::fill(const T* theta, const Bin& bin, const Partials& partials
 template <typename T>
 void SplineMap<T>::forward(const T* theta, T* record, T* value, double* log_det,
                            Index count) const {
-  // Filled block by block; clearing its 16 KiB first would cost a fifth of the call.
+  // Filled block by block. Clearing its 16 KiB first would cost a fifth of the call.
   Bin bin;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   Partials partials{};
   for (Index begin = 0; begin < count; begin += kColumnBlock) {
@@ -390,8 +390,8 @@ void SplineMap<T>::forward(const T* theta, T* record, T* value, double* log_det,
 }
 
 // y - bottom = r solves A xi^2 + B xi + C = 0 with A = r e + h (s - d0), B = h d0 - r e, C = -s r.
-// The root in [0, 1] is 2 C / (-B - sqrt(B^2 - 4 A C)) where B >= 0, and (-B + sqrt(...)) / 2 A
-// where B < 0, which makes A > h s: neither cancels.
+// If B >= 0, the root in [0, 1] is 2 C / (-B - sqrt(B^2 - 4 A C)). If B < 0, it is (-B + sqrt(B^2 -
+// 4 A C)) / (2 A), and A > h s. Neither form cancels.
 template <typename T>
 void SplineMap<T>::solve(const T* y, Bin& bin) const {
   for (std::size_t c = 0; c < kBlock; ++c) {
@@ -415,7 +415,7 @@ void SplineMap<T>::solve(const T* y, Bin& bin) const {
 template <typename T>
 void SplineMap<T>::inverse(const T* theta, T* record, T* value, double* log_det,
                            Index count) const {
-  // Filled block by block; clearing its 16 KiB first would cost a fifth of the call.
+  // Filled block by block. Clearing its 16 KiB first would cost a fifth of the call.
   Bin bin;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   Partials partials{};
   for (Index begin = 0; begin < count; begin += kColumnBlock) {

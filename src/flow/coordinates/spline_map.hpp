@@ -10,11 +10,11 @@
 
 namespace flotilla {
 
-/// A monotone rational-quadratic spline on [-bound, bound], the identity outside.
+/// A monotone rational-quadratic spline on [-bound, bound]; the identity outside.
 ///
-/// With linear tails both end slopes are 1; on a circle the two ends share one. Within the interval
-/// the inverse solves a quadratic by the root formula that does not cancel.
-/// Source: Durkan et al. 2019, arXiv:1906.04032; Rezende et al. 2020, arXiv:2002.02428 (circles).
+/// With linear tails both end slopes are 1. On a circle the two ends share one slope. The inverse
+/// solves a quadratic with the root formula that does not cancel. Source: Durkan et al. 2019,
+/// arXiv:1906.04032; Rezende et al. 2020, arXiv:2002.02428 (circles).
 template <typename T>
 class SplineMap {
  public:
@@ -22,7 +22,7 @@ class SplineMap {
   static constexpr std::string_view kAutoregressive = "spline_autoregressive";
   static constexpr Index kMostBins = 64;
 
-  /// @throws InputError where a number is missing or out of range
+  /// @throws InputError if a number is missing or out of range
   explicit SplineMap(const LayerReader& reader);
 
   Index parameters() const { return 2 * bins_ + derivatives(); }
@@ -70,7 +70,7 @@ class SplineMap {
   T min_width_{};
   T min_height_{};
   T min_derivative_{};
-  T clip_rate_{};  ///< -1 / log slope; 0 where nothing is clipped
+  T clip_rate_{};  ///< -1 / log slope; 0 without clipping
   std::vector<std::string> entry_names_;
 };
 

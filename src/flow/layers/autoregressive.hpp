@@ -11,19 +11,19 @@
 
 namespace flotilla {
 
-/// An autoregressive layer: x_i = g(z_i; theta_i(z)), theta_i the output of a masked conditioner
-/// that sees only the coordinates before i in `order`.
+/// An autoregressive layer: x_i = g(z_i; theta_i(z)). A masked conditioner gives theta_i; it sees
+/// only the coordinates before i in `order`.
 ///
-/// inverse(), which finds one coordinate after another, and the products with the inverse Jacobian,
-/// a triangular system, run a pass of the conditioner in dim slices: every unit is computed once.
-/// This is IAF; `direction = "inverse"` makes it MAF, as sampled.
-/// Source: Kingma et al. 2016, arXiv:1606.04934; Papamakarios et al. 2017, arXiv:1705.07057.
+/// inverse() finds one coordinate after another, and the products with J^-1 solve a triangular
+/// system. Both run one pass of the conditioner in dim slices, so that every unit is computed once.
+/// This is IAF. `direction = "inverse"` makes it MAF in its sampling direction. Source: Kingma et
+/// al. 2016, arXiv:1606.04934; Papamakarios et al. 2017, arXiv:1705.07057.
 template <typename T, template <typename> class Map>
 class Autoregressive final : public Conditioned<T, Map> {
  public:
   static constexpr std::string_view kType = Map<T>::kAutoregressive;
 
-  /// @throws InputError where the order is no permutation, or the conditioner does not keep to it
+  /// @throws InputError if the order is not a permutation, or the conditioner violates it
   explicit Autoregressive(const LayerReader& reader)
       : Autoregressive(reader, read_sequence(reader)) {}
 
@@ -37,7 +37,7 @@ class Autoregressive final : public Conditioned<T, Map> {
  private:
   using Frame = Conditioned<T, Map>;
 
-  /// @param sequence  the coordinates in their order: all are seen, all are moved
+  /// @param sequence  the coordinates in their order; all are seen and all are moved
   Autoregressive(const LayerReader& reader, const std::vector<Index>& sequence)
       : Frame(
             reader, {sequence, sequence},
@@ -76,7 +76,8 @@ void Autoregressive<T, Map>::inverse(Batch<T>& point, PerChain& log_det, Tape<T>
                         point.stride());
     std::copy_n(value, point.stride(), in.row(n));
   }
-  // Units that only the last coordinate decides: no output sees them, but the tape is whole.
+  // The last slice: units that depend on the last coordinate. No output sees them, but the tape
+  // needs them.
   this->conditioner().forward(in, theta, tape, Frame::kConditioner, this->dim());
 }
 
@@ -92,10 +93,10 @@ void Autoregressive<T, Map>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const
   }
 }
 
-// J = S + G C with S = diag g', G the derivatives by theta and C the conditioner's Jacobian,
-// strictly lower triangular; grad log|det J| = L_u + C^T L_theta. So J^T y = w + bar grad log|det
-// J| is S y = w + bar L_u + C^T (bar L_theta - G^T y), where C^T leads from later coordinates to
-// earlier ones: solved from the last one back.
+// J = S + G C. S = diag g', G holds the derivatives with respect to theta, and C is the
+// conditioner's Jacobian, strictly lower triangular. grad log|det J| = L_u + C^T L_theta. So J^T y
+// = w + bar grad log|det J| means S y = w + bar L_u + C^T (bar L_theta - G^T y). C^T leads from
+// later coordinates to earlier ones, so solve from the last one backwards.
 template <typename T, template <typename> class Map>
 void Autoregressive<T, Map>::inverse_vjp(const Tape<T>& tape, Batch<T>& w,
                                          const Batch<T>& log_det_bar) const {

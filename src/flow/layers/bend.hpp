@@ -9,10 +9,10 @@
 
 namespace flotilla {
 
-/// The u with u + p tanh(q u + s) = t, by Newton steps kept within a bracket, in double, until a
-/// step is below 4 units in the last place of |u| + 1. @pre p q > -1
+/// The u with u + p tanh(q u + s) = t. Newton steps, kept within a bracket, in double, until a step
+/// is below 4 units in the last place of |u| + 1. @pre p q > -1
 inline double solve_bend(double p, double q, double s, double t) {
-  // Bisection alone would need 53 + log2(bracket) of them, Newton needs five or six.
+  // Bisection alone would need 53 + log2(bracket) steps; Newton needs five or six.
   constexpr int kMostSteps = 80;
   double low = t - std::abs(p);
   double high = t + std::abs(p);

@@ -12,11 +12,11 @@
 
 namespace flotilla {
 
-/// A layer that moves coordinates by a monotone map each, x_i = g(z_i; theta_i(z)), the parameters
-/// theta the output of a conditioner: what couplings and autoregressive layers have in common.
+/// Shared by couplings and autoregressive layers: a layer that moves each coordinate by a monotone
+/// map, x_i = g(z_i; theta_i(z)). A conditioner gives the parameters theta.
 ///
-/// The tape holds g's derivatives beside the conditioner's: forward(), jvp() and vjp() are one
-/// pass of the conditioner each. How the way back goes depends on what the conditioner sees.
+/// The tape holds g's derivatives beside the conditioner's, so forward(), jvp() and vjp() are one
+/// pass of the conditioner each. The inverse depends on what the conditioner sees.
 template <typename T, template <typename> class Map>
 requires CoordinateMap<Map<T>, T>
 class Conditioned : public Layer<T> {
@@ -29,15 +29,15 @@ class Conditioned : public Layer<T> {
   void vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
 
  protected:
-  /// Which coordinates the conditioner sees, and which it moves, each in the conditioner's order.
+  /// The coordinates that the conditioner sees and those that it moves, in the conditioner's order.
   struct Coordinates {
     std::vector<Index> seen;
     std::vector<Index> moved;
   };
 
-  /// @param wiring  makes the conditioner's wiring, given the rows of theta of one coordinate
+  /// @param wiring  makes the conditioner's wiring from the number of rows of theta per coordinate
   /// @param own     the name of the derived layer's own entry
-  /// @throws InputError where the map or the conditioner's arrays do not fit
+  /// @throws InputError if the map or the conditioner's arrays do not fit
   template <typename MakeWiring>
   Conditioned(const LayerReader& reader, Coordinates coordinates, MakeWiring wiring,
               const char* own)
@@ -51,7 +51,7 @@ class Conditioned : public Layer<T> {
     reader.expect_only(names);
   }
 
-  /// Of what follows, `n` counts the moved coordinates.
+  /// Below, `n` numbers the moved coordinates.
   Index moved() const { return static_cast<Index>(coordinates_.moved.size()); }
   T* moved_row(Batch<T>& batch, Index n) const {
     return batch.row(coordinates_.moved[static_cast<std::size_t>(n)]);
@@ -63,25 +63,25 @@ class Conditioned : public Layer<T> {
   T* theta_row(const Tape<T>& tape, Index n) const {
     return theta(tape).row(n * map_.parameters());
   }
-  /// What the map recorded, const where the tape is.
+  /// What the map recorded. Const for a const tape.
   template <typename AnyTape>
   auto* record_row(AnyTape& tape, Index n) const {
     return rows_of(tape.recorded(kMap), n, map_.recorded());
   }
 
-  /// What the conditioner reads, or the cotangent of that, in scratch.
+  /// The conditioner's input or its cotangent, in scratch.
   Batch<T>& input(const Tape<T>& tape) const { return tape.scratch(conditioner_.scratch().size()); }
-  /// input() <- the coordinates that the conditioner sees.
+  /// Copies the coordinates that the conditioner sees to input().
   Batch<T>& gather(const Tape<T>& tape, const Batch<T>& point) const;
-  /// w += input() at the n-th coordinate that the conditioner sees.
+  /// Adds input() to w, at the n-th coordinate that the conditioner sees.
   void add_input(const Tape<T>& tape, Index n, Batch<T>& w) const;
-  /// From the cotangent of theta through the conditioner to w.
+  /// Takes the cotangent of theta back through the conditioner and adds it to w.
   void add_reverse(const Tape<T>& tape, Batch<T>& w) const;
 
   const Map<T>& map() const { return map_; }
   const Network<T>& conditioner() const { return conditioner_; }
 
-  // Recorded slots; the conditioner's follow.
+  // Recorded slots of the layer; the conditioner's slots follow.
   static constexpr std::size_t kMap = 0;
   static constexpr std::size_t kConditioner = 1;
 

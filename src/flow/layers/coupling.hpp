@@ -9,17 +9,17 @@
 
 namespace flotilla {
 
-/// A coupling: x_a = z_a, x_b = g(z_b; theta(z_a)), with theta the output of a conditioner and a, b
-/// the coordinates with mask 1 and 0.
+/// A coupling: x_a = z_a, x_b = g(z_b; theta(z_a)). A conditioner gives theta. a are the
+/// coordinates with mask 1, b those with mask 0.
 ///
-/// The way back is one pass of the conditioner too: it sees coordinates that pass unchanged.
-/// Source: Dinh, Sohl-Dickstein, Bengio 2017, arXiv:1605.08803, eq. 7-8.
+/// The inverse is one pass of the conditioner too, because it sees only coordinates that pass
+/// unchanged. Source: Dinh, Sohl-Dickstein, Bengio 2017, arXiv:1605.08803, eq. 7-8.
 template <typename T, template <typename> class Map>
 class Coupling final : public Conditioned<T, Map> {
  public:
   static constexpr std::string_view kType = Map<T>::kCoupling;
 
-  /// @throws InputError where the mask, the map or the conditioner's arrays do not fit
+  /// @throws InputError if the mask, the map or the conditioner's arrays do not fit
   explicit Coupling(const LayerReader& reader) : Coupling(reader, read_split(reader)) {}
 
   std::string_view type() const override { return kType; }
@@ -88,9 +88,9 @@ void Coupling<T, Map>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const {
   }
 }
 
-// With g = grad log|det J|, C the conditioner's Jacobian, S = diag g' and G its derivatives by
-// theta, solving J^T y = w + bar g gives S y_b = w_b + bar L_u and y_a = w_a + C^T [bar L_theta -
-// G^T y_b]: one reverse pass again.
+// Let g = grad log|det J|, C the conditioner's Jacobian, S = diag g', and G the derivatives with
+// respect to theta. Then J^T y = w + bar g has the solution S y_b = w_b + bar L_u and y_a = w_a +
+// C^T [bar L_theta - G^T y_b]: one reverse pass again.
 template <typename T, template <typename> class Map>
 void Coupling<T, Map>::inverse_vjp(const Tape<T>& tape, Batch<T>& w,
                                    const Batch<T>& log_det_bar) const {

@@ -28,7 +28,7 @@ void apply_sigmoid(Batch<T>& rows) {
   }
 }
 
-/// log(sigmoid(y) (1 - sigmoid(y))) = -|y| - 2 log(1 + exp(-|y|)), finite wherever y is.
+/// log(sigmoid(y) (1 - sigmoid(y))) = -|y| - 2 log(1 + exp(-|y|)); finite for every finite y.
 template <typename T>
 double log_sigmoid_slope(T y) {
   const double magnitude = std::abs(static_cast<double>(y));
@@ -104,7 +104,7 @@ void Sigmoid<T>::record(const Batch<T>& z, PerChain& log_det, Tape<T>& tape) con
     T* gradient = tape.recorded(this->kLogSlopeGradient).row(i);
     for (Index c = 0; c < z.stride(); ++c) {
       const T rising = elementary::sigmoid(y[c]);
-      const T falling = elementary::sigmoid(-y[c]);  // 1 - rising, without its cancellation
+      const T falling = elementary::sigmoid(-y[c]);  // 1 - rising, without cancellation
       slope[c] = rising * falling;
       gradient[c] = falling - rising;
       total[c] += log_sigmoid_slope(y[c]);
@@ -124,7 +124,7 @@ void Logit<T>::inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const 
   apply_sigmoid(point);
 }
 
-// In terms of x, where dx/dz = 1 / (sigmoid(x) sigmoid(-x)) loses nothing near the ends.
+// In terms of x: dx/dz = 1 / (sigmoid(x) sigmoid(-x)) loses no digits near the ends.
 template <typename T>
 void Logit<T>::record(const Batch<T>& x, PerChain& log_det, Tape<T>& tape) const {
   double* total = log_det.row(0);

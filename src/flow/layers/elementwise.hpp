@@ -6,9 +6,9 @@
 
 namespace flotilla {
 
-/// A monotone function of each coordinate alone: what sigmoid and logit have in common.
+/// A monotone function of each coordinate: the base of sigmoid and logit.
 ///
-/// The tape holds the slope dx/dz and the derivative of its logarithm, one row a coordinate.
+/// The tape holds the slope dx/dz and the derivative of its logarithm, one row per coordinate.
 template <typename T>
 class Elementwise : public Layer<T> {
  public:
@@ -36,7 +36,7 @@ class Sigmoid final : public Elementwise<T> {
 
   std::string_view type() const override { return kType; }
   void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
-  /// A coordinate outside (0, 1) becomes NaN or infinite, as a value.
+  /// A coordinate outside (0, 1) becomes NaN or infinite; that is not an error.
   void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
 
  private:
@@ -51,7 +51,7 @@ class Logit final : public Elementwise<T> {
   using Elementwise<T>::Elementwise;
 
   std::string_view type() const override { return kType; }
-  /// A coordinate outside (0, 1) becomes NaN or infinite, as a value.
+  /// A coordinate outside (0, 1) becomes NaN or infinite; that is not an error.
   void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
   void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
 

@@ -7,16 +7,15 @@
 
 namespace flotilla {
 
-/// A layer on the first coordinates alone; the others pass unchanged.
+/// A layer on the first coordinates; the others pass unchanged.
 ///
-/// With z in the order [deepest level, ..., first level] this is all that a multi-scale flow needs:
-/// each level acts on its own coordinates and those of all deeper levels, and joining a level's
-/// channels to what lies deeper moves nothing.
-/// Source: Dinh, Sohl-Dickstein, Bengio 2017, arXiv:1605.08803, section 3.6.
+/// A multi-scale flow needs nothing else if z is ordered [deepest level, ..., first level]. Each
+/// level acts on its own coordinates and on those of all deeper levels, and joining levels moves
+/// nothing. Source: Dinh, Sohl-Dickstein, Bengio 2017, arXiv:1605.08803, section 3.6.
 template <typename T>
 class First final : public Layer<T> {
  public:
-  /// @param dim  of the whole point. @pre layer->dim() <= dim
+  /// @param dim  of the whole point @pre layer->dim() <= dim
   First(Index dim, std::unique_ptr<Layer<T>> layer) : Layer<T>(dim), layer_(std::move(layer)) {}
 
   std::string_view type() const override { return layer_->type(); }

@@ -48,8 +48,8 @@ void Inverted<T>::jvp(const Tape<T>& tape, Batch<T>& v) const {
   layer_->inverse_jvp(tape.child(0), v);
 }
 
-// With J the layer's Jacobian and l its log det at z: ours are J^-1 and -l, the gradient of ours
-// with respect to its argument x = g(z) is -J^-T grad_z l.
+// Let J be the layer's Jacobian and l its log det at z. Then ours are J^-1 and -l. The gradient of
+// our log det with respect to our argument x = g(z) is -J^-T grad_z l.
 template <typename T>
 void Inverted<T>::vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const {
   layer_->inverse_vjp(tape.child(0), w, negated(tape, log_det_bar));

@@ -7,11 +7,11 @@
 
 namespace flotilla {
 
-/// Any layer used the other way round: x = g^-1(z), for a layer g.
+/// A layer g used in the other direction: x = g^-1(z).
 ///
-/// Libraries write some layers from data to latent; `direction = "inverse"` in a flow file makes
-/// one of these. A masked autoregressive flow, sampled, is an inverse autoregressive layer
-/// inverted.
+/// Libraries write some layers from data to latent space. `direction = "inverse"` in a flow file
+/// makes an Inverted. A masked autoregressive flow in its sampling direction is an inverted inverse
+/// autoregressive layer.
 template <typename T>
 class Inverted final : public Layer<T> {
  public:
@@ -34,11 +34,11 @@ class Inverted final : public Layer<T> {
   void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
 
  private:
-  /// The layer's log det is minus this one's, so its cotangent is too.
+  /// The layer's log det is minus ours, so its cotangent is minus ours.
   const Batch<T>& negated(const Tape<T>& tape, const Batch<T>& log_det_bar) const;
 
   std::unique_ptr<Layer<T>> layer_;
-  std::size_t negated_slot_;  ///< behind the layer's own scratch: both are in use at once
+  std::size_t negated_slot_;  ///< after the layer's own scratch; both are in use at once
 };
 
 }  // namespace flotilla

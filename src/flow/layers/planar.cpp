@@ -24,7 +24,7 @@ std::vector<double> coordinates(const LayerReader& reader, const char* name) {
 
 }  // namespace
 
-/// h at a point with its first two derivatives.
+/// h at a point, and its first two derivatives.
 template <typename T>
 struct Planar<T>::Bend {
   double value;
@@ -79,7 +79,7 @@ typename Planar<T>::Bend Planar<T>::bend(double a) const {
 template <typename T>
 double Planar<T>::solve(double image) const {
   if (leaky_) {
-    // Which side of the kink a is on shows in the image of the kink, -b.
+    // The kink of h has the image -b. Comparing with it tells on which side of the kink a is.
     const double slope = image > -b_ ? 1.0 : slope_;
     return (image - overlap_ * slope * b_) / (1.0 + overlap_ * slope);
   }
@@ -183,7 +183,7 @@ void Planar<T>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const {
   add(u_, amount, v);
 }
 
-// The log det's gradient is along w, which J^-T only shrinks: J^-T w = w / (1 + w.u h').
+// The log det's gradient is along w, and w is an eigenvector of J^-T: J^-T w = w / (1 + w.u h').
 template <typename T>
 void Planar<T>::inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const {
   T* amount = tape.scratch(kAmount).row(0);

@@ -10,16 +10,17 @@ namespace flotilla {
 
 /// A planar flow: x = z + u h(w.z + b), h = tanh or leaky relu.
 ///
-/// The inverse is one equation in a = w.z a chain, a + (w.u) h(a + b) = w.x, monotone where
-/// w.u h' > -1: in closed form for the leaky relu, for tanh by Newton steps kept within a bracket,
-/// in double, until the bracket or the step is below 4 units in the last place of |a| + 1.
-/// Source: Rezende & Mohamed 2015, arXiv:1505.05770, section 4.1 and appendix A.
+/// The inverse solves one equation per chain for a = w.z: a + (w.u) h(a + b) = w.x. It is monotone
+/// for w.u h' > -1. For the leaky relu the solution is in closed form. For tanh it takes Newton
+/// steps, kept within a bracket, in double, until the bracket or the step is below 4 units in the
+/// last place of |a| + 1. Source: Rezende & Mohamed 2015, arXiv:1505.05770, section 4.1 and
+/// appendix A.
 template <typename T>
 class Planar final : public Layer<T> {
  public:
   static constexpr std::string_view kType = "planar";
 
-  /// @throws InputError where the map is not invertible: w.u <= -1 (times the steeper slope)
+  /// @throws InputError if the map is not invertible: w.u <= -1 (times the steeper slope)
   explicit Planar(const LayerReader& reader);
 
   std::string_view type() const override { return kType; }
@@ -49,7 +50,7 @@ class Planar final : public Layer<T> {
   double b_ = 0.0;
   double overlap_ = 0.0;  ///< w.u
   bool leaky_ = false;
-  double slope_ = 0.0;  ///< of the leaky relu, below zero
+  double slope_ = 0.0;  ///< of the leaky relu below zero
 };
 
 }  // namespace flotilla

@@ -11,8 +11,8 @@
 namespace flotilla {
 namespace {
 
-// Recorded: e = (z - c) / r, zero at the centre; A, the stretch across e; C, the one along it; and
-// d log|det J| / dr. Scratch: a row of factors across, a row of factors along.
+// Recorded: e = (z - c) / r (zero at the centre), A (the stretch across e), C (the stretch along e)
+// and d log|det J| / dr. Scratch: a row of factors across e, a row of factors along e.
 constexpr std::size_t kDirection = 0;
 constexpr std::size_t kAcross = 1;
 constexpr std::size_t kAlong = 2;
@@ -43,7 +43,7 @@ TapeShape Radial<T>::tape_shape() const {
   return {{this->dim(), 1, 1, 1}, {1, 1}, {}};
 }
 
-/// point -= c; its length goes to the scratch row of factors.
+/// point -= c; the length of the result goes to the scratch row of factors.
 template <typename T>
 void Radial<T>::centre(Batch<T>& point, Tape<T>& tape) const {
   T* length = tape.scratch(kFactor).row(0);
@@ -67,7 +67,8 @@ double Radial<T>::radius_of(double image) const {
   return half > 0.0 ? half + root : alpha_ * image / (root - half);
 }
 
-/// From the centred point and its length: the tape, the log det, and the other side's point.
+/// Completes the tape, the log det and the point on the other side, from the centred point and its
+/// length.
 template <typename T>
 void Radial<T>::finish(Batch<T>& point, PerChain& log_det, Tape<T>& tape, bool forward) const {
   T* factor = tape.scratch(kFactor).row(0);
@@ -123,7 +124,7 @@ void Radial<T>::project(const Tape<T>& tape, const Batch<T>& rows) const {
   }
 }
 
-/// rows <- factor rows + amount e, from the scratch rows.
+/// rows <- factor rows + amount e; factor and amount are in the scratch rows.
 template <typename T>
 void Radial<T>::combine(const Tape<T>& tape, Batch<T>& rows) const {
   const T* factor = tape.scratch(kFactor).row(0);
@@ -137,8 +138,7 @@ void Radial<T>::combine(const Tape<T>& tape, Batch<T>& rows) const {
   }
 }
 
-// J is symmetric, so the products with it and with its transpose are one; the log det's gradient is
-// along e.
+// J is symmetric, so J^T rows = J rows. The log det's gradient is along e.
 template <typename T>
 template <typename Radial<T>::Way way>
 void Radial<T>::stretch(const Tape<T>& tape, Batch<T>& rows, const T* log_det_bar) const {

@@ -10,9 +10,9 @@ namespace flotilla {
 
 /// A radial flow: x = z + beta / (alpha + r) (z - c), r = |z - c|.
 ///
-/// Its Jacobian is A I + (C - A) e e^T along the radius e, so that every product is one projection;
-/// the inverse is the positive root of a quadratic in r, in closed form.
-/// Source: Rezende & Mohamed 2015, arXiv:1505.05770, eq. 14.
+/// The Jacobian is A I + (C - A) e e^T with e along the radius, so every product is one projection.
+/// The inverse is the positive root of a quadratic in r, in closed form. Source: Rezende & Mohamed
+/// 2015, arXiv:1505.05770, eq. 14.
 template <typename T>
 class Radial final : public Layer<T> {
  public:
@@ -33,15 +33,15 @@ class Radial final : public Layer<T> {
   void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
 
  private:
-  /// point -= c, and its length.
+  /// Subtracts c from the point and computes the length of the result.
   void centre(Batch<T>& point, Tape<T>& tape) const;
   double radius_of(double image) const;
   void finish(Batch<T>& point, PerChain& log_det, Tape<T>& tape, bool forward) const;
   void project(const Tape<T>& tape, const Batch<T>& rows) const;
   void combine(const Tape<T>& tape, Batch<T>& rows) const;
   enum class Way { kForward, kInverse };
-  /// rows <- J rows + log_det_bar grad log|det J|, or J^-1 (rows + log_det_bar grad log|det J|); a
-  /// null log_det_bar is zero.
+  /// rows <- J rows + log_det_bar grad log|det J|, or J^-1 (rows + log_det_bar grad log|det J|). A
+  /// null log_det_bar counts as zero.
   template <Way way>
   void stretch(const Tape<T>& tape, Batch<T>& rows, const T* log_det_bar) const;
 

@@ -15,7 +15,8 @@
 namespace flotilla {
 namespace {
 
-// Recorded: tanh' of each unit, and the derivative of the log det by what enters the unit.
+// Recorded: tanh' of each unit, and the derivative of the log det with respect to the unit's
+// argument.
 constexpr std::size_t kSlope = 0;
 constexpr std::size_t kLogDetGradient = 1;
 // Scratch: two rows for each unit, and one for each coordinate.
@@ -41,7 +42,7 @@ std::vector<double> product(const std::vector<double>& a, const std::vector<doub
   return result;
 }
 
-/// Q [dim x units], the first columns of H_n ... H_1, H_k = I - 2 v_k v_k^T / v_k^T v_k.
+/// Q [dim x units]: the first columns of H_n ... H_1, with H_k = I - 2 v_k v_k^T / v_k^T v_k.
 std::vector<double> read_q(const LayerReader& reader, Index units) {
   const Index dim = reader.dim();
   const std::vector<Index>& shape = reader.shape("vectors");
@@ -126,7 +127,7 @@ double Sylvester<T>::stretch(Index i, double slope) const {
   return 1.0 + r_[at(i, i, units_)] * s_[at(i, i, units_)] * slope;
 }
 
-/// From tanh of unit i [chains] what the products need.
+/// Records what the products need, from tanh of unit i [chains].
 template <typename T>
 void Sylvester<T>::record(Index i, const T* bend, Tape<T>& tape) const {
   T* slopes = tape.recorded(kSlope).row(i);
@@ -164,7 +165,7 @@ void Sylvester<T>::forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) co
   add_product(out_.matrix, T{1}, tape, point);
 }
 
-/// From y = Q^T x, [units x chains], u = Q^T z in its place and the bends h = tanh(S u + b).
+/// Solves for u = Q^T z and h = tanh(S u + b), given y = Q^T x [units x chains]. u replaces y.
 template <typename T>
 void Sylvester<T>::solve(Batch<T>& image, Batch<T>& bends) const {
   for (Index i = units_ - 1; i >= 0; --i) {
@@ -195,7 +196,7 @@ void Sylvester<T>::inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) co
   add_product(out_.matrix, T{-1}, tape, point);
 }
 
-/// rows += sign * matrix * units, the units from their scratch rows.
+/// rows += sign * matrix * units. The units are in their scratch rows.
 template <typename T>
 void Sylvester<T>::add_product(const PackedMatrix<T>& matrix, T sign, const Tape<T>& tape,
                                Batch<T>& rows) const {
@@ -238,7 +239,7 @@ void Sylvester<T>::vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det
   add_product(in_.transpose, T{1}, tape, w);
 }
 
-// J^-1 = I - Q R (I + D S R)^-1 D S Q^T, by Woodbury; I + D S R is upper triangular.
+// J^-1 = I - Q R (I + D S R)^-1 D S Q^T, by Woodbury. I + D S R is upper triangular.
 template <typename T>
 void Sylvester<T>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const {
   project(in_.matrix, tape, v);
@@ -257,8 +258,8 @@ void Sylvester<T>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const {
   add_product(out_.matrix, T{-1}, tape, v);
 }
 
-// The transposed system is lower triangular; a unit's row becomes tanh' times its solution, which
-// is what the units after it and the product want.
+// The transposed system is lower triangular. A unit's row becomes tanh' times its solution: the
+// later units and the product need exactly that.
 template <typename T>
 void Sylvester<T>::inverse_vjp(const Tape<T>& tape, Batch<T>& w,
                                const Batch<T>& log_det_bar) const {

@@ -9,20 +9,20 @@
 
 namespace flotilla {
 
-/// A Sylvester flow: x = z + Q R tanh(S Q^T z + b), Q [dim x units] with orthonormal columns, R and
-/// S upper triangular [units x units].
+/// A Sylvester flow: x = z + Q R tanh(S Q^T z + b). Q [dim x units] has orthonormal columns; R and
+/// S [units x units] are upper triangular.
 ///
-/// In the space of Q the map is triangular: the log det is a product over units, the inverse one
-/// equation of one unknown after another (Newton steps within a bracket, in double, to 4 units in
-/// the last place), and the inverse products are a triangular system of `units` rows, by Woodbury.
+/// In the space of Q the map is triangular. The log det is a product over units. The inverse solves
+/// one equation of one unknown after another (Newton steps within a bracket, in double, to 4 units
+/// in the last place). The inverse products solve a triangular system of `units` rows, by Woodbury.
 /// Source: van den Berg et al. 2018, arXiv:1803.05649, theorem 1 and section 3.1 (their R~ is S).
 template <typename T>
 class Sylvester final : public Layer<T> {
  public:
   static constexpr std::string_view kType = "sylvester";
 
-  /// Entries: `vectors` [count x dim], whose reflections H_count ... H_1 have Q as their first
-  /// columns; `r`, `s` [units x units]; `b` [units]. r_ii s_ii > -1.
+  /// Entries: `vectors` [count x dim], `r`, `s` [units x units], `b` [units]. The first columns of
+  /// the reflections H_count ... H_1 are Q. r_ii s_ii > -1.
   explicit Sylvester(const LayerReader& reader);
 
   std::string_view type() const override { return kType; }

@@ -9,12 +9,11 @@
 
 namespace flotilla {
 
-/// x = A z + b with constant A and b, at each of `pixels` pixels alike: what linear layers have in
-/// common.
+/// Shared by linear layers: x = A z + b, with the same constant A and b at each of `pixels` pixels.
 ///
-/// The dim coordinates are dim / pixels channels of that many pixels, channel by channel; one pixel
-/// is the plain case. A derived class says what A does to all columns of a batch, and folding the
-/// batch makes of every pixel of every chain a column.
+/// The dim coordinates are dim / pixels channels of `pixels` pixels, channel by channel. One pixel
+/// is the plain case. A derived class applies A to all columns of a batch. Folding the batch makes
+/// every pixel of every chain a column.
 template <typename T>
 class ConstantJacobian : public Layer<T> {
  public:
@@ -29,26 +28,26 @@ class ConstantJacobian : public Layer<T> {
   void inverse_vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const override;
 
  protected:
-  /// Reads `pixels`. @throws InputError where it does not divide the dimension
+  /// Reads `pixels`. @throws InputError if it does not divide the dimension
   explicit ConstantJacobian(const LayerReader& reader);
 
-  /// Rows of A.
+  /// Number of channels: rows of A.
   Index channels() const { return this->dim() / pixels_; }
   /// The first `count` rows of a scratch slot, folded like the rows that an operation works on.
   Batch<T> scratch(const Tape<T>& tape, std::size_t slot, Index count) const {
     return tape.scratch(slot).top(count * pixels_).folded(count);
   }
 
-  /// rows <- matrix rows, by way of scratch slot 0 of channels() rows.
+  /// rows <- matrix rows. Uses scratch slot 0, of channels() rows.
   void multiply_by(const PackedMatrix<T>& matrix, const Tape<T>& tape, Batch<T>& rows) const;
 
-  /// b [channels]; zero where it is never set.
+  /// b [channels]; zero if it is not set.
   void set_shift(const std::vector<double>& shift);
-  /// log|det A|; zero where it is never set.
+  /// log|det A|; zero if it is not set.
   void set_log_det(double log_det) { log_det_ = static_cast<double>(pixels_) * log_det; }
 
  private:
-  /// Rows of the scratch slots that the operations below use.
+  /// Rows of each scratch slot that the operations below use.
   virtual std::vector<Index> scratch_rows() const = 0;
   virtual Index channel_multiply_adds() const = 0;
 

@@ -7,14 +7,14 @@
 
 namespace flotilla {
 
-/// x = scale * z + shift for each coordinate, or for each channel of an image: standardisation,
-/// and ActNorm (Kingma, Dhariwal 2018).
+/// x = scale * z + shift for each coordinate, or for each channel of an image. It serves as
+/// standardisation and as ActNorm. Source: Kingma & Dhariwal 2018, arXiv:1807.03039.
 template <typename T>
 class DiagonalAffine final : public ConstantJacobian<T> {
  public:
   static constexpr std::string_view kType = "diagonal_affine";
 
-  /// @throws InputError where `scale` or `shift` does not fit, or a scale is zero
+  /// @throws InputError if `scale` or `shift` does not fit, or a scale is zero
   explicit DiagonalAffine(const LayerReader& reader);
 
   std::string_view type() const override { return kType; }

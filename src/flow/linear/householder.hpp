@@ -8,14 +8,14 @@
 namespace flotilla {
 
 /// An orthogonal map as a product of reflections: x = H_n ... H_2 H_1 z, H_k = I - 2 v_k v_k^T /
-/// |v_k|^2. Its log det is zero, its inverse the same reflections in the other order.
-/// Source: Tomczak & Welling 2016, arXiv:1611.09630.
+/// |v_k|^2. The log det is zero. The inverse applies the reflections in reverse order. Source:
+/// Tomczak & Welling 2016, arXiv:1611.09630.
 template <typename T>
 class Householder final : public ConstantJacobian<T> {
  public:
   static constexpr std::string_view kType = "householder";
 
-  /// @throws InputError where `vectors` is not [n x dim], n >= 1, of non-zero rows
+  /// @throws InputError unless `vectors` is [n x dim], n >= 1, without zero rows
   explicit Householder(const LayerReader& reader);
 
   std::string_view type() const override { return kType; }
@@ -32,7 +32,7 @@ class Householder final : public ConstantJacobian<T> {
   void reflect(Index k, const Tape<T>& tape, Batch<T>& rows) const;
 
   Index count_ = 0;
-  std::vector<T> vectors_;  ///< of length sqrt(2): H = I - v v^T
+  std::vector<T> vectors_;  ///< of length sqrt(2), so that H = I - v v^T
 };
 
 }  // namespace flotilla

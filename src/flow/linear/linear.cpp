@@ -20,7 +20,7 @@ Linear<T>::Linear(const LayerReader& reader) : ConstantJacobian<T>(reader) {
 
   const Eigen::PartialPivLU<Matrix> factors(
       Eigen::Map<const Matrix>(values.data(), channels, channels));
-  // Beyond this the inverse has no correct digit left.
+  // Beyond this condition the inverse has no correct digit left.
   constexpr double kSmallestReciprocalCondition = 1e-15;
   if (!(factors.rcond() > kSmallestReciprocalCondition)) {
     reader.fail(fmt::format("array 'weight' is singular: its reciprocal condition number is {:.1e}",

@@ -6,18 +6,18 @@
 
 namespace flotilla {
 
-/// x = W z + bias, W any invertible matrix; at each pixel of an image, Glow's invertible 1 x 1
-/// convolution.
+/// x = W z + bias for any invertible matrix W. At each pixel of an image it is Glow's invertible 1
+/// x 1 convolution.
 ///
-/// The inverse matrix is formed once, in double precision, when the flow is built: W is of the size
-/// of an image's channels, or learnt without factors, and every operation is then one product.
-/// Source: Kingma & Dhariwal 2018, arXiv:1807.03039, section 3.2.
+/// The inverse matrix is computed once, in double precision, when the flow is built. Every
+/// operation is then one product. W is small (the channels of an image) or was learnt without
+/// factors. Source: Kingma & Dhariwal 2018, arXiv:1807.03039, section 3.2.
 template <typename T>
 class Linear final : public ConstantJacobian<T> {
  public:
   static constexpr std::string_view kType = "linear";
 
-  /// @throws InputError where `weight` or `bias` does not fit, or `weight` is singular
+  /// @throws InputError if `weight` or `bias` does not fit, or `weight` is singular
   explicit Linear(const LayerReader& reader);
 
   std::string_view type() const override { return kType; }

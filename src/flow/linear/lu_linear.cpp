@@ -12,7 +12,7 @@
 namespace flotilla {
 namespace {
 
-// Scratch: what multiply_by() needs, and a block for the solvers.
+// Scratch: the slot of multiply_by(), and a block for the solvers.
 constexpr std::size_t kBlock = 1;
 
 double& at(std::vector<double>& matrix, Index dim, Index i, Index j) {

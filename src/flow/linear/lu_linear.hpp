@@ -9,18 +9,18 @@
 
 namespace flotilla {
 
-/// A linear map by its factors: x = L U z + bias, L lower triangular with unit diagonal, U upper;
-/// at each pixel of an image, Glow's invertible 1 x 1 convolution.
+/// A linear map by its factors: x = L U z + bias. L is lower triangular with unit diagonal, U upper
+/// triangular. At each pixel of an image it is Glow's invertible 1 x 1 convolution.
 ///
-/// Forward is one product with L U, inverse two triangular solves. The log det is that of U's
-/// diagonal; no determinant is ever formed.
-/// Source: Kingma & Dhariwal 2018, arXiv:1807.03039, section 3.2; Durkan et al. 2019.
+/// Forward is one product with L U; the inverse is two triangular solves. The log det comes from
+/// U's diagonal. Source: Kingma & Dhariwal 2018, arXiv:1807.03039, section 3.2; Durkan et al. 2019,
+/// arXiv:1906.04032.
 template <typename T>
 class LuLinear final : public ConstantJacobian<T> {
  public:
   static constexpr std::string_view kType = "lu_linear";
 
-  /// @throws InputError where the factors are not triangular, or singular
+  /// @throws InputError if the factors are not triangular, or are singular
   explicit LuLinear(const LayerReader& reader);
   ~LuLinear() override;
 

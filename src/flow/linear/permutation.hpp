@@ -7,8 +7,8 @@
 
 namespace flotilla {
 
-/// A reordering x[i] = z[indices[i]] of coordinates, or of the channels of an image: what
-/// permutation and squeeze have in common. Its log det is zero.
+/// Shared by permutation and squeeze: a reordering x[i] = z[indices[i]] of coordinates, or of the
+/// channels of an image. Its log det is zero.
 template <typename T>
 class Reordering : public ConstantJacobian<T> {
  protected:
@@ -27,27 +27,27 @@ class Reordering : public ConstantJacobian<T> {
   std::vector<Index> indices_;
 };
 
-/// Any reordering, by its indices.
+/// Any reordering, given by its indices.
 template <typename T>
 class Permutation final : public Reordering<T> {
  public:
   static constexpr std::string_view kType = "permutation";
 
-  /// @throws InputError where `indices` is not a permutation of 0 .. channels - 1
+  /// @throws InputError if `indices` is not a permutation of 0 .. channels - 1
   explicit Permutation(const LayerReader& reader);
 
   std::string_view type() const override { return kType; }
 };
 
-/// Makes of every 2 x 2 block of an image's pixels four channels of one pixel: channel
-/// 4 c + 2 i + j of x has row i, column j of the blocks of channel c of z.
-/// Source: Dinh, Sohl-Dickstein, Bengio 2017, arXiv:1605.08803, section 3.6.
+/// Turns every 2 x 2 block of an image's pixels into four channels of one pixel. Channel 4 c + 2 i
+/// + j of x holds row i, column j of the blocks of channel c of z. Source: Dinh, Sohl-Dickstein,
+/// Bengio 2017, arXiv:1605.08803, section 3.6.
 template <typename T>
 class Squeeze final : public Reordering<T> {
  public:
   static constexpr std::string_view kType = "squeeze";
 
-  /// @throws InputError where `image`, the shape of z, does not fit or cannot be halved
+  /// @throws InputError if `image`, the shape of z, does not fit or cannot be halved
   explicit Squeeze(const LayerReader& reader);
 
   std::string_view type() const override { return kType; }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Solving with a triangular matrix on a batch: most of the work as matrix products of a block of
-// rows with all that is already known, the rest by substitution within the block.
+// Solving with a triangular matrix on a batch. Most of the work is matrix products: a block of rows
+// times all that is already known. Within the block it is substitution.
 
 #include <vector>
 
@@ -20,7 +20,7 @@ class TriangularSolver {
 
   TriangularSolver() = default;
 
-  /// @param values  [dim x dim] in C order; the other triangle is not looked at
+  /// @param values  [dim x dim] in C order; the other triangle is ignored
   TriangularSolver(Triangle triangle, Index dim, const std::vector<double>& values)
       : triangle_(triangle) {
     for (Index first = 0; first < dim; first += kBlockRows) {
@@ -38,7 +38,7 @@ class TriangularSolver {
     }
   }
 
-  /// rows <- A^-1 rows, [dim x chains]. @param scratch  [kBlockRows x chains] or more
+  /// rows <- A^-1 rows, [dim x chains]. @param scratch  at least [kBlockRows x chains]
   void solve(Batch<T>& rows, Batch<T>& scratch) const {
     for (std::size_t step = 0; step < blocks_.size(); ++step) {
       const bool lower = triangle_ == Triangle::kLower;
@@ -53,10 +53,10 @@ class TriangularSolver {
 
  private:
   struct Block {
-    PackedMatrix<T> known;  ///< times the rows that are known before the block
+    PackedMatrix<T> known;  ///< multiplies the rows that are known before the block
     Index first;
     Index first_known;
-    std::vector<T> within;  ///< the block on the diagonal, in C order
+    std::vector<T> within;  ///< the diagonal block, in C order
   };
 
   static void subtract(T factor, const T* from, T* row, Index count) {

@@ -7,10 +7,11 @@
 
 namespace flotilla {
 
-/// A constant matrix in the order in which the matrix product reads it, from front to back.
+/// A constant matrix in the order in which the matrix product reads it.
 ///
-/// Columns are cut into blocks, rows into panels as high as the processor's registers hold; a
-/// segment is where the two meet. Packed once, when the flow is built, never per product.
+/// Columns are cut into blocks. Rows are cut into panels as high as the registers hold. A segment
+/// is where a block and a panel meet. A matrix is packed once, when the flow is built, never per
+/// product.
 template <typename T>
 class PackedMatrix {
  public:
@@ -22,7 +23,7 @@ class PackedMatrix {
   Index rows() const { return rows_; }
   Index cols() const { return cols_; }
 
-  /// The rows from first_row on of the columns from first_col on, column by column.
+  /// The rows from first_row on, of the columns from first_col on, column by column.
   ///
   /// @pre first_row begins a panel, first_col a block of `depth` columns
   const T* segment(Index first_row, Index first_col, Index depth) const {
@@ -35,10 +36,10 @@ class PackedMatrix {
   Batch<T> values_;
 };
 
-/// [rows x cols] in C order, transposed.
+/// Transposes a matrix [rows x cols] in C order.
 std::vector<double> transposed(Index rows, Index cols, const std::vector<double>& values);
 
-/// A constant matrix and its transpose, each ready to be multiplied from the left.
+/// A constant matrix and its transpose, both packed for products.
 template <typename T>
 struct PackedPair {
   PackedPair() = default;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// The matrix product of the flows, C = A B with A constant: one register tile of the result at a
-// time, the element-wise work that follows applied while its rows are still in the first cache.
-// Bits depend on the column's own values alone: every column sees the same additions in the same
-// order, wherever it stands in the batch.
+// The matrix product of the flows, C = A B with A constant. It computes one register tile of the
+// result at a time. The element-wise work that follows is applied while the tile's rows are in the
+// first cache. Every column sees the same additions in the same order, wherever it stands in the
+// batch, so its bits depend on its own values alone.
 
 #include <algorithm>
 #include <array>
@@ -37,8 +37,8 @@ template <std::size_t kRows, typename T>
       sum[r][0] += a[r] * left;
       sum[r][1] += a[r] * right;
     }
-    // The next panel, while this one is used: a flow's weights are larger than the second cache,
-    // and without this the product waits for them a third of its time.
+    // Fetch the next panel while this one is used. A flow's weights are larger than the second
+    // cache: without this the product waits for them a third of its time.
     __builtin_prefetch(a + static_cast<Index>(kRows) * depth);
     a += kRows;
     b += stride;
@@ -58,17 +58,17 @@ void multiply_panel(const T* a, Index depth, const T* b, Index stride, T* c, boo
   }
 }
 
-/// multiply_panel for every height of a panel, [0] of one row.
+/// multiply_panel for every height of a panel; [0] is for one row.
 template <typename T, std::size_t... kHeights>
 constexpr auto multiply_panels(std::index_sequence<kHeights...>) {
   return std::array{&multiply_panel<kHeights + 1, T>...};
 }
 
-/// Rows of out from first_out on <- A times the rows of in from first_in on, then finish(row) for
-/// each of them, panel by panel.
+/// Rows of out from first_out on <- A times the rows of in from first_in on. Then calls finish(row)
+/// for each of them, panel by panel.
 ///
-/// @pre in has first_in + A.cols() rows or more, out first_out + A.rows() or more, both the same
-/// stride; no overlap
+/// @pre in has at least first_in + A.cols() rows and out at least first_out + A.rows(); equal
+/// strides; no overlap
 template <typename T, typename Finish>
 void multiply(const PackedMatrix<T>& matrix, const Batch<T>& in, Index first_in, Batch<T>& out,
               Index first_out, Finish finish) {
@@ -87,7 +87,7 @@ void multiply(const PackedMatrix<T>& matrix, const Batch<T>& in, Index first_in,
     }
   }
   if (matrix.cols() > 0) return;
-  for (Index row = 0; row < matrix.rows(); ++row) {  // an empty sum
+  for (Index row = 0; row < matrix.rows(); ++row) {  // the sum is empty
     std::fill_n(out.row(first_out + row), stride, T{0});
     finish(first_out + row);
   }

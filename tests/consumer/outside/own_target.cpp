@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// A density of the user's own, sampled through a flow by all ranks together, into a run file that
-// is then read and diagnosed: x ~ N((1, -2), 0.25 I), whatever the flow.
+// An outside program's own density, x ~ N((1, -2), 0.25 I) for any flow. All ranks sample it
+// through a flow into a run file, which is then read and diagnosed.
 
 #include <cstdio>
 #include <memory>

@@ -15,7 +15,7 @@
 namespace flotilla {
 namespace {
 
-/// An activation and its derivative as a textbook has them.
+/// An activation and its derivative, as in a textbook.
 struct Curve {
   std::function<double(double)> value;
   std::function<double(double)> slope;
@@ -56,7 +56,7 @@ Eigen::MatrixXd to_dense(const Tensor& tensor) {
   return matrix;
 }
 
-/// The same perceptron with dense Eigen matrices, one point at a time.
+/// The same perceptron with dense Eigen matrices, for one point at a time.
 struct DenseNetwork {
   explicit DenseNetwork(const LayerRecord& layer)
       : activation(curve(layer.texts.at("activation"))) {
@@ -67,7 +67,7 @@ struct DenseNetwork {
     }
   }
 
-  /// The image of a point, and the Jacobian there.
+  /// The image of a point and the Jacobian at it.
   std::pair<Eigen::VectorXd, Eigen::MatrixXd> at(const Eigen::VectorXd& in) const {
     Eigen::VectorXd h = in;
     Eigen::MatrixXd jacobian = Eigen::MatrixXd::Identity(in.size(), in.size());
@@ -92,7 +92,7 @@ struct Shape {
   std::string name;
   Index inputs;
   std::vector<Index> widths;
-  Index outputs;  // even: a coupling's record serves
+  Index outputs;  // even: it has to fit the record of a coupling
   std::string activation;
 };
 
@@ -100,7 +100,8 @@ void PrintTo(const Shape& shape, std::ostream* out) {
   *out << shape.name;
 }
 
-/// Every activation, every remainder of rows modulo the product's panel, no hidden layer to three.
+/// Every activation; every remainder of rows modulo the product's panel; zero to three hidden
+/// layers.
 std::vector<Shape> shapes() {
   std::vector<Shape> all;
   for (const char* activation : {"tanh", "relu", "leaky_relu", "silu", "elu"}) {
@@ -110,7 +111,7 @@ std::vector<Shape> shapes() {
   all.push_back({"one_unit", 1, {1}, 2, "silu"});
   all.push_back({"panels_6_7_11", 5, {6, 7, 11}, 10, "tanh"});
   all.push_back({"wide", 9, {64, 33}, 14, "elu"});
-  // Sums longer than the product takes at a time, by one, and several times over.
+  // Sums longer than the product takes at a time: by one, and several times over.
   all.push_back({"deep_sums", 3, {128, 129, 300}, 4, "tanh"});
   return all;
 }
@@ -167,8 +168,8 @@ class NetworkShapes : public testing::TestWithParam<Shape> {
   }
 };
 
-// Sums of up to 300 terms, four layers deep, whose rounding errors are of either sign: some 64 of
-// them count.
+// Sums of up to 300 terms, four layers deep. Rounding errors have either sign, so some 64 of them
+// add up.
 TEST_P(NetworkShapes, IsTheDenseNetworkInDouble) {
   expect_dense<double>(64 * std::numeric_limits<double>::epsilon());
 }
@@ -196,7 +197,7 @@ TEST_P(NetworkShapes, CountsAMultiplyAddForEachWeight) {
 INSTANTIATE_TEST_SUITE_P(, NetworkShapes, testing::ValuesIn(shapes()),
                          [](const auto& tested) { return tested.param.name; });
 
-/// The value of an activation alone: one input of weight one, one hidden unit, two equal outputs.
+/// The value of an activation: one input of weight one, one hidden unit, two equal outputs.
 template <typename T>
 double activated(const std::string& activation, double x) {
   LayerRecord layer{"affine_coupling", {{"activation", activation}}, {}, {}};

@@ -15,12 +15,12 @@
 #include "support/test_flows.hpp"
 
 // Where splines go wrong: on knots, at the ends, far outside, in the narrowest bins, and where the
-// inverse's quadratic cancels.
+// quadratic of the inverse cancels.
 
 namespace flotilla {
 namespace {
 
-constexpr double kBound = 2.0;  // of test::spline_map
+constexpr double kBound = 2.0;  // as in test::spline_map
 
 /// A spline with one set of parameters for each column of a block of points.
 template <typename T>
@@ -165,7 +165,8 @@ TEST(SplineMap, KnotsAreWhereTheSoftmaxPutsThemWithTheSlopesGiven) {
 }
 
 TEST(SplineMap, SurvivesBinsOfMinimalWidthAndHeight) {
-  // One bin takes all of one axis and none of the other: widths and heights of 4e-3 beside 4.
+  // One bin takes nearly all of one axis and none of the other: widths and heights of 4e-3 beside
+  // 4.
   const Spline<double> map(spline(3));
   Eigen::VectorXd theta = Eigen::VectorXd::Zero(map.parameters());
   theta(1) = 60.0;   // widths: the middle bin
@@ -177,22 +178,23 @@ TEST(SplineMap, SurvivesBinsOfMinimalWidthAndHeight) {
   const auto there = map.forward(same_for_all(theta, u.size()), u);
   EXPECT_TRUE(std::is_sorted(there.y.begin(), there.y.end()));
   const auto back = map.inverse(same_for_all(theta, u.size()), there.y);
-  // y rounds at 4e-16; where the map is flattest, with slope 1e-6, u cannot be known better than
-  // that over the slope.
+  // y has a rounding of 4e-16. Where the map is flattest, with slope 1e-6, u cannot be known better
+  // than 4e-16 over that slope.
   for (std::size_t i = 0; i < u.size(); ++i) {
     EXPECT_NEAR(back.y[i], u[i], 1e-14 + 4e-15 * std::exp(-there.log_slope[i])) << u[i];
   }
 }
 
 TEST(SplineMap, InvertsAtTheCancellationPointOfItsQuadratic) {
-  // One bin of slopes d0 at the left and d1 at the right: -B - sqrt(B^2 - 4 A C) cancels at the
-  // right end where d1 > 2 s, and A vanishes where d0 + d1 = 2 s.
+  // One bin with slopes d0 at the left and d1 at the right. -B - sqrt(B^2 - 4 A C) cancels at the
+  // right end if d1 > 2 s. A vanishes if d0 + d1 = 2 s.
   const Spline<double> map(spline(2));
   std::vector<double> u;
   for (int i = 1; i < 1000; ++i) u.push_back(-kBound + i * 1e-3);
   for (int i = 1; i < 1000; ++i) u.push_back(-kBound + i * 1e-12);
   int tried = 0;
-  for (const double raw : {-30.0, -5.0, 0.5413248546129181, 5.0, 300.0}) {  // softplus^-1(1) third
+  for (const double raw : {-30.0, -5.0, 0.5413248546129181, 5.0, 300.0}) {  // the third is
+                                                                            // softplus^-1(1)
     for (const double tilt : {-6.0, 0.0, 6.0}) {
       Eigen::VectorXd theta(map.parameters());
       theta << 0.0, 0.0, tilt, 0.0, raw;

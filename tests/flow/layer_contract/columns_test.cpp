@@ -8,8 +8,8 @@
 #include "flow/layer_contract/scene.hpp"
 #include "support/batches.hpp"
 
-// The columns of a batch are chains that know nothing of each other, for every layer type: the same
-// bits wherever a column stands, and no memory allocated on the way.
+// The columns of a batch are independent chains, for every layer type. A column has the same bits
+// wherever it stands, and no operation allocates.
 
 namespace flotilla::test {
 namespace {
@@ -17,8 +17,8 @@ namespace {
 class LayerColumns : public LayerContract {};
 INSTANTIATE_TEST_SUITE_P(, LayerColumns, testing::ValuesIn(layer_cases()), name_of);
 
-/// The results of all six operations: image, log det and products at a point reached by forward(),
-/// then those at one reached by inverse().
+/// The results of all six operations. Image, log det and products: at a point reached by forward(),
+/// then at a point reached by inverse().
 Eigen::MatrixXd everything(const Subject& layer, const Inputs& inputs) {
   const auto there = layer.forward(inputs.z);
   const auto back = layer.inverse(inputs.x);

@@ -15,7 +15,7 @@ std::vector<int> alternating(Index dim) {
   return mask;
 }
 
-/// Every parameterisation of the affine map, with the numbers that it wants.
+/// Every parameterisation of the affine map, with the numbers that it needs.
 std::vector<std::pair<std::string, LayerRecord>> affine_maps(const std::string& type) {
   return {
       {"exp", {type, {}, {}, {}}},
@@ -47,7 +47,8 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
   for (const auto& [name, network] : programs) {
     Program fitting{network, {}, 0.4};
     for (std::size_t at = 0; (at = network.find("linear", at + 1)) != std::string::npos;) {
-      fitting.widths.push_back(8);  // every linear map but the first makes the one before hidden
+      fitting.widths.push_back(8);  // every linear map after the first turns the one before it into
+                                    // a hidden layer
     }
     all.push_back({"additive_coupling_" + name,
                    flow_of(5, {random_coupling_of({"additive_coupling", {}, {}, {}},
@@ -207,7 +208,7 @@ void add_images(std::vector<LayerCase>& all) {
   all.push_back({"squeeze_of_4", flow_of(4, {squeeze_layer({1, 2, 2})})});
   all.push_back({"squeeze_of_64", flow_of(64, {squeeze_layer({1, 8, 8})})});
   all.push_back({"squeeze_of_channels", flow_of(24, {squeeze_layer({3, 4, 2})})});
-  // Two levels: the first half of the channels is split off, squeezed and moved on its own.
+  // Two levels: half of the channels is split off; the others are squeezed and moved on their own.
   all.push_back(
       {"multi_scale",
        flow_of(16,
@@ -249,7 +250,7 @@ std::vector<LayerCase> make_cases() {
   all.push_back({"logit", flow_of(3, {logit_layer()}), true});
   all.push_back({"shear", shear_flow(0.75)});
   all.push_back({"real_nvp", random_real_nvp(6, 4, {{10, 9}, "tanh", 0.4}, 13)});
-  all.push_back({"rich", rich_flow(5, 14), false, true});  // its splines are
+  all.push_back({"rich", rich_flow(5, 14), false, true});  // it contains splines
   return all;
 }
 

@@ -9,15 +9,16 @@
 
 namespace flotilla::test {
 
-/// A layer under test, and where it may be evaluated.
+/// A layer under test, and the points at which it may be evaluated.
 struct LayerCase {
   std::string name;
-  FlowRecord record;  ///< of one layer, which then stands for itself, or of several: a composite
-  bool on_unit_interval = false;  ///< z in (0, 1), not on the line
+  FlowRecord record;  ///< of one layer, which is tested itself, or of several, tested as a
+                      ///< composite
+  bool on_unit_interval = false;  ///< z is in (0, 1), not in R
   bool kinked = false;            ///< only piecewise smooth
 };
 
-/// What a failing test calls it.
+/// The name of a case in messages of a failing test.
 void PrintTo(const LayerCase& tested, std::ostream* out);
 
 /// Every layer type, its edge cases, and composites.

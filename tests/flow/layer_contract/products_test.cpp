@@ -4,8 +4,8 @@
 #include "flow/layer_contract/scene.hpp"
 #include "support/batches.hpp"
 
-// The products with J and its inverse, for every layer type. The truth is a dense Jacobian from
-// finite differences of forward() in double precision; the products are held to each other too.
+// Tests the products with J and J^-1, for every layer type. The truth is a dense Jacobian from
+// finite differences of forward() in double precision. Products are also compared with each other.
 
 namespace flotilla::test {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 class LayerProducts : public LayerContract {};
 INSTANTIATE_TEST_SUITE_P(, LayerProducts, testing::ValuesIn(layer_cases()), name_of);
 
-/// One column for each point of a scene, made of the dense derivatives there.
+/// One column per point of a scene, made of the dense derivatives at the point.
 template <typename Column>
 Eigen::MatrixXd expected_columns(const Scene& scene, Column column) {
   Eigen::MatrixXd expected(scene.dim(), scene.chains);
@@ -71,7 +71,7 @@ TEST_P(LayerProducts, InverseJvpSolvesWithTheDenseJacobian) {
         });
     const Eigen::MatrixXd found = scene.layer->forward(scene.z)->inverse_jvp(scene.v);
     EXPECT_LE(largest_deviation(found, expected),
-              32.0 * scene.differencing());  // the solution is as far off as J^-1 is large
+              32.0 * scene.differencing());  // J^-1 magnifies the error of the solution
   });
 }
 
@@ -88,7 +88,7 @@ TEST_P(LayerProducts, InverseVjpSolvesWithTheTransposedDenseJacobian) {
   });
 }
 
-/// Whether <w, forth> and <back, v> agree in every column, over |w| |forth|.
+/// Whether <w, forth> and <back, v> agree in every column, relative to |w| |forth|.
 void expect_adjoint(const Scene& scene, const Eigen::MatrixXd& forth, const Eigen::MatrixXd& back) {
   const Eigen::RowVectorXd scale =
       scene.w.colwise().norm().array() * forth.colwise().norm().array() + 1e-3;
@@ -129,7 +129,7 @@ TEST_P(LayerProducts, PointsReachedByInverseHaveThoseOfPointsReachedByForward) {
   holds([](const Scene& scene) {
     const auto there = scene.layer->forward(scene.z);
     const auto back = scene.layer->inverse(there->image());
-    // The two points differ by an amplified rounding, which curvature amplifies once more.
+    // The two points differ by an amplified rounding; curvature amplifies it once more.
     EXPECT_LE(largest_deviation(products(*back, scene), products(*there, scene)),
               32.0 * scene.amplified_rounding());
   });

@@ -13,13 +13,13 @@
 #include "flow/layer_contract/layer_cases.hpp"
 #include "support/dense_jacobian.hpp"
 
-// What a test of the layers' contract sees: a layer in either precision, on matrices in double, so
-// that a property is written, and compiled, once.
+// What the tests of the layers' contract work on: a layer in either precision, seen through
+// matrices in double. A property is then written, and compiled, only once.
 
 namespace flotilla::test {
 
-/// A point that forward() or inverse() recorded, with the products there. Matrices are [dim x
-/// chains], log dets and their cotangents [1 x chains].
+/// A point that forward() or inverse() recorded, and the products at it. Matrices are [dim x
+/// chains]; log dets and their cotangents are [1 x chains].
 class RecordedPoint {
  public:
   RecordedPoint() = default;
@@ -35,7 +35,7 @@ class RecordedPoint {
   virtual Eigen::MatrixXd inverse_jvp(const Eigen::MatrixXd& v) const = 0;
   virtual Eigen::MatrixXd inverse_vjp(const Eigen::MatrixXd& w,
                                       const Eigen::MatrixXd& log_det_bar) const = 0;
-  /// Takes over the masked columns of another point's tape. @pre of the same layer
+  /// Copies the masked columns of another point's tape. @pre both are of the same layer
   virtual void select(const ColumnMask& mask, const RecordedPoint& other) = 0;
 };
 
@@ -47,15 +47,15 @@ class Subject {
   Subject(const Subject&) = delete;
   Subject& operator=(const Subject&) = delete;
 
-  /// @param log_det  what the log dets are added to
+  /// @param log_det  the log dets are added to it
   virtual std::unique_ptr<RecordedPoint> forward(const Eigen::MatrixXd& z,
                                                  double log_det = 0.0) const = 0;
   virtual std::unique_ptr<RecordedPoint> inverse(const Eigen::MatrixXd& x,
                                                  double log_det = 0.0) const = 0;
-  /// How often the six operations allocate, once their batches and their tape are there.
+  /// How often the six operations allocate, once their batches and their tape exist.
   virtual std::uint64_t allocations(const Eigen::MatrixXd& z, const Eigen::MatrixXd& v,
                                     const Eigen::MatrixXd& log_det_bar) const = 0;
-  /// The nearest numbers of its precision.
+  /// The nearest numbers in the layer's precision.
   virtual Eigen::MatrixXd rounded(const Eigen::MatrixXd& values) const = 0;
   virtual double epsilon() const = 0;
 };
@@ -73,20 +73,21 @@ struct Inputs {
   Inputs columns(const std::vector<Index>& chosen) const;
 };
 
-/// A layer in the precision under test, and what it is given.
+/// A layer in the precision under test, with its inputs.
 struct Scene : Inputs {
   Scene(const LayerCase& tested, Precision precision, Index width);
 
   Index dim() const { return reference->dim(); }
 
-  /// Rounding errors of the few dozen operations that make a value of a layer, of either sign.
+  /// Rounding error of the few dozen operations that make a value of a layer; errors have either
+  /// sign.
   double rounding() const { return 8.0 * layer->epsilon(); }
-  /// The same, for values that went through an inverse of the layer: its slopes are at most 32, as
-  /// TheCasesAreWellConditioned asserts.
+  /// The same for values that went through an inverse of the layer. Its slopes are at most 32,
+  /// which TheCasesAreWellConditioned asserts.
   double amplified_rounding() const { return 32.0 * rounding(); }
-  /// What finite differences leave undecided, beside the rounding of the layer under test. Smooth:
-  /// their truncation. Kinked: the rounding of a value, 8 epsilon a layer, over the smallest step,
-  /// 2^-19, twice that after extrapolation; products sum over dim of them. All of either sign.
+  /// Error of finite differences, beside the rounding of the layer under test. Smooth layers:
+  /// truncation. Kinked layers: the rounding of a value, 8 epsilon per layer, over the smallest
+  /// step 2^-19, doubled by extrapolation. Products sum over dim such errors of either sign.
   double differencing() const;
 
   /// The dense derivatives at every point.
@@ -100,10 +101,11 @@ struct Scene : Inputs {
   Eigen::MatrixXd no_bar;  ///< zeros, [1 x chains]
 };
 
-/// The four products at one recorded point, one above the other: [4 dim x chains].
+/// The four products at one recorded point, stacked: [4 dim x chains].
 Eigen::MatrixXd products(const RecordedPoint& point, const Inputs& inputs);
 
-/// What the layers promise, held for every case, in both precisions, for batches of four widths.
+/// The properties that layers promise, tested for every case, in both precisions, in batches of
+/// four widths.
 class LayerContract : public testing::TestWithParam<LayerCase> {
  protected:
   template <typename Property>

@@ -8,8 +8,8 @@
 #include "support/batches.hpp"
 #include "support/test_flows.hpp"
 
-// What forward() and inverse() make of a point, and their log dets, for every layer type. The truth
-// is a dense Jacobian from finite differences of forward() in double precision.
+// Tests the images and log dets of forward() and inverse(), for every layer type. The truth is a
+// dense Jacobian from finite differences of forward() in double precision.
 
 namespace flotilla::test {
 namespace {
@@ -72,7 +72,7 @@ TEST_P(LayerValues, LogDetIsThatOfTheDenseJacobian) {
 
 TEST_P(LayerValues, LogDetIsAddedToWhatIsThere) {
   holds([](const Scene& scene) {
-    constexpr double kBefore = 1024.0;  // its sum with a log det rounds to 1e-13
+    constexpr double kBefore = 1024.0;  // its sum with a log det has a rounding of 1e-13
     const Subject& layer = *scene.layer;
     const Eigen::MatrixXd forth = layer.forward(scene.z, kBefore)->log_det().array() - kBefore;
     EXPECT_LE(largest_deviation(forth, layer.forward(scene.z)->log_det()), 1e-11);
@@ -81,8 +81,8 @@ TEST_P(LayerValues, LogDetIsAddedToWhatIsThere) {
   });
 }
 
-/// Whether a case has a layer of this type alone, in every dimension that the suite is about; a
-/// squeeze in those that are images it can halve.
+/// Whether a case has a layer of this type alone, in every dimension of the suite. A squeeze needs
+/// it only in dimensions of images that can be halved.
 bool is_alone_in_every_dimension(std::string_view type, const std::vector<LayerCase>& cases) {
   std::vector<Index> dims = {1, 2, 3, 7, 64};
   if (type == "squeeze") dims = {4, 24, 64};
