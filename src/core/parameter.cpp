@@ -23,6 +23,10 @@ const Parameter& parameter_of(const Choice& choice, const std::string& name) {
                                names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
 }
 
+bool has(const Specification& specification, const char* name) {
+  return specification.parameters.count(name) > 0;
+}
+
 /// Prints whole numbers with all digits.
 std::string number_text(double value) {
   constexpr double kInFull = 1e15;
@@ -51,6 +55,12 @@ void expect_parameters(const Choice& choice, const Specification& specification)
     throw InputError(
         fmt::format("--{} should be {} but is {}", name, to_text(parameter.range), value));
   }
+  for (const Parameter& parameter : choice.parameters) {
+    if (!has(specification, parameter.name) || !has(specification, parameter.in_place_of)) continue;
+    throw InputError(
+        fmt::format("--{} should stand in place of --{}, not beside it: leave one of them out",
+                    parameter.name, parameter.in_place_of));
+  }
 }
 
 ParameterValues with_defaults(const Choice& choice, const Specification& specification) {
@@ -58,6 +68,9 @@ ParameterValues with_defaults(const Choice& choice, const Specification& specifi
   ParameterValues values = specification.parameters;
   for (const Parameter& parameter : choice.parameters) {
     if (parameter.otherwise) values.try_emplace(parameter.name, *parameter.otherwise);
+  }
+  for (const Parameter& parameter : choice.parameters) {
+    if (has(specification, parameter.name)) values.erase(parameter.in_place_of);
   }
   return values;
 }

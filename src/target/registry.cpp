@@ -25,7 +25,8 @@ constexpr Parameter kClipLevel = {"clip-level",
                                   std::nullopt,
                                   {},
                                   "nats",
-                                  "charge where l exceeds this level, in place of the quantile"};
+                                  "charge where l exceeds this level, in place of the quantile",
+                                  "clip-quantile"};
 
 constexpr Parameter kClipSharpness = {"clip-sharpness",
                                       5.0,
@@ -46,9 +47,9 @@ std::unique_ptr<Target<T>> make_clipped(const ParameterValues& values, const Flo
 
 /// The level replaces the quantile that it was found from.
 void find_clip_level(ParameterValues& values, const LogDetQuantile& quantile) {
+  if (values.count("clip-level") > 0) return;
   const double probability = values.at("clip-quantile");
   values.erase("clip-quantile");
-  if (values.count("clip-level") > 0) return;
   const double level = quantile(probability);
   if (!std::isfinite(level)) {
     throw InputError(
@@ -99,7 +100,7 @@ std::unique_ptr<Target<T>> make_target(const Specification& specification, const
   const TargetRow& row = target_row(specification.name);
   const ParameterValues values = with_defaults(row.choice, specification);
   for (const Parameter& parameter : row.choice.parameters) {
-    if (values.count(parameter.name) > 0) continue;
+    if (parameter.otherwise || values.count(parameter.name) > 0) continue;
     throw InputError(fmt::format("target '{}' has no value of '{}': resolve its specification",
                                  row.choice.name, parameter.name));
   }

@@ -129,6 +129,20 @@ TEST(TargetRegistry, ResolvesOnceAndKeepsWhatWasGiven) {
                          {{"beta", 2.0}, {"clip-level", level_of(0.9)}, {"clip-sharpness", 5.0}}}));
 }
 
+TEST(TargetRegistry, TakesALevelInPlaceOfTheQuantile) {
+  const Choice& clipped = target_row("clipped").choice;
+  EXPECT_EQ(with_defaults(clipped, {"clipped", {{"clip-level", 3.0}}}),
+            (ParameterValues{{"beta", 1.0}, {"clip-level", 3.0}, {"clip-sharpness", 5.0}}));
+  EXPECT_EQ(with_defaults(clipped, {"clipped", {}}),
+            (ParameterValues{{"beta", 1.0}, {"clip-quantile", 0.7}, {"clip-sharpness", 5.0}}));
+  const std::string both = message_of([] {
+    expect_target({"clipped", {{"clip-level", 3.0}, {"clip-quantile", 0.5}}});
+  });
+  EXPECT_EQ(both,
+            "--clip-level should stand in place of --clip-quantile, not beside it: leave one "
+            "of them out");
+}
+
 TEST(TargetRegistry, RefusesALevelThatIsNoNumberAndSaysWhatToDo) {
   int refused = 0;
   for (const double level : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {

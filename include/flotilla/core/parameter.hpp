@@ -35,6 +35,7 @@ struct Parameter {
   Range range;
   const char* unit = "";  ///< "nats"; empty if it has none
   const char* help = "";
+  const char* in_place_of = "";  ///< the parameter that this one replaces; empty if none
 };
 
 /// Values of parameters, keyed by name.
@@ -58,7 +59,8 @@ struct Choice {
 };
 
 /// Checks the parameters of a specification.
-/// @throws InputError if the choice does not have a parameter, or if a value is out of range
+/// @throws InputError if the choice does not have a parameter, if a value is out of range, or if a
+/// parameter is given together with the one that it replaces
 void expect_parameters(const Choice& choice, const Specification& specification);
 
 /// The values of all parameters: from the specification, else the default. A parameter with neither
