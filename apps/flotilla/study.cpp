@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
+
 #include "command_line.hpp"
 #include "flotilla/core/error.hpp"
 #include "reporter.hpp"
@@ -59,7 +61,12 @@ int study(const Communicator& comm, const Command& command, const Words& words) 
     show(fmt::format("\n{} runs, {} done before, {} failed\n{}\n", outcome.cells, outcome.before,
                      outcome.failed, plan.output));
   }
-  return outcome.failed > 0 ? kVerdict : 0;
+  if (outcome.failed == 0) return 0;
+  if (comm.is_root()) {
+    fmt::print(stderr, "flotilla: {} of {} runs failed: their messages stand in {}\n",
+               outcome.failed, outcome.cells, plan.output);
+  }
+  return kVerdict;
 }
 
 }  // namespace

@@ -160,7 +160,10 @@ class Group {
   /// All that a cell's figures depend on. Not collective.
   std::string key(std::size_t cell) const {
     StudyCell own = plan_.cells[cell];
-    own.config = own.config.completed();
+    try {
+      own.config = own.config.completed();
+    } catch (const InputError&) {  // its run says so
+    }
     const auto content = [this](const Option& option) { return files_.of(option); };
     std::string text =
         fmt::format("record 5\nreference = {} {}\nranks = {}\nrhat = {}\ness = {}\n[sample]\n",

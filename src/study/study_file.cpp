@@ -20,6 +20,8 @@ namespace {
 /// Prefix of the options of [compare] if they are varied: compare_reference in [list].
 const std::string kComparison = "compare-";
 
+constexpr double kMostRuns = 100000;  // each has a record of its own
+
 /// A value of one option, and the name of its entry in messages.
 struct Setting {
   std::string option;  ///< "beta", "compare-points"
@@ -55,10 +57,16 @@ struct CellOptions {
                                          : find_option(run, name);
   }
 
-  std::vector<std::string> names() const {
+  /// What may stand in a section, as it is spelt there.
+  std::vector<std::string> names(const std::string& section) const {
     std::vector<std::string> found;
-    for (const Option& option : run) found.push_back(as_column(option.name));
-    for (const Option& option : compare) found.push_back(as_column(kComparison + option.name));
+    const auto add = [&](const std::vector<Option>& options, const std::string& before) {
+      for (const Option& option : options) {
+        if (may_vary(option)) found.push_back(as_column(before + option.name));
+      }
+    };
+    if (section != "compare") add(run, "");
+    if (section != "sample") add(compare, section == "compare" ? "" : kComparison);
     return found;
   }
 
@@ -84,6 +92,7 @@ class StudyFile {
     std::vector<Axis> axes = grid_;
     if (!list_.empty()) axes.push_back(list_);
     axes.push_back(seed_axis());
+    expect_few(axes);
     std::vector<std::size_t> step(axes.size(), 0);
     do {
       add_cell(axes, step);
@@ -104,6 +113,7 @@ class StudyFile {
     } else if (entry.section == "grid") {
       Axis axis;
       for (const TomlValue& value : values_of(entry)) axis.push_back({setting(entry, value)});
+      expect_distinct(entry);
       grid_.push_back(axis);
     } else if (entry.section == "list") {
       take_column(entry);
@@ -123,6 +133,7 @@ class StudyFile {
     const Option* const option = find_option(settings_, entry.key);
     if (option != nullptr) {
       set_option(*option, entry.value, subject_of(entry, source_));
+      expect_distinct(entry);
       return;
     }
     std::vector<std::string> names;
@@ -145,6 +156,18 @@ class StudyFile {
     return *values;
   }
 
+  /// Two runs that are the same would count as two.
+  void expect_distinct(const TomlEntry& entry) const {
+    const auto* const values = std::get_if<std::vector<TomlValue>>(&entry.value.value);
+    if (values == nullptr) return;
+    std::set<std::string> known;
+    for (const TomlValue& value : *values) {
+      if (!known.insert(as_cell(value)).second) {
+        refuse(entry, fmt::format("has {} twice: leave one out", to_toml(value)));
+      }
+    }
+  }
+
   /// Checks an option of the study's runs or comparisons by setting it once.
   Setting setting(const TomlEntry& entry, const TomlValue& value) const {
     StudyCell cell;
@@ -154,7 +177,8 @@ class StudyFile {
     std::replace(name.begin(), name.end(), '_', '-');
     const Option* const option = options.find(name);
     if (option == nullptr) {
-      refuse(entry, fmt::format("is no option{}", suggestion(as_column(name), options.names())));
+      refuse(entry, fmt::format("is no option{}",
+                                suggestion(as_column(entry.key), options.names(entry.section))));
     }
     if (entry.section == "sample" && name.starts_with(kComparison)) {
       refuse(entry, "is no option of runs: set it in [compare]");
@@ -185,6 +209,14 @@ class StudyFile {
       axis.push_back({{"seed", {static_cast<std::int64_t>(seed)}, "'seeds'"}});
     }
     return axis;
+  }
+
+  void expect_few(const std::vector<Axis>& axes) const {
+    double runs = 1.0;
+    for (const Axis& axis : axes) runs *= static_cast<double>(axis.size());
+    if (runs <= kMostRuns) return;
+    throw InputError(fmt::format("{}: a study should have at most {} runs but has {}: vary less",
+                                 source_, kMostRuns, runs));
   }
 
   void add_cell(const std::vector<Axis>& axes, const std::vector<std::size_t>& step) {

@@ -139,6 +139,24 @@ class Study(ProgramTest):
         self.assertNotIn(" 0 done before", done.stdout)
         self.assertEqual(len(self.tables()["runs"]["run"]), 8)
 
+    def test_a_run_with_a_parameter_of_another_target_fails_alone(self):
+        text = """
+[sample]
+flow = "{flow}"
+chains = 64
+warmup = 10
+draws = 20
+clip_level = 3
+
+[grid]
+target = ["tempered", "clipped"]
+"""
+        for settings in ("", "keep_runs = true\n"):
+            done = self.study(self.write(settings + text), ranks=2, code=3)
+            self.assertIn("target=tempered seed=1: FAILED: --clip-level is no parameter",
+                          done.stdout)
+            self.assertIn("1 failed", done.stdout)
+
     def test_a_failing_run_is_recorded_and_the_rest_goes_on(self):
         text = """
 [sample]
@@ -154,6 +172,7 @@ beta = [1, 1, 0.5]
         done = self.study(self.write(text), ranks=2, code=3)
         self.assertIn("FAILED: --superchains should be", done.stdout)
         self.assertIn("3 runs, 0 done before, 1 failed", done.stdout)
+        self.assertIn("flotilla: 1 of 3 runs failed: their messages stand in", done.stderr)
         tables = self.tables()
         runs = tables["runs"]
         self.assertIn("--superchains should be", runs["message"][1])

@@ -100,6 +100,7 @@ TEST_F(StudyFile, IsRefusedWithLineAndKey) {
       {"ranks_per_run = 1.5\n", "", 1, "'ranks_per_run'", "a whole number"},
       {"keep_runs = 1\n", "", 1, "'keep_runs'", "true or false"},
       {"ess = 0\n", "", 1, "'ess'", "above 0"},
+      {"", "[gird]\n", 12, "'gird'", "has nothing in it"},
       {"ess = [1, 2]\n", "", 1, "'ess'", "above 0"},
       {"reference = 3\n", "", 1, "'reference'", "the path of a file"},
       {"rhat = 1.3\n", "", 2 + 1, "rhat", "is no TOML"},
@@ -110,10 +111,13 @@ TEST_F(StudyFile, IsRefusedWithLineAndKey) {
       {"", "chain = [40]\n", 12, "'chain'", "did you mean 'chains'?"},
       {"", "beta = 1\n", 12, "'beta'", "an array of values"},
       {"", "beta = []\n", 12, "'beta'", "an array of values"},
+      {"", "beta = [0.5, 1, 1.0]\n", 12, "'beta'", "has 1.0 twice"},
+      {"", "[GRID]\nbeta = [1]\n", 13, "'beta'", "did you mean 'grid'?"},
       {"", "beta = [1, 'x']\n", 12, "'beta'", "a finite number"},
       {"", "beta = [1, nan]\n", 12, "'beta'", "a finite number"},
       {"", "beta = [1, [2]]\n", 12, "'beta'", "a finite number"},
-      {"", "beta = [1, 1,5]\nthin = [0]\n", 13, "'thin'", "a whole number"},
+      {"", "beta = [1, 1,5]\n", 12, "'beta'", "has 1 twice"},
+      {"", "beta = [1, 2]\nthin = [0]\n", 13, "'thin'", "a whole number"},
       {"", "tile_width = [33]\n", 12, "'tile_width'", "a multiple of 32"},
       {"", "seed = [1]\n", 12, "'seed'", "the study's own"},
       {"", "output = ['a.h5']\n", 12, "'output'", "the study's own"},
@@ -127,6 +131,8 @@ TEST_F(StudyFile, IsRefusedWithLineAndKey) {
       {"", "[compare]\nflow = 'b.h5'\n", 13, "'flow'", "the study's own"},
       {"", "[compare]\nrun = 'b.h5'\n", 13, "'run'", "the study's own"},
       {"", "[compare]\npoints = 2\n", 13, "'points'", "from 8 to"},
+      {"", "[compare]\npionts = 20\n", 13, "'pionts'", "did you mean 'points'?"},
+      {"", "[compare]\nreference = ':x'\n", 13, "'reference'", "a place"},
       {"", "[compare]\nprecision = 2\n", 13, "'precision'", "is no option"},
       {"", "compare_points = [2]\n", 12, "'compare_points'", "from 8 to"},
       {"", "compare_pionts = [20]\n", 12, "'compare_pionts'", "did you mean 'compare_points'?"},
@@ -158,7 +164,33 @@ TEST_F(StudyFile, IsRefusedWithLineAndKey) {
       ++refused;
     }
   }
-  EXPECT_EQ(refused, 42);
+  EXPECT_EQ(refused, 48);
+}
+
+TEST_F(StudyFile, HasSeedsThatAreRunOnce) {
+  int refused = 0;
+  for (const char* seeds : {"[]", "[1, 2, 1]", "[-1]"}) {
+    try {
+      read(std::string("seeds = ") + seeds + "\n[sample]\nflow = 'a.h5'\n");
+      ADD_FAILURE() << seeds << " was read";
+    } catch (const InputError& error) {
+      EXPECT_EQ(std::string(error.what()).rfind(path() + ":1: 'seeds' ", 0), 0U) << error.what();
+      ++refused;
+    }
+  }
+  EXPECT_EQ(refused, 3);
+}
+
+TEST_F(StudyFile, HasNotMoreRunsThanItCanKeepRecordsOf) {
+  std::string many = "1";
+  for (int k = 2; k <= 400; ++k) many += ", " + std::to_string(k);
+  try {
+    read("[sample]\nflow = 'a.h5'\n[grid]\ndraws = [" + many + "]\nwarmup = [" + many + "]\n");
+    ADD_FAILURE() << "160000 runs were planned";
+  } catch (const InputError& error) {
+    EXPECT_EQ(std::string(error.what()),
+              path() + ": a study should have at most 100000 runs but has 160000: vary less");
+  }
 }
 
 TEST_F(StudyFile, AsksForWhatARunCannotDoWithout) {
