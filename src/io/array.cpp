@@ -26,8 +26,21 @@ std::string entry_of(const hdf5::File& file, const std::string& path, const std:
                   path, names.size(), fmt::join(names, ", "), path));
 }
 
-void expect_numbers(const hdf5::Dataset& dataset, const std::string& name) {
-  if (dataset.type().is_number()) return;
+bool is_array(const hdf5::Group& parent, const std::string& name) {
+  try {
+    return parent.is_dataset(name);
+  } catch (const Hdf5Error&) {  // a link to what is not there
+    return false;
+  }
+}
+
+hdf5::Dataset open_numbers(const hdf5::Group& parent, const std::string& name) {
+  if (!is_array(parent, name)) {
+    throw InputError(
+        fmt::format("'{}' should be an array but is a group, or a link to nothing", name));
+  }
+  hdf5::Dataset dataset = parent.dataset(name);
+  if (dataset.type().is_number()) return dataset;
   throw InputError(fmt::format("array '{}' should hold numbers", name));
 }
 
@@ -54,8 +67,7 @@ ArrayPlace find_array(const Location& location) {
 }
 
 Tensor read_array(const hdf5::Group& parent, const std::string& name, double& budget) {
-  const hdf5::Dataset dataset = parent.dataset(name);
-  expect_numbers(dataset, name);
+  const hdf5::Dataset dataset = open_numbers(parent, name);
   const hdf5::Sizes sizes = dataset.sizes();
   Tensor tensor{{sizes.begin(), sizes.end()}, {}};
   double count = 1.0;
@@ -77,8 +89,7 @@ RowReader::RowReader(const Location& location) {
   ArrayPlace place = find_array(location);
   try {
     file_ = std::move(place.file);
-    dataset_ = file_.dataset(place.dataset);
-    expect_numbers(dataset_, place.dataset);
+    dataset_ = open_numbers(file_, place.dataset);
     const hdf5::Sizes sizes = dataset_.sizes();
     if (sizes.size() != 2) {
       throw InputError(fmt::format("array '{}' should be [n x dim] but is [{}]", place.dataset,

@@ -583,6 +583,9 @@ void expect_readable(const std::string& path) {
   if (std::filesystem::is_directory(path, error)) {
     throw InputError(fmt::format("{}: it is a directory: name a file in it", path));
   }
+  if (!std::filesystem::is_regular_file(path, error)) {  // a pipe would be waited for
+    throw InputError(fmt::format("{}: it is a device or a pipe: name a file", path));
+  }
   if (access(path.c_str(), R_OK) != 0) {
     throw InputError(fmt::format("{}: it may not be read: check its permissions", path));
   }

@@ -98,6 +98,10 @@ bool RunReader::has_fact(const std::string& name) const {
 }
 
 std::string RunReader::text(const std::string& name) const {
+  if (!has_fact(name)) {
+    throw InputError(
+        fmt::format("{}: it does not record its {}: name a run file that is whole", path_, name));
+  }
   return file_->read_text(name);
 }
 

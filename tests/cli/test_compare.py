@@ -193,6 +193,10 @@ class Compare(ProgramTest):
         shutil.copy(self.run_file, moved)
         with h5py.File(moved, "r+") as file:
             file.attrs["flow_file"] = self.path("gone.h5")
+        nameless = self.path("nameless.h5")
+        shutil.copy(self.run_file, nameless)
+        with h5py.File(nameless, "r+") as file:
+            del file.attrs["target"]
         told = 0
         for words, expected in (
             ([self.run_file, "--reference", self.data + ":wide"], "found [40 x 3]"),
@@ -205,6 +209,7 @@ class Compare(ProgramTest):
             ([*self.words, "--points", 100000], "--points should be"),
             ([*self.words, "--neighbours", 0], "--neighbours should be"),
             ([moved, *self.words[1:]], "no such file"),
+            ([nameless, *self.words[1:]], "nameless.h5: it does not record its target"),
             ([*self.words, "--flow", MOONS.replace("two_moons", "three_rings")], "that was sampled"),
         ):
             for ranks in (None, 2):
@@ -213,7 +218,7 @@ class Compare(ProgramTest):
                 self.assertIn(expected, done.stderr)
                 self.assertEqual(done.stderr.count("flotilla:"), 1, done.stderr)
                 told += 1
-        self.assertEqual(told, 22)
+        self.assertEqual(told, 24)
 
 
 if __name__ == "__main__":
