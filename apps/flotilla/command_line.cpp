@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "flotilla/core/error.hpp"
 #include "help.hpp"
@@ -70,14 +71,13 @@ class Splitter {
     const auto found = std::find_if(options_.begin(), options_.end(),
                                     [&](const Option& option) { return option.letter == word[1]; });
     if (found == options_.end()) throw InputError(fmt::format("{} is no option", word));
-    give(*found, word.size() > 2 ? word.substr(2) : next_value(*found));
+    const bool alone = word.size() == 2;
+    give(*found, alone ? next_value(*found) : word.substr(word[2] == '=' ? 3 : 2));
   }
 
   void take_positional(const std::string& word) {
     for (const Option& option : options_) {
-      const bool taken = std::any_of(given_.begin(), given_.end(),
-                                     [&](const Given& given) { return given.option == &option; });
-      if (!option.positional || taken) continue;
+      if (!option.positional || was_given(option)) continue;
       give(option, word);
       return;
     }
@@ -85,12 +85,31 @@ class Splitter {
   }
 
   std::string next_value(const Option& option) {
-    if (place_ < words_.size() && !words_[place_].starts_with("--")) return words_[place_++];
-    throw InputError(
-        fmt::format("--{} should be {} but has no value", option.name, expected(option)));
+    const std::string next = place_ < words_.size() ? words_[place_++] : "--";
+    if (next.starts_with("--")) {
+      throw InputError(
+          fmt::format("--{} should be {} but has no value", option.name, expected(option)));
+    }
+    const bool dashed = next.size() > 1 && next[0] == '-';
+    if (dashed && std::isalpha(static_cast<unsigned char>(next[1])) != 0) {
+      throw InputError(fmt::format("--{0} should be {1} but '{2}' follows: write --{0}={2} for it",
+                                   option.name, expected(option), next));
+    }
+    return next;
   }
 
-  void give(const Option& option, const std::string& value) { given_.push_back({&option, value}); }
+  /// The last of several values holds; but of two files nobody knows which is meant.
+  void give(const Option& option, const std::string& value) {
+    if (option.positional && was_given(option)) {
+      throw InputError(fmt::format("--{} is given twice: as '{}' too", option.name, value));
+    }
+    given_.push_back({&option, value});
+  }
+
+  bool was_given(const Option& option) const {
+    return std::any_of(given_.begin(), given_.end(),
+                       [&](const Given& given) { return given.option == &option; });
+  }
 
   /// The names as users write them, for suggestions.
   std::vector<std::string> names() const {

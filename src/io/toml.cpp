@@ -9,6 +9,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -18,16 +19,32 @@
 namespace flotilla {
 namespace {
 
+/// As a message can show it: of one line, and not too long.
 std::string line_of(const std::string& text, std::size_t number) {
+  constexpr std::size_t kMost = 80;
   std::istringstream lines(text);
   std::string line;
   for (std::size_t k = 0; k < number && std::getline(lines, line); ++k) {
   }
-  return line;
+  if (line.ends_with('\r')) line.pop_back();
+  for (char& letter : line) {
+    if (std::iscntrl(static_cast<unsigned char>(letter)) != 0) letter = ' ';
+  }
+  return line.size() > kMost ? line.substr(0, kMost) + "..." : line;
 }
 
-/// The library's message without "Error while parsing ".
-std::string without_preface(std::string_view description) {
+/// What is wrong: in the words of this table if the library's say too little, else in its own.
+std::string reason(std::string_view description) {
+  constexpr std::pair<std::string_view, const char*> kOurs[] = {
+      {"could not determine value type",
+       "a value should be a number, true, false, a text in quotes or an array of these"},
+      {"utf-8", "it should be text in UTF-8"},
+      {"\\u0000", "it should be text in UTF-8"},
+      {"TOML_MAX_NESTED", "its arrays stand too deep in each other"},
+  };
+  for (const auto& [theirs, ours] : kOurs) {
+    if (description.find(theirs) != std::string_view::npos) return ours;
+  }
   constexpr std::string_view kPreface = "Error while parsing ";
   if (description.starts_with(kPreface)) description.remove_prefix(kPreface.size());
   return std::string(description);
@@ -42,6 +59,10 @@ class Reader {
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
       if (const toml::table* const inner = node.as_table()) {
+        if (inner->empty()) {
+          throw InputError(fmt::format("{}:{}: '{}' has nothing in it: fill it, or leave it out",
+                                       source_, node.source().begin.line, name));
+        }
         take(*inner, section.empty() ? name : fmt::format("{}.{}", section, name));
       } else {
         const std::size_t line = node.source().begin.line;
@@ -68,9 +89,10 @@ class Reader {
       for (const toml::node& element : *array) values.push_back(value(element, key));
       return {std::move(values)};
     }
-    throw InputError(
-        fmt::format("{}:{}: '{}' should be a number, a text, true, false or an array of these",
-                    source_, node.source().begin.line, key));
+    throw InputError(fmt::format(
+        "{}:{}: '{}' should be a number, a text, true, false or an array of these but "
+        "is {}",
+        source_, node.source().begin.line, key, node.is_table() ? "a table" : "a date or a time"));
   }
 
   const std::string& source_;
@@ -87,15 +109,18 @@ std::string print(const toml::node& node) {
 
 std::string read_text_file(const std::string& path) {
   std::error_code unknown;
-  const bool folder = std::filesystem::is_directory(path, unknown);
+  const std::filesystem::file_status status = std::filesystem::status(path, unknown);
+  const auto refuse = [&path](const char* why) {
+    throw InputError(fmt::format("{}: it cannot be read: {}", path, why));
+  };
+  // A pipe would be waited for, and has one reader: of many ranks the others would have nothing.
+  if (std::filesystem::is_directory(status)) refuse("it is a folder");
+  if (!std::filesystem::exists(status)) refuse("there is no such file");
+  if (!std::filesystem::is_regular_file(status)) refuse("it is a device or a pipe: name a file");
   std::ifstream file(path, std::ios::binary);
-  if (folder || !file) {
-    throw InputError(fmt::format("{}: it cannot be read: {}", path,
-                                 folder ? "it is a folder"
-                                 : std::filesystem::exists(path, unknown)
-                                     ? "check its permissions"
-                                     : "there is no such file"));
-  }
+  if (!file) refuse("check its permissions");
+  file.peek();  // where reading fails, it shows here
+  if (file.bad()) refuse("its disk failed");
   std::ostringstream text;
   text << file.rdbuf();
   return std::move(text).str();
@@ -109,7 +134,7 @@ std::vector<TomlEntry> parse_toml(const std::string& text, const std::string& so
   } catch (const toml::parse_error& error) {
     const std::size_t line = error.source().begin.line;
     throw InputError(fmt::format("{}:{}: this is no TOML: {}; the line is '{}'", source, line,
-                                 without_preface(error.description()), line_of(text, line)));
+                                 reason(error.description()), line_of(text, line)));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
@@ -13,11 +14,15 @@
 #include <sstream>
 
 #include "flotilla/core/error.hpp"
+#include "io/replace_file.hpp"
 #include "run/option_value.hpp"
+#include "run/report_log.hpp"
 
 namespace flotilla {
 namespace {
 
+constexpr std::uint64_t kLargestNatural =
+    std::numeric_limits<std::int64_t>::max();       // whole numbers of TOML are signed
 constexpr double kExactWhole = 9007199254740992.0;  // 2^53: doubles below it are exact
 
 template <typename T>
@@ -149,10 +154,11 @@ struct FromToml {
   void operator()(double* place) const { *place = number(from); }
   void operator()(std::optional<double>* place) const { *place = number(from); }
   void operator()(std::string* place) const { *place = as<std::string>(from); }
-  void operator()(Location* place) const { *place = Location::parse(as<std::string>(from)); }
+  void operator()(Location* place) const { *place = location(as<std::string>(from)); }
   void operator()(ContextSource* place) const {
     if (const auto* const text = std::get_if<std::string>(&from.value)) {
       *place = parse_context(*text);
+      if (std::holds_alternative<Location>(*place)) location(*text);
     } else {
       *place = list<double>([this](const TomlValue& one) { return number(one); });
     }
@@ -177,6 +183,13 @@ struct FromToml {
     const T* const found = std::get_if<T>(&value.value);
     if (found == nullptr) message.refuse();
     return *found;
+  }
+
+  /// A place has a file, unless it is none.
+  Location location(const std::string& text) const {
+    Location found = Location::parse(text);
+    if (found.path.empty() && !text.empty()) message.refuse();
+    return found;
   }
 
   double number(const TomlValue& value) const {
@@ -220,9 +233,8 @@ struct IsRight {
   bool operator()(const Index* place) const {
     return option.range.contains(static_cast<double>(*place)) && *place % option.multiple == 0;
   }
-  bool operator()(const std::uint64_t* place) const {  // whole numbers of TOML are signed
-    return option.range.contains(static_cast<double>(*place)) &&
-           *place <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  bool operator()(const std::uint64_t* place) const {
+    return option.range.contains(static_cast<double>(*place)) && *place <= kLargestNatural;
   }
   bool operator()(const double* place) const { return option.range.contains(*place); }
   bool operator()(const std::optional<double>* place) const {
@@ -234,11 +246,15 @@ struct IsRight {
     return std::find(option.choices.begin(), option.choices.end(), *place) != option.choices.end();
   }
   bool operator()(const Location* /*place*/) const { return true; }
-  bool operator()(const ContextSource* /*place*/) const { return true; }
+  bool operator()(const ContextSource* place) const {
+    const auto* const numbers = std::get_if<std::vector<double>>(place);
+    return numbers == nullptr || std::all_of(numbers->begin(), numbers->end(),
+                                             [](double number) { return std::isfinite(number); });
+  }
   bool operator()(const std::vector<std::string>* /*place*/) const { return true; }
   bool operator()(const std::vector<std::uint64_t>* place) const {
-    return std::all_of(place->begin(), place->end(),
-                       [this](std::uint64_t value) { return (*this)(&value); });
+    return !place->empty() && std::all_of(place->begin(), place->end(),
+                                          [this](std::uint64_t value) { return (*this)(&value); });
   }
   bool operator()(const std::map<std::string, double>* place) const {
     const auto found = place->find(option.name);
@@ -317,17 +333,42 @@ std::string unknown_key(const std::vector<Option>& options, const std::string& k
   return fmt::format("'{}' is no option{}", key, suggestion(key, names));
 }
 
+// ---- Files.
+
+/// An output, what lies beside it and what it is called while it is written are no input.
+void expect_other_files(const Option& output, const std::string& path, const std::string& input) {
+  const auto is_input = [&](const std::string& written) {
+    std::error_code unknown;
+    return std::filesystem::equivalent(input, written, unknown);
+  };
+  if (is_input(path)) {
+    throw InputError(fmt::format("--{} is a file that is read, {}: give the output another name",
+                                 output.name, input));
+  }
+  if (is_input(unfinished_name(path)) || is_input(ReportLog::path_beside(path))) {
+    throw InputError(
+        fmt::format("--{} {} would overwrite a file that is read, {}: give the output another name",
+                    output.name, path, input));
+  }
+}
+
 }  // namespace
 
-std::string suggestion(const std::string& wrong, const std::vector<std::string>& names) {
+std::string suggestion(const std::string& word, const std::vector<std::string>& names) {
+  std::string wrong = word;
+  std::transform(wrong.begin(), wrong.end(), wrong.begin(),
+                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
   const auto nearer = [&](const std::string& a, const std::string& b) {
     return letters_apart(wrong, a) < letters_apart(wrong, b);
   };
   const auto nearest = std::min_element(names.begin(), names.end(), nearer);
   if (nearest == names.end()) return "";
   const std::size_t most = wrong.size() < 4 ? 1 : std::max<std::size_t>(2, wrong.size() / 3);
-  if (letters_apart(wrong, *nearest) > most) return "";
-  return fmt::format(": did you mean '{}'?", *nearest);
+  if (letters_apart(wrong, *nearest) <= most) return fmt::format(": did you mean '{}'?", *nearest);
+  const auto longer = std::find_if(
+      names.begin(), names.end(), [&](const std::string& name) { return name.starts_with(wrong); });
+  const bool begun = longer != names.end() && wrong.size() > 2;
+  return begun ? fmt::format(": did you mean '{}'?", *longer) : "";
 }
 
 const Option* find_option(const std::vector<Option>& options, std::string name) {
@@ -363,13 +404,17 @@ std::string expected(const Option& option) {
   if (is_switch(option)) return "true or false";
   if (is_number(option)) {
     const std::string within = limits(option);
+    if (is_whole(option) && !holds<Index>(option) && within.empty()) {
+      const auto text = fmt::format("a whole number from 0 to {}", kLargestNatural);
+      return holds<std::uint64_t>(option) ? text : "a list of one or more, each " + text;
+    }
     std::string text = is_whole(option) ? "a whole number"
                        : within.empty() ? "a finite number"
                                         : "a number";
     if (!within.empty()) text += (within.starts_with("at ") ? " of " : " ") + within;
-    return holds<std::vector<std::uint64_t>>(option) ? "a list, each " + text : text;
+    return text;
   }
-  if (holds<ContextSource>(option)) return "a list of numbers or a place FILE.h5[:dataset]";
+  if (holds<ContextSource>(option)) return "a list of finite numbers or a place FILE.h5[:dataset]";
   if (holds<Location>(option)) return "a place FILE.h5[:dataset]";
   if (holds<std::vector<std::string>>(option)) return "a list of names";
   if (is_path(option)) return "the path of a file";
@@ -403,8 +448,10 @@ std::string current_text(const Option& option) {
 }
 
 void set_option(const Option& option, const std::string& word) {
-  set_value(option, word_as_value(option, word), fmt::format("--{}", option.name),
-            fmt::format("'{}'", word));
+  const std::string subject = fmt::format("--{}", option.name);
+  const std::string found = fmt::format("'{}'", word);
+  if (word.empty()) Message{option, subject, found}.refuse();
+  set_value(option, word_as_value(option, word), subject, found);
 }
 
 void set_option(const Option& option, const TomlValue& value, const std::string& subject) {
@@ -467,12 +514,7 @@ void check_outputs(const std::vector<Option>& options) {
     if (output.kind != OptionKind::kOutput || path_of(output) == nullptr) continue;
     for (const Option& option : options) {
       const std::string* const input = is_read(option) ? path_of(option) : nullptr;
-      std::error_code unknown;
-      if (input == nullptr || !std::filesystem::equivalent(*input, *path_of(output), unknown)) {
-        continue;
-      }
-      throw InputError(fmt::format("--{} is a file that is read, {}: give the output another name",
-                                   output.name, *input));
+      if (input != nullptr) expect_other_files(output, *path_of(output), *input);
     }
   }
 }

@@ -63,6 +63,11 @@ class BadInput(ProgramTest):
             pathlib.Path(self.path(name)).write_bytes(content)
             self.refused(flow=self.path(name), words=[name])
 
+    def test_pipes_that_nobody_writes_to(self):
+        os.mkfifo(self.path("pipe"))
+        self.refused(flow=self.path("pipe"), words=["pipe", "name a file"])
+        self.refused("--config", self.path("pipe"), words=["pipe", "name a file"])
+
     def test_truncated_flow_files(self):
         whole = pathlib.Path(MOONS).read_bytes()
         for size in (100, 1000, len(whole) // 2, len(whole) - 1):
@@ -138,6 +143,25 @@ class BadInput(ProgramTest):
                 rank_counts = (None, 3) if option in ("--chains", "--kernel") else (None,)
                 self.refused(option, value, words=[option, str(value)], rank_counts=rank_counts)
 
+    def test_command_lines_that_say_something_else(self):
+        tested = 0
+        for arguments, words in (
+            (["--flow", MOONS], ["--flow is given twice"]),
+            ([MOONS], ["one word too many"]),
+            (["--start", "-q"], ["--start", "'-q' follows"]),
+            (["--beta", "-inf"], ["--beta", "a finite number", "'-inf' follows"]),
+            (["--beta=-inf"], ["--beta", "a finite number", "but is '-inf'"]),
+            (["--beta"], ["--beta", "has no value"]),
+            (["--config", ""], ["--config", "the path of a file"]),
+            (["-o="], ["--output", "the path of a file"]),
+            (["--target", "clipped", "--clip-level", 3, "--clip-quantile", 0.5],
+             ["--clip-level", "--clip-quantile"]),
+        ):
+            with self.subTest(arguments=arguments):
+                self.refused(*arguments, words=words, rank_counts=(None,))
+                tested += 1
+        self.assertEqual(tested, 9)
+
     def test_options_that_cannot_be_read(self):
         self.refused("--chains", "many", words=["chains", "many"])
         self.refused("--chans", 5, words=["--chans"])
@@ -193,7 +217,12 @@ class BadInput(ProgramTest):
         self.refused("--start", f"{name}:wide", words=["[n x 2]", "4 x 3"])
         self.refused("--start", f"{name}:nan", words=["non-finite"])
         self.refused("--start", f"{name}:none", words=["none"])
-        self.refused("--start", name, words=["flat, nan, wide"])
+            file["group/x"] = np.zeros((4, 2))
+            file["dead"] = h5py.SoftLink("/nowhere")
+        self.refused("--start", name, words=["dead, flat, group, nan, wide"])
+        for entry in ("group", "dead"):
+            self.refused("--start", f"{name}:{entry}", words=[entry, "should be an array"])
+        self.refused("--start", ":flat", words=["--start", "a place FILE.h5[:dataset]", ":flat"])
 
     def test_commands_that_do_not_exist(self):
         for words in (["smaple"], ["flow"], ["flow", "check"], ["sample"]):

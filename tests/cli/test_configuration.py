@@ -74,6 +74,13 @@ class Configuration(ProgramTest):
         done = run("sample", MOONS, "-o", self.path("run.h5"), "--config", config, "--draws", 1)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
+    def test_a_letter_may_have_its_value_with_it(self):
+        for number, words in enumerate((["-oa.h5"], ["-o=b.h5"], ["-o", "c.h5"])):
+            size = ["--chains", 2, "--warmup", 1, "--draws", 1, "--quiet"]
+            done = run("sample", MOONS, *words, *size, directory=self.directory)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertTrue((self.directory / f"{'abc'[number]}.h5").exists())
+
     def test_the_command_line_wins(self):
         config = self.write('chains = 5\ndraws = 3 # a comment\n\nkernel = "mala"\nlatent = false\n')
         path = self.sample("--config", config, "--warmup", 1, "--draws", 4, "--latent")

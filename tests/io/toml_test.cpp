@@ -2,13 +2,16 @@
 #include "io/toml.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
+#include <string_view>
 
 #include "flotilla/core/error.hpp"
+#include "support/scratch_directory.hpp"
 
 namespace flotilla::test {
 namespace {
@@ -69,7 +72,7 @@ TEST(Toml, WritesTextsThatReadBack) {
 
 TEST(Toml, NamesFileAndLineOfWhatIsNone) {
   struct Case {
-    const char* text;
+    std::string_view text;
     const char* begin;
   };
   const Case cases[] = {
@@ -87,13 +90,21 @@ TEST(Toml, NamesFileAndLineOfWhatIsNone) {
       {"a = 1979-05-27\n", "f.toml:1: 'a' should be"},
       {"a = [{b = 1}]\n", "f.toml:1: 'a' should be"},
       {"[[a]]\nb = 1\n", "f.toml:1: 'a' should be"},
+      {"[b]\n", "f.toml:1: 'b' has nothing in it"},
+      {"a = {}\n", "f.toml:1: 'a' has nothing in it"},
+      {"b = 1\na = mala\r\n",
+       "f.toml:2: this is no TOML: a value should be a number, true, false, "
+       "a text in quotes or an array of these; the line is 'a = mala'"},
+      {std::string_view("a\0 \0=\0", 6),
+       "f.toml:1: this is no TOML: it should be text in UTF-8; "
+       "the line is 'a   = '"},
       {"a 1\n", "f.toml:1: "},
       {"= 1\n", "f.toml:1: "},
   };
   int refused = 0;
   for (const Case& one : cases) {
     try {
-      parse_toml(one.text, "f.toml");
+      parse_toml(std::string(one.text), "f.toml");
       ADD_FAILURE() << one.text << " was read";
     } catch (const InputError& error) {
       EXPECT_EQ(std::string(error.what()).rfind(one.begin, 0), 0U) << error.what();
@@ -101,7 +112,19 @@ TEST(Toml, NamesFileAndLineOfWhatIsNone) {
       ++refused;
     }
   }
-  EXPECT_EQ(refused, 16);
+  EXPECT_EQ(refused, 20);
+}
+
+TEST(Toml, IsReadFromFilesAlone) {
+  const ScratchDirectory directory;
+  ASSERT_EQ(mkfifo(directory.file("pipe").c_str(), 0600), 0);
+  int refused = 0;
+  for (const std::string& path : {directory.file("pipe"), directory.file("none"),
+                                  directory.file("."), std::string("/dev/null")}) {
+    EXPECT_THROW(read_text_file(path), InputError) << path;
+    ++refused;
+  }
+  EXPECT_EQ(refused, 4);
 }
 
 }  // namespace

@@ -123,7 +123,7 @@ TEST(Option, RefusesWordsThatAreNoValue) {
       {"count", "4,6", "a whole number"},
       {"count", "1e99", "a whole number"},
       {"count", "nan", "a whole number"},
-      {"seed", "-1", "a whole number"},
+      {"seed", "-1", "a whole number from 0 to 9223372036854775807"},
       {"seed", "010", "a whole number"},
       {"seed", "0x10", "a whole number"},
       {"seed", "9223372036854775808", "a whole number"},
@@ -137,8 +137,19 @@ TEST(Option, RefusesWordsThatAreNoValue) {
       {"name", "hmc", "one of mala, metric-mala"},
       {"name", "", "one of mala, metric-mala"},
       {"output", "", "the path of a file"},
-      {"seeds", "1,x", "a list, each a whole number"},
-      {"seeds", "1,-2", "a list, each a whole number"},
+      {"flow", "", "the path of a file"},
+      {"config", "", "the path of a file"},
+      {"start", "", "a place FILE.h5[:dataset]"},
+      {"start", ":x", "a place FILE.h5[:dataset]"},
+      {"start", ":", "a place FILE.h5[:dataset]"},
+      {"context", "", "a list of finite numbers or a place"},
+      {"context", ":x", "a list of finite numbers or a place"},
+      {"context", "0.5,nan", "a list of finite numbers or a place"},
+      {"context", "inf", "a list of finite numbers or a place"},
+      {"seeds", "", "a list of one or more"},
+      {"words", "", "a list of names"},
+      {"seeds", "1,x", "a list of one or more, each a whole number"},
+      {"seeds", "1,-2", "a list of one or more, each a whole number"},
       {"beta", "10", "a number of at most 9"},
       {"beta", "-inf", "a number of at most 9"},
   };
@@ -151,7 +162,7 @@ TEST(Option, RefusesWordsThatAreNoValue) {
     EXPECT_NE(message.find(std::string("but is '") + one.word + "'"), std::string::npos) << message;
     ++refused;
   }
-  EXPECT_EQ(refused, 33);
+  EXPECT_EQ(refused, 44);
 }
 
 TEST(Option, TakesTomlAsTheStandardHasIt) {
@@ -212,21 +223,27 @@ TEST(Option, RefusesTomlThatIsNoValue) {
       {"flow = ['a.h5', 'b.h5']", "flow", "the path of a file"},
       {"output = ''", "output", "the path of a file"},
       {"start = 0.5", "start", "a place FILE.h5[:dataset]"},
-      {"context = ['a.h5']", "context", "a list of numbers or a place"},
-      {"context = [0.5, 'x']", "context", "a list of numbers or a place"},
-      {"context = [[0.5]]", "context", "a list of numbers or a place"},
-      {"context = true", "context", "a list of numbers or a place"},
+      {"start = ':x'", "start", "a place FILE.h5[:dataset]"},
+      {"context = ':x'", "context", "a list of finite numbers or a place"},
+      {"context = ['a.h5']", "context", "a list of finite numbers or a place"},
+      {"context = [0.5, 'x']", "context", "a list of finite numbers or a place"},
+      {"context = [0.5, nan]", "context", "a list of finite numbers or a place"},
+      {"context = [[0.5]]", "context", "a list of finite numbers or a place"},
+      {"context = true", "context", "a list of finite numbers or a place"},
       {"words = 3", "words", "a list of names"},
-      {"seeds = [1, 2.5]", "seeds", "a list, each a whole number"},
-      {"seeds = ['1']", "seeds", "a list, each a whole number"},
+      {"seeds = [1, 2.5]", "seeds", "a list of one or more, each a whole number"},
+      {"seeds = ['1']", "seeds", "a list of one or more, each a whole number"},
+      {"seeds = []", "seeds", "a list of one or more, each a whole number"},
       {"beta = 10", "beta", "of at most 9"},
       {"beta = 'x'", "beta", "of at most 9"},
-      {"beta = 1979-05-27", "beta", "should be"},
+      {"beta = 1979-05-27", "beta", "but is a date or a time"},
+      {"beta = {}", "beta", "has nothing in it"},
       {"beta = {a = 1}", "a", "stands in a section [beta]"},
       {"share = 0,5", "share", "is no TOML"},
       {"count = 010", "count", "is no TOML"},
-      {"count = many", "count", "is no TOML"},
+      {"count = many", "count", "a text in quotes"},
       {"on = yes", "on", "is no TOML"},
+      {"BETA = 4", "BETA", "did you mean 'beta'?"},
       {"name = 'open", "name", "is no TOML"},
       {"[sample]\ncount = 4", "count", "stands in a section [sample]"},
       {"coutn = 4", "coutn", "is no option: did you mean 'count'?"},
@@ -245,7 +262,7 @@ TEST(Option, RefusesTomlThatIsNoValue) {
     EXPECT_NE(message.find(one.expected), std::string::npos) << one.line << ": " << message;
     ++refused;
   }
-  EXPECT_EQ(refused, 48);
+  EXPECT_EQ(refused, 54);
 }
 
 TEST(Option, IsSetOnceInAFile) {
@@ -262,6 +279,9 @@ TEST(Option, IsSuggestedWhereOneIsNear) {
   EXPECT_EQ(suggestion("chians", names), ": did you mean 'chains'?");
   EXPECT_EQ(suggestion("drawz", names), ": did you mean 'draws'?");
   EXPECT_EQ(suggestion("thn", names), ": did you mean 'thin'?");
+  EXPECT_EQ(suggestion("CHAINS", names), ": did you mean 'chains'?");
+  EXPECT_EQ(suggestion("cha", names), ": did you mean 'chains'?");
+  EXPECT_EQ(suggestion("ch", names), "");
   EXPECT_EQ(suggestion("colour", names), "");
   EXPECT_EQ(suggestion("chians", {}), "");
 }
@@ -360,6 +380,16 @@ TEST(Option, ThatIsReadIsNotWritten) {
     }
   }
   EXPECT_EQ(refused, 20);
+  for (const char* beside : {"run.h5.unfinished", "run.jsonl"}) {
+    std::ofstream(directory.file(beside)) << "precious";
+    Everything all;
+    all.config = directory.file(beside);
+    all.output = directory.file("run.h5");
+    const std::string message = told([&](const auto&) { check_outputs(options_of(all)); });
+    EXPECT_NE(message.find("would overwrite a file that is read"), std::string::npos) << message;
+    ++refused;
+  }
+  EXPECT_EQ(refused, 22);
   Everything all;
   all.flow = input;
   all.output = directory.file("other.h5");
