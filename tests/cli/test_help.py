@@ -150,14 +150,15 @@ class Mistakes(ProgramTest):
 
     def test_is_refused_and_named(self):
         refused = 0
+        seed = "--seed should be a whole number from 0 to 9223372036854775807"
         for words, expected in (
             (["--chians", 5], "--chians is no option: did you mean '--chains'?"),
             (["--no-latnet"], "--no-latnet is no option: did you mean '--no-latent'?"),
             (["--chains"], "--chains should be a whole number from 1 to 134217728 but has no value"),
             (["--start", "--chains", 5], "--start should be a place FILE.h5[:dataset] but has no"),
-            (["--seed", "010"], "--seed should be a whole number from 0 to 9223372036854775807"),
-            (["--seed", "0x10"], "--seed should be a whole number from 0 to 9223372036854775807"),
-            (["--seed", "1.5"], "--seed should be a whole number from 0 to 9223372036854775807"),
+            (["--seed", "010"], f"{seed} but is '010'"),
+            (["--seed", "0x10"], f"{seed} but is '0x10'"),
+            (["--seed", "1.5"], f"{seed} but is '1.5'"),
             (["--beta", "1,5"], "--beta should be a finite number but is '1,5'"),
             (["--beta="], "--beta should be a finite number but is ''"),
             (["--force=yes"], "--force should stand alone but has the value 'yes'"),
