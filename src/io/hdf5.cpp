@@ -596,9 +596,17 @@ bool is_hdf5(const std::string& path) {
 }
 
 void expect_hdf5(const std::string& path) {
-  if (is_hdf5(path)) return;
-  throw InputError(
-      fmt::format("{}: it is no HDF5 file, or an incomplete one: make or copy it again", path));
+  try {
+    if (is_hdf5(path)) {
+      File::open(path);
+      return;
+    }
+  } catch (const Hdf5Error&) {  // it begins as HDF5 does, but is cut off or locked
+  }
+  throw InputError(fmt::format(
+      "{}: it is no HDF5 file, or one that is incomplete or still being written: make or copy it "
+      "again",
+      path));
 }
 
 }  // namespace flotilla::hdf5

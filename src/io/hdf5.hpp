@@ -282,7 +282,7 @@ std::string version();
 void expect_readable(const std::string& path);
 /// Whether the bytes are those of an HDF5 file.
 bool is_hdf5(const std::string& path);
-/// @throws InputError if they are not
+/// @throws InputError if they are not, or if HDF5 cannot open the file
 void expect_hdf5(const std::string& path);
 
 }  // namespace flotilla::hdf5
