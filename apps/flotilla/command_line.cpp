@@ -85,7 +85,7 @@ class Splitter {
   }
 
   std::string next_value(const Option& option) {
-    const std::string next = place_ < words_.size() ? words_[place_++] : "--";
+    std::string next = place_ < words_.size() ? words_[place_++] : "--";
     if (next.starts_with("--")) {
       throw InputError(
           fmt::format("--{} should be {} but has no value", option.name, expected(option)));
