@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # What the tests that start the program, or ranks, run in.
 
-# One machine's settings for Open MPI have one home, which a shell reads as well.
+# The tests take one machine's settings for Open MPI from the file that a shell reads.
 file(STRINGS ${PROJECT_SOURCE_DIR}/scripts/mpi_environment.sh FLOTILLA_MPI_ENVIRONMENT
      REGEX "^ *export ")
 list(TRANSFORM FLOTILLA_MPI_ENVIRONMENT REPLACE "^ *export " "")

@@ -168,7 +168,6 @@ std::vector<Option> rows_of_output(RunConfig& run) {
 
 /// The choices of a registry that have a parameter, to begin its help: "clipped: ". Empty if all
 /// have it.
-/// have it.
 template <typename Row>
 std::string having(const std::vector<Row>& rows, const std::string& parameter) {
   std::vector<std::string> names;

@@ -19,6 +19,7 @@
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/target/registry.hpp"
 #include "io/hdf5.hpp"
+#include "mpi/shared_file.hpp"
 #include "run/calibration.hpp"
 #include "support/quadratic_target.hpp"
 #include "support/scratch_directory.hpp"
@@ -76,8 +77,7 @@ TEST_P(RunEnsemble, WritesTheSameBitsOnAnyNumberOfRanks) {
   const Communicator world(MPI_COMM_WORLD);
   const Communicator self(MPI_COMM_SELF);
   const ScratchDirectory directory;
-  std::string shared = directory.file("together.h5");
-  world.broadcast(shared);
+  const std::string shared = shared_file(world, directory, "together.h5");
 
   RunConfig config = config_for(shared);
   config.kernel.name = GetParam().kernel;
@@ -113,8 +113,8 @@ TEST(RunEnsemble, RecordsEveryTargetAndKernelAndGivesThemBack) {
   for (const TargetRow& target : target_registry()) {
     for (const KernelRow& kernel : kernel_registry()) {
       SCOPED_TRACE(std::string(target.choice.name) + ", " + kernel.choice.name);
-      std::string shared = directory.file("run" + std::to_string(runs++) + ".h5");
-      world.broadcast(shared);
+      const std::string shared =
+          shared_file(world, directory, "run" + std::to_string(runs++) + ".h5");
       RunConfig config = config_for(shared);
       config.target = {target.choice.name, {}};
       config.kernel = {kernel.choice.name, {}};
@@ -158,8 +158,7 @@ TEST(RunEnsemble, SamplesATargetOfTheProgramsOwnOnAnyNumberOfRanks) {
   const Communicator world(MPI_COMM_WORLD);
   const Communicator self(MPI_COMM_SELF);
   const ScratchDirectory directory;
-  std::string shared = directory.file("own.h5");
-  world.broadcast(shared);
+  const std::string shared = shared_file(world, directory, "own.h5");
   RunConfig config = own_config(shared);
   const RunSummary together =
       run_ensemble<double>(config, flow_record(), own_target, world, nullptr);
@@ -235,8 +234,7 @@ TEST(RunEnsemble, StopsAtTheSameBlockOnAnyNumberOfRanks) {
   const Communicator world(MPI_COMM_WORLD);
   const Communicator self(MPI_COMM_SELF);
   const ScratchDirectory directory;
-  std::string shared = directory.file("together.h5");
-  world.broadcast(shared);
+  const std::string shared = shared_file(world, directory, "together.h5");
 
   RunConfig config = config_for(shared);
   config.chains = 159;
@@ -269,8 +267,7 @@ TEST(Diagnosis, IsTheSameOnAnyNumberOfRanksExactAndInStreams) {
   const Communicator world(MPI_COMM_WORLD);
   const Communicator self(MPI_COMM_SELF);
   const ScratchDirectory directory;
-  std::string shared = directory.file("run.h5");
-  world.broadcast(shared);
+  const std::string shared = shared_file(world, directory, "run.h5");
   RunConfig config = config_for(shared);
   config.chains = 96;
   config.superchains = 8;
@@ -312,8 +309,7 @@ TEST(Diagnosis, IsTheSameOnAnyNumberOfRanksExactAndInStreams) {
 TEST(RunEnsemble, WorksWithMoreRanksThanTiles) {
   const Communicator world(MPI_COMM_WORLD);
   const ScratchDirectory directory;
-  std::string shared = directory.file("one_tile.h5");
-  world.broadcast(shared);
+  const std::string shared = shared_file(world, directory, "one_tile.h5");
   RunConfig config = config_for(shared);
   config.chains = 3;
   EXPECT_EQ(run_ensemble(config, flow_record(), world, nullptr).moves.moves(), 3.0 * 46.0);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "mpi/shared_file.hpp"
 #include "support/scratch_directory.hpp"
 
 namespace flotilla::test {
@@ -24,11 +25,7 @@ float value_at(Index chain, Index draw, Index i) {
 
 class RunFileTest : public testing::Test {
  protected:
-  RunFileTest() {
-    std::string path = directory_.file("run.h5");
-    comm_.broadcast(path);
-    path_ = path;
-  }
+  RunFileTest() : path_(shared_file(comm_, directory_, "run.h5")) {}
 
   RunFileLayout layout() const {
     return {.dim = kDim,

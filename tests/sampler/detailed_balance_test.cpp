@@ -32,7 +32,7 @@ constexpr double kTolerance = 1e-10;
 constexpr int kPairs = 20;
 
 /// A target and a kernel at a point by the formulas of src/README.md. Of the code under test it
-/// uses only the flow's values.
+/// uses only the flow's values and, for targets of the registry, their log density.
 struct Reference {
   Eigen::VectorXd z;
   Eigen::MatrixXd metric;    ///< J(z) for metric MALA, I for the Euclidean one
