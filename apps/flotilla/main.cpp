@@ -48,7 +48,7 @@ int dispatch(const Communicator& comm, const Words& words) {
     names.emplace_back(command.name);
   }
   const std::string wrong = first == "flow" ? both : first;
-  if (wrong.ends_with(" --help")) {
+  if (wrong.ends_with(" --help") || wrong.ends_with(" -h")) {
     if (comm.is_root()) show(overview());
     return 0;
   }

@@ -59,7 +59,7 @@ bool prints_on_terminal() {
   std::error_code unknown;
   const std::string output =
       std::filesystem::read_symlink(fmt::format("/proc/{}/fd/1", getppid()), unknown).string();
-  return output.rfind("/dev/pts/", 0) == 0 || output.rfind("/dev/tty", 0) == 0;
+  return output.starts_with("/dev/pts/") || output.starts_with("/dev/tty");
 }
 
 bool Reporter::due(const Progress& progress) {

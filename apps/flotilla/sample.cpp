@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "command_line.hpp"
-#include "flotilla/flow/context.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/run/ensemble.hpp"
 #include "reporter.hpp"
@@ -30,9 +29,7 @@ int sample(const Communicator& comm, const Command& command, const Words& words)
   if (!read_command_line(comm, command, options_of(call), words)) return 0;
   const RunConfig& run = call.run;
   run.validate();
-  FlowRecord record = replicate_flow(comm, run.flow);
-  const std::vector<double> context = replicate_context(comm, run.context);
-  comm.together([&] { record = at_context(std::move(record), context); });
+  const FlowRecord record = replicate_flow(comm, run.flow, run.context);
   Reporter reporter(prints_on_terminal());
   const RunSummary summary = run_ensemble(run, record, comm, call.quiet ? nullptr : &reporter);
   if (comm.is_root() && !call.quiet) show(summary_table(run, summary, comm.size()));

@@ -105,8 +105,8 @@ RowReader::RowReader(const Location& location) {
 
 void RowReader::read(Index first, Index count, double* out) const {
   if (count == 0) return;
-  const auto size = [](Index value) { return static_cast<hsize_t>(value); };
-  dataset_.read({{size(first), 0}, {size(count), size(columns_)}}, out);
+  using hdf5::size_of;
+  dataset_.read({{size_of(first), 0}, {size_of(count), size_of(columns_)}}, out);
 }
 
 }  // namespace flotilla

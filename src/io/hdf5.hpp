@@ -8,6 +8,7 @@
 
 #include <hdf5.h>
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -243,7 +244,7 @@ class Group : public Object {
   bool is_dataset(const std::string& name) const;
   Group group(const std::string& name) const;
   Dataset dataset(const std::string& name, const Properties& access = Properties::defaults()) const;
-  /// The kind of an entry: a group or a dataset.
+  /// Opens an entry of either kind: a group or a dataset.
   Object object(const std::string& name) const;
 
   Group make_group(const std::string& name);
@@ -274,11 +275,16 @@ class File : public Group {
   explicit File(Handle handle) : Group(std::move(handle)) {}
 };
 
+/// A count or a place as HDF5 has it. @pre value >= 0
+inline hsize_t size_of(std::ptrdiff_t value) {
+  return static_cast<hsize_t>(value);
+}
+
 /// The version of the library in use, "1.10.8".
 std::string version();
 
-/// @throws InputError if the file is missing, is a directory or may not be read, in words for the
-/// user
+/// @throws InputError if the file is missing, is a directory, a device or a pipe, or may not be
+/// read, in words for the user
 void expect_readable(const std::string& path);
 /// Whether the bytes are those of an HDF5 file.
 bool is_hdf5(const std::string& path);

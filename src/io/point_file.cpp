@@ -6,10 +6,6 @@
 namespace flotilla {
 namespace {
 
-hsize_t size_of(Index value) {
-  return static_cast<hsize_t>(value);
-}
-
 template <typename V>
 hdf5::Dataset make_dataset(hdf5::File& file, const std::string& name, const hdf5::Sizes& sizes,
                            const std::string& meaning) {
@@ -41,8 +37,8 @@ template <typename T>
 void PointFile<T>::create(Index points, Index dim, const RunFacts& facts) {
   file_ = hdf5::File::create(unfinished_name(path_), comm_->handle());
   write_facts(file_, facts);
-  const hdf5::Sizes rows = {size_of(points)};
-  const hdf5::Sizes matrix = {size_of(points), size_of(dim)};
+  const hdf5::Sizes rows = {hdf5::size_of(points)};
+  const hdf5::Sizes matrix = {hdf5::size_of(points), hdf5::size_of(dim)};
   x_ = make_dataset<T>(file_, "x", matrix, "points in data space, x = f(z)");
   z_ = make_dataset<T>(file_, "z", matrix, "the same points in latent space");
   log_det_ = make_dataset<double>(file_, "log_det_jacobian", rows, "log |det dx/dz|");
@@ -55,8 +51,8 @@ void PointFile<T>::create(Index points, Index dim, const RunFacts& facts) {
 template <typename T>
 void PointFile<T>::write(Index first, const PointRows<T>& rows) {
   const hsize_t count = rows.size();
-  const hdf5::Slab numbers = {{size_of(first)}, {count}};
-  const hdf5::Slab points = {{size_of(first), 0}, {count, size_of(dim_)}};
+  const hdf5::Slab numbers = {{hdf5::size_of(first)}, {count}};
+  const hdf5::Slab points = {{hdf5::size_of(first), 0}, {count, hdf5::size_of(dim_)}};
   std::exception_ptr failure;
   const auto write = [&](hdf5::Dataset& dataset, const hdf5::Slab& slab, const auto* values) {
     try {

@@ -9,8 +9,10 @@
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/vector.hpp>
 #include <sstream>
+#include <utility>
 
 #include "flotilla/core/error.hpp"
+#include "flotilla/flow/context.hpp"
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/io/numbers.hpp"
 
@@ -111,6 +113,14 @@ Tensor replicate_numbers(const Communicator& comm, const Location& location) {
 std::vector<double> replicate_context(const Communicator& comm, const ContextSource& source) {
   return replicate<std::vector<double>>(
       comm, [&] { return read_context(source); }, [](const std::vector<double>& /*context*/) {});
+}
+
+FlowRecord replicate_flow(const Communicator& comm, const std::string& path,
+                          const ContextSource& source) {
+  FlowRecord record = replicate_flow(comm, path);
+  const std::vector<double> context = replicate_context(comm, source);
+  comm.together([&] { record = at_context(std::move(record), context); });
+  return record;
 }
 
 }  // namespace flotilla

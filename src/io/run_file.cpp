@@ -29,10 +29,6 @@ constexpr std::array kGroupFacts = {
     "created_at",       "inference_library",        "inference_library_version",
     "creation_library", "creation_library_version", "creation_library_language"};
 
-hsize_t size_of(Index value) {
-  return static_cast<hsize_t>(value);
-}
-
 /// A dataset filled with NaN, or with zero if the type has no NaN. Without chunks it is contiguous.
 template <typename V>
 Dataset make_dataset(hdf5::Group& group, const std::string& name, const Sizes& sizes,
@@ -62,8 +58,8 @@ class GroupBuilder {
   /// Adds a dimension to all later variables, with coordinates 0, 1, 2, ... @param chunk  0: no
   /// chunks
   GroupBuilder& dimension(const std::string& name, Index size, Index chunk) {
-    sizes_.push_back(size_of(size));
-    if (chunk > 0) chunk_.push_back(size_of(std::min(chunk, size)));
+    sizes_.push_back(hdf5::size_of(size));
+    if (chunk > 0) chunk_.push_back(hdf5::size_of(std::min(chunk, size)));
     // In chunks, so that the run can end early.
     Dataset scale = make_dataset<std::int64_t>(group_, name, {sizes_.back()},
                                                {std::min(sizes_.back(), kScaleChunk)});
@@ -207,8 +203,8 @@ void RunFile<T>::create_start(const RunFacts& facts) {
 
 template <typename T>
 void RunFile<T>::write_start(const DrawBlock<T>& block) {
-  const Slab slab = {{size_of(layout_.first_chain), 0},
-                     {size_of(block.chains()), size_of(layout_.dim)}};
+  const Slab slab = {{hdf5::size_of(layout_.first_chain), 0},
+                     {hdf5::size_of(block.chains()), hdf5::size_of(layout_.dim)}};
   comm_->together([&] {
     start_.write_together(slab, block.x.data());
     start_.close();
@@ -244,8 +240,9 @@ void RunFile<T>::append(Phase phase, const DrawBlock<T>& block, StepSize step_si
 // for a rank that left early. The first failure is thrown at the end.
 template <typename T>
 void RunFile<T>::write_block(DrawSet& set, const DrawBlock<T>& block) {
-  const Slab points = {{size_of(layout_.first_chain), size_of(set.draws), 0},
-                       {size_of(block.chains()), size_of(block.draws()), size_of(layout_.dim)}};
+  const Slab points = {
+      {hdf5::size_of(layout_.first_chain), hdf5::size_of(set.draws), 0},
+      {hdf5::size_of(block.chains()), hdf5::size_of(block.draws()), hdf5::size_of(layout_.dim)}};
   const Slab numbers = {{points.start[0], points.start[1]}, {points.count[0], points.count[1]}};
   std::exception_ptr failure;
   const auto write = [&](Dataset& dataset, const Slab& slab, const auto* values) {
@@ -313,7 +310,7 @@ void RunFile<T>::shorten() const {
       Dataset dataset = group.dataset(name);
       Sizes sizes = dataset.sizes();
       if (name != "draw" && sizes.size() < 2) continue;  // coordinates of another dimension
-      sizes[name == "draw" ? 0 : 1] = size_of(sampling_draws_);
+      sizes[name == "draw" ? 0 : 1] = hdf5::size_of(sampling_draws_);
       dataset.resize(sizes);
     }
   }

@@ -18,9 +18,9 @@ namespace {
 
 /// Complete draws, according to the file's record of the phase.
 Index committed_draws(const hdf5::File& file, const std::string& group) {
-  const bool warmup = group.rfind("warmup_", 0) == 0;
+  const std::string phase = group.starts_with("warmup_") ? "warmup_" : "";
   std::int64_t draws = 0;
-  file.dataset(warmup ? "warmup_draws_committed" : "draws_committed").read(&draws);
+  file.dataset(phase + "draws_committed").read(&draws);
   return static_cast<Index>(draws);
 }
 
@@ -79,12 +79,12 @@ RunVariable RunReader::variable(const std::string& group, const std::string& nam
 template <typename T>
 void RunReader::read(const RunVariable& variable, const RunSlab& slab, T* out) const {
   if (slab.size() == 0) return;
-  const auto size = [](Index value) { return static_cast<hsize_t>(value); };
-  hdf5::Slab part = {{size(slab.first_chain), size(slab.first_draw)},
-                     {size(slab.chains), size(slab.draws)}};
+  using hdf5::size_of;
+  hdf5::Slab part = {{size_of(slab.first_chain), size_of(slab.first_draw)},
+                     {size_of(slab.chains), size_of(slab.draws)}};
   if (!variable.scalar) {
-    part.start.push_back(size(slab.first_coordinate));
-    part.count.push_back(size(slab.coordinates));
+    part.start.push_back(size_of(slab.first_coordinate));
+    part.count.push_back(size_of(slab.coordinates));
   }
   variable.dataset->read(part, out);
 }

@@ -8,7 +8,6 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
-#include <optional>
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/undefined.hpp"

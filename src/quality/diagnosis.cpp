@@ -17,7 +17,7 @@ namespace flotilla {
 namespace {
 
 std::string phase_of(const std::string& group) {
-  return group.rfind("warmup_", 0) == 0 ? "warmup_" : "";
+  return group.starts_with("warmup_") ? "warmup_" : "";
 }
 
 /// The group that holds a variable: the requested one, or the statistics of its phase.

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <new>
 #include <numeric>
@@ -47,7 +46,7 @@ Index largest_share(const RunConfig& config, const Communicator& comm) {
 /// fit its width.
 template <typename T>
 void expect_module(const RunConfig& config, const FlowRecord& record) {
-  if (record.layers.empty() || record.layers.front().module.empty()) return;
+  if (!record.is_module()) return;
   const auto width = static_cast<Index>(record.layers.front().numbers.at("tile_width"));
   if (config.tile_width % width != 0) {
     throw InputError(

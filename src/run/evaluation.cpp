@@ -6,13 +6,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "flotilla/core/error.hpp"
-#include "flotilla/flow/context.hpp"
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
@@ -180,7 +178,7 @@ Evaluation evaluate_record(const EvaluationConfig& config, const FlowRecord& rec
   std::unique_ptr<const PointSource> source;
   std::unique_ptr<BlockEvaluator<T>> evaluator;
   comm.together([&] {
-    if (!record.layers.empty() && !record.layers.front().module.empty()) expect_golden<T>(record);
+    if (record.is_module()) expect_golden<T>(record);
     flow = std::make_unique<const Flow<T>>(record);
     if (config.inverse && !flow->has_inverse()) {
       throw InputError(fmt::format("{}: --inverse needs a flow that has an inverse", config.flow));
@@ -267,9 +265,7 @@ Evaluation evaluate(const EvaluationConfig& config, const Communicator& comm) {
     EvaluationConfig own = config;  // options_of() needs a configuration that can be changed
     if (comm.is_root()) check_outputs(options_of(own));
   });
-  FlowRecord record = replicate_flow(comm, config.flow);
-  const std::vector<double> context = replicate_context(comm, config.context);
-  comm.together([&] { record = at_context(std::move(record), context); });
+  const FlowRecord record = replicate_flow(comm, config.flow, config.context);
   if (config.precision == "float") return evaluate_record<float>(config, record, comm);
   return evaluate_record<double>(config, record, comm);
 }

@@ -322,8 +322,9 @@ std::size_t letters_apart(const std::string& a, const std::string& b) {
 
 /// The message for a key that is not an option.
 std::string unknown_key(const std::vector<Option>& options, const std::string& key) {
-  const Option* const option =
-      key.rfind("no", 0) == 0 && key.size() > 3 ? find_option(options, key.substr(3)) : nullptr;
+  const Option* const option = key.starts_with("no-") || key.starts_with("no_")
+                                   ? find_option(options, key.substr(3))
+                                   : nullptr;
   if (option != nullptr && is_switch(*option)) {
     return fmt::format("'{}' is no option of a file: write '{} = false'", key, option->name);
   }

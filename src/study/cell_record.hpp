@@ -34,7 +34,8 @@ struct CellRecord {
 /// Reads a record from a JSON file; empty if the file is missing or incomplete. Not collective.
 std::optional<CellRecord> read_record(const std::string& path);
 
-/// Writes a record as a JSON file. The file gets its name once it is complete. Not collective.
+/// Writes a record as a JSON file under its unfinished name; finish() of the result gives it its
+/// own. Not collective.
 /// @throws EnvironmentError if it cannot be written
 [[nodiscard]] FileReplacement write_record(const std::string& path, const CellRecord& record);
 

@@ -8,11 +8,9 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
-#include <sstream>
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/undefined.hpp"
-#include "flotilla/flow/context.hpp"
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/io/numbers.hpp"
 #include "flotilla/io/replication.hpp"
@@ -22,6 +20,7 @@
 #include "flotilla/run/ensemble.hpp"
 #include "flotilla/run/measured.hpp"
 #include "quality/reference.hpp"
+#include "run/report_log.hpp"
 #include "run/stopwatch.hpp"
 #include "study/cell_record.hpp"
 
@@ -214,9 +213,7 @@ class Group {
   /// Collective within the group. Throws the same on all its ranks.
   void run(std::size_t cell, CellRecord& record) const {
     const RunConfig& config = plan_.cells[cell].config;
-    FlowRecord flow = replicate_flow(comm_, config.flow);
-    const std::vector<double> context = replicate_context(comm_, config.context);
-    comm_.together([&] { flow = at_context(std::move(flow), context); });
+    const FlowRecord flow = replicate_flow(comm_, config.flow, config.context);
     if (reference_ && static_cast<Index>(reference_->mean.size()) != flow.dim) {
       throw InputError(fmt::format("{}: its draws have {} coordinates, but the flow has {}",
                                    plan_.reference, reference_->mean.size(), flow.dim));
@@ -248,7 +245,7 @@ class Group {
   static void remove_run(const std::string& output) {
     std::error_code unknown;
     std::filesystem::remove(output, unknown);
-    std::filesystem::remove(stem(output) + ".jsonl", unknown);
+    std::filesystem::remove(ReportLog::path_beside(output), unknown);
   }
 
   Figures figures(const RunConfig& config, const RunSummary& summary, const Diagnosis& diagnosis,
@@ -314,23 +311,22 @@ void move_records(const StudyPlan& plan, const Group& group) {
 }
 
 /// Rank 0 does this once all groups are done.
-StudyOutcome collect(const StudyPlan& plan, const Group& group) {
+std::size_t collect(const StudyPlan& plan, const Group& group) {
   std::vector<CellRecord> records;
-  StudyOutcome outcome;
-  outcome.cells = plan.cells.size();
+  std::size_t failed = 0;
   for (std::size_t i = 0; i < plan.cells.size(); ++i) {
     std::optional<CellRecord> record = read_record(group.path(i));
     if (!record || record->key != group.key(i)) {
       throw EnvironmentError(fmt::format("{} is not what was written to it", group.path(i)));
     }
-    outcome.failed += record->message.empty() ? 0U : 1U;
+    failed += record->message.empty() ? 0U : 1U;
     records.push_back(std::move(*record));
   }
   const std::vector<Table> tables = tables_of(plan, records);
   write_tables(plan.output, tables);
   write_csv(stem(plan.output) + ".csv", tables[0]);
   write_csv(stem(plan.output) + ".means.csv", tables[1]);
-  return outcome;
+  return failed;
 }
 
 }  // namespace
@@ -424,14 +420,12 @@ StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,
     told(outcome);
   }
   const std::int64_t all_before = comm.begin_sum({before}).wait().front();
-  StudyOutcome outcome;
+  std::size_t failed = 0;
   comm.together([&] {
-    if (comm.is_root()) outcome = collect(plan, group);
+    if (comm.is_root()) failed = collect(plan, group);
   });
-  outcome.failed = static_cast<std::size_t>(comm.largest(static_cast<double>(outcome.failed)));
-  outcome.cells = plan.cells.size();
-  outcome.before = static_cast<std::size_t>(all_before);
-  return outcome;
+  failed = static_cast<std::size_t>(comm.largest(static_cast<double>(failed)));
+  return {plan.cells.size(), static_cast<std::size_t>(all_before), failed};
 }
 
 }  // namespace flotilla

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
-#include <map>
 #include <set>
 
 #include "flotilla/core/error.hpp"
@@ -138,12 +138,11 @@ class StudyFile {
     }
     std::vector<std::string> names;
     for (const Option& setting : settings_) names.push_back(as_column(setting.name));
-    refuse(entry,
-           fmt::format("is no setting of a study{} The settings are {}; options of its runs "
-                       "stand in [sample], [grid] or [list], those of comparisons in "
-                       "[compare]",
-                       suggestion(entry.key, names).empty() ? "." : suggestion(entry.key, names),
-                       fmt::join(names, ", ")));
+    const std::string similar = suggestion(entry.key, names);
+    refuse(entry, fmt::format("is no setting of a study{} The settings are {}; options of its runs "
+                              "stand in [sample], [grid] or [list], those of comparisons in "
+                              "[compare]",
+                              similar.empty() ? "." : similar, fmt::join(names, ", ")));
   }
 
   /// The elements of an array: the values of one option.

@@ -42,6 +42,15 @@ def run(*arguments, ranks=None, directory=None):
     )
 
 
+def memory_of(*arguments):
+    """The peak memory of a run of the program, in bytes."""
+    process = subprocess.Popen(command(*arguments), env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss * 1024
+
+
 def random_flow(path, *arguments):
     """Writes an untrained flow with scripts/random_flow.py; returns its path."""
     script = SOURCE / "scripts" / "random_flow.py"

@@ -2,28 +2,17 @@
 """flotilla flow evaluate: a flow at points of a file."""
 
 import os
-import subprocess
 import unittest
 
 import h5py
 import numpy as np
 
-from program import (ENVIRONMENT, FLOWS, MOONS, ProgramTest, command, datasets, random_flow, run,
-                     same_bits)
+from program import FLOWS, MOONS, ProgramTest, datasets, memory_of, random_flow, run, same_bits
 
 NAMES = ["log_density", "log_det_jacobian", "x", "z"]
 MANY = 3 * 4096 + 1037  # four blocks, the last of them partial
 RINGS = str(FLOWS / "three_rings.h5")
 GLOW = str(FLOWS / "fashion_mnist_glow.h5")
-
-
-def memory_of(*arguments):
-    """The peak memory of a run of the program, in bytes."""
-    process = subprocess.Popen(command(*arguments), env=ENVIRONMENT, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss * 1024
 
 
 class Evaluate(ProgramTest):

@@ -82,7 +82,7 @@ class Help(ProgramTest):
             for option, text in options.items():
                 meaning = text.split("(")[0].split("  ")[-1].strip()
                 self.assertGreater(len(meaning), 5, (command, option, text))
-                self.assertRegex(page, rf"\.TP\n\.B .*{option}\b.*\n\S")
+                self.assertRegex(page, rf"\.TP\n\.B .*{option}(?![\w-]).*\n\S")
                 seen += 1
         self.assertGreater(seen, 60)
 
@@ -140,7 +140,7 @@ class Help(ProgramTest):
                     pass
                 done = run(*words, directory=self.directory)
                 self.assertEqual(done.returncode, 2, line)
-                self.assertRegex(done.stderr, r"no such file|there is no such file", line)
+                self.assertIn("no such file", done.stderr, line)
                 tried += 1
         self.assertGreaterEqual(tried, 10)
 

@@ -103,6 +103,8 @@ class Readme(ProgramTest):
         self.assertIn("converged: R-hat at most 1.01 and ESS at least 400", printed)
         for output in ("run.png", "run.html", "again.h5", "mine.pt", "trained_glow.h5"):
             self.assertTrue((self.directory / output).is_file(), output)
+        for same in ("two_ranks.h5", "again.h5"):
+            self.assert_same_datasets(self.path("run.h5"), self.path(same))
 
     def test_what_is_not_run_is_in_the_readme(self):
         lines = [line for language, text in blocks() if language == "sh" for line in text.split("\n")]

@@ -2,7 +2,6 @@
 """TorchScript files of any traced module are verified, sampled and refused like flow files."""
 
 import math
-import os
 import pathlib
 import subprocess
 import sys
@@ -16,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 
 from program import (  # noqa: E402
-    ENVIRONMENT, MOONS, PROGRAM, PYTHON, SOURCE, ProgramTest, command, moments, random_flow, run,
+    ENVIRONMENT, MOONS, PROGRAM, PYTHON, SOURCE, ProgramTest, memory_of, moments, random_flow, run,
 )
 
 NAF = HERE / "fixtures/zuko_naf.pt"
@@ -146,11 +145,7 @@ class WhileRunning(TorchScriptTest):
     def peak_memory(self, flow, steps):
         words = ["sample", flow, "-o", self.path("m.h5"), "--force", "--quiet", "--chains", 64]
         words += ["--warmup", 0, "--draws", 10, "--thin", steps // 10]
-        process = subprocess.Popen(command(*words), env=ENVIRONMENT)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = status  # the program waited for it
-        self.assertEqual(status, 0)
-        return usage.ru_maxrss * 1024
+        return memory_of(*words)
 
     def test_what_is_no_number_is_rejected_and_counted(self):
         path = self.sample(

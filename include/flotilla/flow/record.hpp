@@ -64,6 +64,9 @@ struct FlowRecord {
   std::vector<double> context;                    ///< fixed by at_context(); not part of a file
   std::string checksum;  ///< "sha256:<hex>" over dim, context_dim, base density and layers
 
+  /// Whether it is a TorchScript module in place of layers of ours.
+  bool is_module() const { return !layers.empty() && !layers.front().module.empty(); }
+
   bool operator==(const FlowRecord&) const = default;
 };
 

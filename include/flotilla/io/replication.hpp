@@ -24,6 +24,11 @@ Tensor replicate_numbers(const Communicator& comm, const Location& location);
 /// @throws InputError, the same on every rank; see read_context()
 std::vector<double> replicate_context(const Communicator& comm, const ContextSource& source);
 
+/// The flow of a file at a context, on every rank. Collective.
+/// @throws InputError, the same on every rank; see at_context()
+FlowRecord replicate_flow(const Communicator& comm, const std::string& path,
+                          const ContextSource& source);
+
 /// Converts a flow to bytes for a broadcast, and back. Both ends must be the same program: the
 /// format is not stable.
 std::string to_bytes(const FlowRecord& record);

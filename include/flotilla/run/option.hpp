@@ -61,7 +61,7 @@ struct Option {
 const Option* find_option(const std::vector<Option>& options, std::string name);
 
 /// ": did you mean 'chains'?" if a similar name exists, else empty.
-std::string suggestion(const std::string& wrong, const std::vector<std::string>& names);
+std::string suggestion(const std::string& word, const std::vector<std::string>& names);
 
 // ---- What a row says of itself, for messages and help.
 
