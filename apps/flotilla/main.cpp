@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -13,6 +14,7 @@
 #include "flotilla/core/error.hpp"
 #include "flotilla/io/hdf5_errors.hpp"
 #include "flotilla/parallel/communicator.hpp"
+#include "flotilla/parallel/environment.hpp"
 #include "flotilla/run/versions.hpp"
 #include "help.hpp"
 #include "reporter.hpp"
@@ -29,8 +31,22 @@ std::string versions_text() {
   return text;
 }
 
+/// Runs a command on the words after its name. Processes of one launch that know nothing of each
+/// other may all read; they may not all write the same output.
+int call(const Communicator& comm, const MpiEnvironment& environment, const Command& command,
+         const Words& words) {
+  const auto asks = [](const std::string& word) { return word == "--help" || word == "-h"; };
+  if (environment.misunderstanding() && std::none_of(words.begin(), words.end(), asks)) {
+    for (const Option& option : command.options()) {
+      if (option.kind != OptionKind::kOutput) continue;
+      throw EnvironmentError(*environment.misunderstanding());
+    }
+  }
+  return command.run(comm, command, words);
+}
+
 /// Runs the command that the first words name.
-int dispatch(const Communicator& comm, const Words& words) {
+int dispatch(const Communicator& comm, const MpiEnvironment& environment, const Words& words) {
   const std::string first = words.empty() ? "--help" : words[0];
   if (first == "--version") {
     if (comm.is_root()) show(versions_text());
@@ -43,8 +59,10 @@ int dispatch(const Communicator& comm, const Words& words) {
   const std::string both = words.size() > 1 ? first + " " + words[1] : first;
   std::vector<std::string> names;
   for (const Command& command : commands()) {
-    if (command.name == first) return command.run(comm, command, {words.begin() + 1, words.end()});
-    if (command.name == both) return command.run(comm, command, {words.begin() + 2, words.end()});
+    const bool is_this = command.name == first;
+    if (is_this || command.name == both) {
+      return call(comm, environment, command, {words.begin() + (is_this ? 1 : 2), words.end()});
+    }
     names.emplace_back(command.name);
   }
   const std::string wrong = first == "flow" ? both : first;
@@ -56,9 +74,9 @@ int dispatch(const Communicator& comm, const Words& words) {
       fmt::format("'{}' is no command{} (see 'flotilla --help')", wrong, suggestion(wrong, names)));
 }
 
-int run(const Communicator& comm, const Words& words) {
+int run(const Communicator& comm, const MpiEnvironment& environment, const Words& words) {
   try {
-    return dispatch(comm, words);
+    return dispatch(comm, environment, words);
   } catch (const InputError& error) {
     if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
     return 2;
@@ -88,7 +106,7 @@ int start(int argc, char** argv) {
   const MpiEnvironment environment(argc, argv);
   silence_hdf5_errors();
   const Communicator comm = Communicator::world();
-  return run(comm, Words(argv + 1, argv + argc));
+  return run(comm, environment, Words(argv + 1, argv + argc));
 }
 
 }  // namespace

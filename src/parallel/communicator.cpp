@@ -11,17 +11,10 @@
 #include <new>
 #include <utility>
 
+#include "parallel/mpi_check.hpp"
+
 namespace flotilla {
 namespace {
-
-void check(int code, const char* call) {
-  if (code == MPI_SUCCESS) return;
-  std::array<char, MPI_MAX_ERROR_STRING> text{};
-  int length = 0;
-  MPI_Error_string(code, text.data(), &length);
-  throw MpiError(fmt::format("{} failed: {}", call,
-                             std::string(text.data(), static_cast<std::size_t>(length))));
-}
 
 /// The kind of an error, so that every rank can throw the same type.
 enum class Kind : int { kNone = 0, kInput, kHdf5, kMpi, kMemory, kOther };
@@ -73,22 +66,6 @@ void broadcast_from(std::string& bytes, int root, int rank, MPI_Comm comm) {
 }
 
 }  // namespace
-
-std::string mpi_version() {
-  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
-  int length = 0;
-  check(MPI_Get_library_version(text.data(), &length), "MPI_Get_library_version");
-  const std::string whole(text.data(), static_cast<std::size_t>(length));
-  return whole.substr(0, whole.find_first_of(",\n"));
-}
-
-MpiEnvironment::MpiEnvironment(int& argc, char**& argv) {
-  check(MPI_Init(&argc, &argv), "MPI_Init");
-}
-
-MpiEnvironment::~MpiEnvironment() {
-  MPI_Finalize();
-}
 
 PendingSum::PendingSum(MPI_Comm comm, std::vector<std::int64_t> addends)
     : addends_(std::move(addends)), sums_(addends_.size()) {

@@ -2,7 +2,7 @@
 #include "flotilla/run/versions.hpp"
 
 #include "flotilla/core/version.hpp"
-#include "flotilla/parallel/communicator.hpp"
+#include "flotilla/parallel/environment.hpp"
 #include "flow/torchscript.hpp"
 #include "io/hdf5.hpp"
 

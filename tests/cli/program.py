@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs the built program as a user does, alone or under mpirun, with a time limit."""
 
+import atexit
 import math
 import os
 import pathlib
@@ -18,8 +19,11 @@ SOURCE = pathlib.Path(os.environ["FLOTILLA_SOURCE"])
 FLOWS = SOURCE / "apps" / "flows"
 MOONS = str(FLOWS / "two_moons.h5")
 
-# It includes Open MPI's settings: see tests/surroundings.cmake.
-ENVIRONMENT = dict(os.environ)
+# It includes Open MPI's settings: see tests/surroundings.cmake. The temporary folder is this test's
+# own: an mpirun that ends removes the folder of sessions that another one is about to enter.
+SESSIONS = tempfile.mkdtemp(prefix="flotilla_sessions_")
+atexit.register(shutil.rmtree, SESSIONS, ignore_errors=True)
+ENVIRONMENT = {**os.environ, "TMPDIR": SESSIONS}
 TIME_LIMIT = 180  # seconds, on a busy machine: longer means hanging
 
 

@@ -9,6 +9,7 @@
 
 #include "flotilla/io/hdf5_errors.hpp"
 #include "flotilla/parallel/communicator.hpp"
+#include "flotilla/parallel/environment.hpp"
 
 namespace {
 

@@ -13,19 +13,6 @@
 
 namespace flotilla {
 
-/// Initialises MPI on construction and finalises it on destruction. One per process, in main().
-class MpiEnvironment {
- public:
-  /// @throws MpiError
-  MpiEnvironment(int& argc, char**& argv);
-  ~MpiEnvironment();
-  MpiEnvironment(const MpiEnvironment&) = delete;
-  MpiEnvironment& operator=(const MpiEnvironment&) = delete;
-};
-
-/// The version of the MPI library in use, in one line. @throws MpiError
-std::string mpi_version();
-
 /// A sum over ranks under way. Destroying it waits for the sum if wait() has not been called.
 class PendingSum {
  public:

@@ -10,6 +10,7 @@
 #include <flotilla/flow/record.hpp>
 #include <flotilla/io/run_reader.hpp>
 #include <flotilla/parallel/communicator.hpp>
+#include <flotilla/parallel/environment.hpp>
 #include <flotilla/quality/diagnosis.hpp>
 #include <flotilla/run/ensemble.hpp>
 #include <flotilla/target/target.hpp>
