@@ -35,6 +35,7 @@ constexpr std::array kRegistry = {
     type_row<Layer<T>, Coupling<T, AffineMap>>(),
     type_row<Layer<T>, DiagonalAffine<T>>(),
     type_row<Layer<T>, Householder<T>>(),
+    type_row<Layer<T>, LeakyRelu<T>>(),
     type_row<Layer<T>, Linear<T>>(),
     type_row<Layer<T>, Logit<T>>(),
     type_row<Layer<T>, LuLinear<T>>(),

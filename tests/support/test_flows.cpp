@@ -315,6 +315,10 @@ LayerRecord logit_layer() {
   return {"logit", {}, {}, {}};
 }
 
+LayerRecord leaky_relu_layer(double slope) {
+  return {"leaky_relu", {}, {{"slope", slope}}, {}};
+}
+
 FlowRecord flow_of(Index dim, std::vector<LayerRecord> layers) {
   FlowRecord record;
   record.dim = dim;
@@ -374,6 +378,7 @@ FlowRecord rich_flow(Index dim, std::uint64_t seed) {
       random_planar(dim, "tanh", 0.75, base + 8),
       random_radial(dim, 0.5, base + 9),
       random_sylvester(dim, std::min<Index>(dim, 2), 0.5, base + 10),
+      leaky_relu_layer(0.75),
       random_coupling_of({"additive_coupling", {}, {}, {}}, alternating_mask(dim, 0), residual, 1,
                          base + 1),
       random_autoregressive_of({"affine_autoregressive", {}, {}, {}}, dim, masked, 2, base + 2),

@@ -87,6 +87,8 @@ LayerRecord per_pixel(LayerRecord layer, Index pixels);
 LayerRecord on_first(LayerRecord layer, Index coordinates);
 LayerRecord sigmoid_layer();
 LayerRecord logit_layer();
+/// @param slope  below zero; > 0
+LayerRecord leaky_relu_layer(double slope);
 
 FlowRecord flow_of(Index dim, std::vector<LayerRecord> layers);
 

@@ -145,6 +145,7 @@ _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "LULinear": lambda t: {"eps": t.eps},
     "SVDLinear": lambda t: {"eps": t.eps},
     "BatchNorm": lambda t: {"eps": t.eps},
+    "LeakyReLU": lambda t: {"negative_slope": float(t.negative_slope)},
 }
 
 
@@ -357,6 +358,10 @@ def _svd_linear(layer: Described, state: State) -> list[LayerRecord]:
     ]
 
 
+def _leaky_relu(layer: Described, _state: State) -> list[LayerRecord]:
+    return [LayerRecord("leaky_relu", {"slope": layer.get("negative_slope", 1e-2)}, {})]
+
+
 def _naive_linear(layer: Described, state: State) -> list[LayerRecord]:
     return networks.dense_linear(state.take("_weight"), state.take("bias"))
 
@@ -383,6 +388,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "HouseholderSequence": _householder,
     "IdentityTransform": lambda layer, state: [],
     "LULinear": lu_linear,
+    "LeakyReLU": _leaky_relu,
     "MaskedAffineAutoregressiveTransform": _masked_affine,
     "MaskedPiecewiseRationalQuadraticAutoregressiveTransform": _masked_spline,
     "NaiveLinear": _naive_linear,

@@ -821,9 +821,36 @@ class Logit(Layer):
         return cls()
 
 
+class LeakyReLU(Layer):
+    """x = z where z >= 0, slope * z elsewhere."""
+
+    type = "leaky_relu"
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+
+    def _log_det(self, side: Tensor) -> Tensor:
+        return math.log(self.slope) * (side < 0).to(side.dtype).sum(dim=1)
+
+    def forward(self, z: Tensor) -> Mapped:
+        return torch.where(z < 0, self.slope * z, z), self._log_det(z)
+
+    def inverse(self, x: Tensor) -> Mapped:
+        return torch.where(x < 0, x / self.slope, x), self._log_det(x)
+
+    def record(self) -> LayerRecord:
+        return LayerRecord(self.type, {"slope": self.slope}, {})
+
+    @classmethod
+    def from_record(cls, record: LayerRecord) -> "LeakyReLU":
+        return cls(record.attributes["slope"])
+
+
 PLAIN_LAYERS: tuple[type[Layer], ...] = (
     DiagonalAffine,
     Householder,
+    LeakyReLU,
     Linear,
     Logit,
     LULinear,

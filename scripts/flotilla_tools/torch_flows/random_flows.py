@@ -41,6 +41,7 @@ from flotilla_tools.torch_flows.layers import (
     DiagonalAffine,
     First,
     Householder,
+    LeakyReLU,
     Inverted,
     Layer,
     Linear,
@@ -284,6 +285,7 @@ def extra_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
         Radial(0.5 * normals((dim,), rng), 1.0, 0.75),
         sylvester(dim, rng),
         Linear(np.eye(dim) + 0.3 / dim**0.5 * rng.standard_normal((dim, dim)), np.ones(dim)),
+        LeakyReLU(0.75),
         *conditioned_layers(dim, rng),
         *(image_layers(rng) if dim >= 4 else []),
     ]

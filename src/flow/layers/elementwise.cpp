@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "flow/layers/elementwise.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "core/elementary.hpp"
@@ -38,8 +40,9 @@ double log_sigmoid_slope(T y) {
 }  // namespace
 
 template <typename T>
-Elementwise<T>::Elementwise(const LayerReader& reader) : Layer<T>(reader.dim()) {
-  reader.expect_only({});
+Elementwise<T>::Elementwise(const LayerReader& reader, const std::vector<std::string>& entries)
+    : Layer<T>(reader.dim()) {
+  reader.expect_only(entries);
 }
 
 template <typename T>
@@ -142,11 +145,56 @@ void Logit<T>::record(const Batch<T>& x, PerChain& log_det, Tape<T>& tape) const
   }
 }
 
+template <typename T>
+LeakyRelu<T>::LeakyRelu(const LayerReader& reader) : Elementwise<T>(reader, {"slope"}) {
+  const double slope = reader.number("slope");
+  if (slope <= 0.0) {
+    reader.fail(fmt::format("number 'slope' should be positive but is {}", slope));
+  }
+  slope_ = static_cast<T>(slope);
+  log_slope_ = std::log(static_cast<double>(slope_));
+}
+
+template <typename T>
+void LeakyRelu<T>::forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
+  record(point, log_det, tape);
+  for (Index i = 0; i < point.dim(); ++i) {
+    T* row = point.row(i);
+    for (Index c = 0; c < point.stride(); ++c) row[c] = row[c] < T{0} ? slope_ * row[c] : row[c];
+  }
+}
+
+template <typename T>
+void LeakyRelu<T>::inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
+  record(point, log_det, tape);
+  for (Index i = 0; i < point.dim(); ++i) {
+    T* row = point.row(i);
+    for (Index c = 0; c < point.stride(); ++c) row[c] = row[c] < T{0} ? row[c] / slope_ : row[c];
+  }
+}
+
+template <typename T>
+void LeakyRelu<T>::record(const Batch<T>& side, PerChain& log_det, Tape<T>& tape) const {
+  double* total = log_det.row(0);
+  for (Index i = 0; i < this->dim(); ++i) {
+    const T* y = side.row(i);
+    T* slope = tape.recorded(this->kSlope).row(i);
+    T* gradient = tape.recorded(this->kLogSlopeGradient).row(i);
+    for (Index c = 0; c < side.stride(); ++c) {
+      slope[c] = y[c] < T{0} ? slope_ : T{1};
+      gradient[c] = T{0};
+      total[c] += y[c] < T{0} ? log_slope_ : 0.0;
+    }
+  }
+}
+
 template class Elementwise<float>;
 template class Elementwise<double>;
 template class Sigmoid<float>;
 template class Sigmoid<double>;
 template class Logit<float>;
 template class Logit<double>;
+template class LeakyRelu<float>;
+template class LeakyRelu<double>;
 
 }  // namespace flotilla

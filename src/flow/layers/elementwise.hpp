@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "flotilla/flow/layer.hpp"
 #include "flotilla/flow/record.hpp"
 
 namespace flotilla {
 
-/// A monotone function of each coordinate: the base of sigmoid and logit.
+/// A monotone function of each coordinate: the base of sigmoid, logit and leaky ReLU.
 ///
 /// The tape holds the slope dx/dz and the derivative of its logarithm, one row per coordinate.
 template <typename T>
 class Elementwise : public Layer<T> {
  public:
-  explicit Elementwise(const LayerReader& reader);
+  /// @param entries  the names that the record may have
+  explicit Elementwise(const LayerReader& reader, const std::vector<std::string>& entries = {});
 
   TapeShape tape_shape() const override { return {{this->dim(), this->dim()}, {}, {}}; }
   Index multiply_adds() const override { return 0; }
@@ -32,7 +37,7 @@ template <typename T>
 class Sigmoid final : public Elementwise<T> {
  public:
   static constexpr std::string_view kType = "sigmoid";
-  using Elementwise<T>::Elementwise;
+  explicit Sigmoid(const LayerReader& reader) : Elementwise<T>(reader) {}
 
   std::string_view type() const override { return kType; }
   void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
@@ -48,7 +53,7 @@ template <typename T>
 class Logit final : public Elementwise<T> {
  public:
   static constexpr std::string_view kType = "logit";
-  using Elementwise<T>::Elementwise;
+  explicit Logit(const LayerReader& reader) : Elementwise<T>(reader) {}
 
   std::string_view type() const override { return kType; }
   /// A coordinate outside (0, 1) becomes NaN or infinite; that is not an error.
@@ -57,6 +62,28 @@ class Logit final : public Elementwise<T> {
 
  private:
   void record(const Batch<T>& x, PerChain& log_det, Tape<T>& tape) const;
+};
+
+/// x = z where z >= 0, slope * z elsewhere. The log density has a crease at z = 0; MALA accepts for
+/// it exactly.
+template <typename T>
+class LeakyRelu final : public Elementwise<T> {
+ public:
+  static constexpr std::string_view kType = "leaky_relu";
+
+  /// Entry: number `slope` > 0.
+  explicit LeakyRelu(const LayerReader& reader);
+
+  std::string_view type() const override { return kType; }
+  void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
+  void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
+
+ private:
+  /// The sign of a coordinate is the same on both sides.
+  void record(const Batch<T>& side, PerChain& log_det, Tape<T>& tape) const;
+
+  T slope_ = T{1};
+  double log_slope_ = 0.0;
 };
 
 }  // namespace flotilla

@@ -85,6 +85,10 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
     all.push_back({"diagonal_affine" + name, flow_of(dim, {random_diagonal_affine(dim, 48)})});
     all.push_back({"sigmoid" + name, flow_of(dim, {sigmoid_layer()})});
     all.push_back({"logit" + name, flow_of(dim, {logit_layer()}), true});
+    for (const double slope : {0.0625, 3.0}) {
+      all.push_back({(slope < 1.0 ? "leaky_relu_shrinks" : "leaky_relu_stretches") + name,
+                     flow_of(dim, {leaky_relu_layer(slope)}), false, true});
+    }
     all.push_back({"additive_coupling" + name,
                    flow_of(dim, {random_coupling_of({"additive_coupling", {}, {}, {}},
                                                     alternating(dim), wide, 1, 49)})});
