@@ -20,8 +20,15 @@ using hdf5::Slab;
 // they are forced to the disk from time to time.
 constexpr std::chrono::seconds kFlushInterval{10};
 
+// Draws that do not fill a chunk yet are written all the same after so long: a kill costs no more.
+// It takes a write for every chain, so it cannot be done often.
+constexpr std::chrono::seconds kWriteInterval{60};
+// Of a rank's draws that wait, in data space; their statistics have as much.
+constexpr Index kWaitingBytes = Index{1} << 27U;
+
 // One number per draw: a chunk holds many draws, whatever the dimension.
 constexpr Index kStatisticsChunkDraws = 100;
+constexpr std::size_t kStatistics = 4 * sizeof(double) + 3 * sizeof(std::int8_t);  // bytes a draw
 constexpr hsize_t kScaleChunk = hsize_t{1} << 16U;
 
 // ArviZ expects these on every group.
@@ -116,11 +123,10 @@ class GroupBuilder {
 }  // namespace
 
 double RunFileLayout::bytes(std::size_t scalar) const {
-  constexpr double kStatistics = 4 * sizeof(double) + 3 * sizeof(std::int8_t);
   const double points = static_cast<double>(dim) * static_cast<double>(scalar) * (latent ? 2 : 1);
   const double start = static_cast<double>(dim) * static_cast<double>(scalar);
   return static_cast<double>(chains) *
-         (start + static_cast<double>(draws + warmup_draws) * (points + kStatistics));
+         (start + static_cast<double>(draws + warmup_draws) * (points + double{kStatistics}));
 }
 
 template <typename T>
@@ -140,6 +146,7 @@ RunFile<T>::RunFile(const Communicator& comm, const std::string& path, bool forc
     if (comm.is_root()) replacement_->finish();
   });
   last_flush_ = std::chrono::steady_clock::now();
+  last_write_ = last_flush_;
 }
 
 template <typename T>
@@ -159,6 +166,14 @@ void RunFile<T>::create(const RunFacts& facts, const std::vector<std::string>& m
   file_.flush();
 }
 
+/// @param bytes  of one draw
+template <typename T>
+DrawProgress RunFile<T>::progress(Index draws, Index chunk, std::size_t bytes) const {
+  const Index most = kWaitingBytes / (layout_.largest_share * static_cast<Index>(bytes));
+  chunk = std::min(chunk, draws);
+  return {.total = draws, .chunk = chunk, .most = std::clamp<Index>(most, 1, chunk)};
+}
+
 template <typename T>
 void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const RunFacts& facts,
                                  DrawSet& set) {
@@ -171,21 +186,36 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
   };
   GroupBuilder data = make_group("posterior", layout_.chunk_draws);
   data.dimension("x_dim_0", layout_.dim, layout_.dim);
-  set.x = data.variable<T>("x", "draws in data space, x = f(z)");
+  set.points =
+      progress(draws, layout_.chunk_draws, sizeof(T) * static_cast<std::size_t>(layout_.dim));
+  const auto point = [&](GroupBuilder& group, const char* name, const char* meaning) {
+    return Variable<T>{group.variable<T>(name, meaning),
+                       WaitingDraws<T>(layout_.local_chains, set.points.most, layout_.dim)};
+  };
+  set.x = point(data, "x", "draws in data space, x = f(z)");
   if (layout_.latent) {
     GroupBuilder latent = make_group("unconstrained_posterior", layout_.chunk_draws);
     latent.dimension("z_dim_0", layout_.dim, layout_.dim);
-    set.z = latent.variable<T>("z", "draws in latent space");
+    set.z = point(latent, "z", "draws in latent space");
   }
   GroupBuilder stats = make_group("sample_stats", kStatisticsChunkDraws);
-  set.lp = stats.variable<double>("lp", "log density of the target in latent space, unnormalised");
-  set.acceptance_rate =
-      stats.variable<double>("acceptance_rate", "acceptance probability of the last step");
-  set.step_size = stats.variable<double>("step_size", "step size of local moves");
-  set.diverging = stats.flag("diverging", "the last proposal had a non-finite value");
-  set.log_det_jacobian = stats.variable<double>("log_det_jacobian", "log |det dx/dz|");
-  set.is_global = stats.flag("is_global", "the last step proposed a global move");
-  set.accepted = stats.flag("accepted", "the last step's proposal was accepted");
+  set.statistics = progress(draws, kStatisticsChunkDraws, kStatistics);
+  const auto number = [&](const char* name, const char* meaning) {
+    return Variable<double>{stats.variable<double>(name, meaning),
+                            WaitingDraws<double>(layout_.local_chains, set.statistics.most, 1)};
+  };
+  const auto flag = [&](const char* name, const char* meaning) {
+    return Variable<std::int8_t>{
+        stats.flag(name, meaning),
+        WaitingDraws<std::int8_t>(layout_.local_chains, set.statistics.most, 1)};
+  };
+  set.lp = number("lp", "log density of the target in latent space, unnormalised");
+  set.acceptance_rate = number("acceptance_rate", "acceptance probability of the last step");
+  set.step_size = number("step_size", "step size of local moves");
+  set.diverging = flag("diverging", "the last proposal had a non-finite value");
+  set.log_det_jacobian = number("log_det_jacobian", "log |det dx/dz|");
+  set.is_global = flag("is_global", "the last step proposed a global move");
+  set.accepted = flag("accepted", "the last step's proposal was accepted");
 
   set.committed = make_dataset<std::int64_t>(file_, prefix + "draws_committed", {}, {});
   set.committed.write_text("long_name",
@@ -229,38 +259,86 @@ void RunFile<T>::append(Phase phase, const DrawBlock<T>& block, StepSize step_si
   comm_->together([&] {
     step_sizes_.assign(static_cast<std::size_t>(block.chains() * block.draws()), step_size.value());
   });
-  // together() returns once all ranks have written. Only then does the block count as good.
-  comm_->together([&] { write_block(set, block); });
-  set.draws += block.draws();
+  for (Index first = 0; first < block.draws();) {
+    const Index count = std::min({block.draws() - first, set.points.left(), set.statistics.left()});
+    keep(set, block, first, count);
+    first += count;
+    write_waiting(set, false);
+  }
+  write_now_and_then(set);
+}
+
+template <typename T>
+void RunFile<T>::keep(DrawSet& set, const DrawBlock<T>& block, Index first, Index count) {
+  const auto keep_points = [&](Variable<T>& variable, const std::vector<T>& values) {
+    variable.waiting.add(set.points, values.data(), block.draws(), first, count);
+  };
+  const auto keep_statistic = [&](auto& variable, const auto& values) {
+    variable.waiting.add(set.statistics, values.data(), block.draws(), first, count);
+  };
+  keep_points(set.x, block.x);
+  if (layout_.latent) keep_points(set.z, block.z);
+  keep_statistic(set.lp, block.log_density);
+  keep_statistic(set.acceptance_rate, block.acceptance);
+  keep_statistic(set.step_size, step_sizes_);
+  keep_statistic(set.diverging, block.diverging);
+  keep_statistic(set.log_det_jacobian, block.log_det);
+  keep_statistic(set.is_global, block.global);
+  keep_statistic(set.accepted, block.accepted);
+  set.points.waiting += count;
+  set.statistics.waiting += count;
+}
+
+/// @param all  also those that do not fill a chunk
+template <typename T>
+void RunFile<T>::write_waiting(DrawSet& set, bool all) {
+  const auto due = [&](const DrawProgress& progress) {
+    return progress.waiting > 0 && (all || progress.left() == 0);
+  };
+  const bool points = due(set.points);
+  const bool statistics = due(set.statistics);
+  if (!points && !statistics) return;
+  // together() returns once all ranks have written. Only then do the draws count as good.
+  comm_->together([&] { write(set, points, statistics); });
+  if (points) set.points.count_as_written();
+  if (statistics) set.statistics.count_as_written();
+  last_write_ = std::chrono::steady_clock::now();
+  const Index good = std::min(set.points.written, set.statistics.written);
+  if (good == set.draws) return;
+  set.draws = good;
   comm_->together([&] { commit(set); });
-  flush_now_and_then();
 }
 
 // Every rank makes every one of these collective calls, even after a failure: the others would wait
 // for a rank that left early. The first failure is thrown at the end.
 template <typename T>
-void RunFile<T>::write_block(DrawSet& set, const DrawBlock<T>& block) {
-  const Slab points = {
-      {hdf5::size_of(layout_.first_chain), hdf5::size_of(set.draws), 0},
-      {hdf5::size_of(block.chains()), hdf5::size_of(block.draws()), hdf5::size_of(layout_.dim)}};
-  const Slab numbers = {{points.start[0], points.start[1]}, {points.count[0], points.count[1]}};
+void RunFile<T>::write(DrawSet& set, bool points, bool statistics) {
   std::exception_ptr failure;
-  const auto write = [&](Dataset& dataset, const Slab& slab, const auto* values) {
+  const auto write = [&](auto& variable, const DrawProgress& progress, const Sizes& inner) {
+    Slab slab = {{hdf5::size_of(layout_.first_chain), hdf5::size_of(progress.written)},
+                 {hdf5::size_of(layout_.local_chains), hdf5::size_of(progress.waiting)}};
+    slab.start.resize(2 + inner.size(), 0);
+    slab.count.insert(slab.count.end(), inner.begin(), inner.end());
     try {
-      dataset.write_together(slab, values);
+      variable.dataset.write_together(slab, variable.waiting.closed_up(progress));
     } catch (...) {
       if (!failure) failure = std::current_exception();
     }
   };
-  write(set.x, points, block.x.data());
-  if (layout_.latent) write(set.z, points, block.z.data());
-  write(set.lp, numbers, block.log_density.data());
-  write(set.acceptance_rate, numbers, block.acceptance.data());
-  write(set.step_size, numbers, step_sizes_.data());
-  write(set.diverging, numbers, block.diverging.data());
-  write(set.log_det_jacobian, numbers, block.log_det.data());
-  write(set.is_global, numbers, block.global.data());
-  write(set.accepted, numbers, block.accepted.data());
+  if (points) {
+    const Sizes dim = {hdf5::size_of(layout_.dim)};
+    write(set.x, set.points, dim);
+    if (layout_.latent) write(set.z, set.points, dim);
+  }
+  if (statistics) {
+    write(set.lp, set.statistics, {});
+    write(set.acceptance_rate, set.statistics, {});
+    write(set.step_size, set.statistics, {});
+    write(set.diverging, set.statistics, {});
+    write(set.log_det_jacobian, set.statistics, {});
+    write(set.is_global, set.statistics, {});
+    write(set.accepted, set.statistics, {});
+  }
   if (failure) std::rethrow_exception(failure);
 }
 
@@ -270,13 +348,18 @@ void RunFile<T>::commit(DrawSet& set) {
   set.committed.write_together(comm_->is_root(), &draws);
 }
 
+/// Rank 0's clock decides what all ranks do.
 template <typename T>
-void RunFile<T>::flush_now_and_then() {
+void RunFile<T>::write_now_and_then(DrawSet& set) {
   const auto now = std::chrono::steady_clock::now();
-  const bool due = comm_->is_root() && now - last_flush_ >= kFlushInterval;
-  if (comm_->largest(due ? 1.0 : 0.0) == 0.0) return;
+  double due = 0.0;
+  if (comm_->is_root() && now - last_flush_ >= kFlushInterval) due = 1.0;
+  if (comm_->is_root() && now - last_write_ >= kWriteInterval) due = 2.0;
+  due = comm_->largest(due);
+  if (due == 0.0) return;
+  if (due == 2.0) write_waiting(set, true);
   comm_->together([&] { file_.flush(); });
-  last_flush_ = std::chrono::steady_clock::now();
+  last_flush_ = now;
 }
 
 template <typename T>
@@ -318,6 +401,7 @@ void RunFile<T>::shorten() const {
 
 template <typename T>
 void RunFile<T>::finish(const std::vector<std::pair<std::string, double>>& measured, bool early) {
+  write_waiting(sampling_, true);
   comm_->together([&] {
     for (const auto& [name, value] : measured) file_.overwrite_number(name, value);
     warmup_ = {};

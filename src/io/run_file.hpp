@@ -16,11 +16,12 @@
 #include "io/facts.hpp"
 #include "io/hdf5.hpp"
 #include "io/replace_file.hpp"
+#include "io/waiting_draws.hpp"
 
 namespace flotilla {
 
-/// The sizes of a run file. Only first_chain differs between ranks; nothing else depends on their
-/// number.
+/// The sizes of a run file. Those of the file do not depend on the number of ranks: only the last
+/// three do.
 struct RunFileLayout {
   Index dim = 0;
   Index chains = 0;        ///< of the whole run
@@ -31,7 +32,9 @@ struct RunFileLayout {
   bool latent = true;      ///< whether z is stored too
   Index chunk_chains = 0;  ///< chunk shape of points [chunk_chains x chunk_draws x dim]
   Index chunk_draws = 0;
-  Index first_chain = 0;  ///< of this rank, whose DrawBlocks say how many chains it has
+  Index first_chain = 0;    ///< of this rank
+  Index local_chains = 0;   ///< of this rank
+  Index largest_share = 0;  ///< number of chains on the rank that has the most
 
   /// Bytes of all draws, at so many bytes per scalar. The rest of the file is small.
   double bytes(std::size_t scalar) const;
@@ -48,8 +51,9 @@ struct AdaptationWindow {
 ///
 /// All space is allocated when the file is created, and future draws are NaN. Sampling touches no
 /// metadata, so the file can be opened at any moment, even if the run is killed. `draws_committed`
-/// tells how many draws of each chain are good. The file gets its name once all its space is
-/// allocated. Everything is collective and throws the same on every rank.
+/// tells how many draws of each chain are good. Draws wait until they fill a chunk, at most a
+/// minute. The file gets its name once all its space is allocated. Everything is collective and
+/// throws the same on every rank.
 template <typename T>
 class RunFile {
  public:
@@ -67,7 +71,8 @@ class RunFile {
   /// Writes where the chains start. @param block  one draw of each chain; only x is used
   void write_start(const DrawBlock<T>& block);
 
-  /// Appends a block of draws, then commits it.
+  /// Appends a block of draws. Writes and commits those that fill a chunk, or end their phase; once
+  /// a minute, all of them.
   ///
   /// @param step_size  of the block's local moves
   /// @throws Hdf5Error if a write failed on any rank, or was not collective
@@ -83,28 +88,42 @@ class RunFile {
   void finish(const std::vector<std::pair<std::string, double>>& measured, bool early = false);
 
  private:
-  /// The datasets of one phase, and how many draws of each chain they hold.
+  /// A dataset, and those of its draws that are not written yet.
+  template <typename V>
+  struct Variable {
+    hdf5::Dataset dataset;
+    WaitingDraws<V> waiting;
+  };
+
+  /// The variables of one phase, and how far their draws are.
   struct DrawSet {
-    hdf5::Dataset x;
-    hdf5::Dataset z;
-    hdf5::Dataset lp;
-    hdf5::Dataset acceptance_rate;
-    hdf5::Dataset step_size;
-    hdf5::Dataset diverging;
-    hdf5::Dataset log_det_jacobian;
-    hdf5::Dataset is_global;
-    hdf5::Dataset accepted;
+    Variable<T> x;
+    Variable<T> z;
+    DrawProgress points;  ///< of both
+
+    Variable<double> lp;
+    Variable<double> acceptance_rate;
+    Variable<double> step_size;
+    Variable<std::int8_t> diverging;
+    Variable<double> log_det_jacobian;
+    Variable<std::int8_t> is_global;
+    Variable<std::int8_t> accepted;
+    DrawProgress statistics;  ///< of these
+
     hdf5::Dataset committed;
-    Index draws = 0;
+    Index draws = 0;  ///< of each chain, committed
   };
 
   void create(const RunFacts& facts, const std::vector<std::string>& measured);
+  DrawProgress progress(Index draws, Index chunk, std::size_t bytes) const;
   void create_draw_set(const std::string& prefix, Index draws, const RunFacts& facts, DrawSet& set);
   void create_start(const RunFacts& facts);
   void create_adaptation(const RunFacts& facts);
-  void write_block(DrawSet& set, const DrawBlock<T>& block);
+  void keep(DrawSet& set, const DrawBlock<T>& block, Index first, Index count);
+  void write_waiting(DrawSet& set, bool all);
+  void write(DrawSet& set, bool points, bool statistics);
   void commit(DrawSet& set);
-  void flush_now_and_then();
+  void write_now_and_then(DrawSet& set);
   void shorten() const;
 
   const Communicator* comm_;
@@ -120,6 +139,7 @@ class RunFile {
   std::vector<double> step_sizes_;
   Index sampling_draws_ = 0;  ///< set when the file is closed
   std::chrono::steady_clock::time_point last_flush_;
+  std::chrono::steady_clock::time_point last_write_;
 };
 
 }  // namespace flotilla

@@ -272,7 +272,9 @@ class Ensemble {
             .latent = config_.latent,
             .chunk_chains = config_.tile_width,
             .chunk_draws = schedule_.chunk_draws,
-            .first_chain = pool_->tiling().first_chain()};
+            .first_chain = pool_->tiling().first_chain(),
+            .local_chains = pool_->tiling().local_chains(),
+            .largest_share = largest_share(config_, comm_)};
   }
 
   RunSummary summarise(StepSize step_size, const Stopwatch& clock) const {

@@ -11,7 +11,7 @@ namespace flotilla {
 namespace {
 
 constexpr Index kChunkBytes = Index{1} << 20U;
-constexpr Index kBlockBytes = Index{1} << 28U;  // of a rank's draws in data space, per write
+constexpr Index kBlockBytes = Index{1} << 27U;  // of a rank's draws in data space, per block
 constexpr double kWarmupBytes = 0x1p32;         // the same in warm-up, where a block is a window
 constexpr Index kChunkDraws = 100;
 constexpr Index kBlockSteps = 256;  // most steps between two reports, two exchanges or two commits

@@ -46,9 +46,9 @@ class Blocks {
   Index thin_ = 0;
 };
 
-/// The blocks of a run. A block of warm-up is one window of the exchange. A block of sampling is as
-/// many draws as one write to the run file takes. No block crosses a report of convergence. Block
-/// boundaries never change a draw.
+/// The blocks of a run. A block of warm-up is one window of the exchange. A block of sampling is at
+/// most a chunk of the run file, and does not cross a report of convergence. The run file writes
+/// whole chunks, whatever the blocks are. Block boundaries never change a draw.
 struct Schedule {
   Blocks warmup;
   Blocks sampling;

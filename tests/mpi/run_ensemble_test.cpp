@@ -8,7 +8,9 @@
 #include <cmath>
 #include <fstream>
 #include <iterator>
+#include <numeric>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "flotilla/io/flow_file.hpp"
@@ -304,6 +306,71 @@ TEST(Diagnosis, IsTheSameOnAnyNumberOfRanksExactAndInStreams) {
   EXPECT_EQ(exact.gradients, 96.0 * 700.0 * 2.0);
   EXPECT_GT(exact.acceptance_rate, 0.1);
   world.barrier();
+}
+
+/// Number of writes that all ranks have asked the system for.
+double writes_so_far(const Communicator& comm) {
+  std::ifstream file("/proc/self/io");
+  std::string name;
+  double count = -1.0;
+  while (file >> name >> count && name != "syscw:") continue;
+  EXPECT_EQ(name, "syscw:");
+  const std::vector<double> all = comm.gather({count});
+  return std::accumulate(all.begin(), all.end(), 0.0);
+}
+
+/// A flow of any dimension that costs little.
+FlowRecord stretching_flow(Index dim) {
+  FlowRecord record;
+  record.dim = dim;
+  record.layers = {constant_diagonal_affine(dim, 2.0, 1.0)};
+  record.checksum = checksum(record);
+  return record;
+}
+
+/// Number of chunks of the draws of a run, with those of warm-up.
+Index chunks_of(const RunReader& reader) {
+  Index chunks = 0;
+  for (const char* phase : {"", "warmup_"}) {
+    for (const auto& [group, name, alike] :
+         {std::tuple("posterior", "x", 2), std::tuple("sample_stats", "lp", 7)}) {
+      const RunVariable found = reader.variable(std::string(phase) + group, name);
+      EXPECT_EQ(found.draws % found.chunk_draws, 0);
+      EXPECT_EQ(found.chains % found.chunk_chains, 0);
+      chunks += alike * (found.draws / found.chunk_draws) * (found.chains / found.chunk_chains);
+    }
+  }
+  return chunks;
+}
+
+// A chunk that is cut takes a write for every chain: 64 in place of one.
+TEST(RunEnsemble, WritesWholeChunksWhateverItThinsAndReportsAndHowWideItIs) {
+  const Communicator world(MPI_COMM_WORLD);
+  const ScratchDirectory directory;
+  int tried = 0;
+  for (const Index dim : {2, 409}) {  // chunks of 100, 10 and 5 draws
+    for (const Index width : {64, 128}) {
+      for (const auto& [thin, report_every] : {std::pair(1, 3), {5, 30}, {9, 100}}) {
+        RunConfig config;
+        config.output = shared_file(world, directory, "run" + std::to_string(tried++) + ".h5");
+        config.chains = 128;
+        config.draws = 100;
+        config.warmup = 100 * thin;
+        config.exchange_every = 35;
+        config.save_warmup = true;
+        config.thin = thin;
+        config.tile_width = width;
+        config.global_fraction = 1.0;
+        config.report_every = report_every;
+        const double before = writes_so_far(world);
+        run_ensemble(config, stretching_flow(dim), world, nullptr);
+        const double made = writes_so_far(world) - before;
+        const Index chunks = chunks_of(RunReader(config.output));
+        EXPECT_LE(made, static_cast<double>(chunks + config.draws / report_every + 200));
+      }
+    }
+  }
+  EXPECT_EQ(tried, 12);
 }
 
 TEST(RunEnsemble, WorksWithMoreRanksThanTiles) {

@@ -36,7 +36,9 @@ class RunFileTest : public testing::Test {
             .latent = true,
             .chunk_chains = kWidth,
             .chunk_draws = 4,
-            .first_chain = tiling_.first_chain()};
+            .first_chain = tiling_.first_chain(),
+            .local_chains = tiling_.local_chains(),
+            .largest_share = kChains};
   }
 
   std::unique_ptr<RunFile<float>> make(bool force = false) const {
@@ -119,14 +121,28 @@ TEST_F(RunFileTest, HoldsWhatEveryRankWroteAndNaNWhereNobodyDid) {
 TEST_F(RunFileTest, CanBeOpenedBeforeItIsFinished) {
   auto file = make();
   file->append(Phase::kSampling, block_of(0, 3), StepSize(0.25));
+  file->append(Phase::kSampling, block_of(3, 2), StepSize(0.25));
+  file->append(Phase::kSampling, block_of(5, 1), StepSize(0.25));
+  const std::string path = path_;
   comm_.barrier();
   if (comm_.is_root()) {
     const std::string copy = directory_.file("copy.h5");  // the file as a kill would leave it
     std::filesystem::copy_file(path_, copy);
     path_ = copy;
-    expect_draws("posterior/x", 7, 3, 1.0F);
-    EXPECT_EQ(read<std::int64_t>("draws_committed", 1).front(), 3);
+    // A chunk of points is full, but not one of statistics: no draw is whole.
+    expect_draws("posterior/x", 7, 4, 1.0F);
+    EXPECT_EQ(read<std::int64_t>("draws_committed", 1).front(), 0);
     EXPECT_TRUE(std::isnan(hdf5::File::open(copy).read_number("measured")));
+  }
+  comm_.barrier();
+  file->append(Phase::kSampling, block_of(6, 1), StepSize(0.25));
+  comm_.barrier();
+  if (comm_.is_root()) {
+    const std::string copy = directory_.file("later.h5");
+    std::filesystem::copy_file(path, copy);
+    path_ = copy;
+    expect_draws("posterior/x", 7, 7, 1.0F);
+    EXPECT_EQ(read<std::int64_t>("draws_committed", 1).front(), 7);
   }
   comm_.barrier();
   file->finish({});
