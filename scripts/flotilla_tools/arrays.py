@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flotilla_tools.errors import InputError
+from flotilla_tools.hdf5_files import opened
 
 Array = npt.NDArray[Any]
 """An array whose shape, and type where it matters, the docstring tells."""
@@ -26,7 +27,7 @@ def read_array(name: str, expected: str) -> Array:
         return np.asarray(np.load(path))
     if path.endswith(".npz"):
         return pick(dict(np.load(path)), wanted, path)
-    with h5py.File(path, "r") as file:
+    with opened(path, f"{expected} in an HDF5 file") as file:
         if wanted in file and isinstance(file[wanted], h5py.Dataset):
             return np.asarray(file[wanted][()])
         arrays = {key: item for key, item in file.items() if isinstance(item, h5py.Dataset)}

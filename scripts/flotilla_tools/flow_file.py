@@ -15,6 +15,7 @@ import numpy as np
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.errors import InputError
+from flotilla_tools.hdf5_files import attributes_of, opened, write_attributes
 
 FORMAT = "flotilla-flow"
 FORMAT_VERSION = 1
@@ -82,25 +83,23 @@ def write_flow_file(
     """Writes a flow file from its parts, whole or not at all; `golden` may be empty."""
     partial = f"{path}.partial"
     with h5py.File(partial, "w") as file:
-        file.attrs["format"] = FORMAT
         file.attrs["format_version"] = np.int64(FORMAT_VERSION)
         file.attrs["dim"] = np.int64(contents.dim)
         if contents.context_dim > 0:
             file.attrs["context_dim"] = np.int64(contents.context_dim)
-        file.attrs["checksum"] = checksum(contents)
+        write_attributes(file, {"format": FORMAT, "checksum": checksum(contents)})
         _write_layer(file.create_group("base"), contents.base)
         for i, record in enumerate(contents.records):
             _write_layer(file.create_group(f"layers/{i:04d}"), record)
         for name, value in golden.items():
             file.create_dataset(f"golden/{name}", data=value)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        file.create_group("provenance").attrs.update({"created_at": now, **provenance})
+        write_attributes(file.create_group("provenance"), {"created_at": now, **provenance})
     os.replace(partial, path)
 
 
 def _write_layer(group: h5py.Group, record: LayerRecord) -> None:
-    group.attrs["type"] = record.type
-    group.attrs.update(record.attributes)
+    write_attributes(group, {"type": record.type, **record.attributes})
     for name, array in record.arrays.items():
         group.create_dataset(name, data=array)
 
@@ -110,18 +109,16 @@ def _write_layer(group: h5py.Group, record: LayerRecord) -> None:
 
 def read_flow_file(path: str | Path) -> FlowContents:
     """The contents of a flow file. Raises FlowFileError if the checksum does not fit."""
-    try:
-        with h5py.File(path, "r") as file:
-            found = text_of(file.attrs.get("format", "nothing")), file.attrs.get("format_version")
-            if found != (FORMAT, FORMAT_VERSION):
-                raise FlowFileError(
-                    f"{path}: expected format {FORMAT} version {FORMAT_VERSION}, "
-                    f"found {found[0]} version {found[1]}; write it with train_flow.py"
-                )
-            contents = read_contents(file)
-            stored = text_of(file.attrs["checksum"])
-    except (OSError, KeyError) as problem:
-        raise FlowFileError(f"{path}: expected a readable flow file, found: {problem}") from None
+    with opened(path, "a readable flow file") as file:
+        facts = attributes_of(file)
+        found = facts.get("format", "nothing"), facts.get("format_version")
+        if found != (FORMAT, FORMAT_VERSION):
+            raise FlowFileError(
+                f"{path}: expected format {FORMAT} version {FORMAT_VERSION}, "
+                f"found {found[0]} version {found[1]}; write it with train_flow.py"
+            )
+        contents = read_contents(file)
+        stored = facts["checksum"]
     fits = checksum(contents)
     if stored != fits:
         raise FlowFileError(
@@ -145,16 +142,11 @@ def read_contents(file: h5py.File) -> FlowContents:
 def read_layer(group: h5py.Group) -> LayerRecord:
     """A layer or a base density from its group."""
     attributes: dict[str, Any] = {
-        name: text_of(value) if isinstance(value, (str, bytes)) else float(value)
-        for name, value in group.attrs.items()
+        name: value if isinstance(value, str) else float(value)
+        for name, value in attributes_of(group).items()
     }
     arrays = {name: dataset[()] for name, dataset in group.items()}
     return LayerRecord(str(attributes.pop("type")), attributes, arrays)
-
-
-def text_of(value: Any) -> str:
-    """An attribute of a file as text."""
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 # --- What the records say -----------------------------------------------------------------------

@@ -2,15 +2,17 @@
 #include "io/hdf5.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <hdf5_hl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <filesystem>
-#include <iterator>
 
 #include "flotilla/io/hdf5_errors.hpp"
+#include "io/variable_text.hpp"
 
 namespace flotilla {
 
@@ -59,6 +61,64 @@ herr_t collect_attribute(hid_t /*object*/, const char* name, const H5A_info_t* /
                          void* names) {
   static_cast<std::vector<std::string>*>(names)->emplace_back(name);
   return 0;
+}
+
+// Limits: of a text that is read or written [bytes], of a number, and of a chunk, which is held
+// whole.
+constexpr std::size_t kLongestText = std::size_t{1} << 24U;
+constexpr std::size_t kLongestWritten = 60000;
+constexpr std::size_t kLargestNumber = 16;
+constexpr double kLargestChunk = 0x1p30;
+
+/// HDF5 calls this where a link leads into another file, and gives up if it is negative.
+herr_t refuse_link(const char* /*from_file*/, const char* /*from_group*/, const char* to_file,
+                   const char* /*to_object*/, unsigned* /*flags*/, hid_t /*access*/,
+                   void* outside) {
+  *static_cast<std::string*>(outside) = to_file;
+  return -1;
+}
+
+/// Properties for one access, with which HDF5 follows no link into another file.
+class InsideAccess {
+ public:
+  explicit InsideAccess(Handle properties) : properties_(std::move(properties)) {
+    if (H5Pset_elink_cb(properties_.id(), refuse_link, &outside_) < 0) {
+      throw Hdf5Error("H5Pset_elink_cb failed");
+    }
+  }
+  InsideAccess(const InsideAccess&) = delete;
+  InsideAccess& operator=(const InsideAccess&) = delete;
+
+  hid_t id() const { return properties_.id(); }
+
+  /// @throws InputError if the access came across such a link
+  void expect_inside(const std::string& name) const {
+    if (outside_.empty()) return;
+    H5Eclear2(H5E_DEFAULT);
+    throw InputError(fmt::format(
+        "'{}' is a link into another file, {}: only what the file itself holds is read: copy it "
+        "there",
+        name, outside_));
+  }
+
+ private:
+  Handle properties_;
+  std::string outside_;  ///< the file that a link leads to
+};
+
+bool is_number_of(hid_t type, H5T_class_t kind) {
+  return H5Tget_class(type) == kind && H5Tget_size(type) <= kLargestNumber;
+}
+
+/// The bytes of a chunk of a dataset made with these properties.
+double chunk_bytes(const Handle& creation, std::size_t value_bytes) {
+  std::array<hsize_t, H5S_MAX_RANK> chunk{};
+  const int rank = H5Pget_chunk(creation.id(), H5S_MAX_RANK, chunk.data());
+  double bytes = static_cast<double>(value_bytes);
+  for (int i = 0; i < rank; ++i) {
+    bytes *= static_cast<double>(chunk[static_cast<std::size_t>(i)]);
+  }
+  return bytes;
 }
 
 Handle copy_of(hid_t type) {
@@ -129,9 +189,10 @@ Type Type::stored_double() {
   return Type({H5T_IEEE_F64LE, nullptr, "H5T_IEEE_F64LE"});
 }
 
-Type Type::text() {
+Type Type::text(std::size_t bytes) {
   Type type(copy_of(H5T_C_S1));
-  check(H5Tset_size(type.id(), H5T_VARIABLE), "H5Tset_size");
+  check(H5Tset_size(type.id(), std::max<std::size_t>(1, bytes)), "H5Tset_size");
+  check(H5Tset_strpad(type.id(), H5T_STR_NULLPAD), "H5Tset_strpad");
   check(H5Tset_cset(type.id(), H5T_CSET_UTF8), "H5Tset_cset");
   return type;
 }
@@ -141,11 +202,11 @@ bool Type::is_text() const {
 }
 
 bool Type::is_whole() const {
-  return H5Tget_class(id()) == H5T_INTEGER;
+  return is_number_of(id(), H5T_INTEGER);
 }
 
 bool Type::is_real() const {
-  return H5Tget_class(id()) == H5T_FLOAT;
+  return is_number_of(id(), H5T_FLOAT);
 }
 
 std::size_t Type::size() const {
@@ -169,6 +230,13 @@ Sizes Dataspace::sizes() const {
 hsize_t Dataspace::count() const {
   const hssize_t count = H5Sget_simple_extent_npoints(id());
   if (count < 0) check(-1, "H5Sget_simple_extent_npoints");
+  // HDF5's product may have overflowed.
+  double product = 1.0;
+  for (const hsize_t size : sizes()) product *= static_cast<double>(size);
+  if (product >= 0x1p62) {
+    throw InputError(fmt::format("an array of shape [{}] is larger than any that can be stored",
+                                 fmt::join(sizes(), " x ")));
+  }
   return static_cast<hsize_t>(count);
 }
 
@@ -267,19 +335,13 @@ void Attribute::expect_single() const {
 }
 
 std::string Attribute::read_fixed(const Type& type) const {
+  if (type.size() > kLongestText) {
+    throw InputError(fmt::format("attribute '{}' should be a text of at most {} bytes but has {}",
+                                 name_, kLongestText, type.size()));
+  }
   std::string value(type.size(), '\0');
   check(H5Aread(handle_.id(), type.id(), value.data()), "H5Aread " + name_);
   value.resize(std::min(value.find('\0'), value.size()));
-  return value;
-}
-
-std::string Attribute::read_variable(const Type& type) const {
-  const Type memory = Type::text();
-  check(H5Tset_cset(memory.id(), H5Tget_cset(type.id())), "H5Tset_cset");
-  char* text = nullptr;
-  check(H5Aread(handle_.id(), memory.id(), static_cast<void*>(&text)), "H5Aread " + name_);
-  std::string value = text == nullptr ? "" : text;
-  H5free_memory(text);
   return value;
 }
 
@@ -287,7 +349,8 @@ std::string Attribute::read_text() const {
   const Type found = type();
   if (!found.is_text()) throw InputError(fmt::format("attribute '{}' should be text", name_));
   expect_single();
-  return H5Tis_variable_str(found.id()) > 0 ? read_variable(found) : read_fixed(found);
+  if (H5Tis_variable_str(found.id()) > 0) return read_variable_text(handle_.id(), kLongestText);
+  return read_fixed(found);
 }
 
 double Attribute::read_number() const {
@@ -300,9 +363,10 @@ double Attribute::read_number() const {
 }
 
 void Attribute::write(const std::string& value) {
-  const char* text = value.c_str();
-  check(H5Awrite(handle_.id(), Type::text().id(), static_cast<const void*>(&text)),
-        "H5Awrite " + name_);
+  const Type stored = type();
+  std::string filled = value;
+  filled.resize(stored.size());
+  check(H5Awrite(handle_.id(), stored.id(), filled.data()), "H5Awrite " + name_);
 }
 
 void Attribute::write(double value) {
@@ -338,7 +402,11 @@ double Object::read_number(const std::string& name) const {
 }
 
 void Object::write_text(const std::string& name, const std::string& value) {
-  Attribute(id(), name, Type::text(), Dataspace::single()).write(value);
+  if (value.size() > kLongestWritten) {
+    throw InputError(fmt::format("the text '{}' has {} bytes, but a file records at most {}", name,
+                                 value.size(), kLongestWritten));
+  }
+  Attribute(id(), name, Type::text(value.size()), Dataspace::single()).write(value);
 }
 
 void Object::write_number(const std::string& name, double value) {
@@ -350,6 +418,10 @@ void Object::write_whole_number(const std::string& name, long long value) {
 }
 
 void Object::overwrite_number(const std::string& name, double value) {
+  Attribute(id(), name).write(value);
+}
+
+void Object::overwrite_text(const std::string& name, const std::string& value) {
   Attribute(id(), name).write(value);
 }
 
@@ -365,6 +437,22 @@ Dataspace Dataset::space() const {
 
 Type Dataset::type() const {
   return Type({H5Dget_type(id()), H5Tclose, "H5Dget_type"});
+}
+
+void Dataset::expect_own_values(const std::string& name) const {
+  const Handle creation(H5Dget_create_plist(id()), H5Pclose, "H5Dget_create_plist");
+  const H5D_layout_t layout = H5Pget_layout(creation.id());
+  if (layout == H5D_VIRTUAL || H5Pget_external_count(creation.id()) != 0) {
+    throw InputError(fmt::format(
+        "the values of '{}' lie in other datasets or files: only what the file itself holds is "
+        "read: copy them there",
+        name));
+  }
+  if (layout == H5D_CHUNKED && chunk_bytes(creation, type().size()) > kLargestChunk) {
+    throw InputError(
+        fmt::format("a chunk of '{}' should have at most {:g} bytes: store it in smaller ones",
+                    name, kLargestChunk));
+  }
 }
 
 Sizes Dataset::chunk() const {
@@ -392,6 +480,15 @@ hsize_t Dataset::stored_bytes() const {
 
 hsize_t Dataset::offset() const {
   return H5Dget_offset(id());
+}
+
+std::int64_t Dataset::read_whole_number() const {
+  if (!type().is_whole() || space().count() != 1) {
+    throw InputError("it should be a single whole number");
+  }
+  std::int64_t value = 0;
+  read(&value);
+  return value;
 }
 
 template <typename V>
@@ -422,12 +519,14 @@ void Dataset::write(const V* values) {
 }
 
 void Dataset::write(const std::vector<std::string>& values) {
-  std::vector<const char*> texts;
-  std::transform(values.begin(), values.end(), std::back_inserter(texts),
-                 [](const std::string& value) { return value.c_str(); });
-  check(H5Dwrite(id(), Type::text().id(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                 static_cast<const void*>(texts.data())),
-        "H5Dwrite", *this);
+  const Type stored = type();
+  std::string texts;
+  for (const std::string& value : values) {
+    texts += value;
+    texts.append(stored.size() - value.size(), '\0');
+  }
+  check(H5Dwrite(id(), stored.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, texts.data()), "H5Dwrite",
+        *this);
 }
 
 void Dataset::write_together(const Type& type, const Dataspace& memory, const Dataspace& file,
@@ -468,6 +567,11 @@ void Dataset::flush() {
   check(H5Dflush(id()), "H5Dflush", *this);
 }
 
+void Dataset::write_fill_value(std::int8_t value) {
+  Attribute(id(), kFillValue, Type::of<std::int8_t>(), Dataspace({1}))
+      .write(static_cast<long long>(value));
+}
+
 void Dataset::make_scale(const std::string& name) {
   check(H5DSset_scale(id(), name.c_str()), "H5DSset_scale " + name);
 }
@@ -505,7 +609,10 @@ std::vector<std::string> Group::names() const {
 }
 
 bool Group::has(const std::string& name) const {
-  return H5Lexists(id(), name.c_str(), H5P_DEFAULT) > 0;
+  const InsideAccess access(make_properties(H5P_LINK_ACCESS));
+  const htri_t found = H5Lexists(id(), name.c_str(), access.id());
+  access.expect_inside(name);
+  return found > 0;
 }
 
 bool Group::is_dataset(const std::string& name) const {
@@ -514,15 +621,28 @@ bool Group::is_dataset(const std::string& name) const {
 }
 
 Group Group::group(const std::string& name) const {
-  return Group({H5Gopen2(id(), name.c_str(), H5P_DEFAULT), H5Gclose, "H5Gopen " + name});
+  const InsideAccess access(make_properties(H5P_GROUP_ACCESS));
+  const hid_t group = H5Gopen2(id(), name.c_str(), access.id());
+  access.expect_inside(name);
+  return Group({group, H5Gclose, "H5Gopen " + name});
 }
 
-Dataset Group::dataset(const std::string& name, const Properties& access) const {
-  return Dataset({H5Dopen2(id(), name.c_str(), access.id()), H5Dclose, "H5Dopen " + name});
+Dataset Group::dataset(const std::string& name, const Properties& wanted) const {
+  const InsideAccess access(wanted.id() == H5P_DEFAULT
+                                ? make_properties(H5P_DATASET_ACCESS)
+                                : Handle(H5Pcopy(wanted.id()), H5Pclose, "H5Pcopy"));
+  const hid_t found = H5Dopen2(id(), name.c_str(), access.id());
+  access.expect_inside(name);
+  Dataset dataset({found, H5Dclose, "H5Dopen " + name});
+  dataset.expect_own_values(name);
+  return dataset;
 }
 
 Object Group::object(const std::string& name) const {
-  return Object({H5Oopen(id(), name.c_str(), H5P_DEFAULT), H5Oclose, "H5Oopen " + name});
+  const InsideAccess access(make_properties(H5P_LINK_ACCESS));
+  const hid_t found = H5Oopen(id(), name.c_str(), access.id());
+  access.expect_inside(name);
+  return Object({found, H5Oclose, "H5Oopen " + name});
 }
 
 Group Group::make_group(const std::string& name) {

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// HDF5 as types that own what they open, and throw. Only hdf5.cpp calls the library's C functions.
+// HDF5 as types that own what they open, and throw. Only hdf5.cpp and variable_text.cpp call the
+// library's C functions.
 //
 // Everything throws Hdf5Error if the library refuses, with the library's own explanation. In a file
 // that ranks share, everything that changes the file is collective.
+//
+// A file may have come from anywhere. What is opened lies in that file: links to other files are
+// refused, and arrays whose values lie there. What is read has a checked type, size and extent.
 
 #include <hdf5.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +21,9 @@
 #include "flotilla/core/error.hpp"
 
 namespace flotilla::hdf5 {
+
+/// The attribute by which the netCDF conventions mark values as missing.
+inline constexpr const char* kFillValue = "_FillValue";
 
 /// Sizes, one per dimension.
 using Sizes = std::vector<hsize_t>;
@@ -58,10 +66,12 @@ class Type {
   /// IEEE numbers, little-endian, on every machine.
   static Type stored_float();
   static Type stored_double();
-  /// Variable-length UTF-8: text as h5py and netCDF write it.
-  static Type text();
+  /// UTF-8 of this many bytes, filled up with zeros. Nothing that we write has variable length:
+  /// such text lies in the file's global heap, which HDF5 1.10 reads without checks.
+  static Type text(std::size_t bytes);
 
   bool is_text() const;
+  /// Whether values are whole, or real, numbers of at most 16 bytes.
   bool is_whole() const;
   bool is_real() const;
   bool is_number() const { return is_whole() || is_real(); }
@@ -89,7 +99,8 @@ class Dataspace {
   static Dataspace single() { return Dataspace(Sizes{}); }
 
   Sizes sizes() const;
-  hsize_t count() const;  ///< of values
+  /// Number of values. @throws InputError if it is 2^62 or more
+  hsize_t count() const;
   void select(const Slab& slab);
   void select_none();
   hid_t id() const { return handle_.id(); }
@@ -139,7 +150,7 @@ class Attribute {
   Attribute(hid_t object, const std::string& name, const Type& type, const Dataspace& space);
 
   bool is_text() const;
-  /// @throws InputError if it has another kind, or more than one value
+  /// @throws InputError if it has another kind, more than one value, or more than 16 MiB
   std::string read_text() const;
   double read_number() const;
   void write(const std::string& value);
@@ -150,7 +161,6 @@ class Attribute {
   Type type() const;
   void expect_single() const;
   std::string read_fixed(const Type& type) const;
-  std::string read_variable(const Type& type) const;
 
   std::string name_;
   Handle handle_;
@@ -169,11 +179,15 @@ class Object {
   std::string read_text(const std::string& name) const;
   double read_number(const std::string& name) const;
 
+  /// @throws InputError if the text has more than 60,000 bytes: an object's header has room for 64
+  /// KiB
   void write_text(const std::string& name, const std::string& value);
   void write_number(const std::string& name, double value);
   void write_whole_number(const std::string& name, long long value);
   /// Replaces the value of an existing number attribute.
   void overwrite_number(const std::string& name, double value);
+  /// The same of a text. @pre value is no longer than the one before
+  void overwrite_text(const std::string& name, const std::string& value);
   void remove_attribute(const std::string& name);
 
   void close() noexcept { handle_.close(); }
@@ -189,6 +203,10 @@ class Dataset : public Object {
   Dataset() = default;
   explicit Dataset(Handle handle) : Object(std::move(handle)) {}
 
+  /// @throws InputError if its values lie in other datasets or files, or a chunk has more than 1
+  /// GiB
+  void expect_own_values(const std::string& name) const;
+
   Dataspace space() const;
   Sizes sizes() const { return space().sizes(); }
   Type type() const;
@@ -201,6 +219,9 @@ class Dataset : public Object {
   /// Offset of the values in the file [bytes], for a dataset without chunks.
   hsize_t offset() const;
 
+  /// The value of a dataset that is a single whole number. @throws InputError if it is not one
+  std::int64_t read_whole_number() const;
+
   // Values are float, double, int8 or int64 in memory, whatever their type in the file.
   template <typename V>
   void read(V* values) const;
@@ -211,6 +232,7 @@ class Dataset : public Object {
 
   template <typename V>
   void write(const V* values);
+  /// @pre no text is longer than the type
   void write(const std::vector<std::string>& values);
 
   /// Writes a slab with all ranks together, and verifies that the transfer was collective. A rank
@@ -223,6 +245,9 @@ class Dataset : public Object {
 
   void resize(const Sizes& sizes);
   void flush();
+
+  /// Marks a value as missing: the attribute kFillValue.
+  void write_fill_value(std::int8_t value);
 
   /// Makes it a dimension scale. @param name  of the dimension
   void make_scale(const std::string& name);
@@ -240,10 +265,13 @@ class Group : public Object {
   explicit Group(Handle handle) : Object(std::move(handle)) {}
 
   std::vector<std::string> names() const;  ///< of all entries, in byte order
+  // What follows throws InputError if the name, or a step of the path, leads into another file.
   bool has(const std::string& name) const;
   bool is_dataset(const std::string& name) const;
   Group group(const std::string& name) const;
-  Dataset dataset(const std::string& name, const Properties& access = Properties::defaults()) const;
+  /// @throws InputError too if the values lie in other datasets or files, or a chunk has more than
+  /// 1 GiB
+  Dataset dataset(const std::string& name, const Properties& wanted = Properties::defaults()) const;
   /// Opens an entry of either kind: a group or a dataset.
   Object object(const std::string& name) const;
 

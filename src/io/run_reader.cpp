@@ -16,15 +16,52 @@
 namespace flotilla {
 namespace {
 
-/// Complete draws, according to the file's record of the phase.
-Index committed_draws(const hdf5::File& file, const std::string& group) {
-  const std::string phase = group.starts_with("warmup_") ? "warmup_" : "";
-  std::int64_t draws = 0;
-  file.dataset(phase + "draws_committed").read(&draws);
-  return static_cast<Index>(draws);
+// Limits: of values in a variable, of its coordinates, and of draws in a chain. More would take
+// days. Beside them, the file has to hold what its headers claim.
+constexpr double kMostValues = 1e12;
+constexpr hsize_t kMostCoordinates = hsize_t{1} << 22U;
+constexpr hsize_t kMostDraws = hsize_t{1} << 32U;
+
+/// Calls `work`. What it throws becomes an InputError about that place of the file.
+template <typename Work>
+auto reading(const std::string& path, const std::string& place, Work work) {
+  try {
+    return work();
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("{}: '{}': {}", path, place, error.what()));
+  } catch (const Hdf5Error& error) {
+    throw InputError(
+        fmt::format("{}: '{}' cannot be read, the file is damaged: {}", path, place, error.what()));
+  }
+}
+
+/// @throws InputError if the shape of a variable is none, or is beyond the limits
+void expect_shape(const hdf5::Sizes& sizes) {
+  if (sizes.size() < 2 || sizes.size() > 3) {
+    throw InputError("it should be [chain x draw] or [chain x draw x dim]");
+  }
+  double values = 1.0;
+  for (const hsize_t size : sizes) values *= static_cast<double>(size);
+  const hsize_t coordinates = sizes.size() == 3 ? sizes[2] : 1;
+  if (sizes[0] > 0 && coordinates > 0 && values <= kMostValues && sizes[1] <= kMostDraws &&
+      coordinates <= kMostCoordinates) {
+    return;
+  }
+  throw InputError(fmt::format(
+      "its shape is [{}], but a variable should have 1 chain or more, at most {} draws of each, 1 "
+      "to {} coordinates, and at most {:g} values: choose others with --var",
+      fmt::join(sizes, " x "), kMostDraws, kMostCoordinates, kMostValues));
 }
 
 }  // namespace
+
+void expect_same_draws(const std::string& run, const RunVariable& one, const RunVariable& other) {
+  if (one.chains == other.chains && one.draws == other.draws) return;
+  throw InputError(fmt::format(
+      "{}: variables of one run should have the same chains and draws, but '{}' has {} x {} and "
+      "'{}' {} x {}: the file is damaged",
+      run, one.name, one.chains, one.draws, other.name, other.chains, other.draws));
+}
 
 RunReader::RunReader(const std::string& path) : path_(path) {
   hdf5::expect_readable(path);
@@ -42,36 +79,50 @@ RunReader::RunReader(const std::string& path) : path_(path) {
   }
 }
 
+Index RunReader::committed_draws(const std::string& group) const {
+  const std::string name =
+      (group.starts_with("warmup_") ? "warmup_" : "") + std::string("draws_committed");
+  return reading(path_, name, [&] {
+    const std::int64_t draws = file_->dataset(name).read_whole_number();
+    if (draws >= 0) return static_cast<Index>(draws);
+    throw InputError(fmt::format("it should be a number of draws but is {}", draws));
+  });
+}
+
 RunVariable RunReader::variable(const std::string& group, const std::string& name) const {
   if (!has_group(group)) {
     throw InputError(fmt::format("{}: it has no group '{}': choose one of {}", path_, group,
                                  fmt::join(file_->names(), ", ")));
   }
-  const hdf5::Group parent = file_->group(group);
-  if (!parent.has(name)) {
-    throw InputError(fmt::format("{}: group '{}' has no variable '{}': choose one of {}", path_,
-                                 group, name, fmt::join(parent.names(), ", ")));
-  }
+  return reading(path_, group + "/" + name, [&] {
+    const hdf5::Group parent = file_->group(group);
+    if (parent.has(name)) return variable_of(parent, name, committed_draws(group));
+    throw InputError(fmt::format("there is no such variable: choose one of {}",
+                                 fmt::join(parent.names(), ", ")));
+  });
+}
+
+RunVariable RunReader::variable_of(const hdf5::Group& group, const std::string& name,
+                                   Index committed) {
   RunVariable variable;
   variable.name = name;
   variable.dataset =
-      std::make_shared<const hdf5::Dataset>(parent.dataset(name, hdf5::Properties::uncached()));
+      std::make_shared<const hdf5::Dataset>(group.dataset(name, hdf5::Properties::uncached()));
   const hdf5::Sizes sizes = variable.dataset->sizes();
-  if (sizes.size() < 2 || sizes.size() > 3) {
-    throw InputError(fmt::format("{}: '{}/{}' should be [chain x draw] or [chain x draw x dim]",
-                                 path_, group, name));
+  expect_shape(sizes);
+  const hdf5::Type type = variable.dataset->type();
+  if (!type.is_number()) throw InputError("it should hold numbers");
+  if (!variable.dataset->is_stored()) {
+    throw InputError(fmt::format("it should hold [{}] values but the file stores fewer",
+                                 fmt::join(sizes, " x ")));
   }
   const hdf5::Sizes chunk = variable.dataset->chunk();
   variable.chains = static_cast<Index>(sizes[0]);
-  variable.draws = std::min(static_cast<Index>(sizes[1]), committed_draws(*file_, group));
+  variable.draws = std::min(static_cast<Index>(sizes[1]), committed);
   variable.scalar = sizes.size() == 2;
   variable.dim = variable.scalar ? 1 : static_cast<Index>(sizes[2]);
   variable.chunk_chains = static_cast<Index>(chunk[0]);
   variable.chunk_draws = static_cast<Index>(chunk[1]);
-  const hdf5::Type type = variable.dataset->type();
-  if (!type.is_number()) {
-    throw InputError(fmt::format("{}: '{}/{}' should hold numbers", path_, group, name));
-  }
   variable.in_double = type.is_real() && type.size() > sizeof(float);
   return variable;
 }
@@ -86,7 +137,7 @@ void RunReader::read(const RunVariable& variable, const RunSlab& slab, T* out) c
     part.start.push_back(size_of(slab.first_coordinate));
     part.count.push_back(size_of(slab.coordinates));
   }
-  variable.dataset->read(part, out);
+  reading(path_, variable.name, [&] { variable.dataset->read(part, out); });
 }
 
 bool RunReader::has_group(const std::string& name) const {
@@ -102,16 +153,22 @@ std::string RunReader::text(const std::string& name) const {
     throw InputError(
         fmt::format("{}: it does not record its {}: name a run file that is whole", path_, name));
   }
-  return file_->read_text(name);
+  return reading(path_, name, [&] { return file_->read_text(name); });
 }
 
 double RunReader::number(const std::string& name) const {
-  return has_fact(name) ? file_->read_number(name) : kUndefined;
+  if (!has_fact(name)) return kUndefined;
+  return reading(path_, name, [&] { return file_->read_number(name); });
 }
 
 Index RunReader::superchains() const {
   const double count = number("superchains");
-  return std::isnan(count) ? 0 : static_cast<Index>(count);
+  if (std::isnan(count)) return 0;
+  if (count >= 0.0 && count <= kMostValues && count == std::floor(count)) {
+    return static_cast<Index>(count);
+  }
+  throw InputError(
+      fmt::format("{}: it should record a number of superchains but has {}", path_, count));
 }
 
 template void RunReader::read(const RunVariable&, const RunSlab&, float*) const;

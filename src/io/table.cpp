@@ -24,7 +24,9 @@ struct WriteColumn {
   }
   void operator()(const std::vector<std::string>& values) const {
     const hdf5::Dataspace space({values.size()});
-    group.make_dataset(name, hdf5::Type::text(), space).write(values);
+    std::size_t longest = 0;
+    for (const std::string& value : values) longest = std::max(longest, value.size());
+    group.make_dataset(name, hdf5::Type::text(longest), space).write(values);
   }
 };
 

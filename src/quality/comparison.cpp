@@ -136,6 +136,8 @@ Sample run_sample(const RunReader& reader, const RunVariable& x, const Flow<doub
                   std::unique_ptr<Target<double>> target, Index count) {
   const RunVariable lp = reader.variable("sample_stats", "lp");
   const RunVariable log_det = reader.variable("sample_stats", "log_det_jacobian");
+  expect_same_draws(reader.path(), x, lp);
+  expect_same_draws(reader.path(), x, log_det);
   RunDensity density(std::move(target), flow);
   std::vector<double> rows(static_cast<std::size_t>(count * (x.dim + 1)));
   // Take equally many of each chain, up to one, as far apart as possible.
@@ -575,6 +577,12 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
   const FlowRecord record = read_flow(config, *reader, comm);
   std::unique_ptr<Flow<double>> flow;
   comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
+  if (flow->dim() != x.dim) {
+    throw InputError(
+        fmt::format("{}: its draws have {} coordinates, but its flow has {}: the file "
+                    "is damaged",
+                    config.run, x.dim, flow->dim()));
+  }
 
   // Every other row, spread over all rows: an order in the data then affects both halves alike.
   const Index step = array.shape[0] / 2 / count * 2;

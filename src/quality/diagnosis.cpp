@@ -84,6 +84,9 @@ void read_moves(const RunReader& reader, const std::string& stats, Diagnosis& di
   const RunVariable acceptance = reader.variable(stats, "acceptance_rate");
   const RunVariable global = reader.variable(stats, "is_global");
   const RunVariable diverging = reader.variable(stats, "diverging");
+  for (const RunVariable* other : {&global, &diverging}) {
+    expect_same_draws(diagnosis.run, acceptance, *other);
+  }
   double sums[2] = {0.0, 0.0};
   double counts[2] = {0.0, 0.0};
   for_each_slab(acceptance, [&](const RunSlab& slab) {
@@ -127,6 +130,9 @@ Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
     if (variables.front().draws < 1) {
       throw InputError(fmt::format("{}: no draw of '{}' is complete yet: wait for its first block",
                                    run, config.group));
+    }
+    for (const RunVariable& variable : variables) {
+      expect_same_draws(run, variables.front(), variable);
     }
     diagnosis.run = run;
     diagnosis.group = config.group;

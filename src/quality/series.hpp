@@ -30,9 +30,10 @@ std::vector<QuantitySummary> summarise_coordinates(const RunReader& reader,
 template <typename Visit>
 void for_each_slab(const RunVariable& variable, Visit visit, CoordinateRange range = {0, 1}) {
   constexpr Index kValues = Index{1} << 21U;
-  const Index chains = std::min(variable.chunk_chains, variable.chains);
-  const Index chunks = std::max<Index>(1, kValues / (chains * variable.chunk_draws * range.count));
-  const Index draws = variable.chunk_draws * chunks;
+  const Index most_chains = std::max<Index>(1, kValues / range.count);
+  const Index chains = std::min({variable.chunk_chains, variable.chains, most_chains});
+  const Index most_draws = std::max<Index>(1, kValues / (chains * range.count));
+  const Index draws = most_draws - most_draws % std::min(variable.chunk_draws, most_draws);
   for (Index c = 0; c < variable.chains; c += chains) {
     for (Index d = 0; d < variable.draws; d += draws) {
       visit(RunSlab{c, std::min(chains, variable.chains - c), d,

@@ -20,7 +20,7 @@ class Configuration(ProgramTest):
 
     def recorded(self, path):
         with h5py.File(path, "r") as file:
-            return file.attrs["config"]
+            return file.attrs["config"].decode()
 
     def test_the_recorded_configuration_makes_the_same_run(self):
         options = ["--chains", 33, "--warmup", 20, "--draws", 9, "--target", "clipped"]
@@ -111,7 +111,7 @@ class Configuration(ProgramTest):
         stored = self.sample(*size, "--context", numbers, flow=flow, output="stored.h5")
         self.assert_same_datasets(inline, stored)
         with h5py.File(stored, "r") as file:
-            self.assertEqual(file.attrs["context"], "-0.5,0.25")
+            self.assertEqual(file.attrs["context"], b"-0.5,0.25")
         config = self.write("context = [-0.5, 0.25]\n")
         from_file = self.sample(*size, "--config", config, flow=flow, output="from_file.h5")
         self.assert_same_datasets(inline, from_file)

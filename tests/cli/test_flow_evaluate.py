@@ -7,6 +7,7 @@ import unittest
 import h5py
 import numpy as np
 
+from flotilla_tools.hdf5_files import attributes_of
 from program import FLOWS, MOONS, ProgramTest, datasets, memory_of, random_flow, run, same_bits
 
 NAMES = ["log_density", "log_det_jacobian", "x", "z"]
@@ -177,8 +178,8 @@ class Values(Evaluate):
         points = self.points(np.zeros((3, 2)))
         self.evaluate(MOONS, "--points", points, "--inverse")
         with h5py.File(self.path("out.h5"), "r") as file, h5py.File(MOONS, "r") as flow:
-            facts = dict(file.attrs)
-            self.assertEqual(facts["flow_checksum"], flow.attrs["checksum"])
+            facts = attributes_of(file)
+            self.assertEqual(facts["flow_checksum"], attributes_of(flow)["checksum"])
         self.assertEqual(facts["flow_file"], MOONS)
         self.assertEqual(facts["points"], points)
         self.assertEqual((facts["direction"], facts["precision"]), ("inverse", "double"))

@@ -48,7 +48,7 @@ class Study(ProgramTest):
         with h5py.File(self.path(name)) as file:
             return {
                 table: {
-                    column: data.asstr()[()] if data.dtype.kind == "O" else data[()]
+                    column: data.asstr()[()] if data.dtype.kind in "OS" else data[()]
                     for column, data in file[table].items()
                 }
                 for table in ("runs", "means", "reports")

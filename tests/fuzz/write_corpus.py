@@ -15,6 +15,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+from flotilla_tools.hdf5_files import attributes_of, text_of  # noqa: E402
+
 HERE = Path(__file__).resolve().parent
 RANDOM_FLOW = HERE.parents[1] / "scripts" / "random_flow.py"
 FLOWS = {
@@ -30,7 +33,7 @@ FLOWS = {
 def lines_of(group, path):
     """The operations that make a group, its attributes and everything below."""
     found = [] if path == "/" else [f"group {path}"]
-    for name, value in group.attrs.items():
+    for name, value in attributes_of(group).items():
         kind = "text" if isinstance(value, str) else "number"
         found.append(f"{kind} {path} {name} {value}")
     for name, item in group.items():
@@ -53,7 +56,7 @@ def write(name, file):
         lines = [*common, "group /layers", *lines_of(group, "/layers/0000")]
         if k == 0:
             lines += lines_of(file["golden"], "/golden")
-        kind = group.attrs["type"]
+        kind = text_of(group.attrs["type"])
         (HERE / "corpus" / f"{name}_{layer}_{kind}.txt").write_text("\n".join(lines) + "\n")
 
 

@@ -361,7 +361,7 @@ TEST_F(FlowFile, RefusesEntriesOfTheWrongKind) {
                  {"bias_0"});
   expect_refusal(changed([](hdf5::File& h) {
                    h.remove("layers/0000/bias_0");
-                   h.make_dataset("layers/0000/bias_0", hdf5::Type::text(),
+                   h.make_dataset("layers/0000/bias_0", hdf5::Type::text(3),
                                   hdf5::Dataspace::single());
                  }),
                  {"bias_0", "numbers"});

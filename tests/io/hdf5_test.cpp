@@ -102,8 +102,8 @@ TEST_F(Hdf5, TellsValuesThatAreStoredFromThoseThatAreNot) {
 TEST_F(Hdf5, KnowsItsTypes) {
   EXPECT_TRUE(Type::of<float>().is_real());
   EXPECT_TRUE(Type::of<std::int8_t>().is_whole());
-  EXPECT_TRUE(Type::text().is_text());
-  EXPECT_FALSE(Type::text().is_number());
+  EXPECT_TRUE(Type::text(3).is_text());
+  EXPECT_FALSE(Type::text(3).is_number());
   EXPECT_EQ(Type::of<std::int64_t>().size(), 8U);
   EXPECT_EQ(Type::stored_float().size(), 4U);
 }

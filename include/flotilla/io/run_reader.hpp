@@ -11,6 +11,7 @@ namespace flotilla {
 namespace hdf5 {
 class Dataset;
 class File;
+class Group;
 }  // namespace hdf5
 
 /// A variable of a run file, [chain x draw] or [chain x draw x dim].
@@ -38,7 +39,11 @@ struct RunSlab {
   Index size() const { return chains * draws * coordinates; }
 };
 
-/// Reads a run file, finished or not. Not collective: every rank opens the file for itself.
+/// @throws InputError if two variables of a run differ in their chains or draws
+void expect_same_draws(const std::string& run, const RunVariable& one, const RunVariable& other);
+
+/// Reads a run file, finished or not, wherever it comes from. Not collective: every rank opens the
+/// file for itself.
 class RunReader {
  public:
   /// @throws InputError if the path is not a run file
@@ -49,14 +54,15 @@ class RunReader {
   /// Looks up a variable.
   ///
   /// @param group  as in "posterior" or "warmup_sample_stats"
-  /// @throws InputError that names the variables of the file, if it is missing
+  /// @throws InputError that names the variables of the file, if it is missing; InputError if its
+  /// values are no numbers of the file itself, or its shape is beyond the limits
   RunVariable variable(const std::string& group, const std::string& name) const;
 
   /// Reads a part of a variable, in the order [chain x draw x coordinate]. Chunks are not cached:
   /// read along the chunks.
   ///
   /// @param out  slab.size() values of float or double
-  /// @throws Hdf5Error
+  /// @throws InputError if the file is damaged
   template <typename T>
   void read(const RunVariable& variable, const RunSlab& slab, T* out) const;
 
@@ -65,12 +71,19 @@ class RunReader {
   bool has_fact(const std::string& name) const;
   /// A text attribute of the run. @throws InputError if it is not a text
   std::string text(const std::string& name) const;
-  /// A number attribute of the run; NaN if the run does not have it (yet).
+  /// A number attribute of the run; NaN if the run does not have it (yet). @throws InputError if it
+  /// is not a number
   double number(const std::string& name) const;
-  /// Number of superchains; 0 if every chain has its own start.
+  /// Number of superchains; 0 if every chain has its own start. @throws InputError if what is
+  /// recorded is no count
   Index superchains() const;
 
  private:
+  /// Complete draws, according to the file's record of the group's phase.
+  Index committed_draws(const std::string& group) const;
+  static RunVariable variable_of(const hdf5::Group& group, const std::string& name,
+                                 Index committed);
+
   std::string path_;
   std::shared_ptr<const hdf5::File> file_;
 };

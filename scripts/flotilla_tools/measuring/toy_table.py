@@ -14,6 +14,7 @@ import numpy as np
 from flotilla_tools.arrays import Array
 from flotilla_tools.errors import InputError
 from flotilla_tools.estimates import Estimate, estimate
+from flotilla_tools.hdf5_files import attributes_of, text_of
 from flotilla_tools.plotting.flow_values import FlowValues
 from flotilla_tools.program import Flotilla, as_words
 from flotilla_tools.toys import SUPPORT_WIDTHS, ToySet, toy_set
@@ -50,7 +51,7 @@ def toy_of(path: Path) -> ToySet:
     if not path.is_file():
         raise InputError(f"expected a flow file at {path}, found none: train it with train_flow.py")
     with h5py.File(path, "r") as file:
-        provenance = dict(file["provenance"].attrs) if "provenance" in file else {}
+        provenance = attributes_of(file["provenance"]) if "provenance" in file else {}
     name = str(provenance.get("dataset", "nothing"))
     toy = toy_set(name, provenance.get("dataset_noise"))
     if toy is None:
@@ -127,8 +128,8 @@ def rows_of_run(
     with h5py.File(run, "r") as file:
         if "posterior/x" not in file or "draws_committed" not in file:
             raise InputError(f"expected a run file of flotilla sample at {run}, found another")
-        path = flow or Path(str(file.attrs["flow_file"]))
-        target = str(file.attrs["target"])
+        path = flow or Path(text_of(file.attrs["flow_file"]))
+        target = text_of(file.attrs["target"])
         draws = file["posterior/x"][:, : int(file["draws_committed"][()])]
     if draws.shape[1] == 0:
         raise InputError(f"expected at least one committed draw in {run}, found none: run on")

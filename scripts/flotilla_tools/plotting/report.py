@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-import h5py
 import matplotlib.pyplot as plt
 import numpy as np
 
 from flotilla_tools.errors import InputError
+from flotilla_tools.hdf5_files import attributes_of, opened
 from flotilla_tools.plotting import run as runs
 from flotilla_tools.plotting.page import as_png, page, picture, table, text, verdict
 from flotilla_tools.plotting.study import Columns, StudyTables, draw_study
@@ -95,8 +95,8 @@ def run_page(path: Path, options: Options) -> str:
     program = find_program(options.flotilla)
     summary = summary_of(path, program)
     judged = verdict_of(summary)
-    with h5py.File(path, "r") as file:
-        facts = {name: file.attrs[name] for name in file.attrs}
+    with opened(path, "a run file") as file:
+        facts = attributes_of(file)
     config = str(facts.pop("config", ""))
     provenance = [[name, text_of(value)] for name, value in sorted(facts.items())]
     parts = [
@@ -219,11 +219,8 @@ def cell(means: Columns, name: str, row: int) -> str | float:
 def is_study(path: Path) -> bool:
     if not path.is_file():
         raise InputError(f"expected a run or a study at {path}, found none: check the path")
-    try:
-        with h5py.File(path, "r") as file:
-            return "runs" in file and "means" in file
-    except OSError as problem:
-        raise InputError(f"expected an HDF5 file at {path}: {problem}") from problem
+    with opened(path, "an HDF5 file") as file:
+        return "runs" in file and "means" in file
 
 
 def write_page(options: Options) -> Path:

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import checksum, read_flow_file
+from flotilla_tools.hdf5_files import attributes_of, opened
 from flotilla_tools.plotting.flow_values import Evaluation, FlowValues
 from flotilla_tools.plotting.style import CHAINS, NAIVE, RUN, STYLE, PlotError
 from flotilla_tools.plotting.verdict import Verdict
@@ -83,13 +84,8 @@ class Run(NamedTuple):
 def read_run(path: Path) -> Run:
     if not path.is_file():
         raise PlotError(f"expected a run file at {path}, found none: write it with flotilla sample")
-    try:
-        with h5py.File(path, "r") as file:
-            return run_of(file, path)
-    except (OSError, KeyError) as problem:
-        raise PlotError(
-            f"expected a run file of flotilla sample at {path}, found another: {problem.args[-1]}"
-        ) from None
+    with opened(path, "a run file of flotilla sample") as file:
+        return run_of(file, path)
 
 
 def run_of(file: h5py.File, path: Path) -> Run:
@@ -103,7 +99,7 @@ def run_of(file: h5py.File, path: Path) -> Run:
     latent = file.get("unconstrained_posterior/z") if dim == 2 else None
     acceptance, step_size = sampling_facts(file, draws)
     return Run(
-        facts=dict(file.attrs),
+        facts=attributes_of(file),
         chains=chains,
         draws=draws,
         draws_wanted=draws_wanted,

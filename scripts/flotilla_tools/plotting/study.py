@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flotilla_tools.arrays import Array
+from flotilla_tools.hdf5_files import opened
 from flotilla_tools.plotting.style import COLOURS, MARKERS, STYLE, PlotError
 
 Columns = dict[str, Array]
@@ -38,28 +39,25 @@ class StudyTables:
     def __init__(self, path: Path) -> None:
         if not Path(path).is_file():
             raise PlotError(f"expected a study file at {path}, found none: check the path")
-        try:
-            with h5py.File(path, "r") as file:
-                missing = {
-                    name
-                    for name in ("runs", "means", "reports")
-                    if not isinstance(file.get(name), h5py.Group)
-                }
-                if missing:
-                    raise PlotError(
-                        f"expected the output of 'flotilla study' in {path}, but it has no "
-                        f"{', '.join(sorted(missing))}"
-                    )
-                self.runs, self.means, self.reports = (
-                    self._columns(file[name]) for name in ("runs", "means", "reports")
+        with opened(path, "the output of 'flotilla study'") as file:
+            missing = {
+                name
+                for name in ("runs", "means", "reports")
+                if not isinstance(file.get(name), h5py.Group)
+            }
+            if missing:
+                raise PlotError(
+                    f"expected the output of 'flotilla study' in {path}, but it has no "
+                    f"{', '.join(sorted(missing))}"
                 )
-        except OSError as problem:
-            raise PlotError(f"expected an HDF5 file at {path}: {problem}") from problem
+            self.runs, self.means, self.reports = (
+                self._columns(file[name]) for name in ("runs", "means", "reports")
+            )
 
     @staticmethod
     def _columns(group: h5py.Group) -> Columns:
         return {
-            name: column.asstr()[()] if column.dtype.kind == "O" else column[()]
+            name: column.asstr()[()] if column.dtype.kind in "OS" else column[()]
             for name, column in group.items()
         }
 

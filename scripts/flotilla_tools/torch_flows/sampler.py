@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from flotilla_tools.arrays import Array
 from flotilla_tools.errors import InputError
 from flotilla_tools.flow_file import checksum, read_flow_file
+from flotilla_tools.hdf5_files import write_attributes
 from flotilla_tools.torch_flows.bases import Base
 from flotilla_tools.torch_flows.flow import Flow, load_flow
 from flotilla_tools.torch_flows.layers import Coupling, Mapped
@@ -519,11 +520,14 @@ def write(path: Path, result: Run, options: Sampling) -> None:
     record = read_flow_file(options.flow)
     names = ("seed", "beta", "target", "kernel", "chains", "warmup", "draws", "thin", "precision")
     with h5py.File(path, "w") as file:
-        file.attrs.update({name: getattr(options, name) for name in names})
-        file.attrs["creation_library"] = "reference_torch.py"
-        file.attrs["flow_file"] = str(options.flow)
-        file.attrs["flow_checksum"] = checksum(record)
-        file.attrs["chain_steps_per_second"] = result.chain_steps_per_second
+        facts = {
+            **{name: getattr(options, name) for name in names},
+            "creation_library": "reference_torch.py",
+            "flow_file": str(options.flow),
+            "flow_checksum": checksum(record),
+            "chain_steps_per_second": result.chain_steps_per_second,
+        }
+        write_attributes(file, facts)
         file["draws_committed"] = np.int64(options.draws)
         for name, values in result.draws.items():
             values = values.transpose(0, 1).numpy()
@@ -542,7 +546,7 @@ def write_variable(group: h5py.Group, name: str, values: Array, dims: Sequence[s
     """Writes a dataset, and the coordinates of its dimensions if they are missing."""
     dataset = group.create_dataset(name, data=values)
     if values.dtype == np.int8:
-        dataset.attrs["dtype"] = "bool"
+        write_attributes(dataset, {"dtype": "bool"})
     for axis, (dim, size) in enumerate(zip(dims, values.shape)):
         if dim not in group:
             group.create_dataset(dim, data=np.arange(size, dtype=np.int64)).make_scale(dim)
