@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <type_traits>
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/undefined.hpp"
@@ -36,15 +37,36 @@ constexpr std::array kGroupFacts = {
     "created_at",       "inference_library",        "inference_library_version",
     "creation_library", "creation_library_version", "creation_library_language"};
 
-/// A dataset filled with NaN, or with zero if the type has no NaN. Without chunks it is contiguous.
+/// The value of a flag that was not recorded, 0 and 1 being those that were.
+constexpr std::int8_t kMissing = -1;
+
+// A reader sees the flags of a run under way as numbers, of which kMissing is none. They become
+// truth values at the end. The attributes change in place: a kill in between does no harm.
+constexpr const char* kType = "dtype";
+constexpr const char* kNumbers = "int8";
+constexpr const char* kTruthValues = "bool";
+constexpr const char* kStatus = "status";
+constexpr const char* kUnfinished =
+    "unfinished: what was not made reads as missing; draws_committed in the root counts the draws "
+    "that are complete";
+constexpr const char* kComplete = "complete";
+
+/// What was never written reads as this: NaN, a flag that is missing, or no draws.
+template <typename V>
+V fill_value() {
+  if constexpr (std::is_same_v<V, std::int8_t>) return kMissing;
+  if constexpr (std::numeric_limits<V>::has_quiet_NaN) return std::numeric_limits<V>::quiet_NaN();
+  return V{};
+}
+
+/// A dataset without values yet. Without chunks it is contiguous.
 template <typename V>
 Dataset make_dataset(hdf5::Group& group, const std::string& name, const Sizes& sizes,
                      const Sizes& chunk) {
-  const V fill = std::numeric_limits<V>::has_quiet_NaN ? std::numeric_limits<V>::quiet_NaN() : V{};
   Properties creation = Properties::dataset();
   creation.allocated_early();
   if (!chunk.empty()) creation.chunked(chunk);
-  creation.filled_with(fill);
+  creation.filled_with(fill_value<V>());
   return group.make_dataset(name, hdf5::Type::of<V>(), hdf5::Dataspace(sizes), creation);
 }
 
@@ -60,6 +82,7 @@ class GroupBuilder {
           std::find(kGroupFacts.begin(), kGroupFacts.end(), fact_name) != kGroupFacts.end();
       if (expected) write_fact(group_, fact_name, fact);
     }
+    group_.write_text(kStatus, kUnfinished);
   }
 
   /// Adds a dimension to all later variables, with coordinates 0, 1, 2, ... @param chunk  0: no
@@ -104,10 +127,11 @@ class GroupBuilder {
     return dataset;
   }
 
-  /// Adds a variable of truth values, marked as xarray marks them in netCDF.
+  /// Adds a variable of truth values, marked as xarray marks them in netCDF once they are complete.
   Dataset flag(const std::string& name, const std::string& meaning) {
     Dataset dataset = variable<std::int8_t>(name, meaning);
-    dataset.write_text("dtype", "bool");
+    dataset.write_text(kType, kNumbers);
+    dataset.write_fill_value(kMissing);
     return dataset;
   }
 
@@ -119,6 +143,22 @@ class GroupBuilder {
   std::vector<Dataset> scales_;
   std::string coordinates_;  ///< in addition to those of the dimensions
 };
+
+/// Says in the file that all its draws were made. Collective in a file that ranks share.
+void mark_complete(hdf5::File& file) {
+  file.overwrite_text(kStatus, kComplete);
+  for (const std::string& name : file.names()) {
+    if (file.is_dataset(name)) continue;
+    hdf5::Group group = file.group(name);
+    group.overwrite_text(kStatus, kComplete);
+    for (const std::string& variable : group.names()) {
+      Dataset dataset = group.dataset(variable);
+      if (!dataset.has_attribute(kType)) continue;
+      dataset.overwrite_text(kType, kTruthValues);
+      dataset.remove_attribute(hdf5::kFillValue);
+    }
+  }
+}
 
 }  // namespace
 
@@ -156,6 +196,7 @@ template <typename T>
 void RunFile<T>::create(const RunFacts& facts, const std::vector<std::string>& measured) {
   file_ = hdf5::File::create(unfinished_name(path_), comm_->handle());
   write_facts(file_, facts);
+  file_.write_text(kStatus, kUnfinished);
   for (const std::string& name : measured) {
     file_.write_number(name, kUndefined);
   }
@@ -219,7 +260,7 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
 
   set.committed = make_dataset<std::int64_t>(file_, prefix + "draws_committed", {}, {});
   set.committed.write_text("long_name",
-                           "draws of each chain that are complete; later ones read as NaN");
+                           "draws of each chain that are complete; later ones are missing");
 }
 
 template <typename T>
@@ -238,6 +279,14 @@ void RunFile<T>::write_start(const DrawBlock<T>& block) {
   comm_->together([&] {
     start_.write_together(slab, block.x.data());
     start_.close();
+  });
+}
+
+template <typename T>
+void RunFile<T>::write_measured(const std::string& name, double value) {
+  comm_->together([&] {
+    file_.overwrite_number(name, value);
+    file_.flush();
   });
 }
 
@@ -385,7 +434,7 @@ void RunFile<T>::write_adaptation(const std::vector<AdaptationWindow>& windows) 
 // read and write every chunk that the new end cuts.
 template <typename T>
 void RunFile<T>::shorten() const {
-  const hdf5::File file = hdf5::File::open_to_change(path_);
+  hdf5::File file = hdf5::File::open_to_change(path_);
   for (const char* group_name : {"posterior", "unconstrained_posterior", "sample_stats"}) {
     if (!file.has(group_name)) continue;
     const hdf5::Group group = file.group(group_name);
@@ -397,6 +446,7 @@ void RunFile<T>::shorten() const {
       dataset.resize(sizes);
     }
   }
+  mark_complete(file);
 }
 
 template <typename T>
@@ -408,6 +458,7 @@ void RunFile<T>::finish(const std::vector<std::pair<std::string, double>>& measu
     sampling_draws_ = sampling_.draws;
     sampling_ = {};
     for (Dataset& dataset : adaptation_) dataset.close();
+    if (!early) mark_complete(file_);
     file_.flush();
     file_.close();
   });

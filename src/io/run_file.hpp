@@ -49,11 +49,12 @@ struct AdaptationWindow {
 
 /// The HDF5 file of a run. All ranks write it together; ArviZ and xarray read it.
 ///
-/// All space is allocated when the file is created, and future draws are NaN. Sampling touches no
-/// metadata, so the file can be opened at any moment, even if the run is killed. `draws_committed`
-/// tells how many draws of each chain are good. Draws wait until they fill a chunk, at most a
-/// minute. The file gets its name once all its space is allocated. Everything is collective and
-/// throws the same on every rank.
+/// All space is allocated when the file is created, and future draws read as missing: NaN, or -1 in
+/// flags, which become truth values at the end. Sampling touches no metadata, so the file can be
+/// opened at any moment, even if the run is killed. `draws_committed` tells how many draws of each
+/// chain are good, and the attribute `status` of every group whether that is all. Draws wait until
+/// they fill a chunk, at most a minute. The file gets its name once all its space is allocated.
+/// Everything is collective and throws the same on every rank.
 template <typename T>
 class RunFile {
  public:
@@ -71,6 +72,9 @@ class RunFile {
   /// Writes where the chains start. @param block  one draw of each chain; only x is used
   void write_start(const DrawBlock<T>& block);
 
+  /// Writes one of the measured numbers before the end, so that a killed run has it.
+  void write_measured(const std::string& name, double value);
+
   /// Appends a block of draws. Writes and commits those that fill a chunk, or end their phase; once
   /// a minute, all of them.
   ///
@@ -81,7 +85,7 @@ class RunFile {
   /// Writes the adaptation group. Missing windows stay NaN.
   void write_adaptation(const std::vector<AdaptationWindow>& windows);
 
-  /// Writes the measured numbers and closes the file.
+  /// Writes the measured numbers, marks the file as complete and closes it.
   ///
   /// @param early  the run stopped early: every variable is cut after its last draw, so that it
   ///               does not end in NaN

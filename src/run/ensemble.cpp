@@ -149,6 +149,7 @@ class Ensemble {
   }
 
   RunSummary sample(StepSize step_size) {
+    file_->write_measured("step_size", step_size.value());
     Stopwatch clock;
     bool met = false;
     for (const Block block : schedule_.sampling) {

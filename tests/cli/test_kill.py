@@ -7,7 +7,9 @@ import subprocess
 import time
 import unittest
 
+import h5py
 import numpy as np
+import xarray
 
 from program import ENVIRONMENT, MOONS, ProgramTest, command, datasets, same_bits
 
@@ -54,16 +56,38 @@ class Kill(ProgramTest):
             process.wait(timeout=100)
             return time.monotonic() - begin
 
-    def test_draws_that_were_never_made_read_as_nan(self):
+    def test_draws_that_were_never_made_are_missing_to_every_reader(self):
         path = self.path("killed.h5")
         self.run_for(path, 0.05)
-        found = datasets(path)
-        x, committed = found["posterior/x"], int(found["draws_committed"])
-        self.assertEqual(x.shape, (128, 4000, 2))
-        self.assertLess(committed, 4000)
-        # The block under way may be there in part; later blocks must not be there.
-        self.assertTrue(np.isnan(x[:, committed + 100 :]).all())
-        self.assertFalse(np.isnan(x[:, :committed]).any())
+        with h5py.File(path, "r") as file:
+            committed = int(file["draws_committed"][()])
+            self.assertEqual(file["posterior/x"].shape, (128, 4000, 2))
+            self.assertLess(committed, 4000)
+            self.assertGreater(file.attrs["step_size"], 0.0)
+        looked = 0
+        for engine in ("h5netcdf", "netcdf4"):
+            for masked in (True, False):
+                for group in ("posterior", "unconstrained_posterior", "sample_stats"):
+                    how = {"group": group, "engine": engine, "mask_and_scale": masked}
+                    with xarray.open_dataset(path, **how) as data:
+                        self.assertIn("unfinished", data.attrs["status"])
+                        for name, variable in data.data_vars.items():
+                            with self.subTest(variable=name, **how):
+                                self.expect_missing(variable, committed, masked)
+                                looked += 1
+        self.assertEqual(looked, 4 * 9)
+
+    def expect_missing(self, variable, committed, masked):
+        """The block under way may be there in part; later blocks must not be there."""
+        made = variable.values[:, :committed]
+        later = variable.values[:, committed + 100 :]
+        self.assertFalse(np.isnan(made).any())
+        if masked or variable.dtype.kind == "f":
+            self.assertTrue(np.isnan(later).all())
+        else:
+            self.assertEqual(variable.attrs["_FillValue"], -1)
+            self.assertTrue((later == -1).all())
+            self.assertTrue(np.isin(made, (0, 1)).all())
 
 
 def children(parent):

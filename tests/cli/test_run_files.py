@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import xarray
 
+from flotilla_tools.hdf5_files import attributes_of
 from flotilla_tools.torch_flows.flow import load_flow
 import torch
 from program import MOONS, ProgramTest, datasets, run
@@ -64,6 +65,7 @@ class RunFiles(ProgramTest):
                 self.assertFalse(np.isnan(values.astype(float)).any(), name)
                 expected = np.bool_ if name in FLAGS else np.floating
                 self.assertTrue(np.issubdtype(values.dtype, expected), name)
+                self.assertNotIn("_FillValue", data[name].encoding)
                 self.assertIn("long_name", data[name].attrs)
             self.assertEqual(data.sizes["chain"], 70)
             self.assertEqual(data.sizes["draw"], draws)
@@ -74,6 +76,7 @@ class RunFiles(ProgramTest):
             for name in ("created_at", "inference_library", "creation_library"):
                 self.assertIn(name, data.attrs)
             self.assertEqual(data.attrs["inference_library"], "flotilla")
+            self.assertEqual(data.attrs["status"], "complete")
 
     def test_h5dump_and_ncdump_read_it(self):
         path = self.sample(*SIZE)
@@ -87,8 +90,8 @@ class RunFiles(ProgramTest):
     def test_the_whole_run_is_recorded(self):
         path = self.sample(*SIZE, "--seed", 5, "--target", "clipped", ranks=2)
         with h5py.File(path, "r") as file, h5py.File(MOONS, "r") as flow:
-            facts = dict(file.attrs)
-            self.assertEqual(facts["flow_checksum"], flow.attrs["checksum"])
+            facts = attributes_of(file)
+            self.assertEqual(facts["flow_checksum"], attributes_of(flow)["checksum"])
         self.assertEqual(facts["seed"], 5)
         self.assertEqual(facts["ranks"], 2)
         self.assertIn("seed = 5", facts["config"])
