@@ -11,6 +11,7 @@ import numpy as np
 from flotilla_tools.torch_flows.flow import Flow, save_flow
 from flotilla_tools.torch_flows.layers import DiagonalAffine, Sigmoid
 from flotilla_tools.toys import toy_set
+from flotilla_tools.hdf5_files import attributes_of
 from program import MOONS, ProgramTest, run
 
 POINTS = 300
@@ -145,7 +146,7 @@ class Compare(ProgramTest):
                 lp, l = (
                     file["sample_stats"][name][()] for name in ("lp", "log_det_jacobian")
                 )
-                facts = dict(file.attrs)
+                facts = attributes_of(file)
             charge = l
             if facts["target"] == "clipped":
                 k = facts["clip_sharpness"]
