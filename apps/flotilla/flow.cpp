@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "command_line.hpp"
+#include "flotilla/core/printed.hpp"
 #include "flotilla/flow/context.hpp"
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/flow/golden.hpp"
@@ -28,12 +29,12 @@ std::string describe(const LayerRecord& layer) {
   for (const auto& [name, tensor] : layer.arrays) {
     parts.push_back(fmt::format("{}[{}]", name, fmt::join(tensor.shape, "x")));
   }
-  return fmt::format("{}", fmt::join(parts, " "));
+  return printable(fmt::format("{}", fmt::join(parts, " ")));
 }
 
 std::string describe_base(const LayerRecord& base) {
   const std::string entries = describe(base);
-  return entries.empty() ? base.type : fmt::format("{} {}", base.type, entries);
+  return printable(entries.empty() ? base.type : fmt::format("{} {}", base.type, entries));
 }
 
 void show(const std::string& path, const FlowRecord& record) {
@@ -56,14 +57,17 @@ void show(const std::string& path, const FlowRecord& record) {
   for (std::size_t k = 0; k < record.layers.size(); ++k) {
     const LayerRecord& layer = record.layers[k];
     total += layer.parameters();
-    fmt::print("{:>5}  {:<24} {:>10} {:>8} {:>8}  {}\n", k, layer.type, layer.parameters(),
-               flow.layer(k).forward_passes(), flow.layer(k).inverse_passes(), describe(layer));
+    fmt::print("{:>5}  {:<24} {:>10} {:>8} {:>8}  {}\n", k, printable(layer.type),
+               layer.parameters(), flow.layer(k).forward_passes(), flow.layer(k).inverse_passes(),
+               describe(layer));
   }
   fmt::print("{:>5}  {:<24} {:>10}\n", "", "all", total);
   fmt::print(
       "\nforward, inverse: passes through the conditioner, one after another; each computes\nonly "
       "what depends on the last coordinate found\n\nprovenance\n");
-  for (const auto& [name, value] : record.provenance) fmt::print("  {:<24} {}\n", name, value);
+  for (const auto& [name, value] : record.provenance) {
+    fmt::print("  {:<24} {}\n", printable(name), printable(value));
+  }
 }
 
 /// @param base_known  whether the file has golden values of its base density

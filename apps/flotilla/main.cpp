@@ -12,6 +12,7 @@
 
 #include "command.hpp"
 #include "flotilla/core/error.hpp"
+#include "flotilla/core/printed.hpp"
 #include "flotilla/io/hdf5_errors.hpp"
 #include "flotilla/parallel/communicator.hpp"
 #include "flotilla/parallel/environment.hpp"
@@ -43,6 +44,11 @@ int call(const Communicator& comm, const MpiEnvironment& environment, const Comm
     }
   }
   return command.run(comm, command, words);
+}
+
+/// Tells an error. Its message may quote a file from anywhere.
+void complain(const std::exception& error) {
+  fmt::print(stderr, "flotilla: {}\n", printable(error.what()));
 }
 
 /// Runs the command that the first words name.
@@ -78,23 +84,23 @@ int run(const Communicator& comm, const MpiEnvironment& environment, const Words
   try {
     return dispatch(comm, environment, words);
   } catch (const InputError& error) {
-    if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
+    if (comm.is_root()) complain(error);
     return 2;
   } catch (const Hdf5Error& error) {
-    if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
+    if (comm.is_root()) complain(error);
     // HDF5 1.10 cannot clean up after a failed write, and crashes if it tries to at exit.
     std::fflush(nullptr);
     comm.barrier();
     std::_Exit(1);
   } catch (const MpiError& error) {
     // The other ranks may not know of the failure, and would wait.
-    comm.abort(error.what());
+    comm.abort(printable(error.what()));
   } catch (const EnvironmentError& error) {
-    if (comm.is_root()) fmt::print(stderr, "flotilla: {}\n", error.what());
+    if (comm.is_root()) complain(error);
     return 1;
   } catch (const std::exception& error) {
     // Only this rank knows of the failure. End all ranks, which would wait otherwise.
-    comm.abort(fmt::format("unexpected: {}", error.what()));
+    comm.abort(printable(fmt::format("unexpected: {}", error.what())));
   }
 }
 
@@ -105,6 +111,7 @@ int start(int argc, char** argv) {
   }
   const MpiEnvironment environment(argc, argv);
   silence_hdf5_errors();
+  tell_hdf5_crashes();
   const Communicator comm = Communicator::world();
   return run(comm, environment, Words(argv + 1, argv + argc));
 }
@@ -116,7 +123,7 @@ int main(int argc, char** argv) {
   try {
     return flotilla::app::start(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "flotilla: {}\n", error.what());
+    flotilla::app::complain(error);
     return 1;
   }
 }

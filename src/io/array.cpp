@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "flotilla/core/error.hpp"
+#include "io/crash_sentence.hpp"
 
 namespace flotilla {
 namespace {
@@ -55,6 +56,7 @@ void expect_stored(const hdf5::Dataset& dataset, const std::string& name) {
 
 ArrayPlace find_array(const Location& location) {
   const std::string& path = location.path;
+  const CrashSentence crash(path);
   hdf5::expect_readable(path);
   hdf5::expect_hdf5(path);
   try {
@@ -86,8 +88,10 @@ Tensor read_array(const hdf5::Group& parent, const std::string& name, double& bu
 }
 
 RowReader::RowReader(const Location& location) {
+  const CrashSentence crash(location.path);
   ArrayPlace place = find_array(location);
   try {
+    path_ = place.path;
     file_ = std::move(place.file);
     dataset_ = open_numbers(file_, place.dataset);
     const hdf5::Sizes sizes = dataset_.sizes();
@@ -105,6 +109,7 @@ RowReader::RowReader(const Location& location) {
 
 void RowReader::read(Index first, Index count, double* out) const {
   if (count == 0) return;
+  const CrashSentence crash(path_);
   using hdf5::size_of;
   dataset_.read({{size_of(first), 0}, {size_of(count), size_of(columns_)}}, out);
 }

@@ -42,6 +42,7 @@ class RowReader {
   void read(Index first, Index count, double* out) const;
 
  private:
+  std::string path_;
   hdf5::File file_;
   hdf5::Dataset dataset_;
   Index rows_ = 0;

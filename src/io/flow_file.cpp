@@ -16,6 +16,7 @@
 #include "flotilla/core/error.hpp"
 #include "flow/torchscript.hpp"
 #include "io/array.hpp"
+#include "io/crash_sentence.hpp"
 #include "io/hdf5.hpp"
 #include "io/replace_file.hpp"
 
@@ -283,6 +284,7 @@ std::string checksum(const Tensor& array) {
 }
 
 FlowRecord read_flow_file(const std::string& path) {
+  const CrashSentence crash(path);
   hdf5::expect_readable(path);
   const bool torchscript = is_zip(path);
   if (!torchscript) hdf5::expect_hdf5(path);

@@ -8,6 +8,7 @@
 
 #include "flotilla/core/error.hpp"
 #include "io/array.hpp"
+#include "io/crash_sentence.hpp"
 
 namespace flotilla {
 
@@ -21,6 +22,7 @@ std::vector<double> read_context(const ContextSource& source) {
 }
 
 Tensor read_numbers(const Location& location) {
+  const CrashSentence crash(location.path);
   const ArrayPlace place = find_array(location);
   try {
     double budget = kLargestArray;

@@ -11,6 +11,7 @@
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/undefined.hpp"
+#include "io/crash_sentence.hpp"
 #include "io/hdf5.hpp"
 
 namespace flotilla {
@@ -25,6 +26,7 @@ constexpr hsize_t kMostDraws = hsize_t{1} << 32U;
 /// Calls `work`. What it throws becomes an InputError about that place of the file.
 template <typename Work>
 auto reading(const std::string& path, const std::string& place, Work work) {
+  const CrashSentence crash(path);
   try {
     return work();
   } catch (const InputError& error) {
@@ -64,6 +66,7 @@ void expect_same_draws(const std::string& run, const RunVariable& one, const Run
 }
 
 RunReader::RunReader(const std::string& path) : path_(path) {
+  const CrashSentence crash(path);
   hdf5::expect_readable(path);
   hdf5::expect_hdf5(path);
   try {
@@ -91,8 +94,9 @@ Index RunReader::committed_draws(const std::string& group) const {
 
 RunVariable RunReader::variable(const std::string& group, const std::string& name) const {
   if (!has_group(group)) {
+    const std::vector<std::string> names = reading(path_, "/", [&] { return file_->names(); });
     throw InputError(fmt::format("{}: it has no group '{}': choose one of {}", path_, group,
-                                 fmt::join(file_->names(), ", ")));
+                                 fmt::join(names, ", ")));
   }
   return reading(path_, group + "/" + name, [&] {
     const hdf5::Group parent = file_->group(group);
@@ -141,11 +145,11 @@ void RunReader::read(const RunVariable& variable, const RunSlab& slab, T* out) c
 }
 
 bool RunReader::has_group(const std::string& name) const {
-  return file_->has(name);
+  return reading(path_, name, [&] { return file_->has(name); });
 }
 
 bool RunReader::has_fact(const std::string& name) const {
-  return file_->has_attribute(name);
+  return reading(path_, name, [&] { return file_->has_attribute(name); });
 }
 
 std::string RunReader::text(const std::string& name) const {

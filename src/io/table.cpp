@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "flotilla/core/error.hpp"
+#include "io/crash_sentence.hpp"
 #include "io/hdf5.hpp"
 #include "io/replace_file.hpp"
 
@@ -63,6 +64,7 @@ void write_tables(const std::string& path, const std::vector<Table>& tables) {
 }
 
 bool is_tables(const std::string& path, const std::vector<std::string>& names) {
+  const CrashSentence crash(path);
   if (!hdf5::is_hdf5(path)) return false;
   const hdf5::File file = hdf5::File::open(path);
   return std::all_of(names.begin(), names.end(),

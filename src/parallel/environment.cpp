@@ -2,6 +2,7 @@
 #include "flotilla/parallel/environment.hpp"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <charconv>
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "flotilla/core/error.hpp"
 #include "parallel/mpi_check.hpp"
 
 namespace flotilla {
@@ -71,6 +73,18 @@ std::optional<long long> whole(const std::string& text) {
   return value;
 }
 
+/// @throws EnvironmentError if the process may not have the address space that MPI needs: it
+/// crashes or hangs with less
+void expect_address_space() {
+  constexpr rlim_t kLeast = rlim_t{1} << 29U;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur >= kLeast) return;
+  throw EnvironmentError(fmt::format(
+      "expected at least {} kB of address space, which MPI needs, found a limit of {} kB: raise it "
+      "(ulimit -v unlimited)",
+      kLeast / 1024, limit.rlim_cur / 1024));
+}
+
 /// Makes the folder below which Open MPI keeps what a process needs while it runs. The usual one is
 /// shared by a user's processes: one that ends removes it while another enters it.
 /// @return empty if it cannot be made, or if the user chose one
@@ -114,6 +128,7 @@ std::optional<std::string> misunderstanding(const Variables& variables, int size
 }
 
 MpiEnvironment::MpiEnvironment(int& argc, char**& argv) {
+  expect_address_space();
   if (!variable(kNoSharedFilePointers[0].name)) {
     for (const auto& [name, value] : kNoSharedFilePointers) setenv(name, value, 0);
   }

@@ -72,7 +72,7 @@ LIBRARIES = {
 MEASURES_INSIDES = ["tests/", "apps/bench/"]
 
 OPERATING_SYSTEM = [
-    "src/io/", "src/run/", "apps/", "tests/",
+    "src/io/", "src/run/", "src/parallel/", "apps/", "tests/",
     "src/flow/torchscript.cpp", "src/torchscript/",  # a plugin is loaded
 ]
 OPERATING_SYSTEM_HEADER = re.compile(r"(sys/[a-z_]+|unistd|fcntl|signal|dlfcn|sched|spawn)\.h")

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace flotilla {
 
@@ -17,5 +18,9 @@ enum class Print {
 
 /// Formats a figure; "-" if it is NaN.
 std::string printed(double value, Print how);
+
+/// A text that may have come from anywhere, as it can be shown: what would steer a terminal, and
+/// bytes that are no UTF-8, become "\x1b" and the like. Line breaks and tabs stay.
+std::string printable(std::string_view text);
 
 }  // namespace flotilla
