@@ -92,7 +92,9 @@ class StudyFile {
     std::vector<Axis> axes = grid_;
     if (!list_.empty()) axes.push_back(list_);
     axes.push_back(seed_axis());
-    expect_few(axes);
+    double runs = 1.0;
+    for (const Axis& axis : axes) runs *= static_cast<double>(axis.size());
+    expect_few(runs);
     std::vector<std::size_t> step(axes.size(), 0);
     do {
       add_cell(axes, step);
@@ -152,6 +154,7 @@ class StudyFile {
       refuse(entry, fmt::format("of [{}] should be an array of values but is {}", entry.section,
                                 to_toml(entry.value)));
     }
+    expect_few(static_cast<double>(values->size()));  // each is checked, which takes its time
     return *values;
   }
 
@@ -210,9 +213,7 @@ class StudyFile {
     return axis;
   }
 
-  void expect_few(const std::vector<Axis>& axes) const {
-    double runs = 1.0;
-    for (const Axis& axis : axes) runs *= static_cast<double>(axis.size());
+  void expect_few(double runs) const {
     if (runs <= kMostRuns) return;
     throw InputError(fmt::format("{}: a study should have at most {} runs but has {}: vary less",
                                  source_, kMostRuns, runs));

@@ -193,6 +193,25 @@ TEST_F(StudyFile, HasNotMoreRunsThanItCanKeepRecordsOf) {
   }
 }
 
+TEST_F(StudyFile, CountsItsRunsBeforeItLooksAtThem) {
+  std::string many = "1";
+  for (int k = 2; k <= 100001; ++k) many += ", " + std::to_string(k);
+  int refused = 0;
+  for (const char* section : {"grid", "list"}) {
+    try {
+      // Each value would be refused, if it were looked at.
+      read(std::string("[") + section + "]\nno_option = [" + many + "]\n");
+      ADD_FAILURE() << "100001 runs were planned";
+    } catch (const InputError& error) {
+      EXPECT_NE(std::string(error.what()).find("at most 100000 runs but has 100001"),
+                std::string::npos)
+          << error.what();
+      ++refused;
+    }
+  }
+  EXPECT_EQ(refused, 2);
+}
+
 TEST_F(StudyFile, AsksForWhatARunCannotDoWithout) {
   const auto told = [&](const std::string& text) -> std::string {
     try {
