@@ -59,7 +59,10 @@ def need(module: str, package: str) -> None:
 
 def _end(problem: str | Exception, code: int) -> None:
     name = Path(sys.argv[0]).name
-    print(f"{name}: {' '.join(str(problem).split())}", file=sys.stderr)
+    sentence = " ".join(str(problem).split())
+    # It may quote a file from anywhere, which must not steer the terminal.
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in sentence)
+    print(f"{name}: {shown}", file=sys.stderr)
     sys.exit(code)
 
 

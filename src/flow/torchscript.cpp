@@ -54,6 +54,8 @@ auto blaming_the_file(Work work) {
     throw;
   } catch (const std::runtime_error& error) {
     throw InputError(error.what());
+  } catch (const std::logic_error& error) {  // LibTorch looks up what a damaged file lacks
+    throw InputError(fmt::format("LibTorch finds it damaged: {}", error.what()));
   }
 }
 

@@ -27,7 +27,7 @@ std::array<char, std::size_t{1} << 16U> stack;  // the usual one may be what ove
 std::array<struct sigaction, kSignals.size()> before;
 stack_t stack_before;
 
-extern "C" void speak_and_end(int /*signal*/) {
+void speak_and_end(int /*signal*/) {
   const ssize_t ignored = write(STDERR_FILENO, sentence.data(), sentence_bytes);
   (void)ignored;
   _exit(kInputExitCode);

@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "flotilla/core/error.hpp"
+#include "flotilla/core/printed.hpp"
 #include "flotilla/core/undefined.hpp"
 #include "flotilla/diagnostics/moments.hpp"
 #include "flotilla/diagnostics/two_sample.hpp"
@@ -599,7 +600,7 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
     if (target == nullptr) {
       remark = fmt::format(
           "log q_X of the run's draws is not known: it does not follow from its target, '{}'",
-          reader->text("target"));
+          printable(reader->text("target")));
     }
     samples.push_back(run_sample(*reader, x, *flow, std::move(target), count));
   });

@@ -58,7 +58,8 @@ std::string as_json(const Comparison& comparison) {
     for (const Estimate& weight : sample.modes) entry["modes"].push_back(json_of(weight));
     all[sample.name] = entry;
   }
-  return all.dump(2) + "\n";
+  // Text from a file, or a path, may be no UTF-8.
+  return all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace flotilla

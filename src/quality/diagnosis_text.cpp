@@ -145,7 +145,8 @@ std::string as_json(const Diagnosis& diagnosis, const Thresholds& thresholds) {
     }
     all["quantities"].push_back(entry);
   }
-  return all.dump(2) + "\n";
+  // Text from a file, or a path, may be no UTF-8.
+  return all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 std::string as_csv(const Diagnosis& diagnosis) {

@@ -57,11 +57,23 @@ void add_parameters(const Specification& specification, RunFacts& facts) {
   }
 }
 
+/// Whether another parameter may have taken this one's place.
+bool may_be_replaced(const Choice& choice, const Parameter& parameter) {
+  return std::any_of(
+      choice.parameters.begin(), choice.parameters.end(),
+      [&](const Parameter& other) { return std::string(other.in_place_of) == parameter.name; });
+}
+
 Specification recorded(const RunReader& run, const Choice& choice) {
   Specification specification{choice.name, {}};
   for (const Parameter& parameter : choice.parameters) {
     const std::string name = as_fact(parameter.name);
-    if (run.has_fact(name)) specification.parameters[parameter.name] = run.number(name);
+    if (run.has_fact(name)) {
+      specification.parameters[parameter.name] = run.number(name);
+    } else if (!may_be_replaced(choice, parameter)) {
+      throw InputError(fmt::format("{}: it does not record its {}: name a run file that is whole",
+                                   run.path(), name));
+    }
   }
   return specification;
 }

@@ -198,6 +198,10 @@ class Compare(ProgramTest):
         shutil.copy(self.run_file, nameless)
         with h5py.File(nameless, "r+") as file:
             del file.attrs["target"]
+        partial = self.path("partial.h5")
+        shutil.copy(self.run_file, partial)
+        with h5py.File(partial, "r+") as file:
+            del file.attrs["beta"]
         told = 0
         for words, expected in (
             ([self.run_file, "--reference", self.data + ":wide"], "found [40 x 3]"),
@@ -211,6 +215,7 @@ class Compare(ProgramTest):
             ([*self.words, "--neighbours", 0], "--neighbours should be"),
             ([moved, *self.words[1:]], "no such file"),
             ([nameless, *self.words[1:]], "nameless.h5: it does not record its target"),
+            ([partial, *self.words[1:]], "partial.h5: it does not record its beta"),
             ([*self.words, "--flow", MOONS.replace("two_moons", "three_rings")], "that was sampled"),
         ):
             for ranks in (None, 2):
@@ -219,7 +224,7 @@ class Compare(ProgramTest):
                 self.assertIn(expected, done.stderr)
                 self.assertEqual(done.stderr.count("flotilla:"), 1, done.stderr)
                 told += 1
-        self.assertEqual(told, 24)
+        self.assertEqual(told, 26)
 
 
 if __name__ == "__main__":
