@@ -1,22 +1,28 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: BSD-3-Clause
-"""Draws a run file: where its chains went, how they mixed, how warm-up went, and the verdict.
+"""Draws a run file: the verdict, where its draws are, how its chains mixed, how warm-up went.
 
     plot_run.py run.h5                       writes run.png
     plot_run.py run.h5 -o figure.png --flow two_moons.h5
 
-In two dimensions the first row has three panels: naive draws x = f(z), z ~ q_Z; as many draws of
-the run, both over the log density that the flow learnt, log q_X; and the run's latent points over
-l(z) = log|det J(z)|.  Below are traces of a few chains and marginals, for the first coordinates in
-any dimension.  At the bottom are acceptance rate and step size over the windows of warm-up.  For an
-unfinished run, the committed draws are shown.
+The headline has the verdict of `flotilla summary`, which is printed too, and the figures behind it.
+
+Densities of the first two coordinates come first: of naive draws x = f(z), z ~ q_Z, and of the run,
+in the same colours, by orders of magnitude; then the one over the other, so that a bridge between
+modes that the run thins out stands out.  Where a flow was trained on a toy, titles have the share
+of draws off its support.  The next row has the same ratio in latent space, in two dimensions, and
+two tails: how many of the run's draws the flow stretches as much as the most stretched 1 % of naive
+draws, by l(z) = log|det J(z)|, and how many are as unlikely as the least likely 1 %, by log q_X.
+Below are traces of a few chains, marginals, and acceptance rate and step size over warm-up.
+
+Titles say how many draws of how many are shown, spread evenly over the run.  Of an unfinished run
+the committed draws are shown.  Errors are standard errors, for the run between chains.
 
 For a flow of images (or with --image) the first rows are images: the starts of the first chains
 (naive draws, unless the run had a --start), the last draws of the same chains, and draws along one
 chain.  Traces are then those of lp and l(z).
 
-The headline has the verdict of `flotilla summary`, which is printed too.  Titles say how many
-points of how many are drawn.  `flotilla flow evaluate` computes what the picture needs of the flow.
+`flotilla flow evaluate` computes what the picture needs of the flow.
 """
 
 import argparse
@@ -25,9 +31,12 @@ from pathlib import Path
 
 from flotilla_tools import starting
 from flotilla_tools.common_options import add_common
+from flotilla_tools.arrays import expect_output
 from flotilla_tools.errors import InputError
-from flotilla_tools.plotting.run import find_flow, image_shape, plot, read_run
-from flotilla_tools.plotting.verdict import Verdict, summary_of, verdict_of
+from flotilla_tools.hdf5_files import apart
+from flotilla_tools.plotting.run import find_flow, image_shape, material_of, plot
+from flotilla_tools.plotting.run_file import read_run
+from flotilla_tools.plotting.verdict import Summary, summary_of, verdict_of
 from flotilla_tools.program import find_program
 from flotilla_tools.starting import image, positive
 
@@ -61,10 +70,10 @@ def parse(arguments: list[str] | None = None) -> Options:
     return parser.parse_args(arguments, namespace=Options())
 
 
-def verdict(path: Path, program: Path) -> Verdict | None:
-    """The program's verdict; None, with a message why, if it has none."""
+def summary(path: Path, program: Path) -> Summary | None:
+    """The program's summary; None, with a message why, if it has none."""
     try:
-        return verdict_of(summary_of(path, program))
+        return summary_of(path, program)
     except InputError as problem:
         print(f"{problem}; plotting without a verdict", file=sys.stderr)
         return None
@@ -72,13 +81,16 @@ def verdict(path: Path, program: Path) -> Verdict | None:
 
 def draw(options: Options) -> None:
     output = options.output or options.run.with_suffix(".png")
-    run, program = read_run(options.run), find_program(options.flotilla)
+    expect_output(output, options.run)
+    run, program = apart(read_run, options.run), find_program(options.flotilla)
     flow = find_flow(run, options.flow, program, options.threads)
-    judged = verdict(options.run, program)
-    plot(run, flow, image_shape(run, flow, options.image), output, judged)
+    shape = image_shape(run, flow, options.image)
+    judged = summary(options.run, program)
+    plot(material_of(run, flow), shape, output, judged)
     print(output)
     if judged:
-        print(f"{judged.headline}: {'; '.join(judged.sentences)}")
+        verdict = verdict_of(judged)
+        print(f"{verdict.headline}: {'; '.join(verdict.sentences)}")
 
 
 if __name__ == "__main__":

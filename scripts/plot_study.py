@@ -19,7 +19,9 @@ import argparse
 from pathlib import Path
 
 from flotilla_tools import starting
+from flotilla_tools.arrays import expect_output
 from flotilla_tools.plotting.study import KINDS, draw_study
+from flotilla_tools.plotting.style import save
 
 
 class Options(argparse.Namespace):
@@ -39,7 +41,8 @@ def parse(arguments: list[str] | None = None) -> Options:
 
 def draw(options: Options) -> None:
     output = options.output or options.study.with_suffix(".png")
-    draw_study(options.study, options.kind)[-1].savefig(output)
+    expect_output(output, options.study)
+    save(draw_study(options.study, options.kind)[-1], output)
     print(output)
 
 

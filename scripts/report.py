@@ -5,7 +5,8 @@
     report.py run.h5                   writes run.html
     report.py study.h5 -o page.html
 
-The page is one HTML file with its pictures in it: it opens without a network and can be mailed.
+The page is one HTML file with its pictures in it: it opens without a network, can be mailed, and
+fits telephones and wide screens.
 Figures of a run are those of `flotilla summary`, pictures those of plot_run.py and plot_study.py.
 """
 

@@ -49,3 +49,10 @@ def expect_directory(path: Path) -> None:
     """Refuses an output whose folder does not exist. Call it before the work begins."""
     if not path.absolute().parent.is_dir():
         raise InputError(f"expected a directory {path.parent} for {path.name}, found none: make it")
+
+
+def expect_output(path: Path, source: Path) -> None:
+    """Refuses an output without a folder, and one that is what is read. Call it first."""
+    expect_directory(path)
+    if path.exists() and source.exists() and path.samefile(source):
+        raise InputError(f"expected an output beside {source}, found the file itself: name another")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Callable, TypeVar
 
-from flotilla_tools.errors import InputError, SurroundingsError
+from flotilla_tools.errors import InputError, SurroundingsError, one_line
 
 Options = TypeVar("Options", bound=argparse.Namespace)
 Number = TypeVar("Number", int, float)
@@ -40,6 +40,8 @@ def run(parse: Callable[[], Options], act: Callable[[Options], None], resume: st
         _end("interrupted" + (f"; {resume}" if resume else ""), INTERRUPTED)
     except (InputError, ValueError) as problem:
         _end(problem, InputError.exit_code)
+    except MemoryError as problem:
+        _end(f"expected enough memory, found too little: {problem}", SurroundingsError.exit_code)
     except (SurroundingsError, OSError) as problem:
         _end(problem, SurroundingsError.exit_code)
 
@@ -59,10 +61,7 @@ def need(module: str, package: str) -> None:
 
 def _end(problem: str | Exception, code: int) -> None:
     name = Path(sys.argv[0]).name
-    sentence = " ".join(str(problem).split())
-    # It may quote a file from anywhere, which must not steer the terminal.
-    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in sentence)
-    print(f"{name}: {shown}", file=sys.stderr)
+    print(f"{name}: {one_line(problem)}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -8,11 +8,13 @@ modes than noise can explain, on a bridge that the data does not have.
 """
 
 import re
+from pathlib import Path
 
 import numpy as np
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.errors import InputError
+from flotilla_tools.hdf5_files import has_group, opened, scalars_of
 
 SUPPORT_WIDTHS = 4.0
 """A draw farther than this many noise standard deviations from every mode is off the support."""
@@ -122,5 +124,19 @@ def toy_set(name: str, noise: float | None = None) -> ToySet | None:
         return TwoMoons(**options)
     if name == "rings":
         return Rings(**options)
-    gaussians = re.fullmatch(r"gaussians_(\d+)", name)
+    gaussians = re.fullmatch(r"gaussians_(\d{1,4})", name)
     return Gaussians(int(gaussians[1]), **options) if gaussians else None
+
+
+def provenance_of(flow: Path) -> dict[str, str | int | float]:
+    """What a flow file says of its training; empty if it says nothing."""
+    with opened(flow, "a flow file") as file:
+        return scalars_of(file["provenance"]) if has_group(file, "provenance") else {}
+
+
+def toy_of_flow(flow: Path) -> ToySet | None:
+    """The toy that a flow file says it was trained on; None if it was anything else."""
+    provenance = provenance_of(flow)
+    noise = provenance.get("dataset_noise")
+    found = noise if isinstance(noise, (int, float)) else None
+    return toy_set(str(provenance.get("dataset", "")), found)

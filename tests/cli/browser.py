@@ -73,6 +73,12 @@ class Browser:
     def open(self, path):
         self._post(f"/session/{self.session}/url", {"url": f"file://{path}"})
 
+    def act_as_screen(self, width):
+        """Gives the page a screen of this many CSS pixels; a narrow one is a telephone's."""
+        screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+        command = {"cmd": "Emulation.setDeviceMetricsOverride", "params": screen}
+        self._post(f"/session/{self.session}/goog/cdp/execute", command)
+
     def run(self, script):
         """The result of a script in the page."""
         return self._post(f"/session/{self.session}/execute/sync", {"script": script, "args": []})

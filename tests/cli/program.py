@@ -63,6 +63,18 @@ def random_flow(path, *arguments):
     return path
 
 
+def small_study(name):
+    """Makes a study of 16 chains in which every second cell fails; the path of its output."""
+    with open(f"{name}.toml", "w", encoding="utf-8") as file:
+        file.write(
+            f'seeds = [1, 2]\n[sample]\nflow = "{MOONS}"\nchains = 16\nwarmup = 5\n'
+            "[list]\ndraws = [30, 30]\nsuperchains = [0, 7]\n[grid]\nbeta = [0, 1]\n"
+        )
+    done = run("study", f"{name}.toml", "-o", f"{name}.h5", "--quiet")
+    assert done.returncode == 3, done.stderr
+    return f"{name}.h5"
+
+
 def datasets(path):
     """Every dataset of a file, by name."""
     found = {}

@@ -26,6 +26,15 @@ return Array.from(document.images).map(function (image) {
 });
 """
 
+# The screen, the page, the widest picture (CSS pixels), and the smallest size of text.
+LOOK_AT_LAYOUT = """
+const pictures = Array.from(document.images).map(e => e.getBoundingClientRect().width);
+const sizes = Array.from(document.querySelectorAll("body *")).filter(e => e.innerText)
+  .map(e => parseFloat(getComputedStyle(e).fontSize));
+return [innerWidth, document.documentElement.scrollWidth, Math.max(0, ...pictures),
+  Math.min(...sizes)];
+"""
+
 STUDY = """
 seeds = [1, 2]
 [sample]
@@ -51,16 +60,34 @@ class Report(ProgramTest):
         return path.replace(".h5", ".html")
 
     def look_at(self, page, pictures):
-        """Opens a page, checks its console and pictures, and returns the visible text."""
+        """Opens a page, checks its console and pictures, that it fits a telephone and a wide
+        screen, and how it writes numbers; returns the visible text."""
         with open(page, encoding="utf-8") as file:
             source = file.read()
         self.assertNotIn("://", source)  # nothing comes from a network
         with Browser() as browser:
-            browser.open(page)
+            screens = []
+            for width in (360, 1400):
+                browser.act_as_screen(width)
+                browser.open(page)
+                screens.append((width, browser.run(LOOK_AT_LAYOUT)))
             seen = browser.run(LOOK_AT_PICTURES)
             text = browser.run("return document.body.innerText")
+            cells = browser.run(
+                "return Array.from(document.querySelectorAll('td, b')).map(e => e.innerText)"
+            )
             console = browser.console()
         self.assertEqual(console, [])
+        for width, (inner, content, widest_picture, smallest_text) in screens:
+            self.assertEqual(inner, width)  # without a viewport a telephone would say 980
+            self.assertLessEqual(content, width)
+            self.assertLessEqual(widest_picture, width)
+            self.assertGreaterEqual(smallest_text, 12)
+        self.assertGreater(len(cells), 10)
+        for cell in cells:
+            self.assertNotRegex(cell, r"^-?[\d.]+e[+-]?\d+$")
+        for name in ("mcse_mean", "ess_bulk", "ess_tail", "nested_rhat", "ess_per_second"):
+            self.assertNotIn(name, text)
         self.assertEqual(len(seen), pictures)
         for complete, width, spread in seen:
             self.assertTrue(complete)
@@ -71,16 +98,25 @@ class Report(ProgramTest):
     def test_the_page_of_a_run(self):
         size = ["--chains", 256, "--draws", 300, "--thin", 5, "--global-fraction", 0.3]
         path = self.sample(*size, "--report-every", 50)
-        text = self.look_at(self.page_of(path), 2)
+        text = self.look_at(self.page_of(path), 11)
         self.assertLess(text.index("Converged"), text.index("Figures"))
-        for word in ("x[0]", "log_det_jacobian", "chains = 256", "git_commit", "flow_checksum"):
+        for word in (
+            "x[0]",
+            "log_det_jacobian",
+            "76,800",
+            "effective draws",
+            "standard deviation",
+            "chains = 256",
+            "git_commit",
+            "flow_checksum",
+        ):
             self.assertIn(word, text)
 
     def test_the_page_of_a_run_that_did_not_converge_says_so_first(self):
         rings = str(FLOWS / "three_rings.h5")
         path = self.sample("--chains", 64, "--draws", 50, "--global-fraction", 0, flow=rings)
         os.remove(path.replace(".h5", ".jsonl"))
-        text = self.look_at(self.page_of(path), 1)
+        text = self.look_at(self.page_of(path), 9)
         self.assertIn("Not converged", text[:200])
         self.assertIn("R-hat of", text[:400])
 
@@ -102,7 +138,7 @@ class Report(ProgramTest):
         told = 0
         for path, more, expected in (
             (self.path("none.h5"), [], "expected a run or a study"),
-            (MOONS, [], "not a run file"),
+            (MOONS, [], "found one without posterior/x"),
             (moved, ["--flow", self.path("none.h5")], "expected the run's flow"),
         ):
             done = self.report(path, "-o", self.path("page.html"), *more)
@@ -118,7 +154,7 @@ class Report(ProgramTest):
         path = self.sample("--chains", 32, "--draws", 20)
         with h5py.File(path, "r+") as file:
             file.attrs["config"] = "<script>console.log('ran')</script>"
-        text = self.look_at(self.page_of(path), 1)
+        text = self.look_at(self.page_of(path), 9)
         self.assertIn("<script>", text)
 
 

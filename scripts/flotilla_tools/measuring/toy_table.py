@@ -14,10 +14,11 @@ import numpy as np
 from flotilla_tools.arrays import Array
 from flotilla_tools.errors import InputError
 from flotilla_tools.estimates import Estimate, estimate
-from flotilla_tools.hdf5_files import attributes_of, text_of
+from flotilla_tools.hdf5_files import dataset, opened, scalars_of
 from flotilla_tools.plotting.flow_values import FlowValues
+from flotilla_tools.plotting.run_file import committed
 from flotilla_tools.program import Flotilla, as_words
-from flotilla_tools.toys import SUPPORT_WIDTHS, ToySet, toy_set
+from flotilla_tools.toys import SUPPORT_WIDTHS, ToySet, toy_of_flow
 
 NAMES = ("two_moons", "six_gaussians", "three_rings")
 TARGETS: dict[str, dict[str, Any]] = {
@@ -48,14 +49,12 @@ class Options(argparse.Namespace):
 
 def toy_of(path: Path) -> ToySet:
     """The toy that the flow in `path` was trained on, as the file's provenance says."""
-    if not path.is_file():
-        raise InputError(f"expected a flow file at {path}, found none: train it with train_flow.py")
-    with h5py.File(path, "r") as file:
-        provenance = attributes_of(file["provenance"]) if "provenance" in file else {}
-    name = str(provenance.get("dataset", "nothing"))
-    toy = toy_set(name, provenance.get("dataset_noise"))
+    toy = toy_of_flow(path)
     if toy is None:
-        raise InputError(f"expected a flow trained on a toy in {path}, found one trained on {name}")
+        raise InputError(
+            f"expected a flow trained on a toy in {path}, found another: train one with "
+            "train_flow.py"
+        )
     return toy
 
 
@@ -125,12 +124,10 @@ def rows_of_run(
     run: Path, flow: Path | None, flotilla: Flotilla, count: int, seed: int
 ) -> list[Row]:
     """The same rows and that of a run's committed draws. `flow` replaces the run's flow file."""
-    with h5py.File(run, "r") as file:
-        if "posterior/x" not in file or "draws_committed" not in file:
-            raise InputError(f"expected a run file of flotilla sample at {run}, found another")
-        path = flow or Path(text_of(file.attrs["flow_file"]))
-        target = text_of(file.attrs["target"])
-        draws = file["posterior/x"][:, : int(file["draws_committed"][()])]
+    with opened(run, "a run file of flotilla sample") as file:
+        facts, x = scalars_of(file), dataset(file, "posterior/x", 3)
+        draws = x[:, : committed(file, x.shape[1])]
+    path, target = flow or Path(str(facts.get("flow_file", ""))), facts.get("target", "unknown")
     if draws.shape[1] == 0:
         raise InputError(f"expected at least one committed draw in {run}, found none: run on")
     toy = toy_of(path)

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import h5py
 
 from flotilla_tools.arrays import Array
-from flotilla_tools.flow_file import image_of, read_flow_file
+from flotilla_tools.flow_file import checksum, image_of, read_flow_file
+from flotilla_tools.hdf5_files import apart
 from flotilla_tools.program import one_machine, run
+from flotilla_tools.toys import ToySet, toy_of_flow
 
 
 class Evaluation(NamedTuple):
@@ -21,6 +23,21 @@ class Evaluation(NamedTuple):
     log_density: Array
 
 
+class FlowFacts(NamedTuple):
+    """What pictures take from a flow file itself."""
+
+    dim: int
+    checksum: str
+    image: tuple[int, int, int] | None  # channels, rows, columns of x, if it is an image
+    toy: ToySet | None  # what the flow was trained on, if it was a toy
+
+
+def facts_of(path: Path) -> FlowFacts:
+    """The facts of a flow file. Raises FlowFileError if it cannot be used."""
+    contents = read_flow_file(path)
+    return FlowFacts(contents.dim, checksum(contents), image_of(contents), toy_of_flow(path))
+
+
 class FlowValues:
     """A flow file, evaluated by `flotilla flow evaluate`."""
 
@@ -28,8 +45,7 @@ class FlowValues:
         """`context` holds the numbers of a conditional flow's context, as in "0.5,-1"."""
         self._path, self._context = path, context
         self._program, self._ranks = program, ranks
-        self.image = image_of(read_flow_file(path))
-        """(channels, rows, columns) of x, where the flow is one of images; else None."""
+        self.facts = apart(facts_of, path)
 
     def naive(self, count: int, seed: int) -> Evaluation:
         """At `count` draws z ~ q_Z."""
@@ -52,7 +68,7 @@ class FlowValues:
 
     def _evaluate(self, *words: str) -> Evaluation:
         start = ["mpirun", "-n", str(self._ranks)] if self._ranks > 1 else []
-        context = ["--context", self._context] if self._context else []
+        context = [f"--context={self._context}"] if self._context else []
         with tempfile.TemporaryDirectory() as directory:
             output = Path(directory) / "values.h5"
             command = [str(self._program), "flow", "evaluate", str(self._path), "-o", str(output)]

@@ -11,11 +11,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flotilla_tools.arrays import Array
-from flotilla_tools.hdf5_files import opened
+from flotilla_tools.hdf5_files import Unfit, apart, array_at, has_group, opened, whole
 from flotilla_tools.plotting.style import COLOURS, MARKERS, STYLE, PlotError
 
-Columns = dict[str, Array]
-"""A table: columns by name."""
+
+class Columns(dict[str, Array]):
+    """A table: columns by name. One that is missing is told in a sentence."""
+
+    def __missing__(self, name: str) -> Array:
+        raise PlotError(f"expected the output of 'flotilla study', found one without column {name}")
+
+
+NUMBERS = ("acceptance_rate", "chains", "draws", "error", "ess_per_second", "rhat", "runs")
+"""Columns that cannot be texts, as those with an error."""
+
 
 TARGET_ACCEPT = 0.574
 """What a run aims at unless told otherwise."""
@@ -33,33 +42,38 @@ QUALITY = (
 # --- The study ----------------------------------------------------------------------------------
 
 
+def columns_of(file: h5py.File, group: str) -> Columns:
+    """A table of a study file; all its columns have one length."""
+    if not has_group(file, group):
+        raise Unfit(f"found one without {group}")
+    found = Columns({name: column_of(file, f"{group}/{name}") for name in file[group]})
+    if len({len(values) for values in found.values()}) > 1:
+        raise Unfit(f"found one where columns of {group} have several lengths")
+    for name, values in found.items():
+        if (name in NUMBERS or f"{name}_error" in found) and values.dtype.kind not in "iufb":
+            raise Unfit(f"found one where {name} of {group} is no column of numbers")
+    return found
+
+
+def column_of(file: h5py.File, name: str) -> Array:
+    """The numbers or the texts of a column."""
+    item = array_at(file, name)
+    if item.dtype.kind in "OS" and item.shape is not None and item.ndim == 1:
+        return np.asarray(item.asstr(errors="replace")[()])
+    return whole(file, name)
+
+
+def read_tables(path: Path) -> tuple[Columns, Columns, Columns]:
+    """The tables of runs, of means over seeds, and of reports."""
+    with opened(path, "the output of 'flotilla study'") as file:
+        return columns_of(file, "runs"), columns_of(file, "means"), columns_of(file, "reports")
+
+
 class StudyTables:
     """The tables of a study file: columns as arrays, by name."""
 
     def __init__(self, path: Path) -> None:
-        if not Path(path).is_file():
-            raise PlotError(f"expected a study file at {path}, found none: check the path")
-        with opened(path, "the output of 'flotilla study'") as file:
-            missing = {
-                name
-                for name in ("runs", "means", "reports")
-                if not isinstance(file.get(name), h5py.Group)
-            }
-            if missing:
-                raise PlotError(
-                    f"expected the output of 'flotilla study' in {path}, but it has no "
-                    f"{', '.join(sorted(missing))}"
-                )
-            self.runs, self.means, self.reports = (
-                self._columns(file[name]) for name in ("runs", "means", "reports")
-            )
-
-    @staticmethod
-    def _columns(group: h5py.Group) -> Columns:
-        return {
-            name: column.asstr()[()] if column.dtype.kind in "OS" else column[()]
-            for name, column in group.items()
-        }
+        self.runs, self.means, self.reports = apart(read_tables, path)
 
     def varies(self, name: str) -> bool:
         return name in self.means and len(np.unique(self.means[name])) > 1
@@ -126,8 +140,11 @@ def kinds_of(study: StudyTables) -> list[str]:
 def lines_of(
     axes: Axes, table: Columns, rows: Array, x: str, y: str, label: str, number: int
 ) -> None:
-    """Means with their errors, in the order of x."""
+    """Means with their errors, in the order of x; nothing where no run succeeded."""
     order = np.flatnonzero(rows)[np.argsort(table[x][rows])]
+    order = order[np.isfinite(table[y][order])]
+    if not len(order):
+        return
     axes.errorbar(
         table[x][order],
         table[y][order],
@@ -171,8 +188,7 @@ def draw_step_size(study: StudyTables) -> Figure:
         ylim=(0, 1),
         title=f"Acceptance against {varied.replace('_', ' ')}",
     )
-    if left.get_legend_handles_labels()[1] != [""]:
-        left.legend()
+    name_lines(left)
     return figure
 
 
@@ -227,7 +243,7 @@ def draw_exchange(study: StudyTables) -> Figure:
             )
         panel.set(xscale="log", yscale="log", xlabel="warm-up steps", title=title)
     axes[0, 0].set_ylabel(f"distance of acceptance from {TARGET_ACCEPT}")
-    axes[0, -1].legend()
+    name_lines(axes[0, -1])
     return figure
 
 
@@ -275,6 +291,9 @@ def draw_chains(study: StudyTables) -> Figure:
         )
         middle.set(xscale="log", yscale="log")
         middle.legend()
+    else:
+        middle.text(0.5, 0.5, "no reference to hold the means against", ha="center", va="center")
+        middle.set(xticks=[], yticks=[])
     left.axhline(0.01, color="0.5", linestyle="--", linewidth=0.8)
     left.set(
         xscale="log", yscale="log", xlabel="draws of all chains", ylabel="R-hat - 1", title="R-hat"
@@ -293,47 +312,45 @@ def draw_chains(study: StudyTables) -> Figure:
         ylabel="ESS per second",
         title="Effective draws per second",
     )
-    left.legend()
+    name_lines(left)
     return figure
 
 
 def draw_beta(study: StudyTables) -> Figure:
     expect_columns(study, "beta", "beta")
     panels = list(study.groups("flow"))
-    figure, axes = plt.subplots(
-        3,
-        len(panels),
-        figsize=(3.4 * len(panels) + 0.8, 7.2),
-        layout="constrained",
-        squeeze=False,
-        sharex=True,
-    )
     titles = (
         ("rhat", "R-hat"),
         ("ess_per_gradient", "ESS per gradient"),
         ("error", "error of the mean (sd)"),
     )
+    shown = [(name, title) for name, title in titles if np.isfinite(study.means[name]).any()]
+    figure, axes = plt.subplots(
+        len(shown),
+        len(panels),
+        figsize=(3.4 * len(panels) + 0.8, 2.4 * len(shown)),
+        layout="constrained",
+        squeeze=False,
+        sharex=True,
+    )
     for column, (title, chosen) in enumerate(panels):
         for number, (label, rows) in enumerate(study.groups(*study.others("flow", "beta"))):
-            for row, (figure_name, name) in enumerate(titles):
-                if not np.isfinite(study.means[figure_name]).any():
-                    continue
+            for row, (name, measure) in enumerate(shown):
                 lines_of(
-                    axes[row, column],
-                    study.means,
-                    rows & chosen,
-                    "beta",
-                    figure_name,
-                    label,
-                    number,
+                    axes[row, column], study.means, rows & chosen, "beta", name, label, number
                 )
-                axes[row, column].set(yscale="linear" if figure_name == "rhat" else "log")
-                axes[row, 0].set_ylabel(name)
+                axes[row, column].set(yscale="linear" if name == "rhat" else "log")
+                axes[row, 0].set_ylabel(measure)
         axes[0, column].set_title(title)
         axes[-1, column].set_xlabel("beta")
-    if axes[0, 0].get_legend_handles_labels()[1] not in ([], [""]):
-        axes[0, 0].legend()
+    name_lines(axes[0, 0])
     return figure
+
+
+def name_lines(axes: Axes) -> None:
+    """A legend, if there are lines with names."""
+    if any(axes.get_legend_handles_labels()[1]):
+        axes.legend()
 
 
 def draw_floors(axes: Axes, study: StudyTables, chosen: Array, name: str) -> None:
@@ -376,7 +393,7 @@ def draw_quality(study: StudyTables) -> Figure:
                 panel.set_title(title)
             if not down or row == len(measures) - 1:
                 panel.set_xlabel("beta")
-    axes[0, 0].legend()
+    name_lines(axes[0, 0])
     return figure
 
 
