@@ -24,6 +24,7 @@
 #include "run/calibration.hpp"
 #include "run/convergence_monitor.hpp"
 #include "run/facts.hpp"
+#include "run/precision.hpp"
 #include "run/report_log.hpp"
 #include "run/schedule.hpp"
 #include "run/stopwatch.hpp"
@@ -42,10 +43,8 @@ Index largest_share(const RunConfig& config, const Communicator& comm) {
   return (tiles + comm.size() - 1) / comm.size() * config.tile_width;
 }
 
-/// Verifies a TorchScript module on every rank before it is used: its golden values, and that tiles
-/// fit its width.
-template <typename T>
-void expect_module(const RunConfig& config, const FlowRecord& record) {
+/// @throws InputError if tiles do not fit the width of a TorchScript module
+void expect_width(const RunConfig& config, const FlowRecord& record) {
   if (!record.is_module()) return;
   const auto width = static_cast<Index>(record.layers.front().numbers.at("tile_width"));
   if (config.tile_width % width != 0) {
@@ -54,7 +53,6 @@ void expect_module(const RunConfig& config, const FlowRecord& record) {
                     "was exported for, but is {}: change it, or export the module again",
                     width, config.tile_width));
   }
-  expect_golden<T>(record);
 }
 
 template <typename T>
@@ -69,7 +67,7 @@ class Ensemble {
         observer_(comm.is_root() ? observer : nullptr),
         exchange_(comm) {
     comm.together([&] {
-      expect_module<T>(config, record);
+      if (record.is_module()) expect_golden<T>(record);
       flow_ = std::make_unique<Flow<T>>(record);
     });
     if (!own) specification_ = resolve_target(config_, *flow_, comm_);
@@ -326,6 +324,11 @@ template <typename T>
 void expect_own_target(const RunConfig& config) {
   RunConfig rest = config;
   rest.target = RunConfig().target;
+template <typename T>
+std::string precision_of() {
+  return std::is_same_v<T, float> ? "float" : "double";
+}
+
   rest.validate();
   for (const TargetRow& row : target_registry()) {
     if (config.target.name != row.choice.name) continue;
@@ -334,10 +337,9 @@ void expect_own_target(const RunConfig& config) {
         config.target.name));
   }
   if (config.target.name.empty()) throw InputError("a target of the program's own has no name");
-  const std::string precision = std::is_same_v<T, float> ? "float" : "double";
-  if (config.precision != precision) {
+  if (config.precision != "auto" && config.precision != precision_of<T>()) {
     throw InputError(fmt::format("the program's own target computes in {}, but --precision is {}",
-                                 precision, config.precision));
+                                 precision_of<T>(), config.precision));
   }
 }
 
@@ -346,10 +348,20 @@ void expect_own_target(const RunConfig& config) {
 RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
                         ProgressObserver* observer) {
   config.validate();
-  if (config.precision == "double") {
-    return Ensemble<double>(config, record, {}, comm, observer).run();
-  }
-  return Ensemble<float>(config, record, {}, comm, observer).run();
+/// The same configuration with the precision that the run computes in.
+RunConfig with_precision(RunConfig config, const FlowRecord& record, const Communicator& comm,
+                         ProgressObserver* observer) {
+  expect_width(config, record);
+  const Precision precision = resolve_precision(config, record, comm);
+  const bool told = comm.is_root() && observer != nullptr && !precision.reason.empty();
+  if (told) observer->noted(precision.reason);
+  config.precision = precision.name;
+  return config;
+}
+
+  const RunConfig run = with_precision(config, record, comm, observer);
+  if (run.precision == "double") return Ensemble<double>(run, record, {}, comm, observer).run();
+  return Ensemble<float>(run, record, {}, comm, observer).run();
 }
 
 template <typename T>
@@ -357,7 +369,10 @@ RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record,
                         const TargetMaker<T>& own, const Communicator& comm,
                         ProgressObserver* observer) {
   expect_own_target<T>(config);
-  return Ensemble<T>(config, record, own, comm, observer).run();
+  RunConfig run = config;
+  run.precision = precision_of<T>();
+  run = with_precision(run, record, comm, observer);
+  return Ensemble<T>(run, record, own, comm, observer).run();
 }
 
 template RunSummary run_ensemble(const RunConfig&, const FlowRecord&, const TargetMaker<float>&,

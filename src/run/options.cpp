@@ -78,8 +78,10 @@ std::vector<Option> rows_of_how(RunConfig& run) {
       {.name = "precision",
        .place = &run.precision,
        .group = OptionGroup::kHow,
-       .help = "numbers that the flow is computed in",
-       .choices = {"float", "double"}},
+       .help =
+           "numbers that the flow is computed in; auto: float if it holds the flow's draws, else "
+           "double",
+       .choices = {"auto", "float", "double"}},
       {.name = "tile-width",
        .place = &run.tile_width,
        .group = OptionGroup::kHow,

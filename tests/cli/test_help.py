@@ -97,7 +97,7 @@ class Help(ProgramTest):
             ("--clip-level", ["unit: nats"]),
             ("--step-size", ["between 0 and", "default: dim^(-1/6)"]),
             ("--target", ["tempered", "clipped", "default: tempered"]),
-            ("--precision", ["float, double", "default: float"]),
+            ("--precision", ["auto, float, double", "default: auto"]),
             ("--no-latent", ["in a file: latent = false"]),
             ("--flow", ["FLOW.h5", "required"]),
             ("--start", ["FILE.h5[:dataset]", "default: draws of the base density"]),

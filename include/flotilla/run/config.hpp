@@ -39,9 +39,9 @@ struct RunConfig {
   Index exchange_every = 10;                   ///< steps in a window of warm-up
   bool adapt = true;                           ///< whether warm-up adapts the step size
 
-  std::string precision = "float";  ///< or "double"
-  bool save_warmup = false;         ///< whether draws of warm-up are stored
-  bool latent = true;               ///< whether z is stored too
+  std::string precision = "auto";  ///< "float", "double", or whichever of the two holds the draws
+  bool save_warmup = false;        ///< whether draws of warm-up are stored
+  bool latent = true;              ///< whether z is stored too
 
   Index report_every = 100;          ///< draws between two reports of convergence; 0: no reports
   std::optional<double> until_rhat;  ///< stop at the first report whose R-hat (nested R-hat with

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <string>
+
 #include "flotilla/run/convergence_report.hpp"
 #include "flotilla/sampler/pool.hpp"
 
@@ -26,9 +28,12 @@ class ProgressObserver {
   ProgressObserver(const ProgressObserver&) = delete;
   ProgressObserver& operator=(const ProgressObserver&) = delete;
 
-  /// Called after every block. Must not throw: the other ranks would wait for rank 0 forever.
+  /// Called before the first step with a sentence on something that was decided. Must not throw:
+  /// the other ranks would wait for rank 0 forever. The same holds for the others.
+  virtual void noted(const std::string& /*sentence*/) noexcept {}
+  /// Called after every block.
   virtual void advanced(const Progress& progress) noexcept = 0;
-  /// Called for every report of convergence, before advanced() of the block. Must not throw either.
+  /// Called for every report of convergence, before advanced() of the block.
   virtual void reported(const ConvergenceReport& report) noexcept = 0;
 };
 

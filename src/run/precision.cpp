@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "run/precision.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "flotilla/core/error.hpp"
+#include "flotilla/core/random.hpp"
+#include "flotilla/diagnostics/moments.hpp"
+#include "flotilla/flow/flow.hpp"
+
+namespace flotilla {
+namespace {
+
+constexpr std::uint64_t kSeed = 0;  // the choice does not depend on the run's seed
+constexpr double kShare = 0.9;      // of draws that lose at most what FloatLoss says
+
+/// A flow in one precision, and where it takes a tile of points.
+template <typename T>
+struct Image {
+  Image(const Flow<T>& flow, const Batch<double>& z)
+      : x(flow.dim(), z.chains()), log_det(1, z.chains()), tape(flow.tape_shape(), z.chains()) {
+    for (Index i = 0; i < x.dim(); ++i) {
+      for (Index c = 0; c < x.chains(); ++c) x(i, c) = static_cast<T>(z(i, c));
+    }
+    log_det.fill(0.0);
+    flow.forward(x, log_det, tape);
+  }
+
+  Batch<T> x;
+  PerChain log_det;
+  Tape<T> tape;
+};
+
+/// The standard deviation of each coordinate, [dim].
+std::vector<double> spreads(const Batch<double>& points) {
+  std::vector<double> found;
+  for (Index i = 0; i < points.dim(); ++i) {
+    Moments moments;
+    for (Index c = 0; c < points.chains(); ++c) {
+      if (std::isfinite(points(i, c))) moments.observe(points(i, c));
+    }
+    found.push_back(std::sqrt(moments.variance()));
+  }
+  return found;
+}
+
+/// The largest |shift| of a column in units of the coordinates' spreads. A coordinate that does not
+/// vary has nothing to lose.
+double largest_shift(const Batch<double>& shift, Index column, const std::vector<double>& spread) {
+  double largest = 0.0;
+  for (Index i = 0; i < shift.dim(); ++i) {
+    const double unit = spread[static_cast<std::size_t>(i)];
+    if (!(unit > 0.0)) continue;
+    const double moved = std::abs(shift(i, column)) / unit;
+    largest =
+        std::isnan(moved) ? std::numeric_limits<double>::infinity() : std::max(largest, moved);
+  }
+  return largest;
+}
+
+/// The value that a share of kShare is at most.
+double quantile(std::vector<double>& values) {
+  if (values.empty()) return 0.0;
+  const auto place = static_cast<Index>(kShare * static_cast<double>(values.size() - 1));
+  std::nth_element(values.begin(), values.begin() + place, values.end());
+  return values[static_cast<std::size_t>(place)];
+}
+
+std::string describe(const FloatLoss& loss) {
+  return fmt::format(
+      "float numbers cannot hold the draws of this flow: they move x by {:.2g} of its spread, "
+      "where "
+      "{:.2g} is allowed, and log|det J| by {:.2g} nats, where {:.2g} is",
+      loss.shift, kMostShift, loss.log_det, kMostLogDet);
+}
+
+}  // namespace
+
+FloatLoss measure_float_loss(const FlowRecord& record, Index tile_width) {
+  const Flow<double> exact(record);
+  const Flow<float> rounded(record);
+  const Random random(kSeed);
+  std::vector<double> shifts;
+  std::vector<double> log_dets;
+  Batch<double> z(record.dim, tile_width);
+  for (Index first = 0; first < kFloatLossDraws; first += tile_width) {
+    exact.base().sample(random, Purpose::kCalibration, 0, static_cast<std::uint64_t>(first),
+                        ColumnMask::all(tile_width), z);
+    const Image<double> right(exact, z);
+    const Image<float> found(rounded, z);
+    Batch<double> shift(record.dim, tile_width);
+    for (Index i = 0; i < record.dim; ++i) {
+      for (Index c = 0; c < tile_width; ++c) {
+        shift(i, c) = static_cast<double>(found.x(i, c)) - right.x(i, c);
+      }
+    }
+    const std::vector<double> spread = spreads(exact.has_inverse() ? z : right.x);
+    if (exact.has_inverse()) exact.inverse_jvp(right.tape, shift);
+    for (Index c = 0; c < tile_width; ++c) {
+      if (!std::isfinite(right.log_det(0, c))) continue;  // rejected in double too
+      shifts.push_back(largest_shift(shift, c, spread));
+      const double error = std::abs(found.log_det(0, c) - right.log_det(0, c));
+      log_dets.push_back(std::isnan(error) ? std::numeric_limits<double>::infinity() : error);
+    }
+  }
+  return {quantile(shifts), quantile(log_dets)};
+}
+
+Precision resolve_precision(const RunConfig& config, const FlowRecord& record,
+                            const Communicator& comm) {
+  if (config.precision == "double") return {config.precision, ""};
+  Precision found = {"float", ""};
+  comm.together([&] {
+    if (!comm.is_root()) return;
+    const FloatLoss loss = measure_float_loss(record, config.tile_width);
+    if (loss.shift <= kMostShift && loss.log_det <= kMostLogDet) return;
+    if (config.precision == "float") {
+      throw InputError(describe(loss) +
+                       ": give --precision double, or leave the choice to --precision auto");
+    }
+    found = {"double", describe(loss) + ": double is used"};
+  });
+  comm.broadcast(found.name);
+  return found;
+}
+
+}  // namespace flotilla
