@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "reporter.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <vector>
 
 #include "flotilla/core/printed.hpp"
 #include "flotilla/run/measured.hpp"
@@ -26,24 +30,60 @@ std::string duration(double seconds) {
   return fmt::format("{}h{:02}m", whole / 3600, whole % 3600 / 60);
 }
 
-std::string describe(const Progress& progress) {
+/// What a line of progress says, the most telling first.
+std::vector<std::string> parts_of(const Progress& progress, const ConvergenceReport& report) {
   const double left = progress.seconds *
                       static_cast<double>(progress.steps_total - progress.steps) /
                       static_cast<double>(progress.steps);
-  return fmt::format(
-      "{:<8} {:>3.0f}%  step {}/{}  {} chain-steps/s  acceptance {}  step size {:.3g}  {} left",
-      progress.phase == Phase::kWarmUp ? "warm-up" : "sampling",
-      std::floor(100.0 * static_cast<double>(progress.steps) /
-                 static_cast<double>(progress.steps_total)),
-      progress.steps, progress.steps_total, printed(progress.chain_steps_per_second, Print::kCount),
-      printed(progress.acceptance_rate, Print::kRate), progress.step_size, duration(left));
+  const double share =
+      static_cast<double>(progress.steps) / static_cast<double>(progress.steps_total);
+  std::vector<std::string> parts = {
+      fmt::format("{:<8} {:>3.0f}%", progress.phase == Phase::kWarmUp ? "warm-up" : "sampling",
+                  std::floor(100.0 * share)),
+      duration(left) + " left",
+      fmt::format("acceptance {}", printed(progress.acceptance_rate, Print::kRate)),
+      fmt::format("step size {:.3g}", progress.step_size),
+  };
+  if (report.draws > 0) {
+    parts.push_back(
+        fmt::format("R-hat {} ({})", printed(report.rhat, Print::kRate), report.rhat_of));
+    parts.push_back(fmt::format("ESS {}", printed(report.ess, Print::kCount)));
+  }
+  parts.push_back(
+      fmt::format("{} chain-steps/s", printed(progress.chain_steps_per_second, Print::kCount)));
+  parts.push_back(fmt::format("step {}/{}", progress.steps, progress.steps_total));
+  return parts;
 }
 
-/// The figures of the last report, to append to the line; empty before the first report.
-std::string describe(const ConvergenceReport& report) {
-  if (report.draws == 0) return "";
-  return fmt::format("  R-hat {} ({})  ESS {}", printed(report.rhat, Print::kRate), report.rhat_of,
-                     printed(report.ess, Print::kCount));
+/// The first parts that find room in so many columns.
+std::string line_of(const std::vector<std::string>& parts, std::size_t columns) {
+  std::string line = parts.front().substr(0, columns);
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    if (line.size() + 2 + parts[i].size() > columns) break;
+    line += "  " + parts[i];
+  }
+  return line;
+}
+
+/// The name of the terminal that standard output goes to; empty if it goes elsewhere.
+std::string terminal_name() {
+  if (isatty(STDOUT_FILENO) == 0) return "";
+  if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr) return "/proc/self/fd/1";
+  std::error_code unknown;
+  const std::string output =
+      std::filesystem::read_symlink(fmt::format("/proc/{}/fd/1", getppid()), unknown).string();
+  return output.starts_with("/dev/pts/") || output.starts_with("/dev/tty") ? output : "";
+}
+
+/// Columns of a terminal; 80 if it does not know.
+std::size_t columns_of(const std::string& terminal) {
+  constexpr std::size_t kUsual = 80;
+  const int file = open(terminal.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  if (file < 0) return kUsual;
+  winsize size{};
+  const int failed = ioctl(file, TIOCGWINSZ, &size);
+  close(file);
+  return failed == 0 && size.ws_col > 0 ? size.ws_col : kUsual;
 }
 
 }  // namespace
@@ -53,30 +93,34 @@ void show(const std::string& text) {
   std::fflush(stdout);
 }
 
-bool prints_on_terminal() {
-  if (isatty(STDOUT_FILENO) == 0) return false;
-  if (std::getenv("OMPI_COMM_WORLD_RANK") == nullptr) return true;
-  std::error_code unknown;
-  const std::string output =
-      std::filesystem::read_symlink(fmt::format("/proc/{}/fd/1", getppid()), unknown).string();
-  return output.starts_with("/dev/pts/") || output.starts_with("/dev/tty");
+std::optional<std::size_t> terminal_columns() {
+  const std::string terminal = terminal_name();
+  const char* kind = std::getenv("TERM");
+  const bool rewrites = kind != nullptr && *kind != '\0' && std::string(kind) != "dumb";
+  if (terminal.empty() || !rewrites) return std::nullopt;
+  return columns_of(terminal);
 }
 
 bool Reporter::due(const Progress& progress) {
   const Clock::time_point now = Clock::now();
   const bool ended = progress.steps == progress.steps_total;
   const bool waited =
-      now - last_ >= (terminal_ ? Clock::duration(kLiveInterval) : Clock::duration(kLogInterval));
+      now - last_ >= (columns_ ? Clock::duration(kLiveInterval) : Clock::duration(kLogInterval));
   if (ended || waited) last_ = now;
   return ended || waited;
+}
+
+void Reporter::noted(const std::string& sentence) noexcept {
+  show(sentence + "\n");
 }
 
 void Reporter::advanced(const Progress& progress) noexcept {
   if (!due(progress)) return;
   const bool ended = progress.steps == progress.steps_total;
-  const std::string line = describe(progress) + describe(report_);
-  show(terminal_ ? fmt::format("\r\x1b[K{}{}", line, ended ? "\n" : "")
-                 : fmt::format("{}\n", line));
+  const std::vector<std::string> parts = parts_of(progress, report_);
+  if (!columns_) return show(fmt::format("{}\n", fmt::join(parts, "  ")));
+  // A character in the last column would begin a new line on some terminals.
+  show(fmt::format("\r\x1b[K{}{}", line_of(parts, *columns_ - 1), ended ? "\n" : ""));
 }
 
 std::string summary_table(const RunConfig& config, const RunSummary& summary, int ranks) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <optional>
 #include <string>
 
 #include "flotilla/run/ensemble.hpp"
@@ -12,18 +14,20 @@ namespace flotilla::app {
 /// because of them.
 void show(const std::string& text);
 
-/// Whether this process's standard output appears on a terminal.
+/// Number of columns of the terminal on which this process's standard output appears; empty if it
+/// does not appear on one, or on one that cannot rewrite a line (TERM is "dumb" or not set).
 ///
 /// Under Open MPI's mpirun, rank 0 writes to a terminal of its own, from which mpirun copies to its
 /// own output. In that case mpirun's output decides.
-bool prints_on_terminal();
+std::optional<std::size_t> terminal_columns();
 
 /// Shows the progress of a run: a live line on a terminal, or a plain line now and then in a log.
 class Reporter final : public ProgressObserver {
  public:
-  /// @param terminal  whether standard output is a terminal
-  explicit Reporter(bool terminal) : terminal_(terminal) {}
+  /// @param columns  of the terminal; empty: standard output is a log
+  explicit Reporter(std::optional<std::size_t> columns) : columns_(columns) {}
 
+  void noted(const std::string& sentence) noexcept override;
   void advanced(const Progress& progress) noexcept override;
   void reported(const ConvergenceReport& report) noexcept override { report_ = report; }
 
@@ -31,7 +35,7 @@ class Reporter final : public ProgressObserver {
   using Clock = std::chrono::steady_clock;
   bool due(const Progress& progress);
 
-  bool terminal_;
+  std::optional<std::size_t> columns_;
   Clock::time_point last_{};
   ConvergenceReport report_;
 };

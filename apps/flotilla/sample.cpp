@@ -2,12 +2,17 @@
 
 // flotilla sample FLOW.h5: parse, run, report.
 
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "command_line.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/run/ensemble.hpp"
+#include "flotilla/run/remarks.hpp"
 #include "reporter.hpp"
 
 namespace flotilla::app {
@@ -30,10 +35,16 @@ int sample(const Communicator& comm, const Command& command, const Words& words)
   const RunConfig& run = call.run;
   run.validate();
   const FlowRecord record = replicate_flow(comm, run.flow, run.context);
-  Reporter reporter(prints_on_terminal());
+  Reporter reporter(terminal_columns());
   const RunSummary summary = run_ensemble(run, record, comm, call.quiet ? nullptr : &reporter);
   if (comm.is_root() && !call.quiet) show(summary_table(run, summary, comm.size()));
-  return 0;
+  const std::vector<std::string> unmet = unmet_thresholds(run, summary);
+  if (comm.is_root()) {
+    for (const std::vector<std::string>& told : {remarks(run, summary), unmet}) {
+      for (const std::string& sentence : told) fmt::print(stderr, "flotilla: {}\n", sentence);
+    }
+  }
+  return unmet.empty() ? 0 : kVerdict;
 }
 
 }  // namespace
@@ -44,7 +55,7 @@ Command sample_command() {
           .examples = {"flotilla sample two_moons.h5 -o run.h5",
                        "flotilla sample two_moons.h5 --target clipped --beta 0.5 --draws 500",
                        "mpirun -n 4 flotilla sample glow.h5 --config run.toml --until-rhat 1.01"},
-          .verdict = "",
+          .verdict = "the draws were made, but --until-rhat or --until-ess was not met",
           .options = default_options<Call>,
           .run = sample};
 }

@@ -127,8 +127,8 @@ void ConvergenceMonitor<T>::judge(Index quantity, Rhat split, Rhat whole, double
 }
 
 template <typename T>
-ConvergenceReport ConvergenceMonitor<T>::report(const Communicator& comm) {
-  close_stretch();
+ConvergenceReport ConvergenceMonitor<T>::report(const Communicator& comm, bool stretch_ends) {
+  if (stretch_ends) close_stretch();
   ConvergenceReport report;
   report.draws = draws_;
   const Index segments =

@@ -25,9 +25,13 @@ class ConvergenceMonitor {
   /// Adds a block of draws.
   void observe(const DrawBlock<T>& block);
 
-  /// Ends a stretch of draws and reports how well the chains agree. All stretches have equal
-  /// length. Partial sums are merged in the order of tiles, whichever rank has them. Collective.
-  ConvergenceReport report(const Communicator& comm);
+  /// Reports how well the chains agree. Partial sums are merged in the order of tiles, whichever
+  /// rank has them. Collective.
+  ///
+  /// @param stretch_ends  a stretch of draws ends here. All stretches have equal length. R-hat
+  /// looks
+  ///                      at whole stretches alone, the other figures at all draws
+  ConvergenceReport report(const Communicator& comm, bool stretch_ends);
 
  private:
   /// Moments of all quantities of this rank's chains: [quantity x chain].

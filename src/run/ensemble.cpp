@@ -208,16 +208,19 @@ class Ensemble {
     clock.measure(Activity::kOutput, [&] { file_->append(phase, draws_, step_size); });
   }
 
-  /// Reports convergence if a report is due. Returns whether the run may stop.
+  /// Reports convergence if a report is due, and after the last draw. Returns whether the run may
+  /// stop.
   bool watch(const Block& block, Stopwatch& clock) {
     if (monitor_ == nullptr) return false;
     return clock.measure(Activity::kExchange, [&] {
       monitor_->observe(draws_);
-      // A stretch ends here. With thinning, a draw may end before a stretch does.
+      // With thinning, a draw may end before a stretch does.
       const auto steps = static_cast<Index>(block.first_step - block.phase_start) + block.steps;
-      if (steps % (config_.report_every * config_.thin) != 0) return false;
+      const bool stretch_ends = steps % (config_.report_every * config_.thin) == 0;
+      if (!stretch_ends && steps < config_.draws * config_.thin) return false;
       count(to_statistics(exchange_.drain()));  // all moves so far, whatever the length of blocks
-      ConvergenceReport report = monitor_->report(comm_);
+      ConvergenceReport& report = last_report_;
+      report = monitor_->report(comm_, stretch_ends);
       report.acceptance_rate = moves_.local_acceptance_rate();
       report.global_acceptance_rate = moves_.global_acceptance_rate();
       report.mean_squared_jump = moves_.mean_squared_jump();
@@ -285,6 +288,7 @@ class Ensemble {
     RunSummary summary;
     summary.draws = drawn_;
     summary.moves = moves_;
+    summary.last_report = last_report_;
     summary.target = specification_;
     summary.step_size = step_size.value();
     summary.warmup_seconds = comm_.largest(warmup_seconds_);
@@ -314,21 +318,22 @@ class Ensemble {
   std::vector<AdaptationWindow> windows_;
   std::size_t learnt_ = 0;
   Index drawn_ = 0;
+  ConvergenceReport last_report_;
   MoveTotals moves_;
   double acceptance_rate_ = kUndefined;
   double warmup_seconds_ = 0.0;
 };
+
+template <typename T>
+std::string precision_of() {
+  return std::is_same_v<T, float> ? "float" : "double";
+}
 
 /// A caller's own target must not have the name of one in the registry: the run file would mislead.
 template <typename T>
 void expect_own_target(const RunConfig& config) {
   RunConfig rest = config;
   rest.target = RunConfig().target;
-template <typename T>
-std::string precision_of() {
-  return std::is_same_v<T, float> ? "float" : "double";
-}
-
   rest.validate();
   for (const TargetRow& row : target_registry()) {
     if (config.target.name != row.choice.name) continue;
@@ -343,11 +348,6 @@ std::string precision_of() {
   }
 }
 
-}  // namespace
-
-RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
-                        ProgressObserver* observer) {
-  config.validate();
 /// The same configuration with the precision that the run computes in.
 RunConfig with_precision(RunConfig config, const FlowRecord& record, const Communicator& comm,
                          ProgressObserver* observer) {
@@ -359,6 +359,11 @@ RunConfig with_precision(RunConfig config, const FlowRecord& record, const Commu
   return config;
 }
 
+}  // namespace
+
+RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
+                        ProgressObserver* observer) {
+  config.validate();
   const RunConfig run = with_precision(config, record, comm, observer);
   if (run.precision == "double") return Ensemble<double>(run, record, {}, comm, observer).run();
   return Ensemble<float>(run, record, {}, comm, observer).run();

@@ -156,11 +156,13 @@ class BadInput(ProgramTest):
             (["-o="], ["--output", "the path of a file"]),
             (["--target", "clipped", "--clip-level", 3, "--clip-quantile", 0.5],
              ["--clip-level", "--clip-quantile"]),
+            (["--clip-quantile", 0.5], ["--clip-quantile", "'tempered'", "leave it out"]),
+            (["--target", "tempered", "--clip-sharpness", 5], ["--clip-sharpness", "'tempered'"]),
         ):
             with self.subTest(arguments=arguments):
                 self.refused(*arguments, words=words, rank_counts=(None,))
                 tested += 1
-        self.assertEqual(tested, 9)
+        self.assertEqual(tested, 11)
 
     def test_options_that_cannot_be_read(self):
         self.refused("--chains", "many", words=["chains", "many"])

@@ -8,6 +8,7 @@
 #include "flotilla/flow/record.hpp"
 #include "flotilla/parallel/communicator.hpp"
 #include "flotilla/run/config.hpp"
+#include "flotilla/run/convergence_report.hpp"
 #include "flotilla/run/progress.hpp"
 #include "flotilla/sampler/statistics.hpp"
 #include "flotilla/target/target.hpp"
@@ -16,12 +17,13 @@ namespace flotilla {
 
 /// The results of a finished run, the same on every rank.
 struct RunSummary {
-  Index draws = 0;         ///< kept draws of each chain; fewer than requested if the run stopped
-                           ///< early
-  MoveTotals moves;        ///< sampling phase, all ranks
-  Specification target;    ///< as sampled, with every parameter resolved
-  double step_size = 0.0;  ///< of the sampling phase
-  double warmup_seconds = 0.0;  ///< wall time of the slowest rank; the same for sampling_seconds
+  Index draws = 0;   ///< kept draws of each chain; fewer than requested if the run stopped
+                     ///< early
+  MoveTotals moves;  ///< sampling phase, all ranks
+  ConvergenceReport last_report;  ///< after the last draw; of no draws if there are no reports
+  Specification target;           ///< as sampled, with every parameter resolved
+  double step_size = 0.0;         ///< of the sampling phase
+  double warmup_seconds = 0.0;    ///< wall time of the slowest rank; the same for sampling_seconds
   double sampling_seconds = 0.0;
   double chain_steps_per_second = 0.0;  ///< all ranks, sampling phase
   double flow_share = 0.0;              ///< share of the sampling time spent moving chains; mean
@@ -46,7 +48,7 @@ using TargetMaker = std::function<std::unique_ptr<Target<T>>(const Flow<T>& flow
 /// The same for a caller's own density, in float or double.
 ///
 /// config.target describes it in the run file: any name that the registry does not have, and any
-/// numbers. config.precision must be that of T. Collective.
+/// numbers. config.precision must be that of T, or "auto". Collective.
 /// @throws as above; an exception from the target during the run ends the program on all ranks
 template <typename T>
 RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record,
