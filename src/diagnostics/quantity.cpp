@@ -63,6 +63,14 @@ double rank_rhat(const ChainDraws& draws, const ChainDraws& scores, double media
   return larger(rhat_of(scores), rhat_of(normal_scores(split_chains(folded(draws, median)))));
 }
 
+/// @param halves  of chains, one after another
+double chain_size(const ChainDraws& halves) {
+  const std::vector<Moments> moments = chain_moments(halves);
+  ChainSize size;
+  for (std::size_t i = 0; i + 1 < moments.size(); i += 2) size.observe(moments[i], moments[i + 1]);
+  return size.value();
+}
+
 /// Mean over chains of equal length; infinite if a draw is infinite.
 double mean_of(const std::vector<Moments>& chains) {
   double sum = 0.0;
@@ -101,6 +109,7 @@ QuantitySummary summarise(const ChainDraws& draws, Index superchains) {
   summary.ess_bulk = effective_size(scores);
   summary.rhat = rank_rhat(draws, scores, summary.median);
   if (!varies(draws)) return summary;
+  if (draws.draws > 1) summary.ess_chain = chain_size(scores);
   summary.ess_tail = tail_size(draws, ordered);
   summary.nested_rhat = nested_rhat(chains, superchains);
   return summary;

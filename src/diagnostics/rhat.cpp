@@ -73,6 +73,17 @@ double NestedRhat::value() const {
   return scale(within + superchains_.variance(), within);
 }
 
+void ChainSize::observe(const Moments& first_half, const Moments& second_half) {
+  if (!(first_half.count() > 1.0)) return;
+  within_ += first_half.variance() + second_half.variance();
+  const double gap = second_half.mean() - first_half.mean();
+  gaps_ += gap * gap;
+}
+
+double ChainSize::value() const {
+  return within_ > 0.0 || gaps_ > 0.0 ? 2.0 * within_ / gaps_ : kUndefined;
+}
+
 double rhat(std::span<const Moments> chains) {
   Rhat gathered;
   for (const Moments& chain : chains) gathered.observe(chain);

@@ -53,11 +53,12 @@ void StreamingQuantity::observe_chain(std::span<const T> chain, StreamingScratch
   }
   const std::size_t half = chain.size() / 2;
   if (half == 0) return;
-  observe_half({scratch.series.data(), half}, scratch);
-  observe_half({scratch.series.data() + chain.size() - half, half}, scratch);
+  const Moments first = observe_half({scratch.series.data(), half}, scratch);
+  const Moments second = observe_half({scratch.series.data() + chain.size() - half, half}, scratch);
+  if (first_reading_) chain_size_.observe(first, second);
 }
 
-void StreamingQuantity::observe_half(std::span<const float> half, StreamingScratch& scratch) {
+Moments StreamingQuantity::observe_half(std::span<const float> half, StreamingScratch& scratch) {
   if (wanted(kValues)) observe_series(kValues, half, scratch);
   if (wanted(kScores)) {
     scratch.scores.resize(half.size());
@@ -65,12 +66,15 @@ void StreamingQuantity::observe_half(std::span<const float> half, StreamingScrat
     classes_.score(half, scratch.scores, scratch.folded);
     observe_series(kScores, scratch.scores, scratch);
   }
+  Moments scores;
   if (first_reading_) {
-    bulk_.observe(moments_of(scratch.scores));
+    scores = moments_of(scratch.scores);
+    bulk_.observe(scores);
     folded_.observe(moments_of(scratch.folded));
   }
   if (wanted(kLowTail)) observe_tail(kLowTail, half, low_tail_, scratch);
   if (wanted(kHighTail)) observe_tail(kHighTail, half, high_tail_, scratch);
+  return scores;
 }
 
 void StreamingQuantity::observe_series(Series which, std::span<const float> series,
@@ -121,6 +125,7 @@ QuantitySummary StreamingQuantity::summary() const {
   summary.mcse_mean = summary.sd / std::sqrt(effective_size(kValues));
   summary.ess_bulk = effective_size(kScores);
   summary.ess_tail = smaller(effective_size(kLowTail), effective_size(kHighTail));
+  summary.ess_chain = chain_size_.value();
   summary.rhat = larger(bulk_.value(), folded_.value());
   if (superchain_width_ > 0) summary.nested_rhat = nested_.value();
   return summary;

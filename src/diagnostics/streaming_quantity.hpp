@@ -60,7 +60,8 @@ class StreamingQuantity {
   enum Series : std::size_t { kValues, kScores, kLowTail, kHighTail, kSeries };
 
   bool wanted(Series which) const { return !ended_[which]; }
-  void observe_half(std::span<const float> half, StreamingScratch& scratch);
+  /// @returns the moments of its scores, in the first reading
+  Moments observe_half(std::span<const float> half, StreamingScratch& scratch);
   void observe_series(Series which, std::span<const float> series, StreamingScratch& scratch);
   void observe_tail(Series which, std::span<const float> series, float level,
                     StreamingScratch& scratch);
@@ -79,6 +80,7 @@ class StreamingQuantity {
   NestedRhat nested_;  ///< of whole chains
   Rhat bulk_;          ///< of half chains; likewise the next
   Rhat folded_;
+  ChainSize chain_size_;  ///< of the scores
 };
 
 }  // namespace flotilla

@@ -165,16 +165,6 @@ double RunReader::number(const std::string& name) const {
   return reading(path_, name, [&] { return file_->read_number(name); });
 }
 
-Index RunReader::superchains() const {
-  const double count = number("superchains");
-  if (std::isnan(count)) return 0;
-  if (count >= 0.0 && count <= kMostValues && count == std::floor(count)) {
-    return static_cast<Index>(count);
-  }
-  throw InputError(
-      fmt::format("{}: it should record a number of superchains but has {}", path_, count));
-}
-
 template void RunReader::read(const RunVariable&, const RunSlab&, float*) const;
 template void RunReader::read(const RunVariable&, const RunSlab&, double*) const;
 

@@ -79,31 +79,120 @@ void summarise_variable(const RunReader& reader, const RunVariable& variable, bo
   }
 }
 
+/// What the statistics of the kept draws say of one chain.
+struct ChainCourse {
+  double lp = kUndefined;  ///< of the last draw read, and its log det
+  double log_det = kUndefined;
+  double halves[2] = {0.0, 0.0};  ///< lp, summed over each half
+  bool moved = false;
+};
+
 /// Sums over the kept draws of the statistics that the run recorded for each step.
-void read_moves(const RunReader& reader, const std::string& stats, Diagnosis& diagnosis) {
-  const RunVariable acceptance = reader.variable(stats, "acceptance_rate");
-  const RunVariable global = reader.variable(stats, "is_global");
-  const RunVariable diverging = reader.variable(stats, "diverging");
-  for (const RunVariable* other : {&global, &diverging}) {
-    expect_same_draws(diagnosis.run, acceptance, *other);
+class Moves {
+ public:
+  Moves(const RunReader& reader, const std::string& stats)
+      : reader_(reader),
+        acceptance_(reader.variable(stats, "acceptance_rate")),
+        global_(reader.variable(stats, "is_global")),
+        accepted_(reader.variable(stats, "accepted")),
+        diverging_(reader.variable(stats, "diverging")),
+        lp_(reader.variable(stats, "lp")),
+        log_det_(reader.variable(stats, "log_det_jacobian")),
+        chains_(static_cast<std::size_t>(acceptance_.chains)) {
+    for (const RunVariable* other : {&global_, &accepted_, &diverging_, &lp_, &log_det_}) {
+      expect_same_draws(reader.path(), acceptance_, *other);
+    }
   }
-  double sums[2] = {0.0, 0.0};
-  double counts[2] = {0.0, 0.0};
-  for_each_slab(acceptance, [&](const RunSlab& slab) {
-    std::vector<double> rate(static_cast<std::size_t>(slab.size()));
-    std::vector<float> kind(rate.size());
-    reader.read(acceptance, slab, rate.data());
-    reader.read(global, slab, kind.data());
+
+  void read_into(Diagnosis& diagnosis) {
+    for_each_slab(acceptance_, [&](const RunSlab& slab) {
+      read_rates(slab);
+      read_courses(slab);
+    });
+    diagnosis.diverging = diverged_;
+    diagnosis.acceptance_rate = counts_[0] > 0.0 ? sums_[0] / counts_[0] : kUndefined;
+    diagnosis.global_acceptance_rate = counts_[1] > 0.0 ? sums_[1] / counts_[1] : kUndefined;
+    diagnosis.highest_lp = highest_lp_;
+    double rising = 0.0;
+    for (const ChainCourse& chain : chains_) {
+      diagnosis.unmoved_chains += chain.moved ? 0.0 : 1.0;
+      rising += chain.halves[1] > chain.halves[0] ? 1.0 : 0.0;
+    }
+    const double count = static_cast<double>(chains_.size());
+    const double pairs = count * (static_cast<double>(acceptance_.draws) - 1.0);
+    diagnosis.repeats = pairs > 0.0 ? repeats_ / pairs : kUndefined;
+    diagnosis.rising_chains = pairs > 0.0 ? rising / count : kUndefined;
+  }
+
+ private:
+  template <typename V>
+  std::vector<V> read(const RunVariable& variable, const RunSlab& slab) const {
+    std::vector<V> values(static_cast<std::size_t>(slab.size()));
+    reader_.read(variable, slab, values.data());
+    return values;
+  }
+
+  void read_rates(const RunSlab& slab) {
+    const std::vector<double> rate = read<double>(acceptance_, slab);
+    const std::vector<float> kind = read<float>(global_, slab);
     for (std::size_t i = 0; i < rate.size(); ++i) {
       const std::size_t which = kind[i] != 0.0F ? 1 : 0;
-      sums[which] += rate[i];
-      counts[which] += 1.0;
+      sums_[which] += rate[i];
+      counts_[which] += 1.0;
     }
-    reader.read(diverging, slab, kind.data());
-    for (const float flag : kind) diagnosis.diverging += flag != 0.0F ? 1.0 : 0.0;
-  });
-  diagnosis.acceptance_rate = counts[0] > 0.0 ? sums[0] / counts[0] : kUndefined;
-  diagnosis.global_acceptance_rate = counts[1] > 0.0 ? sums[1] / counts[1] : kUndefined;
+    for (const float flag : read<float>(diverging_, slab)) diverged_ += flag != 0.0F ? 1.0 : 0.0;
+  }
+
+  /// With thinning, `accepted` knows the last step alone: so the draws are compared too.
+  void read_courses(const RunSlab& slab) {
+    const std::vector<double> lp = read<double>(lp_, slab);
+    const std::vector<double> log_det = read<double>(log_det_, slab);
+    const std::vector<float> accepted = read<float>(accepted_, slab);
+    const Index half = acceptance_.draws / 2;
+    std::size_t place = 0;
+    for (Index c = slab.first_chain; c < slab.first_chain + slab.chains; ++c) {
+      ChainCourse& chain = chains_[static_cast<std::size_t>(c)];
+      for (Index d = slab.first_draw; d < slab.first_draw + slab.draws; ++d, ++place) {
+        const bool same =
+            accepted[place] == 0.0F && lp[place] == chain.lp && log_det[place] == chain.log_det;
+        if (d > 0) repeats_ += same ? 1.0 : 0.0;
+        if (d > 0 && !same) chain.moved = true;
+        if (d < half) chain.halves[0] += lp[place];
+        if (d >= acceptance_.draws - half) chain.halves[1] += lp[place];
+        chain.lp = lp[place];
+        chain.log_det = log_det[place];
+        highest_lp_ = larger(highest_lp_, lp[place]);
+      }
+    }
+  }
+
+  const RunReader& reader_;
+  RunVariable acceptance_;
+  RunVariable global_;
+  RunVariable accepted_;
+  RunVariable diverging_;
+  RunVariable lp_;
+  RunVariable log_det_;
+  std::vector<ChainCourse> chains_;
+  double sums_[2] = {0.0, 0.0};
+  double counts_[2] = {0.0, 0.0};
+  double diverged_ = 0.0;
+  double repeats_ = 0.0;
+  double highest_lp_ = -HUGE_VAL;
+};
+
+/// The number of superchains. @throws InputError if the chains cannot be that many groups
+Index superchains_of(const RunReader& reader, Index chains) {
+  const double count = reader.number("superchains");
+  if (std::isnan(count) || count == 0.0) return 0;
+  const double width = static_cast<double>(chains) / count;
+  if (count >= 2.0 && width >= 2.0 && width == std::floor(width) && count == std::floor(count)) {
+    return static_cast<Index>(count);
+  }
+  throw InputError(
+      fmt::format("{}: its attribute superchains should be a divisor of its {} chains, from 2 to "
+                  "half of them, but is {:g}: the file is damaged, or was changed",
+                  reader.path(), chains, count));
 }
 
 }  // namespace
@@ -138,8 +227,8 @@ Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
     diagnosis.group = config.group;
     diagnosis.chains = variables.front().chains;
     diagnosis.draws = variables.front().draws;
-    diagnosis.superchains = reader->superchains();
-    read_moves(*reader, phase_of(config.group) + "sample_stats", diagnosis);
+    diagnosis.superchains = superchains_of(*reader, diagnosis.chains);
+    Moves(*reader, phase_of(config.group) + "sample_stats").read_into(diagnosis);
     diagnosis.mean_squared_jump = reader->number("mean_squared_jump");
     diagnosis.step_size = reader->number("step_size");
     diagnosis.warmup_seconds = reader->number("warmup_seconds");

@@ -9,25 +9,81 @@
 namespace flotilla {
 namespace {
 
-constexpr Threshold kMaxRhat = {
-    .name = "max-rhat",
-    .title = "R-hat",
-    .help = "threshold of R-hat, or with superchains of nested R-hat",
-    .range = {.low = 1.0},
-    .value = &Thresholds::max_rhat,
-    .at_most = true,
-    .advice =
-        "the chains disagree: warm up and sample longer, make more global moves "
-        "(--global-fraction), or choose a target that chains can cross"};
+constexpr double kMostSlip = 5.0;  // standard errors of a share that may be chance
 
-constexpr Threshold kMinEss = {
-    .name = "min-ess",
-    .title = "ESS",
-    .help = "threshold of bulk and tail effective sample size",
-    .range = {.low = 0.0},
-    .value = &Thresholds::min_ess,
-    .at_most = false,
-    .advice = "keep more draws, let more steps pass between them (--thin), or run more chains"};
+/// Whether lp is larger in the second half of more chains than chance explains.
+bool still_rises(const Diagnosis& diagnosis) {
+  const double error = 0.5 / std::sqrt(static_cast<double>(diagnosis.chains));
+  return diagnosis.rising_chains > 0.5 + kMostSlip * error;
+}
+
+/// Whether chains are each by itself settled, at different values of a quantity.
+///
+/// Single chains that agree have an R-hat of about 1 + 1 / n, where each is worth n independent
+/// draws. What wanders is worth few, whatever the others do.
+bool settled_apart(const QuantitySummary& summary) {
+  constexpr double kWanders = 8.0;
+  constexpr double kChance = 3.0;
+  return summary.ess_chain >= kWanders && summary.rhat - 1.0 > kChance / summary.ess_chain;
+}
+
+std::string advise_on_rhat(const Diagnosis& diagnosis, const NamedQuantity& quantity,
+                           const Thresholds& thresholds) {
+  const QuantitySummary& summary = quantity.summary;
+  if (still_rises(diagnosis)) {
+    return fmt::format(
+        "the log density still rises, in {} of the chains: warm up longer (--warmup); if it never "
+        "settles, the target has no bound: --target clipped, or a smaller --beta",
+        printed(diagnosis.rising_chains, Print::kPercent));
+  }
+  if (diagnosis.superchains > 0) {
+    return "superchains have not forgotten where they began: warm up longer (--warmup), make more "
+           "global moves (--global-fraction), or choose a --target that chains can cross";
+  }
+  for (const NamedQuantity& one : diagnosis.quantities) {
+    if (one.summary.rhat <= thresholds.max_rhat || !settled_apart(one.summary)) continue;
+    return fmt::format(
+        "the chains disagree: {} has settled in each of them, at different values: make more "
+        "global "
+        "moves (--global-fraction), or choose a --target that chains can cross; longer chains "
+        "alone "
+        "will not do",
+        one.name);
+  }
+  return fmt::format(
+      "the chains are short: each is worth {} independent draws, and such an R-hat takes about "
+      "{:.0f}: keep more draws (--draws), let more steps pass between them (--thin), or let "
+      "chains start in groups (--superchains), whose nested R-hat does without",
+      printed(summary.ess_chain, Print::kGeneral),
+      std::ceil(1.0 / std::max(1e-6, thresholds.max_rhat - 1.0)));
+}
+
+std::string advise_on_ess(const Diagnosis& /*diagnosis*/, const NamedQuantity& /*quantity*/,
+                          const Thresholds& /*thresholds*/) {
+  return "keep more draws (--draws), let more steps pass between them (--thin), or run more chains "
+         "(--chains)";
+}
+
+std::string advise_on_non_finite(const Diagnosis& /*diagnosis*/, const NamedQuantity& /*quantity*/,
+                                 const Thresholds& /*thresholds*/) {
+  return "verify the flow ('flotilla flow verify'), or use --precision double";
+}
+
+constexpr Threshold kMaxRhat = {.name = "max-rhat",
+                                .title = "R-hat",
+                                .help = "threshold of R-hat, or with superchains of nested R-hat",
+                                .range = {.low = 1.0},
+                                .value = &Thresholds::max_rhat,
+                                .at_most = true,
+                                .advice = advise_on_rhat};
+
+constexpr Threshold kMinEss = {.name = "min-ess",
+                               .title = "ESS",
+                               .help = "threshold of bulk and tail effective sample size",
+                               .range = {.low = 0.0},
+                               .value = &Thresholds::min_ess,
+                               .at_most = false,
+                               .advice = advise_on_ess};
 
 constexpr Threshold kNonFinite = {.name = "",
                                   .title = "",
@@ -35,7 +91,7 @@ constexpr Threshold kNonFinite = {.name = "",
                                   .range = {},
                                   .value = &Thresholds::max_non_finite,
                                   .at_most = true,
-                                  .advice = "verify the flow, or use --precision double"};
+                                  .advice = advise_on_non_finite};
 
 /// How bad a figure is: larger is worse, undefined is worst.
 double badness(const QuantitySummary& summary, const QuantityFigure& figure) {
@@ -44,18 +100,75 @@ double badness(const QuantitySummary& summary, const QuantityFigure& figure) {
   return figure.threshold->at_most ? value : -value;
 }
 
-std::string failure(const NamedQuantity& quantity, const QuantityFigure& figure, double threshold) {
+/// Why a figure has no value, and what to try.
+std::string undefined(const Diagnosis& diagnosis, const QuantitySummary& summary) {
+  constexpr Index kFewest = 4;
+  if (diagnosis.draws < kFewest) {
+    return fmt::format(
+        "it needs {} draws of each chain, which have {}: keep more draws (--draws){}", kFewest,
+        diagnosis.draws,
+        diagnosis.superchains > 0
+            ? ""
+            : ", or let chains start in groups (--superchains), whose nested R-hat needs one");
+  }
+  if (summary.non_finite > 0.0) return "it needs draws that are all finite";
+  return "its draws do not vary";
+}
+
+std::string failure(const Diagnosis& diagnosis, const NamedQuantity& quantity,
+                    const QuantityFigure& figure, const Thresholds& thresholds) {
   const double value = quantity.summary.*figure.value;
   if (std::isnan(value)) {
-    return fmt::format(
-        "{} of {} is not defined: it needs two chains of four finite draws that vary", figure.title,
-        quantity.name);
+    return fmt::format("{} of {} is not defined: {}", figure.title, quantity.name,
+                       undefined(diagnosis, quantity.summary));
   }
-  const std::string option = figure.threshold->name;
+  const Threshold& threshold = *figure.threshold;
+  const std::string option = threshold.name;
   return fmt::format("{} of {} is {}, {} {}{:g}: {}", figure.title, quantity.name,
-                     printed(value, figure.print), figure.threshold->at_most ? "above" : "below",
-                     option.empty() ? "" : "--" + option + " ", threshold,
-                     figure.threshold->advice);
+                     printed(value, figure.print), threshold.at_most ? "above" : "below",
+                     option.empty() ? "" : "--" + option + " ", thresholds.*threshold.value,
+                     threshold.advice(diagnosis, quantity, thresholds));
+}
+
+// ---- Faults of a run.
+
+/// Some chains of a short run have not moved yet. It is a fault if so many are no chance.
+bool chains_stand_still(const Diagnosis& diagnosis) {
+  if (diagnosis.draws < 2) return false;
+  const double chains = static_cast<double>(diagnosis.chains);
+  const double expected = chains * std::pow(diagnosis.repeats, diagnosis.draws - 1);
+  return diagnosis.unmoved_chains > expected + kMostSlip * std::sqrt(expected);
+}
+
+std::string tell_of_standing_chains(const Diagnosis& diagnosis) {
+  return fmt::format(
+      "{:.0f} of {} chains never moved: warm up longer (--warmup) or from a smaller --step-size, "
+      "make more global moves (--global-fraction), or start elsewhere (--start, --seed)",
+      diagnosis.unmoved_chains, diagnosis.chains);
+}
+
+const QuantitySummary* log_density_of(const Diagnosis& diagnosis) {
+  for (const NamedQuantity& quantity : diagnosis.quantities) {
+    if (quantity.name == "lp") return &quantity.summary;
+  }
+  return nullptr;
+}
+
+/// A density's logarithm has a long tail below. It has none above, unless the density has a spike
+/// that chains fall into: its highest values then lie far outside the range of the others.
+bool has_no_bound(const Diagnosis& diagnosis) {
+  constexpr double kFar = 50.0;
+  const QuantitySummary* lp = log_density_of(diagnosis);
+  if (lp == nullptr) return false;
+  return diagnosis.highest_lp - lp->median > kFar * std::max(1.0, lp->median - lp->q5);
+}
+
+std::string tell_of_no_bound(const Diagnosis& diagnosis) {
+  return fmt::format(
+      "lp reaches {}, where half of its draws are below {}: the target has no bound that chains "
+      "can feel: --target clipped, a smaller --beta, or verify the flow",
+      printed(diagnosis.highest_lp, Print::kGeneral),
+      printed(log_density_of(diagnosis)->median, Print::kGeneral));
 }
 
 }  // namespace
@@ -80,6 +193,9 @@ const std::vector<QuantityFigure>& quantity_figures() {
        Print::kCount, Runs::kAll, &kMinEss, Runs::kAll},
       {"ess_tail", "tail ESS", "the same for the 5 % or the 95 % quantile, whichever is smaller",
        &Q::ess_tail, Print::kCount, Runs::kAll, &kMinEss, Runs::kAll},
+      {"ess_chain", "ESS of a chain",
+       "independent draws that a single chain is worth, by its halves", &Q::ess_chain,
+       Print::kCount, Runs::kNone, nullptr, Runs::kNone},
       {"non_finite", "count of non-finite draws", "draws that are infinite or not a number",
        &Q::non_finite, Print::kCount, Runs::kNone, &kNonFinite, Runs::kAll},
   };
@@ -100,6 +216,15 @@ const std::vector<RunFigure>& run_figures() {
        [](const D& d) { return d.mean_squared_jump; }, Print::kGeneral},
       {"diverging", "diverging draws", "kept draws whose last proposal had a non-finite value",
        [](const D& d) { return d.diverging; }, Print::kCount},
+      {"unmoved_chains", "chains that never moved",
+       "chains whose kept draws are all the same point",
+       [](const D& d) { return d.unmoved_chains; }, Print::kCount},
+      {"repeats", "", "share of kept draws that are the same point as the one before",
+       [](const D& d) { return d.repeats; }, Print::kPercent},
+      {"rising_chains", "", "share of chains whose lp is larger in the second half",
+       [](const D& d) { return d.rising_chains; }, Print::kPercent},
+      {"highest_lp", "", "largest lp of all kept draws", [](const D& d) { return d.highest_lp; },
+       Print::kGeneral},
       {"warmup_seconds", "", "wall time of warm-up", [](const D& d) { return d.warmup_seconds; },
        Print::kSeconds},
       {"sampling_seconds", "", "wall time of the phase that is looked at",
@@ -111,6 +236,14 @@ const std::vector<RunFigure>& run_figures() {
       {"ess_per_gradient", "smallest ESS per gradient",
        "the same per gradient, which does not depend on the machine",
        [](const D& d) { return d.smallest_ess() / d.gradients; }, Print::kGeneral},
+  };
+  return rows;
+}
+
+const std::vector<RunFault>& run_faults() {
+  static const std::vector<RunFault> rows = {
+      {chains_stand_still, tell_of_standing_chains},
+      {has_no_bound, tell_of_no_bound},
   };
   return rows;
 }
@@ -145,13 +278,16 @@ std::vector<const NamedQuantity*> worst_first(const Diagnosis& diagnosis,
 
 std::vector<std::string> failures(const Diagnosis& diagnosis, const Thresholds& thresholds) {
   std::vector<std::string> found;
+  for (const RunFault& fault : run_faults()) {
+    if (fault.found(diagnosis)) found.push_back(fault.sentence(diagnosis));
+  }
   for (const QuantityFigure& figure : quantity_figures()) {
     if (figure.threshold == nullptr || !holds(figure.judged, diagnosis)) continue;
     const NamedQuantity& quantity = *worst_first(diagnosis, figure).front();
     const double limit = thresholds.*figure.threshold->value;
     const double value = quantity.summary.*figure.value;
     if (figure.threshold->at_most ? value <= limit : value >= limit) continue;
-    found.push_back(failure(quantity, figure, limit));
+    found.push_back(failure(diagnosis, quantity, figure, thresholds));
   }
   return found;
 }

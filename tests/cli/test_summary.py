@@ -108,8 +108,8 @@ class Summary(ProgramTest):
         local = self.sample(*size, "--global-fraction", 0, flow=RINGS)
         done = self.summary(local, "--strict", code=3)
         self.assertIn("not converged: R-hat of", done.stderr)
-        self.assertIn("--max-rhat", done.stderr)
-        self.assertIn("--global-fraction", done.stderr)
+        for word in ("--max-rhat", "the chains disagree", "--global-fraction"):
+            self.assertIn(word, done.stderr)
         quantities = json.loads(self.summary(local, "--json").stdout)["quantities"]
         self.assertGreater(max(one["rhat"] for one in quantities), 1.1)
         crossing = self.sample(*size, "--global-fraction", 0.3, flow=RINGS, output="crossing.h5")
@@ -125,6 +125,54 @@ class Summary(ProgramTest):
         self.summary(path, "--min-ess", 1e6)  # without --strict it is printed, but is no failure
         few = self.sample("--chains", 40, "--draws", 2, output="few.h5")
         self.assertIn("not defined", self.summary(few, "--strict", code=3).stderr)
+
+    def test_every_verdict_is_told_once_with_the_option_that_helps(self):
+        size = ["--chains", 64, "--draws", 200, "--warmup", 0, "--step-size", 0.01, "--force"]
+        told = 0
+        for options, words in (
+            ([], ["the chains are short", "--draws", "--superchains", "--thin"]),
+            (["--superchains", 16], ["superchains have not forgotten", "--warmup"]),
+            (["--draws", 3], ["is not defined", "--draws", "--superchains"]),
+        ):
+            path = self.sample(*size, "--global-fraction", 0, *options)
+            for manner in ([], ["--strict"]):
+                done = self.summary(path, *manner, code=3 if manner else 0)
+                everything = done.stdout + done.stderr
+                self.assertEqual(everything.count("not converged"), 1, everything)
+                for word in words:
+                    self.assertIn(word, everything)
+                told += 1
+        self.assertEqual(told, 6)
+
+    def test_chains_that_never_moved_and_a_spike_are_found(self):
+        path = self.sample("--chains", 256, "--draws", 300, "--global-fraction", 0.5)
+        self.assertNotIn("never moved:", self.summary(path).stdout)
+        with h5py.File(path, "r+") as file:
+            stats = file["sample_stats"]
+            for chain in (3, 100, 101, 255):
+                for name in ("lp", "log_det_jacobian"):
+                    stats[name][chain] = stats[name][chain, 0]
+                stats["accepted"][chain] = 0
+                file["posterior/x"][chain] = file["posterior/x"][chain, 0]
+            stats["lp"][17, :200] = 2e9 + np.arange(200)
+        done = self.summary(path, "--strict", code=3)
+        self.assertIn("4 of 256 chains never moved", done.stderr)
+        self.assertIn("lp reaches 2e+09", done.stderr)
+        self.assertIn("no bound", done.stderr)
+
+    def test_superchains_that_do_not_divide_the_chains_are_refused(self):
+        path = self.sample("--chains", 40, "--superchains", 8, "--draws", 20)
+        self.assertIn("in 8 superchains", self.summary(path).stdout)
+        refused = 0
+        for wrong in (7, 1, 40, 80, -8, 2.5):
+            with h5py.File(path, "r+") as file:
+                file.attrs["superchains"] = wrong
+            for ranks in (None, 2):
+                done = self.summary(path, ranks=ranks, code=2)
+                self.assertIn("a divisor of its 40 chains", done.stderr)
+                self.assertEqual(done.stderr.count("flotilla:"), 1)
+                refused += 1
+        self.assertEqual(refused, 12)
 
     def test_groups_and_variables(self):
         path = self.sample("--chains", 40, "--draws", 60, "--save-warmup", "--warmup", 80)
@@ -242,6 +290,47 @@ class Reports(ProgramTest):
             np.testing.assert_array_equal(
                 one["posterior/x"][()], other["posterior/x"][:, : shape[1]]
             )
+
+    def test_the_last_draw_has_a_report_too(self):
+        for draws, every, expected in ((7, 100, [7]), (45, 20, [20, 40, 45]), (40, 20, [20, 40])):
+            path = self.sample("--chains", 64, "--draws", draws, "--report-every", every, "--force")
+            lines = self.reports(path)
+            self.assertEqual([line["draws"] for line in lines], expected)
+            with h5py.File(path) as file:
+                x = file["posterior/x"][()].astype(float)
+                series = [x[:, :, 0], x[:, :, 1], file["sample_stats/lp"][()]]
+            whole = draws - draws % every  # R-hat compares whole stretches alone
+            ess = min(
+                64 * (one.var(axis=1, ddof=1).mean() * (draws - 1) / draws / one.mean(axis=1).var(ddof=1) + 1)
+                for one in series
+            )
+            self.assertAlmostEqual(lines[-1]["ess"], ess, delta=1e-8 * ess)
+            if whole >= 2 * every:
+                expected_rhat = max(rhat(split(one[:, :whole])) for one in series)
+                self.assertAlmostEqual(lines[-1]["rhat"], expected_rhat, delta=1e-9)
+            else:
+                self.assertIsNone(lines[-1]["rhat"])
+
+    def test_a_threshold_that_is_never_met_is_told(self):
+        size = ["--chains", 64, "--draws", 60, "--report-every", 20, "--warmup", 200, "--force"]
+        told = 0
+        for options, words in (
+            (["--until-rhat", 1.0], ["--until-rhat 1 was not met: R-hat is", "--draws"]),
+            (["--until-ess", 1e9], ["--until-ess 1e+09 was not met", "effective sample size is"]),
+            (["--until-rhat", 1.01, "--draws", 5], ["R-hat has no value in 5 draws", "--report-every"]),
+            (["--until-rhat", 1.0, "--superchains", 8], ["nested R-hat is"]),
+        ):
+            for ranks in (None, 2):
+                done = run("sample", MOONS, "-o", self.path("run.h5"), "--quiet", *size, *options, ranks=ranks)
+                self.assertEqual(done.returncode, 3, done.stderr)
+                self.assertEqual(done.stderr.count("flotilla:"), 1, done.stderr)
+                for word in words:
+                    self.assertIn(word, done.stderr)
+                told += 1
+        self.assertEqual(told, 8)
+        both = ["--until-rhat", 1.0, "--until-ess", 1e9]
+        done = run("sample", MOONS, "-o", self.path("run.h5"), "--quiet", *size, *both)
+        self.assertEqual((done.returncode, done.stderr.count("flotilla:")), (3, 2))
 
     def test_without_reports_there_is_no_file(self):
         path = self.sample("--chains", 32, "--draws", 4, "--report-every", 0)

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -112,6 +113,38 @@ TEST(Rhat, OfCasesByHand) {
   EXPECT_TRUE(std::isnan(rhat(chain_moments(chains_of({{0}, {1}})))));
   EXPECT_TRUE(std::isnan(rhat(chain_moments(chains_of({{1, 1}, {1, 1}})))));
   EXPECT_EQ(rhat(chain_moments(chains_of({{1, 1}, {2, 2}}))), HUGE_VAL);
+}
+
+/// What chains of so many steps of an autoregression are worth, by their halves.
+double chain_size_of(double correlation, Index chains, Index draws) {
+  std::mt19937_64 generator(11);
+  std::normal_distribution<double> normal;
+  ChainSize size;
+  for (Index c = 0; c < chains; ++c) {
+    Moments halves[2];
+    double value = normal(generator) / std::sqrt(std::max(1e-3, 1.0 - correlation * correlation));
+    for (Index d = 0; d < draws; ++d) {
+      value = correlation * value + normal(generator);
+      halves[2 * d / draws].observe(value);
+    }
+    size.observe(halves[0], halves[1]);
+  }
+  return size.value();
+}
+
+TEST(ChainSize, IsTheNumberOfIndependentDraws) {
+  EXPECT_NEAR(chain_size_of(0.0, 4000, 40), 40.0, 4.0);
+  // An autoregression of correlation r has a correlation time of (1 + r) / (1 - r).
+  EXPECT_NEAR(chain_size_of(0.8, 4000, 900), 100.0, 10.0);
+  EXPECT_NEAR(chain_size_of(1.0, 4000, 900), 1.0, 0.1);
+}
+
+TEST(ChainSize, IsUndefinedWhereNothingVaries) {
+  ChainSize size;
+  EXPECT_TRUE(std::isnan(size.value()));
+  size.observe(Moments(5.0, 1.0, 0.0), Moments(5.0, 1.0, 0.0));
+  size.observe(Moments(1.0, 1.0, 0.0), Moments(1.0, 2.0, 0.0));
+  EXPECT_TRUE(std::isnan(size.value()));
 }
 
 TEST(Moments, OfPartsMergeIntoThoseOfTheWhole) {

@@ -59,6 +59,7 @@ void expect_close(const QuantitySummary& found, const QuantitySummary& exact) {
   EXPECT_NEAR(found.q95, exact.q95, 2e-3 * exact.sd);
   EXPECT_NEAR(found.ess_bulk, exact.ess_bulk, 5e-3 * exact.ess_bulk);
   EXPECT_NEAR(found.ess_tail, exact.ess_tail, 3e-2 * exact.ess_tail);
+  EXPECT_NEAR(found.ess_chain, exact.ess_chain, 5e-3 * exact.ess_chain);
   EXPECT_NEAR(found.rhat, exact.rhat, 2e-4);
   EXPECT_NEAR(found.nested_rhat, exact.nested_rhat, 2e-4);
 }

@@ -120,6 +120,7 @@ TEST(RunEnsemble, RecordsEveryTargetAndKernelAndGivesThemBack) {
       RunConfig config = config_for(shared);
       config.target = {target.choice.name, {}};
       config.kernel = {kernel.choice.name, {}};
+      config.precision = "float";  // as it is recorded
       const RunSummary summary = run_ensemble(config, flow_record(), world, nullptr);
       world.barrier();
       const RunReader reader(shared);
@@ -261,7 +262,7 @@ TEST(RunEnsemble, StopsAtTheSameBlockOnAnyNumberOfRanks) {
   }
   const RunReader reader(shared);
   EXPECT_EQ(reader.variable("posterior", "x").draws, together.draws);
-  EXPECT_EQ(reader.superchains(), 53);
+  EXPECT_EQ(reader.number("superchains"), 53.0);
   world.barrier();
 }
 
@@ -347,30 +348,35 @@ Index chunks_of(const RunReader& reader) {
 TEST(RunEnsemble, WritesWholeChunksWhateverItThinsAndReportsAndHowWideItIs) {
   const Communicator world(MPI_COMM_WORLD);
   const ScratchDirectory directory;
+  struct Case {
+    Index dim;  // decides the chunks: 100, 10 or 5 draws
+    Index width;
+    Index thin;
+    Index report_every;
+  };
   int tried = 0;
-  for (const Index dim : {2, 409}) {  // chunks of 100, 10 and 5 draws
-    for (const Index width : {64, 128}) {
-      for (const auto& [thin, report_every] : {std::pair(1, 3), {5, 30}, {9, 100}}) {
-        RunConfig config;
-        config.output = shared_file(world, directory, "run" + std::to_string(tried++) + ".h5");
-        config.chains = 128;
-        config.draws = 100;
-        config.warmup = 100 * thin;
-        config.exchange_every = 35;
-        config.save_warmup = true;
-        config.thin = thin;
-        config.tile_width = width;
-        config.global_fraction = 1.0;
-        config.report_every = report_every;
-        const double before = writes_so_far(world);
-        run_ensemble(config, stretching_flow(dim), world, nullptr);
-        const double made = writes_so_far(world) - before;
-        const Index chunks = chunks_of(RunReader(config.output));
-        EXPECT_LE(made, static_cast<double>(chunks + config.draws / report_every + 200));
-      }
-    }
+  for (const Case& tested : {Case{2, 64, 1, 3}, Case{2, 64, 5, 30}, Case{2, 128, 9, 100},
+                             Case{409, 64, 5, 7}, Case{409, 128, 3, 30}}) {
+    RunConfig config;
+    config.output = shared_file(world, directory, "run" + std::to_string(tried++) + ".h5");
+    config.chains = 128;
+    config.draws = 100;
+    config.warmup = 100 * tested.thin;
+    config.exchange_every = 35;
+    config.save_warmup = true;
+    config.thin = tested.thin;
+    config.tile_width = tested.width;
+    config.global_fraction = 1.0;
+    config.report_every = tested.report_every;
+    const double before = writes_so_far(world);
+    run_ensemble(config, stretching_flow(tested.dim), world, nullptr);
+    const double made = writes_so_far(world) - before;
+    const Index chunks = chunks_of(RunReader(config.output));
+    const Index reports = config.draws / tested.report_every;
+    EXPECT_LE(made, static_cast<double>(chunks + reports + 200))
+        << tested.dim << " " << tested.thin;
   }
-  EXPECT_EQ(tried, 12);
+  EXPECT_EQ(tried, 5);
 }
 
 TEST(RunEnsemble, WorksWithMoreRanksThanTiles) {

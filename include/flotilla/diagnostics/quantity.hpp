@@ -19,6 +19,7 @@ struct QuantitySummary {
   double ess_tail = kUndefined;     ///< the smaller ESS of the 5 % and the 95 % quantile
   double rhat = kUndefined;         ///< rank-normalised split R-hat: the larger of bulk and folded
   double nested_rhat = kUndefined;  ///< NaN without superchains
+  double ess_chain = kUndefined;    ///< of the rank-normalised draws, a single chain: ChainSize
   double non_finite = 0.0;          ///< number of draws that are not finite
 };
 

@@ -78,6 +78,22 @@ class NestedRhat {
   double variances_ = 0.0;
 };
 
+/// The number of independent draws that a single chain is worth, by its two halves: their means lie
+/// the farther apart, the fewer. It does not compare chains. Chains are added one by one.
+///
+/// For n independent draws the squared gap between the halves' means is 4 variances over n. A chain
+/// that wanders without end is worth about 1.
+class ChainSize {
+ public:
+  void observe(const Moments& first_half, const Moments& second_half);
+  /// The mean over chains; NaN if nothing varies.
+  double value() const;
+
+ private:
+  double within_ = 0.0;  ///< variance within halves, summed over halves
+  double gaps_ = 0.0;    ///< squared gaps, summed over chains
+};
+
 /// R-hat and nested R-hat of chains in memory.
 /// @param superchains  equal numbers of chains, one superchain after another. Nested R-hat is NaN
 ///                     if there are none or if their sizes differ

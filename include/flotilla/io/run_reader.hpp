@@ -74,9 +74,6 @@ class RunReader {
   /// A number attribute of the run; NaN if the run does not have it (yet). @throws InputError if it
   /// is not a number
   double number(const std::string& name) const;
-  /// Number of superchains; 0 if every chain has its own start. @throws InputError if what is
-  /// recorded is no count
-  Index superchains() const;
 
  private:
   /// Complete draws, according to the file's record of the group's phase.

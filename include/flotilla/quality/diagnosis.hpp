@@ -40,7 +40,11 @@ struct Diagnosis {
 
   double acceptance_rate = 0.0;  ///< of local moves, from the steps of the kept draws
   double global_acceptance_rate = 0.0;
-  double diverging = 0.0;          ///< kept draws whose last proposal had a non-finite value
+  double diverging = 0.0;       ///< kept draws whose last proposal had a non-finite value
+  double unmoved_chains = 0.0;  ///< chains whose kept draws are all the same point
+  double repeats = 0.0;         ///< share of kept draws that are the same point as the one before
+  double rising_chains = 0.0;   ///< share of chains whose lp is larger in the second half
+  double highest_lp = 0.0;      ///< of all kept draws
   double mean_squared_jump = 0.0;  ///< in latent space, per step
   double step_size = 0.0;
   double warmup_seconds = 0.0;

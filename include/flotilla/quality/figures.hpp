@@ -17,6 +17,10 @@ struct Thresholds {
   double max_non_finite = 0.0;  ///< largest number of non-finite draws of a quantity
 };
 
+/// What is wrong with a figure that fails its threshold, and what to try: the end of a sentence.
+using Advice = std::string (*)(const Diagnosis& diagnosis, const NamedQuantity& quantity,
+                               const Thresholds& thresholds);
+
 /// One threshold: its option, its limits and its advice.
 struct Threshold {
   const char* name = "";   ///< the option that sets it, "max-rhat"; empty if there is none
@@ -24,15 +28,15 @@ struct Threshold {
   const char* help = "";   ///< help text of the option
   Range range;             ///< range of the option
   double Thresholds::*value = nullptr;
-  bool at_most = false;     ///< an upper limit, else a lower limit
-  const char* advice = "";  ///< what to try if the figure fails
+  bool at_most = false;  ///< an upper limit, else a lower limit
+  Advice advice = nullptr;
 };
 
 /// The runs that something applies to. Chains start apart, or in superchains.
 enum class Runs { kAll, kWithoutSuperchains, kWithSuperchains, kNone };
 
 /// A figure of a quantity such as x[3] or lp, as a row of a table. JSON, CSV, the printed columns
-/// and the verdict follow from it.
+/// and the verdict follow from it. A figure that no run shows is in JSON and CSV only.
 struct QuantityFigure {
   const char* name;     ///< in JSON and CSV, "ess_bulk"
   const char* title;    ///< in tables and sentences, "bulk ESS"
@@ -53,10 +57,19 @@ struct RunFigure {
   Print print;
 };
 
+/// Something that may be wrong with a run whatever its R-hat and its ESS are, as a row of a table.
+struct RunFault {
+  bool (*found)(const Diagnosis& diagnosis);
+  std::string (*sentence)(const Diagnosis& diagnosis);  ///< what is wrong, and what to try
+};
+
 /// The figures of a quantity, in the order of tables and files.
 const std::vector<QuantityFigure>& quantity_figures();
 /// The figures of a run, in the order of tables and files.
 const std::vector<RunFigure>& run_figures();
+
+/// The faults of a run, in the order of the verdict.
+const std::vector<RunFault>& run_faults();
 
 /// Whether a diagnosis is of such a run.
 bool holds(Runs runs, const Diagnosis& diagnosis);
@@ -69,7 +82,8 @@ std::vector<const Threshold*> thresholds_with_options();
 std::vector<const NamedQuantity*> worst_first(const Diagnosis& diagnosis,
                                               const QuantityFigure& figure);
 
-/// One sentence for each figure that fails its threshold, with what to try. Empty if all pass.
+/// One sentence for each fault of the run and each figure that fails its threshold, with what to
+/// try. Empty if there are none.
 std::vector<std::string> failures(const Diagnosis& diagnosis, const Thresholds& thresholds);
 
 }  // namespace flotilla
