@@ -64,7 +64,7 @@ ArrayPlace find_array(const Location& location) {
     std::string name = entry_of(file, path, location.dataset);
     return {path, std::move(file), std::move(name)};
   } catch (const Hdf5Error& error) {
-    throw InputError(fmt::format("{}: no usable numbers: {}", path, error.what()));
+    throw InputError(fmt::format("{}: no usable numbers: {}", path, hdf5::reason(error)));
   }
 }
 
@@ -103,7 +103,7 @@ RowReader::RowReader(const Location& location) {
     rows_ = static_cast<Index>(sizes[0]);
     columns_ = static_cast<Index>(sizes[1]);
   } catch (const std::exception& error) {
-    throw InputError(fmt::format("{}: no usable numbers: {}", place.path, error.what()));
+    throw InputError(fmt::format("{}: no usable numbers: {}", place.path, hdf5::reason(error)));
   }
 }
 
@@ -111,7 +111,11 @@ void RowReader::read(Index first, Index count, double* out) const {
   if (count == 0) return;
   const CrashSentence crash(path_);
   using hdf5::size_of;
-  dataset_.read({{size_of(first), 0}, {size_of(count), size_of(columns_)}}, out);
+  try {
+    dataset_.read({{size_of(first), 0}, {size_of(count), size_of(columns_)}}, out);
+  } catch (const Hdf5Error& error) {
+    throw InputError(fmt::format("{}: no usable numbers: {}", path_, hdf5::reason(error)));
+  }
 }
 
 }  // namespace flotilla

@@ -38,7 +38,7 @@ class RowReader {
   Index rows() const { return rows_; }
   Index columns() const { return columns_; }
 
-  /// @param out  [count x columns], in C order @throws Hdf5Error
+  /// @param out  [count x columns], in C order @throws InputError if the file is damaged
   void read(Index first, Index count, double* out) const;
 
  private:

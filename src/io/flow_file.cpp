@@ -294,7 +294,7 @@ FlowRecord read_flow_file(const std::string& path) {
   } catch (const InputError& error) {
     throw InputError(fmt::format("{}: not a usable flow file: {}", path, error.what()));
   } catch (const Hdf5Error& error) {
-    throw InputError(fmt::format("{}: not a whole flow file: {}", path, error.what()));
+    throw InputError(fmt::format("{}: not a whole flow file: {}", path, hdf5::reason(error)));
   } catch (const std::bad_alloc&) {
     throw InputError(
         fmt::format("{}: not a usable flow file: it needs more memory than there is", path));

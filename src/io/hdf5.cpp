@@ -695,6 +695,12 @@ std::string version() {
   return fmt::format("{}.{}.{}", major, minor, release);
 }
 
+std::string reason(const std::exception& error) {
+  const std::string text = error.what();
+  if (dynamic_cast<const Hdf5Error*>(&error) == nullptr) return text;
+  return fmt::format("HDF5 cannot read it ({})", text.substr(0, text.find(" failed: ")));
+}
+
 void expect_readable(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {

@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <string>
 #include <utility>
 #include <vector>
@@ -310,6 +311,10 @@ inline hsize_t size_of(std::ptrdiff_t value) {
 
 /// The version of the library in use, "1.10.8".
 std::string version();
+
+/// Why a file from elsewhere cannot be read: what an error says, or of HDF5's own errors the call
+/// alone, without the library's stack.
+std::string reason(const std::exception& error);
 
 /// @throws InputError if the file is missing, is a directory, a device or a pipe, or may not be
 /// read, in words for the user

@@ -28,7 +28,7 @@ Tensor read_numbers(const Location& location) {
     double budget = kLargestArray;
     return read_array(place.file, place.dataset, budget);
   } catch (const std::exception& error) {
-    throw InputError(fmt::format("{}: no usable numbers: {}", place.path, error.what()));
+    throw InputError(fmt::format("{}: no usable numbers: {}", place.path, hdf5::reason(error)));
   }
 }
 

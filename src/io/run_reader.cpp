@@ -33,7 +33,7 @@ auto reading(const std::string& path, const std::string& place, Work work) {
     throw InputError(fmt::format("{}: '{}': {}", path, place, error.what()));
   } catch (const Hdf5Error& error) {
     throw InputError(
-        fmt::format("{}: '{}' cannot be read, the file is damaged: {}", path, place, error.what()));
+        fmt::format("{}: the file is damaged at '{}': {}", path, place, hdf5::reason(error)));
   }
 }
 
@@ -72,9 +72,9 @@ RunReader::RunReader(const std::string& path) : path_(path) {
   try {
     file_ = std::make_shared<const hdf5::File>(hdf5::File::open(path));
   } catch (const Hdf5Error& error) {
-    throw InputError(fmt::format("{}: it cannot be opened: {}", path, error.what()));
+    throw InputError(fmt::format("{}: it cannot be opened: {}", path, hdf5::reason(error)));
   }
-  if (!file_->has("draws_committed") || !file_->has("sample_stats")) {
+  if (!has_group("draws_committed") || !has_group("sample_stats")) {
     throw InputError(fmt::format(
         "{}: not a run file, which has draws_committed and a group sample_stats: name the output "
         "of 'flotilla sample'",

@@ -66,9 +66,13 @@ void write_tables(const std::string& path, const std::vector<Table>& tables) {
 bool is_tables(const std::string& path, const std::vector<std::string>& names) {
   const CrashSentence crash(path);
   if (!hdf5::is_hdf5(path)) return false;
-  const hdf5::File file = hdf5::File::open(path);
-  return std::all_of(names.begin(), names.end(),
-                     [&](const std::string& name) { return file.has(name); });
+  try {
+    const hdf5::File file = hdf5::File::open(path);
+    return std::all_of(names.begin(), names.end(),
+                       [&](const std::string& name) { return file.has(name); });
+  } catch (const Hdf5Error&) {  // it is damaged
+    return false;
+  }
 }
 
 void write_csv(const std::string& path, const Table& table) {
