@@ -22,6 +22,7 @@ int flow_evaluate(const Communicator& comm, const Command& command, const Words&
     show(fmt::format("at {} of them a value is not finite: it is NaN or infinite in the file\n",
                      found.non_finite));
   }
+  if (!found.removed.empty()) show(found.removed + "\n");
   return 0;
 }
 

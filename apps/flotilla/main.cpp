@@ -82,7 +82,9 @@ int dispatch(const Communicator& comm, const MpiEnvironment& environment, const 
 
 int run(const Communicator& comm, const MpiEnvironment& environment, const Words& words) {
   try {
-    return dispatch(comm, environment, words);
+    const int code = dispatch(comm, environment, words);
+    show("");  // whatever is still to be written
+    return code;
   } catch (const InputError& error) {
     if (comm.is_root()) complain(error);
     return 2;

@@ -7,12 +7,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <vector>
 
+#include "flotilla/core/error.hpp"
 #include "flotilla/core/printed.hpp"
 #include "flotilla/run/measured.hpp"
 
@@ -88,9 +91,13 @@ std::size_t columns_of(const std::string& terminal) {
 
 }  // namespace
 
+bool tell(const std::string& text) {
+  return std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+}
+
 void show(const std::string& text) {
-  std::fputs(text.c_str(), stdout);
-  std::fflush(stdout);
+  if (tell(text) || errno == EPIPE) return;
+  throw EnvironmentError(fmt::format("cannot write on standard output: {}", std::strerror(errno)));
 }
 
 std::optional<std::size_t> terminal_columns() {
@@ -111,16 +118,19 @@ bool Reporter::due(const Progress& progress) {
 }
 
 void Reporter::noted(const std::string& sentence) noexcept {
-  show(sentence + "\n");
+  tell(sentence + "\n");
 }
 
 void Reporter::advanced(const Progress& progress) noexcept {
   if (!due(progress)) return;
   const bool ended = progress.steps == progress.steps_total;
   const std::vector<std::string> parts = parts_of(progress, report_);
-  if (!columns_) return show(fmt::format("{}\n", fmt::join(parts, "  ")));
+  if (!columns_) {
+    tell(fmt::format("{}\n", fmt::join(parts, "  ")));
+    return;
+  }
   // A character in the last column would begin a new line on some terminals.
-  show(fmt::format("\r\x1b[K{}{}", line_of(parts, *columns_ - 1), ended ? "\n" : ""));
+  tell(fmt::format("\r\x1b[K{}{}", line_of(parts, *columns_ - 1), ended ? "\n" : ""));
 }
 
 std::string summary_table(const RunConfig& config, const RunSummary& summary, int ranks) {

@@ -10,8 +10,13 @@
 
 namespace flotilla::app {
 
-/// Prints on standard output. Failures (a full disk, a closed pipe) are ignored: no run ends
-/// because of them.
+/// Prints a line on the way on standard output.
+/// @return false if it could not be written, which nothing depends on; errno says why
+bool tell(const std::string& text);
+
+/// Prints a result on standard output. A reader who has left, as `head` does, is no failure.
+/// @throws EnvironmentError if it cannot be written: the disk is full. On rank 0 alone: let nothing
+/// collective follow
 void show(const std::string& text);
 
 /// Number of columns of the terminal on which this process's standard output appears; empty if it
@@ -22,6 +27,7 @@ void show(const std::string& text);
 std::optional<std::size_t> terminal_columns();
 
 /// Shows the progress of a run: a live line on a terminal, or a plain line now and then in a log.
+/// A line that cannot be written is left out: no run ends because of it.
 class Reporter final : public ProgressObserver {
  public:
   /// @param columns  of the terminal; empty: standard output is a log

@@ -55,9 +55,10 @@ int study(const Communicator& comm, const Command& command, const Words& words) 
   StudyPlan plan;
   comm.together([&] { plan = read_study(call.study, call.output); });
   const StudyOutcome outcome = run_study(plan, comm, [&](const CellOutcome& told) {
-    if (!call.quiet) show(describe(told, plan.cells[told.number]));
+    if (!call.quiet) tell(describe(told, plan.cells[told.number]));
   });
   if (comm.is_root() && !call.quiet) {
+    if (!outcome.removed.empty()) show(fmt::format("\n{}\n", outcome.removed));
     show(fmt::format("\n{} runs, {} done before, {} failed\n{}\n", outcome.cells, outcome.before,
                      outcome.failed, plan.output));
   }

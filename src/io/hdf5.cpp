@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 
 #include "flotilla/io/hdf5_errors.hpp"
@@ -25,31 +27,58 @@ void silence_hdf5_errors() {
 namespace flotilla::hdf5 {
 namespace {
 
-/// The library's error stack in one line, innermost cause last.
-std::string error_stack() {
+/// The innermost that lives; null if failures throw.
+const FailureEnds* failure_ends = nullptr;
+
+/// What the system said, if it was a disk that failed; else empty. HDF5 and MPI do not pass it on.
+std::string system_reason(int code) {
+  for (const int of_disks : {ENOSPC, EDQUOT, EIO, EFBIG, EROFS, ESTALE, ENODEV, ENXIO}) {
+    if (code == of_disks) return std::strerror(code);
+  }
+  return "";
+}
+
+/// The innermost cause on the library's error stack, which is emptied.
+std::string innermost_cause() {
   std::string text;
-  const auto add = [](unsigned /*n*/, const H5E_error2_t* entry, void* data) -> herr_t {
-    auto* lines = static_cast<std::string*>(data);
-    *lines += fmt::format("{}{}: {}", lines->empty() ? "" : "; ", entry->func_name, entry->desc);
+  const auto take = [](unsigned /*n*/, const H5E_error2_t* entry, void* data) -> herr_t {
+    *static_cast<std::string*>(data) = fmt::format("{}: {}", entry->func_name, entry->desc);
     return 0;
   };
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, add, &text);
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, take, &text);
   H5Eclear2(H5E_DEFAULT);
+  text.resize(std::min(text.find('\n'), text.size()));
   return text.empty() ? "no further cause known" : text;
 }
 
+[[noreturn]] void fail(const Failure& failure) {
+  if (failure_ends != nullptr) failure_ends->end(failure);
+  throw Hdf5Error(failure.text());
+}
+
+/// Why a call failed. To be taken first after the failure: further calls change errno and the
+/// stack.
+struct Cause {
+  std::string system = system_reason(errno);
+  std::string library = innermost_cause();
+};
+
+[[noreturn]] void fail_call(const std::string& call, const Cause& cause) {
+  fail({call, cause.system, cause.library});
+}
+
 void check(herr_t status, const std::string& call) {
-  if (status < 0) throw Hdf5Error(fmt::format("{} failed: {}", call, error_stack()));
+  if (status < 0) fail_call(call, Cause());
 }
 
 /// The same for a call on a dataset; it names the dataset.
 void check(herr_t status, const char* call, const Object& dataset) {
   if (status >= 0) return;
-  const std::string causes = error_stack();
+  const Cause cause;
   std::string name(256, '\0');
   const ssize_t length = H5Iget_name(dataset.id(), name.data(), name.size());
   name.resize(std::min(name.size() - 1, static_cast<std::size_t>(std::max<ssize_t>(length, 0))));
-  throw Hdf5Error(fmt::format("{} {} failed: {}", call, name, causes));
+  fail_call(fmt::format("{} {}", call, name), cause);
 }
 
 herr_t collect_link(hid_t /*object*/, const char* name, const H5L_info_t* /*info*/, void* names) {
@@ -147,10 +176,45 @@ Handle make_file(const std::string& path, const Properties& creation, const Prop
           "H5Fcreate " + path};
 }
 
+/// MPI calls it when a call on a shared file fails, before HDF5 knows.
+void told_by_mpi(MPI_File* /*file*/, int* code, ...) {
+  if (failure_ends == nullptr) return;
+  const std::string system = system_reason(errno);
+  std::array<char, MPI_MAX_ERROR_STRING> text{};
+  int length = 0;
+  MPI_Error_string(*code, text.data(), &length);
+  failure_ends->end({"MPI", system, std::string(text.data(), static_cast<std::size_t>(length))});
+}
+
+/// Has MPI tell of failures on an open file that ranks share.
+void watch_mpi(hid_t file) {
+  void* handle = nullptr;
+  check(H5Fget_vfd_handle(file, H5P_DEFAULT, &handle), "H5Fget_vfd_handle");
+  MPI_Errhandler handler = MPI_ERRHANDLER_NULL;
+  const bool set = MPI_File_create_errhandler(told_by_mpi, &handler) == MPI_SUCCESS &&
+                   MPI_File_set_errhandler(*static_cast<MPI_File*>(handle), handler) == MPI_SUCCESS;
+  if (!set) fail({"MPI_File_set_errhandler", "", "no further cause known"});
+  MPI_Errhandler_free(&handler);
+}
+
 }  // namespace
 
 Handle::Handle(hid_t id, Close release, const std::string& call) : id_(id), close_(release) {
-  if (id < 0) throw Hdf5Error(fmt::format("{} failed: {}", call, error_stack()));
+  if (id < 0) fail_call(call, Cause());
+}
+
+FailureEnds::FailureEnds(Ending ending)
+    : ending_(std::move(ending)), outer_(std::exchange(failure_ends, this)) {
+  errno = 0;
+}
+
+FailureEnds::~FailureEnds() {
+  failure_ends = outer_;
+}
+
+void Handle::close_checked(const std::string& call) {
+  const hid_t id = std::exchange(id_, H5I_INVALID_HID);
+  if (id >= 0 && close_ != nullptr && close_(id) < 0) fail_call(call, Cause());
 }
 
 void Handle::close() noexcept {
@@ -539,7 +603,7 @@ void Dataset::write_together(const Type& type, const Dataspace& memory, const Da
   check(H5Pget_mpio_no_collective_cause(transfer.id(), &local, &global),
         "H5Pget_mpio_no_collective_cause");
   if (global != H5D_MPIO_COLLECTIVE) {
-    throw Hdf5Error(fmt::format("a write was not collective (cause {:#x})", global));
+    fail({"H5Dwrite", "", fmt::format("the write was not collective ({:#x})", global)});
   }
 }
 
@@ -679,8 +743,16 @@ File File::create(const std::string& path) {
   return File(make_file(path, Properties::defaults(), Properties::defaults()));
 }
 
-File File::create(const std::string& path, MPI_Comm comm) {
-  return File(make_file(path, Properties::ordered_file(), Properties::parallel_access(comm)));
+void File::create_for_ranks(const std::string& path) {
+  File file(make_file(path, Properties::ordered_file(), Properties::defaults()));
+  file.close_file();
+}
+
+File File::open_together(const std::string& path, MPI_Comm comm) {
+  const Properties access = Properties::parallel_access(comm);
+  File file({H5Fopen(path.c_str(), H5F_ACC_RDWR, access.id()), H5Fclose, "H5Fopen " + path});
+  watch_mpi(file.id());
+  return file;
 }
 
 void File::flush() {

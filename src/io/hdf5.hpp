@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,41 @@ inline constexpr const char* kFillValue = "_FillValue";
 
 /// Sizes, one per dimension.
 using Sizes = std::vector<hsize_t>;
+
+/// A call that failed, and why.
+struct Failure {
+  std::string call;
+  std::string system;  ///< what the system said of the disk; empty if this rank does not know
+  std::string cause;   ///< in words of HDF5 or MPI
+
+  /// "H5Dwrite x failed: No space left on device (...)".
+  std::string text() const {
+    return call + " failed: " + (system.empty() ? cause : system + " (" + cause + ")");
+  }
+};
+
+/// While one lives, a call that fails ends the program instead of throwing.
+///
+/// For files that ranks share. To throw is to close what is open, and closing waits for ranks that
+/// wait elsewhere. HDF5 waits for them even before it returns, if metadata cannot be written: so a
+/// shared file tells of a failure of MPI at once.
+class FailureEnds {
+ public:
+  /// Must not return.
+  using Ending = std::function<void(const Failure& failure)>;
+
+  explicit FailureEnds(Ending ending);
+  ~FailureEnds();
+  FailureEnds(const FailureEnds&) = delete;
+  FailureEnds& operator=(const FailureEnds&) = delete;
+
+  /// Ends the program for a failure of any other kind.
+  void end(const Failure& failure) const { ending_(failure); }
+
+ private:
+  Ending ending_;
+  const FailureEnds* outer_;
+};
 
 /// An open HDF5 object of any kind. It closes itself.
 class Handle {
@@ -50,6 +86,8 @@ class Handle {
   ~Handle() { close(); }
 
   void close() noexcept;
+  /// Closes it and looks at the result. @throws Hdf5Error
+  void close_checked(const std::string& call);
   hid_t id() const { return id_; }
 
  private:
@@ -194,6 +232,9 @@ class Object {
   void close() noexcept { handle_.close(); }
   hid_t id() const { return handle_.id(); }
 
+ protected:
+  void close_checked(const std::string& call) { handle_.close_checked(call); }
+
  private:
   Handle handle_;
 };
@@ -293,12 +334,16 @@ class File : public Group {
   static File open_to_change(const std::string& path);
   /// Makes a file; replaces an existing one.
   static File create(const std::string& path);
-  /// The same by all ranks together. Collective.
-  static File create(const std::string& path, MPI_Comm comm);
+  /// Makes an empty file, for open_together().
+  static void create_for_ranks(const std::string& path);
+  /// Opens a file that all ranks change together. Collective.
+  static File open_together(const std::string& path, MPI_Comm comm);
 
   /// Hands all data to the operating system, or to the disk if ranks share the file. It reports a
   /// full disk; closing cannot.
   void flush();
+  /// Closes the file. @throws Hdf5Error if that fails, where a destructor would be silent
+  void close_file() { close_checked("H5Fclose"); }
 
  private:
   explicit File(Handle handle) : Group(std::move(handle)) {}

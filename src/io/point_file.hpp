@@ -9,6 +9,7 @@
 #include "io/facts.hpp"
 #include "io/hdf5.hpp"
 #include "io/replace_file.hpp"
+#include "io/shared_file.hpp"
 
 namespace flotilla {
 
@@ -50,7 +51,7 @@ class PointFile {
   const Communicator* comm_;
   std::string path_;
   std::optional<FileReplacement> replacement_;  ///< on rank 0 only
-  hdf5::File file_;                             // declared before its contents, so that it is
+  std::optional<SharedFile> file_;              // declared before its contents, so that it is
                                                 // closed last
   hdf5::Dataset x_;
   hdf5::Dataset z_;

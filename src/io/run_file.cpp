@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "io/run_file.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -59,6 +61,17 @@ V fill_value() {
   return V{};
 }
 
+/// The extent of a chunk along a dimension of this size.
+Index chunk_of(Index size, Index chunk) {
+  return std::min(chunk, size);
+}
+
+/// The size of a dimension that is stored in whole chunks.
+double padded(Index size, Index chunk) {
+  const Index extent = chunk_of(size, chunk);
+  return static_cast<double>((size + extent - 1) / extent * extent);
+}
+
 /// A dataset without values yet. Without chunks it is contiguous.
 template <typename V>
 Dataset make_dataset(hdf5::Group& group, const std::string& name, const Sizes& sizes,
@@ -89,7 +102,7 @@ class GroupBuilder {
   /// chunks
   GroupBuilder& dimension(const std::string& name, Index size, Index chunk) {
     sizes_.push_back(hdf5::size_of(size));
-    if (chunk > 0) chunk_.push_back(hdf5::size_of(std::min(chunk, size)));
+    if (chunk > 0) chunk_.push_back(hdf5::size_of(chunk_of(size, chunk)));
     // In chunks, so that the run can end early.
     Dataset scale = make_dataset<std::int64_t>(group_, name, {sizes_.back()},
                                                {std::min(sizes_.back(), kScaleChunk)});
@@ -163,10 +176,28 @@ void mark_complete(hdf5::File& file) {
 }  // namespace
 
 double RunFileLayout::bytes(std::size_t scalar) const {
-  const double points = static_cast<double>(dim) * static_cast<double>(scalar) * (latent ? 2 : 1);
-  const double start = static_cast<double>(dim) * static_cast<double>(scalar);
-  return static_cast<double>(chains) *
-         (start + static_cast<double>(draws + warmup_draws) * (points + double{kStatistics}));
+  constexpr double kNumberOfStatistics = 7;
+  constexpr double kEntry = 100;       // of a chunk in the index of its dataset; at least half full
+  constexpr double kRest = 1U << 18U;  // names, attributes, indices of few chunks
+  const double point = static_cast<double>(dim) * static_cast<double>(scalar);
+  const double whole_chains = padded(chains, chunk_chains);
+  const double chains_in_chunk = static_cast<double>(chunk_of(chains, chunk_chains));
+  double bytes = kRest + whole_chains * point + whole_chains / chains_in_chunk * kEntry;
+  for (const Index phase : {draws, warmup_draws}) {
+    if (phase == 0) continue;
+    const auto chunks = [&](Index chunk_draws_of) {
+      return whole_chains / chains_in_chunk * padded(phase, chunk_draws_of) /
+             static_cast<double>(chunk_of(phase, chunk_draws_of));
+    };
+    const double variables = latent ? 2 : 1;
+    bytes += variables *
+             (whole_chains * padded(phase, chunk_draws) * point + chunks(chunk_draws) * kEntry);
+    bytes += whole_chains * padded(phase, kStatisticsChunkDraws) * double{kStatistics} +
+             kNumberOfStatistics * chunks(kStatisticsChunkDraws) * kEntry;
+    const double coordinates = static_cast<double>(phase + dim) + whole_chains;
+    bytes += 3 * sizeof(std::int64_t) * (coordinates + (superchains > 0 ? whole_chains : 0.0));
+  }
+  return bytes + 3 * sizeof(double) * static_cast<double>(windows);
 }
 
 template <typename T>
@@ -174,17 +205,24 @@ RunFile<T>::RunFile(const Communicator& comm, const std::string& path, bool forc
                     const RunFileLayout& layout, const RunFacts& facts,
                     const std::vector<std::string>& measured)
     : comm_(&comm), layout_(layout), path_(path) {
+  const double bytes = layout.bytes(sizeof(T));
+  const std::string advice = "keep fewer draws (--draws, --no-latent), or write elsewhere";
   comm.together([&] {
     if (!comm.is_root()) return;
-    expect_space(path, layout.bytes(sizeof(T)),
-                 "keep fewer draws (--draws, --no-latent), or write elsewhere");
+    expect_space(path, bytes, advice);
     expect_replaceable(path, force);
     replacement_.emplace(path);
   });
-  comm.together([&] { create(facts, measured); });
+  file_.emplace(comm, path, comm.is_root() ? replacement_->unfinished() : "", bytes, advice);
+  file_->together("making room for the draws", [&] { create(facts, measured); });
+  comm.barrier();  // only once all ranks have written does it get its name
   comm.together([&] {
-    if (comm.is_root()) replacement_->finish();
+    if (!comm.is_root()) return;
+    release_space(replacement_->unfinished());
+    replacement_->finish();
+    made_ = FileIdentity::of(path).value_or(FileIdentity());
   });
+  tell_worth();
   last_flush_ = std::chrono::steady_clock::now();
   last_write_ = last_flush_;
 }
@@ -194,17 +232,15 @@ RunFile<T>::~RunFile() = default;
 
 template <typename T>
 void RunFile<T>::create(const RunFacts& facts, const std::vector<std::string>& measured) {
-  file_ = hdf5::File::create(unfinished_name(path_), comm_->handle());
-  write_facts(file_, facts);
-  file_.write_text(kStatus, kUnfinished);
-  for (const std::string& name : measured) {
-    file_.write_number(name, kUndefined);
-  }
+  hdf5::File& file = file_->contents();
+  write_facts(file, facts);
+  file.write_text(kStatus, kUnfinished);
+  for (const std::string& name : measured) file.write_number(name, kUndefined);
   create_start(facts);
   create_draw_set("", layout_.draws, facts, sampling_);
   if (layout_.warmup_draws > 0) create_draw_set("warmup_", layout_.warmup_draws, facts, warmup_);
   if (layout_.windows > 0) create_adaptation(facts);
-  file_.flush();
+  file.flush();
 }
 
 /// @param bytes  of one draw
@@ -219,7 +255,7 @@ template <typename T>
 void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const RunFacts& facts,
                                  DrawSet& set) {
   const auto make_group = [&](const char* name, Index chunk_draws) {
-    GroupBuilder group(*comm_, file_, prefix + name, facts);
+    GroupBuilder group(*comm_, file_->contents(), prefix + name, facts);
     group.dimension("chain", layout_.chains, layout_.chunk_chains);
     group.dimension("draw", draws, chunk_draws);
     group.superchains(layout_.superchains);
@@ -258,14 +294,14 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
   set.is_global = flag("is_global", "the last step proposed a global move");
   set.accepted = flag("accepted", "the last step's proposal was accepted");
 
-  set.committed = make_dataset<std::int64_t>(file_, prefix + "draws_committed", {}, {});
+  set.committed = make_dataset<std::int64_t>(file_->contents(), prefix + "draws_committed", {}, {});
   set.committed.write_text("long_name",
                            "draws of each chain that are complete; later ones are missing");
 }
 
 template <typename T>
 void RunFile<T>::create_start(const RunFacts& facts) {
-  GroupBuilder group(*comm_, file_, "start", facts);
+  GroupBuilder group(*comm_, file_->contents(), "start", facts);
   group.dimension("chain", layout_.chains, layout_.chunk_chains);
   group.superchains(layout_.superchains);
   group.dimension("x_dim_0", layout_.dim, layout_.dim);
@@ -276,7 +312,7 @@ template <typename T>
 void RunFile<T>::write_start(const DrawBlock<T>& block) {
   const Slab slab = {{hdf5::size_of(layout_.first_chain), 0},
                      {hdf5::size_of(block.chains()), hdf5::size_of(layout_.dim)}};
-  comm_->together([&] {
+  file_->together("writing the start", [&] {
     start_.write_together(slab, block.x.data());
     start_.close();
   });
@@ -284,15 +320,15 @@ void RunFile<T>::write_start(const DrawBlock<T>& block) {
 
 template <typename T>
 void RunFile<T>::write_measured(const std::string& name, double value) {
-  comm_->together([&] {
-    file_.overwrite_number(name, value);
-    file_.flush();
+  file_->together("writing " + name, [&] {
+    file_->contents().overwrite_number(name, value);
+    file_->contents().flush();
   });
 }
 
 template <typename T>
 void RunFile<T>::create_adaptation(const RunFacts& facts) {
-  GroupBuilder group(*comm_, file_, "adaptation", facts);
+  GroupBuilder group(*comm_, file_->contents(), "adaptation", facts);
   group.dimension("window", layout_.windows, 0);
   adaptation_ = {
       group.variable<double>("step_size", "step size of the window's local moves"),
@@ -347,32 +383,26 @@ void RunFile<T>::write_waiting(DrawSet& set, bool all) {
   const bool points = due(set.points);
   const bool statistics = due(set.statistics);
   if (!points && !statistics) return;
-  // together() returns once all ranks have written. Only then do the draws count as good.
-  comm_->together([&] { write(set, points, statistics); });
+  file_->together("writing draws", [&] { write(set, points, statistics); });
+  comm_->barrier();  // only once all ranks have written do the draws count as good
   if (points) set.points.count_as_written();
   if (statistics) set.statistics.count_as_written();
   last_write_ = std::chrono::steady_clock::now();
   const Index good = std::min(set.points.written, set.statistics.written);
   if (good == set.draws) return;
   set.draws = good;
-  comm_->together([&] { commit(set); });
+  file_->together("committing draws", [&] { commit(set); });
+  tell_worth();
 }
 
-// Every rank makes every one of these collective calls, even after a failure: the others would wait
-// for a rank that left early. The first failure is thrown at the end.
 template <typename T>
 void RunFile<T>::write(DrawSet& set, bool points, bool statistics) {
-  std::exception_ptr failure;
   const auto write = [&](auto& variable, const DrawProgress& progress, const Sizes& inner) {
     Slab slab = {{hdf5::size_of(layout_.first_chain), hdf5::size_of(progress.written)},
                  {hdf5::size_of(layout_.local_chains), hdf5::size_of(progress.waiting)}};
     slab.start.resize(2 + inner.size(), 0);
     slab.count.insert(slab.count.end(), inner.begin(), inner.end());
-    try {
-      variable.dataset.write_together(slab, variable.waiting.closed_up(progress));
-    } catch (...) {
-      if (!failure) failure = std::current_exception();
-    }
+    variable.dataset.write_together(slab, variable.waiting.closed_up(progress));
   };
   if (points) {
     const Sizes dim = {hdf5::size_of(layout_.dim)};
@@ -388,7 +418,6 @@ void RunFile<T>::write(DrawSet& set, bool points, bool statistics) {
     write(set.is_global, set.statistics, {});
     write(set.accepted, set.statistics, {});
   }
-  if (failure) std::rethrow_exception(failure);
 }
 
 template <typename T>
@@ -407,8 +436,31 @@ void RunFile<T>::write_now_and_then(DrawSet& set) {
   due = comm_->largest(due);
   if (due == 0.0) return;
   if (due == 2.0) write_waiting(set, true);
-  comm_->together([&] { file_.flush(); });
+  flush();
   last_flush_ = now;
+}
+
+template <typename T>
+void RunFile<T>::flush() {
+  file_->together("forcing it to the disk", [&] { file_->contents().flush(); });
+  confirmed_ = sampling_.draws;
+  tell_worth();
+  expect_still_there();
+}
+
+template <typename T>
+void RunFile<T>::tell_worth() {
+  file_->keep(
+      fmt::format("it keeps {} complete draws of each chain, of which the disk has confirmed {}",
+                  sampling_.draws, confirmed_));
+}
+
+template <typename T>
+void RunFile<T>::expect_still_there() const {
+  comm_->together([&] {
+    if (!comm_->is_root()) return;
+    flotilla::expect_still_there(path_, made_, "the draws of this run are lost");
+  });
 }
 
 template <typename T>
@@ -423,7 +475,7 @@ void RunFile<T>::write_adaptation(const std::vector<AdaptationWindow>& windows) 
     columns[1][i] = windows[i].acceptance_rate;
     columns[2][i] = windows[i].global_acceptance_rate;
   }
-  comm_->together([&] {
+  file_->together("writing the adaptation", [&] {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       adaptation_[i].write_together(comm_->is_root(), columns[i].data());
     }
@@ -434,6 +486,13 @@ void RunFile<T>::write_adaptation(const std::vector<AdaptationWindow>& windows) 
 // read and write every chunk that the new end cuts.
 template <typename T>
 void RunFile<T>::shorten() const {
+  // HDF5 crashes if it closes a file after a failed write.
+  const hdf5::FailureEnds watch([this](const hdf5::Failure& failure) {
+    comm_->abort(
+        fmt::format("cannot write {}: {}: all {} draws of each chain were written, but taking off "
+                    "the draws that an early stop left out failed: the file may be damaged",
+                    path_, failure.text(), sampling_draws_));
+  });
   hdf5::File file = hdf5::File::open_to_change(path_);
   for (const char* group_name : {"posterior", "unconstrained_posterior", "sample_stats"}) {
     if (!file.has(group_name)) continue;
@@ -447,23 +506,32 @@ void RunFile<T>::shorten() const {
     }
   }
   mark_complete(file);
+  file.flush();
+  file.close_file();
+  force_to_disk(path_);
 }
 
 template <typename T>
 void RunFile<T>::finish(const std::vector<std::pair<std::string, double>>& measured, bool early) {
   write_waiting(sampling_, true);
-  comm_->together([&] {
-    for (const auto& [name, value] : measured) file_.overwrite_number(name, value);
+  file_->together("writing what was measured", [&] {
+    for (const auto& [name, value] : measured) file_->contents().overwrite_number(name, value);
+    if (!early) mark_complete(file_->contents());
+  });
+  flush();
+  file_->together("closing its parts", [&] {
     warmup_ = {};
     sampling_draws_ = sampling_.draws;
     sampling_ = {};
+    start_.close();
     for (Dataset& dataset : adaptation_) dataset.close();
-    if (!early) mark_complete(file_);
-    file_.flush();
-    file_.close();
   });
+  file_->close();
+  comm_->barrier();  // no rank may have the file open any more
+  expect_still_there();
+  if (!early) return;
   comm_->together([&] {
-    if (comm_->is_root() && early) shorten();
+    if (comm_->is_root()) shorten();
   });
 }
 

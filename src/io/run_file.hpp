@@ -16,6 +16,7 @@
 #include "io/facts.hpp"
 #include "io/hdf5.hpp"
 #include "io/replace_file.hpp"
+#include "io/shared_file.hpp"
 #include "io/waiting_draws.hpp"
 
 namespace flotilla {
@@ -36,7 +37,8 @@ struct RunFileLayout {
   Index local_chains = 0;   ///< of this rank
   Index largest_share = 0;  ///< number of chains on the rank that has the most
 
-  /// Bytes of all draws, at so many bytes per scalar. The rest of the file is small.
+  /// Bytes that the file takes at so many bytes per scalar, chunks in full; at most a few per cent
+  /// and 256 KiB too many.
   double bytes(std::size_t scalar) const;
 };
 
@@ -79,7 +81,7 @@ class RunFile {
   /// a minute, all of them.
   ///
   /// @param step_size  of the block's local moves
-  /// @throws Hdf5Error if a write failed on any rank, or was not collective
+  /// @throws EnvironmentError if somebody has removed or replaced the file
   void append(Phase phase, const DrawBlock<T>& block, StepSize step_size);
 
   /// Writes the adaptation group. Missing windows stay NaN.
@@ -128,13 +130,16 @@ class RunFile {
   void write(DrawSet& set, bool points, bool statistics);
   void commit(DrawSet& set);
   void write_now_and_then(DrawSet& set);
+  void flush();
+  void tell_worth();
+  void expect_still_there() const;
   void shorten() const;
 
   const Communicator* comm_;
   RunFileLayout layout_;
   std::string path_;
   std::optional<FileReplacement> replacement_;  ///< on rank 0, while the file is being made
-  hdf5::File file_;                             // declared before its contents, so that it is
+  std::optional<SharedFile> file_;              // declared before its contents, so that it is
                                                 // closed last
   hdf5::Dataset start_;
   DrawSet warmup_;
@@ -142,6 +147,8 @@ class RunFile {
   std::array<hdf5::Dataset, 3> adaptation_;
   std::vector<double> step_sizes_;
   Index sampling_draws_ = 0;  ///< set when the file is closed
+  FileIdentity made_;         ///< the file, on rank 0
+  Index confirmed_ = 0;       ///< draws of each chain that a flush has forced to the disk
   std::chrono::steady_clock::time_point last_flush_;
   std::chrono::steady_clock::time_point last_write_;
 };

@@ -120,7 +120,13 @@ Communicator::~Communicator() {
 }
 
 void Communicator::abort(const std::string& reason) const {
-  fmt::print(stderr, "flotilla: rank {}: {}\n", rank_, reason);
+  int ranks = 1;
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  const std::string who = ranks == 1 ? "" : fmt::format("rank {}: ", rank_);
+  fmt::print(stderr, "flotilla: {}{}\n", who, reason);
+  std::fflush(nullptr);
+  // Nobody waits for a single process, and MPI would add lines of its own.
+  if (ranks == 1) std::_Exit(EXIT_FAILURE);
   MPI_Abort(comm_, EXIT_FAILURE);
   std::abort();
 }

@@ -31,6 +31,10 @@ constexpr std::array<Setting, 2> kNoSharedFilePointers = {{
     {"OMPI_MCA_sharedfp_sm_priority", "-1"},
 }};
 
+// Open MPI has two components for files. A write that fails is passed on by ROMIO, at once and on all
+// ranks; by OMPIO later, or as a success. Where there is no ROMIO, or a user chose, OMPIO serves.
+constexpr Setting kTellOfFailedWrites = {"OMPI_MCA_io_ompio_priority", "1"};
+
 // A process without a launcher would start a daemon, to spawn ranks that nobody asks for.
 constexpr const char* kAlone = "OMPI_MCA_ess_singleton_isolated";
 constexpr const char* kSessionBase = "OMPI_MCA_orte_tmpdir_base";
@@ -132,6 +136,7 @@ MpiEnvironment::MpiEnvironment(int& argc, char**& argv) {
   if (!variable(kNoSharedFilePointers[0].name)) {
     for (const auto& [name, value] : kNoSharedFilePointers) setenv(name, value, 0);
   }
+  setenv(kTellOfFailedWrites.name, kTellOfFailedWrites.value, 0);
   if (!has_launcher()) {
     setenv(kAlone, "1", 0);
     session_folder_ = make_session_folder();

@@ -19,6 +19,7 @@
 #include "flotilla/io/replication.hpp"
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/target/registry.hpp"
+#include "io/output_owner.hpp"
 #include "io/run_file.hpp"
 #include "parallel/exchange.hpp"
 #include "run/calibration.hpp"
@@ -67,6 +68,7 @@ class Ensemble {
         observer_(comm.is_root() ? observer : nullptr),
         exchange_(comm) {
     comm.together([&] {
+      if (comm.is_root()) take_outputs();
       if (record.is_module()) expect_golden<T>(record);
       flow_ = std::make_unique<Flow<T>>(record);
     });
@@ -77,12 +79,6 @@ class Ensemble {
       prepare();
     });
     start();
-    comm.together([&] {
-      if (!comm.is_root()) return;
-      RunConfig own_config = config;  // options_of() needs a configuration that can be changed
-      check_outputs(options_of(own_config));
-      if (monitor_ != nullptr) ReportLog::expect_free(config.output, config.force);
-    });
     file_ = std::make_unique<RunFile<T>>(comm, config.output, config.force, layout(),
                                          run_facts(config, specification_, record, comm),
                                          measured_names());
@@ -112,6 +108,18 @@ class Ensemble {
   }
 
  private:
+  /// Makes this run the only one that writes its outputs.
+  void take_outputs() {
+    RunConfig config = config_;  // options_of() needs a configuration that can be changed
+    check_outputs(options_of(config));
+    expect_replaceable(config.output, true);
+    owner_.emplace(config.output);
+    expect_replaceable(config.output, config.force);
+    if (config.report_every > 0) ReportLog::expect_free(config.output, config.force);
+    const std::string removed = owner_->remove_leftovers();
+    if (observer_ != nullptr && !removed.empty()) observer_->noted(removed);
+  }
+
   /// Makes everything that belongs to this rank.
   void prepare() {
     kernel_ = std::make_unique<Kernel<T>>(*flow_, *target_, make_local_move<T>(config_.kernel),
@@ -162,6 +170,9 @@ class Ensemble {
     count(drain(clock));
     RunSummary summary = summarise(step_size, clock);
     file_->finish(measured_facts(summary), drawn_ < config_.draws);
+    comm_.together([&] {
+      if (log_ != nullptr) log_->finish();
+    });
     return summary;
   }
 
@@ -304,6 +315,7 @@ class Ensemble {
   Specification specification_;  ///< of the target; resolved
   const Communicator& comm_;
   ProgressObserver* observer_;
+  std::optional<OutputOwner> owner_;  ///< on rank 0; released last
   std::unique_ptr<Flow<T>> flow_;
   std::unique_ptr<Target<T>> target_;
   std::unique_ptr<Kernel<T>> kernel_;

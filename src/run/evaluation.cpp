@@ -15,6 +15,7 @@
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
 #include "io/array.hpp"
+#include "io/output_owner.hpp"
 #include "io/point_file.hpp"
 #include "run/facts.hpp"
 
@@ -199,7 +200,7 @@ Evaluation evaluate_record(const EvaluationConfig& config, const FlowRecord& rec
   }
   const Index non_finite = comm.begin_sum({evaluator->non_finite()}).wait().front();
   file.finish({{"non_finite", std::int64_t{non_finite}}});
-  return {points, non_finite};
+  return {points, non_finite, ""};
 }
 
 }  // namespace
@@ -261,13 +262,22 @@ void EvaluationConfig::validate() const {
 
 Evaluation evaluate(const EvaluationConfig& config, const Communicator& comm) {
   config.validate();
+  std::optional<OutputOwner> owner;  // on rank 0
+  std::string removed;
   comm.together([&] {
+    if (!comm.is_root()) return;
     EvaluationConfig own = config;  // options_of() needs a configuration that can be changed
-    if (comm.is_root()) check_outputs(options_of(own));
+    check_outputs(options_of(own));
+    expect_replaceable(config.output, true);
+    owner.emplace(config.output);
+    expect_replaceable(config.output, config.force);
+    removed = owner->remove_leftovers();
   });
   const FlowRecord record = replicate_flow(comm, config.flow, config.context);
-  if (config.precision == "float") return evaluate_record<float>(config, record, comm);
-  return evaluate_record<double>(config, record, comm);
+  Evaluation found = config.precision == "float" ? evaluate_record<float>(config, record, comm)
+                                                 : evaluate_record<double>(config, record, comm);
+  found.removed = removed;
+  return found;
 }
 
 }  // namespace flotilla

@@ -336,7 +336,7 @@ std::string unknown_key(const std::vector<Option>& options, const std::string& k
 
 // ---- Files.
 
-/// An output, what lies beside it and what it is called while it is written are no input.
+/// An output and the reports beside it are no input.
 void expect_other_files(const Option& output, const std::string& path, const std::string& input) {
   const auto is_input = [&](const std::string& written) {
     std::error_code unknown;
@@ -346,7 +346,12 @@ void expect_other_files(const Option& output, const std::string& path, const std
     throw InputError(fmt::format("--{} is a file that is read, {}: give the output another name",
                                  output.name, input));
   }
-  if (is_input(unfinished_name(path)) || is_input(ReportLog::path_beside(path))) {
+  // What an unfinished output left behind is removed.
+  const std::filesystem::path read(input);
+  const bool is_leftover = is_unfinished_name(read.filename().string(),
+                                              std::filesystem::path(path).filename().string()) &&
+                           directory_of(input) == directory_of(path);
+  if (is_leftover || is_input(ReportLog::path_beside(path))) {
     throw InputError(
         fmt::format("--{} {} would overwrite a file that is read, {}: give the output another name",
                     output.name, path, input));

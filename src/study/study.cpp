@@ -19,6 +19,8 @@
 #include "flotilla/quality/figures.hpp"
 #include "flotilla/run/ensemble.hpp"
 #include "flotilla/run/measured.hpp"
+#include "io/output_owner.hpp"
+#include "io/replace_file.hpp"
 #include "quality/reference.hpp"
 #include "run/report_log.hpp"
 #include "run/stopwatch.hpp"
@@ -29,6 +31,14 @@ namespace {
 
 std::string stem(const std::string& output) {
   return std::filesystem::path(output).replace_extension("").string();
+}
+
+std::string csv_of_runs(const StudyPlan& plan) {
+  return stem(plan.output) + ".csv";
+}
+
+std::string csv_of_means(const StudyPlan& plan) {
+  return stem(plan.output) + ".means.csv";
 }
 
 /// Collects the reports of a run. Called on the first rank of its group only.
@@ -294,7 +304,8 @@ void expect_study_or_nothing(const std::string& output) {
 void move_records(const StudyPlan& plan, const Group& group) {
   if (plan.keep_runs) return;  // run files are numbered too, and are not moved
   std::map<std::string, CellRecord> known;
-  for (const auto& entry : std::filesystem::directory_iterator(plan.folder())) {
+  std::error_code unknown;  // what cannot be read is made again
+  for (const auto& entry : std::filesystem::directory_iterator(plan.folder(), unknown)) {
     if (entry.path().extension() != ".json") continue;
     std::optional<CellRecord> record = read_record(entry.path().string());
     if (record && record->message.empty()) known.insert_or_assign(record->key, std::move(*record));
@@ -324,9 +335,31 @@ std::size_t collect(const StudyPlan& plan, const Group& group) {
   }
   const std::vector<Table> tables = tables_of(plan, records);
   write_tables(plan.output, tables);
-  write_csv(stem(plan.output) + ".csv", tables[0]);
-  write_csv(stem(plan.output) + ".means.csv", tables[1]);
+  write_csv(csv_of_runs(plan), tables[0]);
+  write_csv(csv_of_means(plan), tables[1]);
   return failed;
+}
+
+/// Makes this study the only one that writes its outputs. Rank 0 does this before anything runs.
+/// @return see StudyOutcome::removed
+std::string take_outputs(const StudyPlan& plan, std::optional<OutputOwner>& owner) {
+  const std::vector<std::string> outputs = {plan.output, csv_of_runs(plan), csv_of_means(plan)};
+  for (const std::string& output : outputs) expect_replaceable(output, true);
+  owner.emplace(plan.output);
+  expect_study_or_nothing(plan.output);
+  std::error_code error;
+  std::filesystem::create_directories(plan.folder(), error);
+  if (error) {
+    throw InputError(
+        fmt::format("cannot write {}: {}: choose another output", plan.folder(), error.message()));
+  }
+  std::string removed = owner->remove_leftovers(plan.folder(), "");
+  for (const std::string& output : outputs) {
+    const std::string more = owner->remove_leftovers(
+        directory_of(output), std::filesystem::path(output).filename().string());
+    removed += (removed.empty() || more.empty() ? "" : "; ") + more;
+  }
+  return removed;
 }
 
 }  // namespace
@@ -384,6 +417,11 @@ void StudyPlan::validate() const {
 StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,
                        const std::function<void(const CellOutcome&)>& told) {
   plan.validate();
+  std::optional<OutputOwner> owner;  // on rank 0
+  std::string removed;
+  comm.together([&] {
+    if (comm.is_root()) removed = take_outputs(plan, owner);
+  });
   const auto width = static_cast<int>(std::min<Index>(plan.ranks_per_run, comm.size()));
   const int groups = comm.size() / width;
   // Ranks left over form a group of their own without work.
@@ -393,15 +431,6 @@ StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,
   if (!plan.reference.empty() && plan.reference != "importance") {
     reference = run_reference(plan.reference, comm);
   }
-  comm.together([&] {
-    std::error_code error;
-    if (comm.is_root()) expect_study_or_nothing(plan.output);
-    if (comm.is_root()) std::filesystem::create_directories(plan.folder(), error);
-    if (error) {
-      throw InputError(fmt::format("cannot write {}: {}: choose another output", plan.folder(),
-                                   error.message()));
-    }
-  });
   const Group group(plan, part, reference);
   comm.together([&] {
     if (comm.is_root()) move_records(plan, group);
@@ -425,7 +454,7 @@ StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,
     if (comm.is_root()) failed = collect(plan, group);
   });
   failed = static_cast<std::size_t>(comm.largest(static_cast<double>(failed)));
-  return {plan.cells.size(), static_cast<std::size_t>(all_before), failed};
+  return {plan.cells.size(), static_cast<std::size_t>(all_before), failed, removed};
 }
 
 }  // namespace flotilla

@@ -156,10 +156,36 @@ TEST_F(RunFileTest, RefusesToReplaceAFileUnlessForced) {
 
 TEST_F(RunFileTest, RefusesAPathThatCannotBeWrittenAndLeavesNothing) {
   path_ += "/below/a/file.h5";
-  EXPECT_THROW(make(), InputError);
+  EXPECT_THROW(make(), EnvironmentError);
   comm_.barrier();
   EXPECT_FALSE(std::filesystem::exists(path_));
-  EXPECT_FALSE(std::filesystem::exists(path_ + ".unfinished"));
+}
+
+TEST_F(RunFileTest, KnowsHowMuchSpaceItTakes) {
+  int tried = 0;
+  for (const Index draws : {1, 7, 303}) {
+    for (const Index warmup : {0, 2}) {
+      RunFileLayout other = layout();
+      other.draws = draws;
+      other.warmup_draws = warmup;
+      other.superchains = kChains;
+      RunFile<float>(comm_, path_, true, other, {}, {}).finish({});
+      const double size = static_cast<double>(std::filesystem::file_size(path_));
+      EXPECT_GE(other.bytes(sizeof(float)), size) << draws << " " << warmup;
+      EXPECT_LE(other.bytes(sizeof(float)), 1.1 * size + 262144.0) << draws << " " << warmup;
+      comm_.barrier();
+      ++tried;
+    }
+  }
+  EXPECT_EQ(tried, 6);
+}
+
+TEST_F(RunFileTest, NoticesThatItIsGone) {
+  auto file = make();
+  file->append(Phase::kSampling, block_of(0, 3), StepSize(0.25));
+  comm_.barrier();
+  if (comm_.is_root()) std::filesystem::remove(path_);
+  EXPECT_THROW(file->finish({}), EnvironmentError);
 }
 
 }  // namespace

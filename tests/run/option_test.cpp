@@ -380,7 +380,7 @@ TEST(Option, ThatIsReadIsNotWritten) {
     }
   }
   EXPECT_EQ(refused, 20);
-  for (const char* beside : {"run.h5.unfinished", "run.jsonl"}) {
+  for (const char* beside : {"run.h5.unfinished.vm-1", "run.jsonl"}) {
     std::ofstream(directory.file(beside)) << "precious";
     Everything all;
     all.config = directory.file(beside);

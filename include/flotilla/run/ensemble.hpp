@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/flow/record.hpp"
@@ -37,7 +38,8 @@ struct RunSummary {
 /// The draws are a function of (flow, configuration, seed) and of nothing else. Collective.
 /// @param observer  told on rank 0; may be null
 /// @throws InputError, EnvironmentError, Hdf5Error, the same on every rank. A failure on one rank
-/// alone (MPI, memory during the run) ends the program on all ranks
+/// alone (MPI, memory during the run), and any failed write to the run file, ends the program on
+/// all ranks
 RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
                         ProgressObserver* observer);
 

@@ -35,6 +35,8 @@ std::vector<Option> options_of(EvaluationConfig& evaluation);
 struct Evaluation {
   Index points = 0;      ///< evaluated by all ranks
   Index non_finite = 0;  ///< points at which x, z, l or log q_X is not finite
+  std::string removed;   ///< a sentence on what a process that died had left where this one wrote,
+                         ///< on rank 0; empty if there was nothing
 };
 
 /// Evaluates a flow at points. Writes x, z, l = log|det dx/dz| and log q_X(x) of each point.

@@ -62,6 +62,8 @@ struct StudyOutcome {
   std::size_t cells = 0;
   std::size_t before = 0;  ///< finished by an earlier call
   std::size_t failed = 0;
+  std::string removed;  ///< a sentence on what a study that died had left unfinished, on rank 0;
+                        ///< empty if there was nothing
 };
 
 /// Runs a study. Groups of ranks take the cells in turn and write each cell's figures at once. In
