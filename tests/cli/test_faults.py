@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whatever call on a file fails, on whichever rank: the run ends soon, says so, and keeps what it says.
+"""Whatever call on a file fails, on whichever rank: the run ends soon and says what it keeps.
 
-With FLOTILLA_EVERY_FAULT=1 in the environment every call fails once; else a few of each kind do.
+With FLOTILLA_EVERY_FAULT=1 in the environment every call fails once, on 1, 2 and 3 ranks: half an
+hour. Else a few of each kind do.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ FAULTS = os.environ["FLOTILLA_FAULTS"]
 EVERY = os.environ.get("FLOTILLA_EVERY_FAULT") == "1"
 SOON = 10  # seconds from a failure to the end of all ranks
 HUNG = 30  # seconds after which a run is ended
-FEW = 4  # numbers of calls that fail, where not every number is tried
+FEW = 2  # numbers of calls that fail, where not every number is tried
 
 SIZE = ["--chains", 64, "--tile-width", 32, "--warmup", 4, "--draws", 20, "--report-every", 20]
 SHORT = 0  # in place of an error: half of the bytes are written
@@ -51,14 +52,15 @@ class Outcome:
 
 
 class Faults(ProgramTest):
-    def start(self, ranks, fault, words=None):
+    def start(self, ranks, fault):
         """Runs the program below a folder of its own, with a fault or none."""
         folder = pathlib.Path(tempfile.mkdtemp(dir=self.directory))
         run = folder / "run"
         run.mkdir()
         environment = dict(ENVIRONMENT, FAULTS_FOLDER=str(run), FAULTS_COUNTS=str(folder / "calls"))
         # The sanitizer wants to be the first library; it need not be.
-        environment["ASAN_OPTIONS"] = ENVIRONMENT.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        options = ENVIRONMENT.get("ASAN_OPTIONS", "")
+        environment["ASAN_OPTIONS"] = options + ":verify_asan_link_order=0"
         if fault is not None:
             environment |= {
                 "FAULTS_CALL": fault.call,
@@ -67,8 +69,8 @@ class Faults(ProgramTest):
                 "FAULTS_RANK": str(fault.rank),
                 "FAULTS_HOW": str(fault.how),
             }
-        words = words or ["sample", MOONS, "-o", "run.h5", "--quiet", *SIZE]
-        command = ["env", f"LD_PRELOAD={FAULTS}", PROGRAM, *map(str, words)]
+        words = ["sample", MOONS, "-o", "run.h5", "--quiet", *map(str, SIZE)]
+        command = ["env", f"LD_PRELOAD={FAULTS}", PROGRAM, *words]
         if ranks > 1:
             command = ["mpirun", "-n", str(ranks), *command]
         begin = time.monotonic()
@@ -147,7 +149,7 @@ class Faults(ProgramTest):
             yield Fault("write", first, ALL_LATER, EVERY_RANK, errno.ENOSPC)
 
     def test_a_run_whose_calls_fail(self):
-        for ranks in (1, 2, 3):
+        for ranks in (1, 2, 3) if EVERY else (1, 2):
             whole = self.start(ranks, None)
             self.assertEqual(whole.code, 0, whole.sentences)
             begin, tried, told = time.monotonic(), 0, 0

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""An output has one owner, who is told apart; and what was promised is there at the end, or it is said.
+"""An output has one owner; what was promised is there at the end, or it is said.
 
 FLOTILLA_PAIRS in the environment sets how many pairs of runs start at once.
 """
 
+import errno
 import os
 import pathlib
 import random
@@ -226,7 +227,8 @@ class Outputs(ProgramTest):
                 process = self.begin(
                     "sample", MOONS, "-o", name, *SIZE, "--quiet", LD_PRELOAD=FAULTS,
                     ASAN_OPTIONS=ENVIRONMENT.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
-                    FAULTS_FOLDER=reports, FAULTS_CALL="write", FAULTS_LAST=str(last), FAULTS_HOW="28",
+                    FAULTS_FOLDER=reports, FAULTS_CALL="write", FAULTS_LAST=str(last),
+                    FAULTS_HOW=str(errno.ENOSPC),
                 )
                 ended, sentences = self.end(process)
                 self.assertEqual(ended, code, sentences)
@@ -250,9 +252,8 @@ class Outputs(ProgramTest):
                     text=True, timeout=TIME_LIMIT, check=False,
                 )
                 self.assertEqual(done.returncode, 1)
-                self.assertEqual(
-                    done.stderr, "flotilla: cannot write on standard output: No space left on device\n"
-                )
+                sentence = "flotilla: cannot write on standard output: No space left on device\n"
+                self.assertEqual(done.stderr, sentence)
                 tried += 1
         self.assertEqual(tried, 7)
 
