@@ -24,7 +24,8 @@ SOON = 10  # seconds from a failure to the end of all ranks
 HUNG = 30  # seconds after which a run is ended
 FEW = 2  # numbers of calls that fail, where not every number is tried
 
-SIZE = ["--chains", 64, "--tile-width", 32, "--warmup", 4, "--draws", 20, "--report-every", 20]
+SIZE = ["--chains", 64, "--tile-width", 32, "--warmup", 4, "--draws", 20, "--report-every", 20,
+        "--step-size", 0.3, "--no-adapt"]
 SHORT = 0  # in place of an error: half of the bytes are written
 ALL_LATER = 0
 EVERY_RANK = -1

@@ -20,7 +20,8 @@ from program import ENVIRONMENT, MOONS, TIME_LIMIT, ProgramTest, command, datase
 
 FAULTS = os.environ["FLOTILLA_FAULTS"]
 PAIRS = int(os.environ.get("FLOTILLA_PAIRS", "4"))
-SIZE = ["--chains", 64, "--tile-width", 32, "--warmup", 4, "--draws", 20, "--report-every", 10]
+SIZE = ["--chains", 64, "--tile-width", 32, "--warmup", 4, "--draws", 20, "--report-every", 10,
+        "--step-size", 0.3, "--no-adapt"]
 LONG = ["--chains", 32, "--warmup", 4, "--draws", 10**5, "--no-latent", "--report-every", 1000]
 
 STUDY = """
