@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Writes the fuzzer's seed corpus: random flows of every layer and base density as its text.
+"""Writes the fuzzer's seeds: random flows of every layer and base density and a run, as its text,
+and a flow and a run as HDF5 (real_bytes).
 
     tests/fuzz/write_corpus.py     (from a clone; takes scripts/random_flow.py)
 
@@ -60,7 +61,40 @@ def write(name, file):
         (HERE / "corpus" / f"{name}_{layer}_{kind}.txt").write_text("\n".join(lines) + "\n")
 
 
+RUN = """\
+text / kernel mala
+number / thin 1
+number / superchains 2
+whole /draws_committed 6
+group /posterior
+array /posterior/x 4,6,2 0.5 -1 2 3
+group /sample_stats
+array /sample_stats/lp 4,6 -1 -2.5 -3
+array /sample_stats/is_global 4,6 0 1
+"""
+
+
+def write_run(path):
+    """The same run as HDF5, with a chunk, text of variable length and dimension scales."""
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"kernel": "mala", "thin": 1.0, "superchains": 2})
+        file["draws_committed"] = np.int64(6)
+        x = file.create_dataset("posterior/x", data=np.ones((4, 6, 2), "f4"), chunks=(2, 6, 2))
+        file["posterior/draw"] = np.arange(6)
+        file["posterior/draw"].make_scale("draw")
+        x.dims[1].attach_scale(file["posterior/draw"])
+        file["sample_stats/lp"] = np.ones((4, 6))
+        file["sample_stats/is_global"] = np.ones((4, 6), "i1")
+
+
 def main():
+    (HERE / "corpus" / "run.txt").write_text(RUN)
+    (HERE / "real_bytes").mkdir(exist_ok=True)
+    write_run(HERE / "real_bytes" / "run.h5")
+    small = ["--dim", "2", "--layers", "1", "--widths", "2"]
+    subprocess.run(
+        [sys.executable, RANDOM_FLOW, "-o", HERE / "real_bytes" / "flow.h5", *small], check=True
+    )
     for name, options in FLOWS.items():
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "flow.h5"
