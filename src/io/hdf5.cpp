@@ -47,7 +47,8 @@ std::string innermost_cause() {
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, take, &text);
   H5Eclear2(H5E_DEFAULT);
-  text.resize(std::min(text.find('\n'), text.size()));
+  // The system's reason and details of the machine follow.
+  text.resize(std::min({text.find('\n'), text.find(": time = "), text.size()}));
   return text.empty() ? "no further cause known" : text;
 }
 

@@ -28,7 +28,7 @@ struct PointRows {
 /// log_det_jacobian and log_density [n].
 ///
 /// The file gets its name when it is finished. Everything is collective and throws the same on
-/// every rank. T is float or double.
+/// every rank; a failed write ends the program: see SharedFile. T is float or double.
 template <typename T>
 class PointFile {
  public:

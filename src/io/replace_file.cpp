@@ -19,10 +19,6 @@ namespace {
 
 constexpr const char* kUnfinished = ".unfinished.";
 
-[[noreturn]] void fail(const std::string& path) {
-  throw EnvironmentError(fmt::format("cannot write {}: {}", path, std::strerror(errno)));
-}
-
 [[noreturn]] void refuse_space(const std::string& path, double bytes, const std::string& advice) {
   std::error_code unknown;
   const std::string folder = directory_of(path);
@@ -46,6 +42,10 @@ bool put_on_disk(const std::string& path, int flags) {
 }
 
 }  // namespace
+
+void fail_to_write(const std::string& path) {
+  throw EnvironmentError(fmt::format("cannot write {}: {}", path, std::strerror(errno)));
+}
 
 bool is_unfinished_name(const std::string& name, const std::string& file) {
   return file.empty() ? name.find(kUnfinished) != std::string::npos
@@ -74,11 +74,11 @@ FileReplacement::~FileReplacement() {
 }
 
 void FileReplacement::finish() {
-  if (!put_on_disk(unfinished_, O_RDONLY)) fail(path_);  // names the path that users know
-  if (std::rename(unfinished_.c_str(), path_.c_str()) != 0) fail(path_);
+  if (!put_on_disk(unfinished_, O_RDONLY)) fail_to_write(path_);  // names the path that users know
+  if (std::rename(unfinished_.c_str(), path_.c_str()) != 0) fail_to_write(path_);
   unfinished_.clear();
   // The new name is to last too, if the file system can do that.
-  if (!put_on_disk(directory_of(path_), O_RDONLY | O_DIRECTORY)) fail(path_);
+  if (!put_on_disk(directory_of(path_), O_RDONLY | O_DIRECTORY)) fail_to_write(path_);
 }
 
 std::optional<FileIdentity> FileIdentity::of(const std::string& path) {
@@ -99,7 +99,7 @@ void expect_still_there(const std::string& path, const FileIdentity& written,
 }
 
 void force_to_disk(const std::string& path) {
-  if (!put_on_disk(path, O_RDONLY)) fail(path);
+  if (!put_on_disk(path, O_RDONLY)) fail_to_write(path);
 }
 
 void expect_replaceable(const std::string& path, bool force) {
@@ -131,7 +131,7 @@ void expect_space(const std::string& path, double bytes, const std::string& advi
 void reserve_space(const std::string& path, const std::string& unfinished, double bytes,
                    const std::string& advice) {
   const int file = open(unfinished.c_str(), O_WRONLY | O_CLOEXEC);
-  if (file < 0) fail(path);
+  if (file < 0) fail_to_write(path);
   // Not posix_fallocate(): where the file system cannot, that writes every block.
   const bool refused = fallocate(file, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) != 0;
   const int reason = errno;

@@ -34,6 +34,9 @@ class FileReplacement {
   std::string unfinished_;  ///< empty when there is nothing to remove
 };
 
+/// @throws EnvironmentError that names the file and what the system said of the last call
+[[noreturn]] void fail_to_write(const std::string& path);
+
 /// Whether a name is that of an unfinished file.
 /// @param file  the name that it was to get; empty: any
 bool is_unfinished_name(const std::string& name, const std::string& file);

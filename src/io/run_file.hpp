@@ -56,7 +56,8 @@ struct AdaptationWindow {
 /// opened at any moment, even if the run is killed. `draws_committed` tells how many draws of each
 /// chain are good, and the attribute `status` of every group whether that is all. Draws wait until
 /// they fill a chunk, at most a minute. The file gets its name once all its space is allocated.
-/// Everything is collective and throws the same on every rank.
+/// Everything is collective and throws the same on every rank; a failed write ends the program: see
+/// SharedFile.
 template <typename T>
 class RunFile {
  public:

@@ -52,13 +52,16 @@ std::size_t Table::rows() const {
 
 void write_tables(const std::string& path, const std::vector<Table>& tables) {
   FileReplacement replacement(path);
-  {
+  try {
     hdf5::File file = hdf5::File::create(replacement.unfinished());
     for (const Table& table : tables) {
       hdf5::Group group = file.make_group(table.name);
       for (const auto& [name, column] : table.columns) std::visit(WriteColumn{group, name}, column);
     }
     file.flush();
+    file.close_file();
+  } catch (const Hdf5Error& error) {
+    throw Hdf5Error(fmt::format("cannot write {}: {}", path, error.what()));
   }
   replacement.finish();
 }
@@ -91,7 +94,7 @@ void write_csv(const std::string& path, const Table& table) {
     }
   }
   file.close();
-  if (!file) throw EnvironmentError(fmt::format("cannot write {}: is the disk full?", path));
+  if (!file) fail_to_write(path);
   replacement.finish();
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "study/cell_record.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -215,7 +213,7 @@ FileReplacement write_record(const std::string& path, const CellRecord& record) 
   std::ofstream file(replacement.unfinished(), std::ios::trunc);
   file << json.dump(1) << "\n";
   file.close();
-  if (!file) throw EnvironmentError(fmt::format("cannot write {}: is the disk full?", path));
+  if (!file) fail_to_write(path);
   return replacement;
 }
 

@@ -38,7 +38,10 @@ static int number(const char* name, int otherwise) {
 
 static bool is_watched(const char* path) {
   const char* const folder = getenv("FAULTS_FOLDER");
-  return folder != NULL && strncmp(path, folder, strlen(folder)) == 0;
+  char whole[2 * PATH_MAX] = "";
+  if (path[0] != '/' && getcwd(whole, PATH_MAX) != NULL) strcat(whole, "/");
+  strncat(whole, path, PATH_MAX - 1);
+  return folder != NULL && strncmp(whole, folder, strlen(folder)) == 0;
 }
 
 static bool is_open_in_folder(int file) {
