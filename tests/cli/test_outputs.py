@@ -11,6 +11,7 @@ import random
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -37,9 +38,12 @@ draws = 20
 class Outputs(ProgramTest):
     def begin(self, *arguments, ranks=None, **more):
         """Starts the program and goes on."""
+        # Of two that share mpirun's usual folder, one that ends removes it while the other enters it.
+        session = tempfile.mkdtemp(prefix="flotilla_session_")
+        self.addCleanup(shutil.rmtree, session, ignore_errors=True)
         process = subprocess.Popen(
             command(*arguments, ranks=ranks),
-            env=dict(ENVIRONMENT, **more),
+            env=dict(ENVIRONMENT, TMPDIR=session, **more),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -54,7 +58,10 @@ class Outputs(ProgramTest):
     def end(self, process):
         """Waits for a process; its exit code and its own sentences."""
         _, text = process.communicate(timeout=TIME_LIMIT)
-        return process.returncode, [line for line in text.splitlines() if "flotilla: " in line]
+        sentences = [line for line in text.splitlines() if line.startswith("flotilla: ")]
+        if process.returncode != 0 and not sentences:
+            print(text)  # of mpirun
+        return process.returncode, sentences
 
     def long_run(self, *arguments):
         """A run that has made its file and goes on for minutes; it is killed in the end."""
