@@ -116,7 +116,7 @@ class Report(ProgramTest):
         rings = str(FLOWS / "three_rings.h5")
         path = self.sample("--chains", 64, "--draws", 50, "--global-fraction", 0, flow=rings)
         os.remove(path.replace(".h5", ".jsonl"))
-        text = self.look_at(self.page_of(path), 9)
+        text = self.look_at(self.page_of(path), 10)
         self.assertIn("Not converged", text[:200])
         self.assertIn("R-hat of", text[:400])
 
@@ -154,7 +154,7 @@ class Report(ProgramTest):
         path = self.sample("--chains", 32, "--draws", 20)
         with h5py.File(path, "r+") as file:
             file.attrs["config"] = "<script>console.log('ran')</script>"
-        text = self.look_at(self.page_of(path), 9)
+        text = self.look_at(self.page_of(path), 10)
         self.assertIn("<script>", text)
 
 
