@@ -116,7 +116,7 @@ class Report(ProgramTest):
         rings = str(FLOWS / "three_rings.h5")
         path = self.sample("--chains", 64, "--draws", 50, "--global-fraction", 0, flow=rings)
         os.remove(path.replace(".h5", ".jsonl"))
-        text = self.look_at(self.page_of(path), 10)
+        text = self.look_at(self.page_of(path), 9)
         self.assertIn("Not converged", text[:200])
         self.assertIn("R-hat of", text[:400])
 
