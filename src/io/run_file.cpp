@@ -69,7 +69,8 @@ Index chunk_of(Index size, Index chunk) {
 /// The size of a dimension that is stored in whole chunks.
 double padded(Index size, Index chunk) {
   const Index extent = chunk_of(size, chunk);
-  return static_cast<double>((size + extent - 1) / extent * extent);
+  const Index whole = (size + extent - 1) / extent * extent;
+  return static_cast<double>(whole);
 }
 
 /// A dataset without values yet. Without chunks it is contiguous.

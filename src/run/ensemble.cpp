@@ -114,8 +114,8 @@ class Ensemble {
     check_outputs(options_of(config));
     expect_replaceable(config.output, true);
     owner_.emplace(config.output);
-    expect_replaceable(config.output, config.force);
     if (config.report_every > 0) ReportLog::expect_free(config.output, config.force);
+    expect_replaceable(config.output, config.force);
     const std::string removed = owner_->remove_leftovers();
     if (observer_ != nullptr && !removed.empty()) observer_->noted(removed);
   }
