@@ -769,7 +769,7 @@ std::string version() {
 }
 
 std::string reason(const std::exception& error) {
-  const std::string text = error.what();
+  std::string text = error.what();
   if (dynamic_cast<const Hdf5Error*>(&error) == nullptr) return text;
   return fmt::format("HDF5 cannot read it ({})", text.substr(0, text.find(" failed: ")));
 }
