@@ -206,7 +206,7 @@ class Ensemble {
     AdaptationWindow& entry = windows_[learnt_++];
     entry.acceptance_rate = acceptance_rate_;
     entry.global_acceptance_rate = totals.global_acceptance_rate();
-    if (config_.adapt) adaptation.update(*window);
+    if (config_.adapt) adaptation.update(StepSize(entry.step_size), *window);
   }
 
   void count(const std::optional<MoveStatistics>& window) {

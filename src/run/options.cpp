@@ -68,7 +68,7 @@ std::vector<Option> rows_of_how(RunConfig& run) {
       {.name = "exchange-every",
        .place = &run.exchange_every,
        .group = OptionGroup::kHow,
-       .help = "warm-up steps between two exchanges of statistics",
+       .help = "warm-up steps between two exchanges of statistics; at most a twentieth of warm-up",
        .range = {1.0, kSteps},
        .unit = "steps"},
       {.name = "adapt",

@@ -14,6 +14,7 @@ constexpr Index kChunkBytes = Index{1} << 20U;
 constexpr Index kBlockBytes = Index{1} << 27U;  // of a rank's draws in data space, per block
 constexpr double kWarmupBytes = 0x1p32;         // the same in warm-up, where a block is a window
 constexpr Index kChunkDraws = 100;
+constexpr Index kFewestWindows = 20;  // of a warm-up; a shorter warm-up has windows of a step
 constexpr Index kBlockSteps = 256;  // most steps between two reports, two exchanges or two commits
 
 }  // namespace
@@ -55,8 +56,9 @@ Schedule make_schedule(const RunConfig& config, Index bytes_per_point, Index lar
   const Index most = std::max<Index>(1, kBlockBytes / (largest_share * bytes_per_point));
   const Index draws = std::min(
       {schedule.chunk_draws, std::max<Index>(1, kBlockSteps / config.thin), most, config.draws});
-  schedule.warmup =
-      Blocks(0, config.warmup, config.exchange_every, 0, config.save_warmup ? config.thin : 0);
+  const Index window =
+      std::min(config.exchange_every, std::max<Index>(1, config.warmup / kFewestWindows));
+  schedule.warmup = Blocks(0, config.warmup, window, 0, config.save_warmup ? config.thin : 0);
   const double held = static_cast<double>(schedule.warmup.largest_draws()) *
                       static_cast<double>(largest_share * bytes_per_point);
   if (held > kWarmupBytes) {

@@ -52,13 +52,27 @@ TEST(Schedule, CoversEveryStepAndEveryDrawOnce) {
 
 TEST(Schedule, EndsWarmUpBlocksWhereStatisticsAreExchanged) {
   RunConfig config;
-  config.warmup = 45;
+  config.warmup = 245;
   config.exchange_every = 10;
   const Schedule schedule = make_schedule(config, 8, 64);
-  ASSERT_EQ(schedule.warmup.size(), 5);
+  ASSERT_EQ(schedule.warmup.size(), 25);
   EXPECT_EQ(schedule.warmup[3].steps, 10);
-  EXPECT_EQ(schedule.warmup[4].steps, 5);
+  EXPECT_EQ(schedule.warmup[24].steps, 5);
   EXPECT_EQ(schedule.largest_draws(), 100);
+}
+
+TEST(Schedule, ExchangesOftenEnoughInAShortWarmUp) {
+  RunConfig config;
+  config.exchange_every = 50;
+  int tried = 0;
+  for (const Index warmup : {0, 1, 5, 20, 100, 1000, 5000}) {
+    config.warmup = warmup;
+    const Schedule schedule = make_schedule(config, 8, 64);
+    EXPECT_GE(schedule.warmup.size(), std::min<Index>(warmup, 20));
+    EXPECT_LE(schedule.warmup[0].steps, 50);
+    ++tried;
+  }
+  EXPECT_EQ(tried, 7);
 }
 
 TEST(Schedule, MakesChunksOfAboutAMebibyteWhateverTheRanks) {

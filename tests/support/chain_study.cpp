@@ -50,7 +50,7 @@ void ChainStudy<T>::warm_up(Index steps, double initial_step_size) {
   StepSizeAdaptation adaptation(StepSize(initial_step_size), 0.574);
   for (Index done = 0; done < steps; done += kWindow) {
     step_size_ = adaptation.current();
-    adaptation.update(advance(kWindow, 0));
+    adaptation.update(step_size_, advance(kWindow, 0));
   }
   step_size_ = std::move(adaptation).freeze();
 }

@@ -36,8 +36,8 @@ struct RunConfig {
   double global_fraction = 0.1;                ///< probability of a global move, in [0, 1]
   std::optional<double> step_size;             ///< initial step size of warm-up; empty: dim^(-1/6)
   double target_accept = 0.574;                ///< acceptance rate that warm-up aims at, in (0, 1)
-  Index exchange_every = 10;                   ///< steps in a window of warm-up
-  bool adapt = true;                           ///< whether warm-up adapts the step size
+  Index exchange_every = 10;  ///< steps in a window of warm-up; at most a twentieth of warm-up
+  bool adapt = true;          ///< whether warm-up adapts the step size
 
   std::string precision = "auto";  ///< "float", "double", or whichever of the two holds the draws
   bool save_warmup = false;        ///< whether draws of warm-up are stored

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "flotilla/sampler/statistics.hpp"
 
@@ -18,15 +19,16 @@ class StepSize {
   double value_;
 };
 
-/// Dual averaging of log eps. It is driven by the mean acceptance probability of local moves over
-/// all chains of all ranks; one update per window of steps.
+/// Finds the step size at which local moves are accepted as often as wanted, by regression. It is
+/// driven by the mean acceptance probability of local moves over all chains of all ranks; one
+/// update per window of steps.
 ///
-/// freeze() consumes the object: after warm-up nothing is left that could adapt. Source: Hoffman &
-/// Gelman 2014, section 3.2, eq. 6; gamma = 0.05, t0 = 10, kappa = 0.75.
+/// A line through (log eps, acceptance rate) of the windows so far is solved for the target. Older
+/// windows count less; a prior keeps the slope within what flows show. freeze() consumes the
+/// object: after warm-up nothing is left that could adapt. Source: src/README.md, adaptation.
 class StepSizeAdaptation {
  public:
-  /// @param target  acceptance rate to aim at, in (0, 1); 0.574 is optimal for MALA in high
-  ///                dimension (Roberts & Rosenthal 1998)
+  /// @param target  acceptance rate to aim at, in (0, 1)
   /// @throws InputError if target is not in (0, 1)
   StepSizeAdaptation(StepSize initial, double target);
 
@@ -34,18 +36,31 @@ class StepSizeAdaptation {
   StepSize current() const;
 
   /// Adapts to the pooled statistics of one window. A window without local moves changes nothing.
-  void update(const MoveStatistics& window);
+  ///
+  /// @param used  the step size that the window was run with, which need not be current()
+  void update(StepSize used, const MoveStatistics& window);
 
-  /// The averaged step size; the initial one if there was no update.
+  /// The step size to sample with: of those that windows were run with and at which moves were
+  /// accepted, the one nearest to the solution. Without such a window it is current(), the initial
+  /// one or a smaller one.
   StepSize freeze() &&;
 
  private:
+  /// The log step size at which the line reaches the target, and at most one move of an update away
+  /// from `used`.
+  double solve(double used, double acceptance) const;
+
   double target_;
-  double shrink_to_;  ///< mu: iterates of the log step size are drawn towards it
   double log_step_;
-  double log_average_;
-  double gap_ = 0.0;  ///< H-bar: running mean of target - acceptance
+  std::optional<double> log_tried_;  ///< log of what freeze() returns
   std::uint64_t updates_ = 0;
+  // Sums over windows, each with its weight: of 1, of u = log eps, of a = acceptance rate, of u^2,
+  // of u a.
+  double weight_ = 0.0;
+  double u_ = 0.0;
+  double a_ = 0.0;
+  double uu_ = 0.0;
+  double ua_ = 0.0;
 };
 
 }  // namespace flotilla

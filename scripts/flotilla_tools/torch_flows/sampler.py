@@ -369,35 +369,57 @@ class Ensemble:
 # --- Warm-up ------------------------------------------------------------------------------------
 
 
-class StepSizeAdaptation:
-    """Dual averaging of log eps: Hoffman & Gelman (2014), section 3.2, one update a window."""
+FEWEST_WINDOWS = 20  # of a warm-up; a shorter one has windows of a step
 
-    gamma, t0, kappa = 0.05, 10.0, 0.75
+
+class StepSizeAdaptation:
+    """The step size at which moves are accepted as often as wanted, by regression.
+
+    A line through (log eps, acceptance rate) of the windows so far is solved for the target; see
+    adaptation in src/README.md.
+    """
+
+    memory, slope, prior, steepest, flattest = 200.0, -0.35, 0.02, -0.8, -0.12
 
     def __init__(self, initial: float, target: float) -> None:
         self.target = target
-        self.shrink_to = math.log(10 * initial)
-        self.log_step = self.log_average = math.log(initial)
-        self.gap = 0.0
+        self.log_step = math.log(initial)
+        self.log_tried: float | None = None
+        self.sums = [0.0] * 5
         self.updates = 0
 
-    def update(self, acceptance_rate: float) -> None:
-        """Adapts to the mean acceptance probability of local moves, if there were any."""
+    def update(self, used: float, acceptance_rate: float) -> None:
+        """Adapts to the mean acceptance probability of a window's local moves, if there were any.
+
+        `used` is the step size that the window was run with.
+        """
         if math.isnan(acceptance_rate):
             return
+        u, a = math.log(used), acceptance_rate
         self.updates += 1
-        weight = 1 / (self.updates + self.t0)
-        self.gap = (1 - weight) * self.gap + weight * (self.target - acceptance_rate)
-        self.log_step = self.shrink_to - math.sqrt(self.updates) / self.gamma * self.gap
-        self.log_step = min(max(self.log_step, -20.0), 20.0)
-        forget = self.updates**-self.kappa
-        self.log_average = forget * self.log_step + (1 - forget) * self.log_average
+        keep = 1 - 1 / (1 + min(self.updates / 2, self.memory))
+        new = (1.0, u, a, u * u, u * a)
+        self.sums = [keep * old + one for old, one in zip(self.sums, new, strict=True)]
+        mean_u, mean_a, mean_uu, mean_ua = (total / self.sums[0] for total in self.sums[1:])
+        steepness = (mean_ua - mean_u * mean_a + self.prior * self.slope) / (
+            mean_uu - mean_u * mean_u + self.prior
+        )
+        slope = min(max(steepness, self.steepest), self.flattest)
+        reach = 1.0 if a > 0 else 2.0
+        solution = mean_u + (self.target - mean_a) / slope
+        self.log_step = min(max(solution, u - reach, -20.0), u + reach, 20.0)
+        if a > 0 and (
+            self.log_tried is None
+            or abs(u - self.log_step) <= abs(self.log_tried - self.log_step)
+        ):
+            self.log_tried = u
 
     def current(self) -> float:
         return math.exp(self.log_step)
 
     def frozen(self) -> float:
-        return math.exp(self.log_average)
+        """Of the step sizes that were tried and accepted, the one nearest to the solution."""
+        return math.exp(self.log_step if self.log_tried is None else self.log_tried)
 
 
 class Statistics:
@@ -437,16 +459,17 @@ def warm_up(ensemble: Ensemble, options: Sampling) -> tuple[float, list[Window]]
     initial = options.step_size or ensemble.flow.dim ** (-1 / 6)
     adaptation = StepSizeAdaptation(initial, options.target_accept)
     windows: list[Window] = []
-    for first in range(0, options.warmup, options.exchange_every):
+    length = min(options.exchange_every, max(1, options.warmup // FEWEST_WINDOWS))
+    for first in range(0, options.warmup, length):
         step_size, statistics = adaptation.current(), Statistics()
-        for _ in range(min(options.exchange_every, options.warmup - first)):
+        for _ in range(min(length, options.warmup - first)):
             statistics.observe(ensemble.step(step_size))
         if windows and options.adapt:
-            adaptation.update(windows[-1].acceptance_rate)
+            adaptation.update(windows[-1].step_size, windows[-1].acceptance_rate)
         local, glob = statistics.local_acceptance_rate(), statistics.global_acceptance_rate()
         windows.append(Window(step_size, local, glob))
     if windows and options.adapt:
-        adaptation.update(windows[-1].acceptance_rate)
+        adaptation.update(windows[-1].step_size, windows[-1].acceptance_rate)
     return adaptation.frozen(), windows
 
 
