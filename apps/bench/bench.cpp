@@ -129,18 +129,20 @@ void add_kernels(const std::string& prefix, const std::shared_ptr<Stage<T>>& sta
         std::make_shared<Kernel<T>>(stage->flow, stage->target, std::move(local), global);
     benchmark::RegisterBenchmark((prefix + name).c_str(), [=](benchmark::State& state) {
       const Random random(1);
-      const StepSize step_size(0.05);
+      const Tuning tuning{StepSize(0.05)};
       std::uint64_t step = 0;
       Workspace<T> work(*kernel, kChains);
       kernel->begin(work, stage->work.current.position);
+      kernel->start_memory(random, 0, work);
       const Meter meter(kernel->passes() * static_cast<double>(stage->flow.multiply_adds()), peak);
-      for (auto _ : state) kernel->step(random, step++, 0, step_size, work);
+      for (auto _ : state) kernel->step(random, step++, 0, tuning, work);
       meter.report(state);
       state.counters["workspace_mb"] = 1e-6 * workspace_bytes<T>(*kernel);
     });
   };
   add("step/metric_mala", std::make_unique<MetricMala<T>>(), 0.0);
   add("step/mala", std::make_unique<EuclideanMala<T>>(), 0.0);
+  add("step/ghmc", std::make_unique<Ghmc<T>>(), 0.0);
   add("step/independence", std::make_unique<MetricMala<T>>(), 1.0);
   add("step/mixture", std::make_unique<MetricMala<T>>(), 0.1);
 }

@@ -139,10 +139,12 @@ class Ensemble {
 
   StepSize warm_up() {
     Stopwatch clock;
-    StepSizeAdaptation adaptation(initial_step_size(config_, flow_->dim()), config_.target_accept);
+    const double target_accept =
+        config_.target_accept.value_or(kernel_row(config_.kernel.name).target_accept);
+    StepSizeAdaptation adaptation(initial_step_size(config_, flow_->dim()), target_accept);
     for (const Block block : schedule_.warmup) {
       const StepSize step_size = adaptation.current();
-      const MoveStatistics window = advance(block, step_size, clock);
+      const MoveStatistics window = advance(block, {step_size}, clock);
       windows_.push_back({step_size.value(), kUndefined, kUndefined});
       learn(post(window, clock), adaptation);
       if (config_.save_warmup) write(Phase::kWarmUp, step_size, clock);
@@ -159,7 +161,7 @@ class Ensemble {
     Stopwatch clock;
     bool met = false;
     for (const Block block : schedule_.sampling) {
-      const MoveStatistics window = advance(block, step_size, clock);
+      const MoveStatistics window = advance(block, {step_size}, clock);
       count(post(window, clock));
       write(Phase::kSampling, step_size, clock);
       drawn_ += block.draws();
@@ -176,8 +178,8 @@ class Ensemble {
     return summary;
   }
 
-  MoveStatistics advance(const Block& block, StepSize step_size, Stopwatch& clock) {
-    return clock.measure(Activity::kFlow, [&] { return pool_->advance(block, step_size, draws_); });
+  MoveStatistics advance(const Block& block, const Tuning& tuning, Stopwatch& clock) {
+    return clock.measure(Activity::kFlow, [&] { return pool_->advance(block, tuning, draws_); });
   }
 
   /// Posts this window's statistics to the exchange. Returns those of the window before.

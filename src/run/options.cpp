@@ -47,6 +47,15 @@ std::vector<Option> rows_of_what(RunConfig& run) {
   };
 }
 
+/// "0.574 for metric-mala, 0.8 for ghmc": what each kernel aims at without the option.
+std::string own_target_accepts() {
+  std::vector<std::string> texts;
+  for (const KernelRow& row : kernel_registry()) {
+    texts.push_back(fmt::format("{} for {}", row.target_accept, row.choice.name));
+  }
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
 std::vector<Option> rows_of_how(RunConfig& run) {
   return {
       {.name = "global-fraction",
@@ -63,8 +72,9 @@ std::vector<Option> rows_of_how(RunConfig& run) {
       {.name = "target-accept",
        .place = &run.target_accept,
        .group = OptionGroup::kHow,
-       .help = "acceptance rate that warm-up aims at",
-       .range = {0.0, 1.0, true}},
+       .help = "acceptance rate of local moves that warm-up aims at",
+       .range = {0.0, 1.0, true},
+       .otherwise = own_target_accepts()},
       {.name = "exchange-every",
        .place = &run.exchange_every,
        .group = OptionGroup::kHow,

@@ -70,6 +70,7 @@ template <typename T>
 Workspace<T>::Workspace(const Kernel<T>& kernel, Index chains)
     : current(kernel.flow(), chains, kernel.needs_tape()),
       proposed(kernel.flow(), chains),
+      memory(kernel.has_memory() ? Memory<T>(kernel.flow().dim(), chains) : Memory<T>()),
       outcome(chains),
       everywhere(ColumnMask::all(chains)),
       cotangents(kernel.flow().dim(), chains),
@@ -77,6 +78,7 @@ Workspace<T>::Workspace(const Kernel<T>& kernel, Index chains)
       displacement(kernel.flow().dim(), chains),
       finiteness(1, chains),
       uniform(1, chains),
+      log_alpha(1, chains),
       local_ratio(1, chains),
       global_ratio(1, chains) {}
 
@@ -132,13 +134,27 @@ void Kernel<T>::evaluate(Workspace<T>& workspace, Point<T>& point) const {
 }
 
 template <typename T>
+void Kernel<T>::start_memory(const Random& random, std::uint64_t first_chain,
+                             Workspace<T>& workspace) const {
+  if (!has_memory()) return;
+  random.normals(Purpose::kMomentum, 0, first_chain, workspace.memory.momentum);
+  random.uniforms(Purpose::kSlice, 0, first_chain, workspace.memory.slice);
+  double* u = workspace.memory.slice.row(0);
+  for (Index c = 0; c < workspace.memory.slice.stride(); ++c) u[c] = 2.0 * u[c] - 1.0;
+}
+
+template <typename T>
 void Kernel<T>::step(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-                     StepSize step_size, Workspace<T>& workspace) const {
+                     const Tuning& tuning, Workspace<T>& workspace) const {
   choose(random, step, first_chain, workspace);
-  propose(random, step, first_chain, step_size, workspace);
+  propose(random, step, first_chain, tuning, workspace);
   evaluate(workspace, workspace.proposed);
-  weigh(step_size, workspace);
+  weigh(tuning.step_size, workspace);
   decide(random, step, first_chain, workspace);
+  if (has_memory()) {
+    local_->remember(tuning, workspace.outcome, workspace.log_alpha, workspace.noise,
+                     workspace.displacement, workspace.memory);
+  }
   workspace.current.select(workspace.outcome.accepted, workspace.proposed);
 }
 
@@ -155,11 +171,13 @@ void Kernel<T>::choose(const Random& random, std::uint64_t step, std::uint64_t f
 
 template <typename T>
 void Kernel<T>::propose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-                        StepSize step_size, Workspace<T>& workspace) const {
+                        const Tuning& tuning, Workspace<T>& workspace) const {
   Point<T>& to = workspace.proposed;
   if (moves_locally()) {
     random.normals(Purpose::kLocalNoise, step, first_chain, workspace.noise);
-    local_->propose(*flow_, workspace.current, step_size, workspace.noise, workspace.displacement);
+    if (has_memory()) local_->refresh(tuning, workspace.memory, workspace.noise);
+    local_->propose(*flow_, workspace.current, tuning.step_size, workspace.noise,
+                    workspace.displacement);
     displace(workspace.current, workspace.displacement, to);
   }
   if (moves_globally()) {
@@ -196,7 +214,10 @@ void Kernel<T>::decide(const Random& random, std::uint64_t step, std::uint64_t f
     const double log_alpha = to.log_density(0, c) - from.log_density(0, c) + ratio;
     const bool diverging = !std::isfinite(to.log_density(0, c)) || !std::isfinite(ratio);
     const double acceptance = diverging ? 0.0 : elementary::exp(std::min(log_alpha, 0.0));
-    const bool accepted = workspace.uniform(0, c) <= acceptance;
+    const bool accepted = has_memory() && !outcome.global[c]
+                              ? std::abs(workspace.memory.slice(0, c)) < acceptance
+                              : workspace.uniform(0, c) <= acceptance;
+    workspace.log_alpha(0, c) = log_alpha;
     outcome.acceptance(0, c) = acceptance;
     outcome.accepted.set(c, accepted);
     outcome.diverging.set(c, diverging);

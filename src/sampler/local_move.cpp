@@ -2,9 +2,14 @@
 #include "flotilla/sampler/local_move.hpp"
 
 #include <algorithm>
+#include <cmath>
+
+#include "core/elementary.hpp"
 
 namespace flotilla {
 namespace {
+
+constexpr double kLargestRescaling = 700.0;
 
 template <typename T>
 void copy(const Batch<T>& from, Batch<T>& to) {
@@ -128,9 +133,49 @@ void EuclideanMala<T>::log_ratio(const Flow<T>& /*flow*/, const Point<T>& /*from
   add_half_square(displacement, -1.0, out);
 }
 
+template <typename T>
+void Ghmc<T>::refresh(const Tuning& tuning, const Memory<T>& memory, Batch<T>& noise) const {
+  const double alpha = tuning.refreshment();
+  const auto fresh = static_cast<T>(alpha);
+  const auto kept = static_cast<T>(std::sqrt(1.0 - alpha * alpha));
+  const T* momentum = memory.momentum.row(0);
+  T* v = noise.row(0);
+  const Index count = noise.dim() * noise.stride();
+  for (Index k = 0; k < count; ++k) v[k] = kept * momentum[k] + fresh * v[k];
+}
+
+// The noise that would lead back is minus the momentum at the new point: a step reverses where its
+// momentum is flipped.
+template <typename T>
+void Ghmc<T>::remember(const Tuning& tuning, const StepOutcome& outcome, const PerChain& log_alpha,
+                       const Batch<T>& forth, const Batch<T>& back, Memory<T>& memory) const {
+  const T* accepted = outcome.accepted.template row<T>();
+  const T* global = outcome.global.template row<T>();
+  for (Index i = 0; i < forth.dim(); ++i) {
+    const T* flipped = forth.row(i);
+    const T* arrived = back.row(i);
+    T* v = memory.momentum.row(i);
+    for (Index c = 0; c < forth.stride(); ++c) {
+      const T next = accepted[c] != T{0} ? -arrived[c] : -flipped[c];
+      v[c] = global[c] != T{0} ? v[c] : next;
+    }
+  }
+  const double drift = 0.5 * tuning.refreshment();
+  for (Index c = 0; c < forth.chains(); ++c) {
+    if (outcome.global[c]) continue;
+    double& u = memory.slice(0, c);
+    // The bound keeps 0 * exp(-r) from being NaN.
+    if (outcome.accepted[c]) u *= elementary::exp(std::min(-log_alpha(0, c), kLargestRescaling));
+    u += drift;
+    if (u >= 1.0) u -= 2.0;
+  }
+}
+
 template class MetricMala<float>;
 template class MetricMala<double>;
 template class EuclideanMala<float>;
 template class EuclideanMala<double>;
+template class Ghmc<float>;
+template class Ghmc<double>;
 
 }  // namespace flotilla

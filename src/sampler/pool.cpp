@@ -32,8 +32,10 @@ template <typename T>
 Pool<T>::Pool(const Kernel<T>& kernel, const Random& random, const Tiling& tiling)
     : kernel_(&kernel), random_(random), tiling_(tiling) {
   tiles_.reserve(static_cast<std::size_t>(tiling.tiles));
+  const Index dim = kernel.flow().dim();
   for (Index t = 0; t < tiling.tiles; ++t) {
-    tiles_.emplace_back(kernel.flow().dim(), tiling.tile_width);
+    tiles_.push_back({Batch<double>(dim, tiling.tile_width),
+                      kernel.has_memory() ? Memory<T>(dim, tiling.tile_width) : Memory<T>()});
   }
   if (tiling.tiles > 0) workspace_ = Workspace<T>(kernel, tiling.tile_width);
 }
@@ -102,7 +104,8 @@ void Pool<T>::start_from_base(Index width) {
         missing.set(c, !std::isfinite(workspace_.current.log_density(0, c)));
       }
     }
-    tiles_[static_cast<std::size_t>(t)] = workspace_.current.position;
+    kernel_->start_memory(random_, first_chain_of(t), workspace_);
+    leave(t);
   }
 }
 
@@ -136,35 +139,49 @@ void Pool<T>::start_from(const Tensor& points, Index width) {
           "starting point {} has a non-finite log density: choose one inside the flow's support",
           (first + lost) / width % points.shape[0]));
     }
-    tiles_[static_cast<std::size_t>(t)] = workspace_.current.position;
+    kernel_->start_memory(random_, first_chain_of(t), workspace_);
+    leave(t);
   }
+}
+
+template <typename T>
+void Pool<T>::enter(Index tile) {
+  const ChainState<T>& state = tiles_[static_cast<std::size_t>(tile)];
+  kernel_->begin(workspace_, state.position);
+  workspace_.memory = state.memory;
+}
+
+template <typename T>
+void Pool<T>::leave(Index tile) {
+  ChainState<T>& state = tiles_[static_cast<std::size_t>(tile)];
+  state.position = workspace_.current.position;
+  state.memory = workspace_.memory;
 }
 
 template <typename T>
 void Pool<T>::look(DrawBlock<T>& draws) {
   draws.restart(1);
   for (Index t = 0; t < tiling_.tiles; ++t) {
-    kernel_->begin(workspace_, tiles_[static_cast<std::size_t>(t)]);
+    enter(t);
     draws.store(workspace_, t * tiling_.tile_width, columns_of(t), 0);
   }
 }
 
 template <typename T>
-MoveStatistics Pool<T>::advance(const Block& block, StepSize step_size, DrawBlock<T>& draws) {
+MoveStatistics Pool<T>::advance(const Block& block, const Tuning& tuning, DrawBlock<T>& draws) {
   MoveStatistics statistics;
   draws.restart(block.draws());
   for (Index t = 0; t < tiling_.tiles; ++t) {
-    Batch<double>& position = tiles_[static_cast<std::size_t>(t)];
     const std::uint64_t first_chain = first_chain_of(t);
-    kernel_->begin(workspace_, position);
+    enter(t);
     Index draw = 0;
     for (std::uint64_t step = block.first_step;
          step < block.first_step + static_cast<std::uint64_t>(block.steps); ++step) {
-      kernel_->step(random_, step, first_chain, step_size, workspace_);
+      kernel_->step(random_, step, first_chain, tuning, workspace_);
       statistics.observe(workspace_.outcome, columns_of(t));
       if (block.keeps(step)) draws.store(workspace_, t * tiling_.tile_width, columns_of(t), draw++);
     }
-    position = workspace_.current.position;
+    leave(t);
   }
   return statistics;
 }

@@ -18,16 +18,27 @@ std::unique_ptr<LocalMove<T>> make_mala(const ParameterValues& /*values*/) {
   return std::make_unique<EuclideanMala<T>>();
 }
 
+template <typename T>
+std::unique_ptr<LocalMove<T>> make_ghmc(const ParameterValues& /*values*/) {
+  return std::make_unique<Ghmc<T>>();
+}
+
 }  // namespace
 
 const std::vector<KernelRow>& kernel_registry() {
   static const std::vector<KernelRow> rows = {
       {{"metric-mala", "Langevin moves under the flow's metric J^T J; needs its inverse", {}},
        make_metric_mala<float>,
-       make_metric_mala<double>},
+       make_metric_mala<double>,
+       0.574},
       {{"mala", "Langevin moves in the latent space: half the cost of a step, no inverse", {}},
        make_mala<float>,
-       make_mala<double>},
+       make_mala<double>,
+       0.574},
+      {{"ghmc", "Langevin moves with a momentum that lasts; the same cost, no inverse", {}},
+       make_ghmc<float>,
+       make_ghmc<double>,
+       0.8},
   };
   return rows;
 }

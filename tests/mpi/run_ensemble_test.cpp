@@ -103,6 +103,8 @@ INSTANTIATE_TEST_SUITE_P(
     Kernels, RunEnsemble,
     testing::Values(Variant{"metric_mala", "metric-mala", 0.0, "tempered", "float"},
                     Variant{"mala", "mala", 0.0, "tempered", "float"},
+                    Variant{"ghmc", "ghmc", 0.0, "tempered", "float"},
+                    Variant{"ghmc_mixture", "ghmc", 0.3, "clipped", "double"},
                     Variant{"independence", "metric-mala", 1.0, "tempered", "float"},
                     Variant{"metric_mixture", "metric-mala", 0.3, "clipped", "float"},
                     Variant{"mala_mixture", "mala", 0.3, "clipped", "double"}),

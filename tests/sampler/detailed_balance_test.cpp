@@ -173,8 +173,8 @@ std::vector<Setting> settings() {
 
 /// The formula of each kernel's proposal. A kernel that is missing here has no truth to be tested
 /// against.
-const std::map<std::string, Metric> kMetrics = {{"metric-mala", Metric::kFlow},
-                                                {"mala", Metric::kIdentity}};
+const std::map<std::string, Metric> kMetrics = {
+    {"metric-mala", Metric::kFlow}, {"mala", Metric::kIdentity}, {"ghmc", Metric::kIdentity}};
 
 TEST(DetailedBalance, HoldsForEveryKernelUnderATemperedTarget) {
   std::size_t tried = 0;
@@ -252,7 +252,7 @@ TEST(DetailedBalance, HoldsForTheIndependenceMove) {
   flow.base().sample(Random(5), Purpose::kStart, 0, 0, ColumnMask::all(64), start);
   kernel.begin(work, start);
   const Eigen::MatrixXd from = to_matrix(work.current.z);
-  kernel.step(Random(5), 0, 0, StepSize(1.0), work);
+  kernel.step(Random(5), 0, 0, {StepSize(1.0)}, work);
   const Eigen::MatrixXd to = to_matrix(work.proposed.z);
   const Images at_from = images(flow, from);
   const Images at_to = images(flow, to);

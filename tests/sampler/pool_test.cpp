@@ -6,10 +6,13 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "flotilla/core/error.hpp"
+#include "flotilla/sampler/registry.hpp"
 #include "support/allocation_counter.hpp"
+#include "support/choices.hpp"
 #include "support/test_flows.hpp"
 
 namespace flotilla::test {
@@ -19,10 +22,10 @@ constexpr Index kChains = 150;  // not a multiple of a tile
 constexpr Index kSteps = 24;
 
 struct Scene {
-  Scene()
+  explicit Scene(const std::string& name = "metric-mala")
       : flow(random_real_nvp(3, 4, {.widths = {16}, .activation = "silu"}, 8)),
         target(flow.base(), 1.0),
-        kernel(flow, target, std::make_unique<MetricMala<float>>(), 0.2) {}
+        kernel(flow, target, make_local_move<float>({name, {}}), 0.2) {}
   Flow<float> flow;
   TemperedTarget<float> target;
   Kernel<float> kernel;
@@ -38,7 +41,7 @@ std::vector<float> sample(const Scene& scene, Index tile_width, Index ranks, Ind
     DrawBlock<float> draws(3, tiling.local_chains(), block_steps);
     std::vector<float> own(static_cast<std::size_t>(tiling.local_chains() * kSteps * 3));
     for (Index first = 0; first < kSteps; first += block_steps) {
-      pool.advance({static_cast<std::uint64_t>(first), block_steps, 0, 1}, StepSize(0.4), draws);
+      pool.advance({static_cast<std::uint64_t>(first), block_steps, 0, 1}, {StepSize(0.4)}, draws);
       for (Index chain = 0; chain < tiling.local_chains(); ++chain) {
         std::copy_n(draws.z.begin() + chain * block_steps * 3, block_steps * 3,
                     own.begin() + (chain * kSteps + first) * 3);
@@ -124,38 +127,42 @@ TEST(Block, CountsTheDrawsThatItKeeps) {
   EXPECT_EQ(tried, 84);
 }
 
-TEST(Pool, DrawsTheSameBitsHoweverTilesAreShared) {
-  const Scene scene;
-  const std::vector<float> alone = sample(scene, 64, 1, kSteps);
+class PoolOfEveryKernel : public testing::TestWithParam<std::string> {
+ protected:
+  Scene scene_{GetParam()};
+};
+
+INSTANTIATE_TEST_SUITE_P(Kernels, PoolOfEveryKernel, testing::ValuesIn(kernel_names()),
+                         [](const auto& tested) { return test_name(tested.param); });
+
+TEST_P(PoolOfEveryKernel, DrawsTheSameBitsHoweverTilesAreShared) {
+  const std::vector<float> alone = sample(scene_, 64, 1, kSteps);
   ASSERT_EQ(alone.size(), static_cast<std::size_t>(kChains * kSteps * 3));
   for (const Index ranks : {2, 3, 5}) {
-    EXPECT_TRUE(same_bits(alone, sample(scene, 64, ranks, kSteps))) << ranks;
+    EXPECT_TRUE(same_bits(alone, sample(scene_, 64, ranks, kSteps))) << ranks;
   }
 }
 
-TEST(Pool, DrawsTheSameBitsWhereverBlocksEnd) {
-  const Scene scene;
-  const std::vector<float> whole = sample(scene, 64, 1, kSteps);
+TEST_P(PoolOfEveryKernel, DrawsTheSameBitsWhereverBlocksEnd) {
+  const std::vector<float> whole = sample(scene_, 64, 1, kSteps);
   for (const Index block_steps : {1, 4, 12}) {
-    EXPECT_TRUE(same_bits(whole, sample(scene, 64, 1, block_steps))) << block_steps;
+    EXPECT_TRUE(same_bits(whole, sample(scene_, 64, 1, block_steps))) << block_steps;
   }
 }
 
 // This is more than is promised, but a sharp test of the padding: no column sees its neighbours.
-TEST(Pool, DrawsTheSameBitsWhateverTheTileWidth) {
-  const Scene scene;
-  EXPECT_TRUE(same_bits(sample(scene, 64, 1, kSteps), sample(scene, 32, 1, kSteps)));
-  EXPECT_TRUE(same_bits(sample(scene, 64, 1, kSteps), sample(scene, 256, 1, kSteps)));
+TEST_P(PoolOfEveryKernel, DrawsTheSameBitsWhateverTheTileWidth) {
+  EXPECT_TRUE(same_bits(sample(scene_, 64, 1, kSteps), sample(scene_, 32, 1, kSteps)));
+  EXPECT_TRUE(same_bits(sample(scene_, 64, 1, kSteps), sample(scene_, 256, 1, kSteps)));
 }
 
-TEST(Pool, AdvancesWithoutAllocating) {
-  const Scene scene;
+TEST_P(PoolOfEveryKernel, AdvancesWithoutAllocating) {
   const Tiling tiling = Tiling::share(kChains, 64, 0, 1);
-  Pool<float> pool(scene.kernel, Random(17), tiling);
+  Pool<float> pool(scene_.kernel, Random(17), tiling);
   pool.start_from_base();
   DrawBlock<float> draws(3, kChains, kSteps);
   const std::uint64_t before = allocations();
-  pool.advance({0, kSteps, 0, 1}, StepSize(0.4), draws);
+  pool.advance({0, kSteps, 0, 1}, {StepSize(0.4)}, draws);
   EXPECT_EQ(allocations(), before);
 }
 
@@ -164,7 +171,7 @@ TEST(Pool, CountsTheMovesOfItsChainsAndNotOfThePadding) {
   Pool<float> pool(scene.kernel, Random(17), Tiling::share(kChains, 64, 0, 1));
   pool.start_from_base();
   DrawBlock<float> draws(3, kChains, kSteps);
-  const MoveTotals moved(pool.advance({0, kSteps, 0, 0}, StepSize(0.4), draws));
+  const MoveTotals moved(pool.advance({0, kSteps, 0, 0}, {StepSize(0.4)}, draws));
   EXPECT_EQ(moved.moves(), static_cast<double>(kChains * kSteps));
 }
 
@@ -177,7 +184,7 @@ TEST(Pool, StartsChainsFromPointsOfTheDataSpace) {
   const Kernel<float> local(scene.flow, scene.target, std::make_unique<MetricMala<float>>(), 0.0);
   Pool<float> still(local, Random(17), Tiling::share(kChains, 64, 0, 1));
   still.start_from(points);
-  still.advance({0, 1, 0, 1}, StepSize(1e-12), draws);
+  still.advance({0, 1, 0, 1}, {StepSize(1e-12)}, draws);
   int compared = 0;
   for (std::size_t chain = 0; chain < kChains; ++chain) {
     for (std::size_t i = 0; i < 3; ++i, ++compared) {

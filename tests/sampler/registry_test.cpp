@@ -22,6 +22,8 @@ TEST(KernelRegistry, HasWholeRows) {
     EXPECT_TRUE(names.insert(row.choice.name).second) << "the name of two rows";
     EXPECT_NE(row.in_float, nullptr);
     EXPECT_NE(row.in_double, nullptr);
+    EXPECT_GT(row.target_accept, 0.0);
+    EXPECT_LT(row.target_accept, 1.0);
     EXPECT_EQ(&kernel_row(row.choice.name), &row);
     expect_ranges_kept(row.choice, expect_kernel);
     for (const Parameter& parameter : row.choice.parameters) {
@@ -58,7 +60,7 @@ TEST(KernelRegistry, RefusesWhatItDoesNotKnowAndNamesTheChoices) {
     expect_kernel({"hmc", {}});
     ADD_FAILURE() << "accepted";
   } catch (const InputError& error) {
-    EXPECT_STREQ(error.what(), "--kernel should be one of metric-mala, mala but is 'hmc'");
+    EXPECT_STREQ(error.what(), "--kernel should be one of metric-mala, mala, ghmc but is 'hmc'");
   }
   try {
     expect_kernel({"mala", {{"alpha", 0.5}}});

@@ -40,7 +40,7 @@ ChainStudy<T>::ChainStudy(const Kernel<T>& kernel, Index chains, std::uint64_t s
 template <typename T>
 MoveStatistics ChainStudy<T>::advance(Index steps, Index thin) {
   const MoveStatistics moved =
-      pool_.advance({next_step_, steps, next_step_, thin}, step_size_, draws_);
+      pool_.advance({next_step_, steps, next_step_, thin}, {step_size_}, draws_);
   next_step_ += static_cast<std::uint64_t>(steps);
   return moved;
 }

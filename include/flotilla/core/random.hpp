@@ -16,6 +16,8 @@ enum class Purpose : std::uint32_t {
   kAcceptance = 4,   ///< Metropolis-Hastings
   kCalibration = 5,  ///< base draws that set the clip level
   kNaive = 6,        ///< base draws for benchmarks and comparisons
+  kMomentum = 7,     ///< the momentum that a chain starts with
+  kSlice = 8,        ///< the slice variable that a chain starts with
 };
 
 /// Random variates. Each is a function of (seed, chain, step, purpose) and of nothing else.

@@ -22,6 +22,7 @@ struct Workspace {
 
   Point<T> current;
   Point<T> proposed;
+  Memory<T> memory;     ///< [0 x 0] if the kernel has none
   StepOutcome outcome;  ///< of the last step
 
   ColumnMask everywhere;  ///< all chains: begin() selects with it
@@ -30,6 +31,7 @@ struct Workspace {
   Batch<T> displacement;  ///< z' - z of the local proposal
   Batch<T> finiteness;    ///< [1 x chains]; zero if everything is finite, else NaN
   PerChain uniform;
+  PerChain log_alpha;  ///< log of the acceptance ratio
   PerChain local_ratio;
   PerChain global_ratio;
 };
@@ -64,14 +66,22 @@ class Kernel {
   template <typename U>
   void begin(Workspace<T>& workspace, const Batch<U>& z) const;
 
+  /// Draws the memory that chains start with, from its invariant density.
+  ///
+  /// @param first_chain  global index of column 0
+  void start_memory(const Random& random, std::uint64_t first_chain, Workspace<T>& workspace) const;
+
+  /// Whether chains have a memory.
+  bool has_memory() const { return moves_locally() && local_->has_memory(); }
+
   /// Moves every chain of workspace.current by one step. The outcome is in workspace.outcome.
   ///
   /// @param step         number of the step since the run began; selects the variates
   /// @param first_chain  global index of column 0
   /// Allocates nothing, except in TorchScript layers. Costs passes() passes through the flow's
   /// conditioners.
-  void step(const Random& random, std::uint64_t step, std::uint64_t first_chain, StepSize step_size,
-            Workspace<T>& workspace) const;
+  void step(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+            const Tuning& tuning, Workspace<T>& workspace) const;
 
   /// Conditioner passes per step. A pass costs Flow::multiply_adds() per chain.
   double passes() const;
@@ -84,7 +94,7 @@ class Kernel {
   void choose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
               Workspace<T>& workspace) const;
   void propose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-               StepSize step_size, Workspace<T>& workspace) const;
+               const Tuning& tuning, Workspace<T>& workspace) const;
   void weigh(StepSize step_size, Workspace<T>& workspace) const;
   void decide(const Random& random, std::uint64_t step, std::uint64_t first_chain,
               Workspace<T>& workspace) const;

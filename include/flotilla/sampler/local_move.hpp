@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include "flotilla/sampler/chain_state.hpp"
 #include "flotilla/sampler/point.hpp"
-#include "flotilla/sampler/step_size.hpp"
+#include "flotilla/sampler/statistics.hpp"
+#include "flotilla/sampler/tuning.hpp"
 #include "flotilla/target/target.hpp"
 
 namespace flotilla {
@@ -44,8 +46,8 @@ class LocalMove {
   /// out <- log q(from | to) - log q(to | from), for a proposal of propose() from `from` to `to`.
   ///
   /// @param noise         the noise of the proposal
-  /// @param displacement  the displacement of the proposal; overwritten. The difference of the two
-  ///                      z would have lost digits to rounding
+  /// @param displacement  the displacement of the proposal; overwritten with the noise that would
+  ///                      lead back. The difference of the two z would have lost digits to rounding
   /// @param out           [1 x chains]
   virtual void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to,
                          StepSize step_size, const Batch<T>& noise, Batch<T>& displacement,
@@ -53,6 +55,23 @@ class LocalMove {
 
   /// The cost of a step of this move.
   virtual StepCost cost() const = 0;
+
+  /// Whether chains keep a momentum and a slice variable between steps. Without them the noise of
+  /// a step and the uniform number of its test are new.
+  virtual bool has_memory() const { return false; }
+  /// noise <- the noise to propose with, made of the momentum and of new noise.
+  /// @pre has_memory(); the same for remember()
+  virtual void refresh(const Tuning& /*tuning*/, const Memory<T>& /*memory*/,
+                       Batch<T>& /*noise*/) const {}
+  /// Updates the memory of the chains that made a local move. A global move leaves it alone.
+  ///
+  /// @param outcome    of the step
+  /// @param log_alpha  log of the acceptance ratio, [1 x chains]; may exceed 0
+  /// @param forth      the noise of the proposal, [dim x chains]
+  /// @param back       the noise that would lead back, as log_ratio() leaves it
+  virtual void remember(const Tuning& /*tuning*/, const StepOutcome& /*outcome*/,
+                        const PerChain& /*log_alpha*/, const Batch<T>& /*forth*/,
+                        const Batch<T>& /*back*/, Memory<T>& /*memory*/) const {}
 };
 
 /// Metric MALA, the paper's local move: Langevin dynamics under the metric J^T J,
@@ -75,7 +94,7 @@ class MetricMala final : public LocalMove<T> {
 /// MALA in the latent space with the identity metric: z' = z + (eps^2/2) grad log pi(z) + eps xi.
 /// Source: Roberts & Tweedie 1996; src/README.md, kernels.
 template <typename T>
-class EuclideanMala final : public LocalMove<T> {
+class EuclideanMala : public LocalMove<T> {
  public:
   void prepare(const Flow<T>& flow, const Cotangents<T>& cotangents, bool depends_on_x,
                Point<T>& point) const override;
@@ -86,6 +105,21 @@ class EuclideanMala final : public LocalMove<T> {
   void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
                  const Batch<T>& noise, Batch<T>& displacement, PerChain& out) const override;
   StepCost cost() const override { return {.passes = 2.0, .gradients = 1.0}; }
+};
+
+/// Generalised Hamiltonian Monte Carlo with one leapfrog step: MALA whose noise is a momentum that
+/// is refreshed in part, and whose test uses a slice variable that drifts.
+///
+/// Source: Horowitz 1991 (partial refreshment); Neal 2020 (the slice); src/README.md, kernels.
+template <typename T>
+class Ghmc : public EuclideanMala<T> {
+ public:
+  bool has_memory() const override { return true; }
+  /// v <- sqrt(1 - alpha^2) v + alpha xi.
+  void refresh(const Tuning& tuning, const Memory<T>& memory, Batch<T>& noise) const override;
+  /// Accepted: v is that of the new point, and u exp(-r). Rejected: -v. Then u drifts.
+  void remember(const Tuning& tuning, const StepOutcome& outcome, const PerChain& log_alpha,
+                const Batch<T>& forth, const Batch<T>& back, Memory<T>& memory) const override;
 };
 
 }  // namespace flotilla

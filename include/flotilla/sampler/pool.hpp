@@ -45,7 +45,7 @@ struct Block {
 };
 
 /// The chains of one rank. Tiles advance one after another through one workspace. Memory is
-/// therefore two points, plus one latent position for each chain.
+/// therefore two points, plus one ChainState for each tile.
 ///
 /// It does not know of other ranks: what a tile does is a function of its index alone.
 template <typename T>
@@ -78,7 +78,7 @@ class Pool {
   ///
   /// @param draws  emptied, then filled with the draws that the block keeps
   /// @returns the statistics of all moves of this rank's chains
-  MoveStatistics advance(const Block& block, StepSize step_size, DrawBlock<T>& draws);
+  MoveStatistics advance(const Block& block, const Tuning& tuning, DrawBlock<T>& draws);
 
  private:
   Index columns_of(Index tile) const;
@@ -86,6 +86,9 @@ class Pool {
   /// Draws the masked columns of z. All chains of a superchain get the same draw.
   void draw_starts(std::uint64_t attempt, std::uint64_t first_chain, Index width,
                    const ColumnMask& missing, Batch<T>& z) const;
+  /// Puts a tile into the workspace, and back.
+  void enter(Index tile);
+  void leave(Index tile);
   /// The first chain of the tile without a finite log density at the workspace's current point; -1
   /// if all have one.
   Index first_without_density(Index tile) const;
@@ -93,7 +96,7 @@ class Pool {
   const Kernel<T>* kernel_;
   Random random_;
   Tiling tiling_;
-  std::vector<Batch<double>> tiles_;  ///< Point::position of each tile
+  std::vector<ChainState<T>> tiles_;
   Workspace<T> workspace_;
 };
 

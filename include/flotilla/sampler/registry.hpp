@@ -16,6 +16,7 @@ struct KernelRow {
   Choice choice;  ///< a choice of --kernel
   std::unique_ptr<LocalMove<float>> (*in_float)(const ParameterValues& values) = nullptr;
   std::unique_ptr<LocalMove<double>> (*in_double)(const ParameterValues& values) = nullptr;
+  double target_accept = 0.0;  ///< acceptance rate of local moves that warm-up aims at
 };
 
 /// All kernels that a configuration may name. A kernel is named after its local move.

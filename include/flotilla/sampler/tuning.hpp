@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "flotilla/sampler/step_size.hpp"
+
+namespace flotilla {
+
+/// All that warm-up chooses. In sampling it is fixed.
+struct Tuning {
+  StepSize step_size;
+  /// gamma >= 0, per unit of time: how fast a move with memory forgets its momentum. One step takes
+  /// the time eps. 0 never forgets, infinity forgets at each step.
+  double damping = 1.0;
+
+  /// The share alpha in [0, 1] of new noise in the momentum of each step: alpha^2 = 1 - exp(-2 eps
+  /// gamma). Source: Hoffman & Sountsov 2022, section 3.
+  double refreshment() const;
+};
+
+}  // namespace flotilla
