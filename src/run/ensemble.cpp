@@ -17,6 +17,7 @@
 #include "flotilla/core/undefined.hpp"
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
+#include "flotilla/sampler/adaptation.hpp"
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/target/registry.hpp"
 #include "io/output_owner.hpp"
@@ -92,8 +93,7 @@ class Ensemble {
 
   RunSummary run() {
     try {
-      const StepSize step_size = warm_up();
-      return sample(step_size);
+      return sample(warm_up());
     } catch (const std::bad_alloc&) {
       // The ranks have not agreed on this failure. Unwinding would wait for the others in a
       // destructor.
@@ -137,18 +137,17 @@ class Ensemble {
                           config_.latent);
   }
 
-  StepSize warm_up() {
+  Tuning warm_up() {
     Stopwatch clock;
-    const double target_accept =
-        config_.target_accept.value_or(kernel_row(config_.kernel.name).target_accept);
-    StepSizeAdaptation adaptation(initial_step_size(config_, flow_->dim()), target_accept);
+    Adaptation adaptation = begin_adaptation();
     for (const Block block : schedule_.warmup) {
-      const StepSize step_size = adaptation.current();
-      const MoveStatistics window = advance(block, {step_size}, clock);
-      windows_.push_back({step_size.value(), kUndefined, kUndefined});
+      const Tuning tuning = adaptation.current();
+      WindowSums window{advance(block, tuning, clock), {}};
+      if (adaptation.needs_spread()) window.spread = pool_->spread(tuning.scales).sums();
+      windows_.push_back({tuning.step_size.value(), kUndefined, kUndefined});
       learn(post(window, clock), adaptation);
-      if (config_.save_warmup) write(Phase::kWarmUp, step_size, clock);
-      report(Phase::kWarmUp, block, step_size, clock);
+      if (config_.save_warmup) write(Phase::kWarmUp, tuning.step_size, clock);
+      report(Phase::kWarmUp, block, tuning.step_size, clock);
     }
     learn(drain(clock), adaptation);
     file_->write_adaptation(windows_);
@@ -156,21 +155,31 @@ class Ensemble {
     return std::move(adaptation).freeze();
   }
 
-  RunSummary sample(StepSize step_size) {
-    file_->write_measured("step_size", step_size.value());
+  Adaptation begin_adaptation() const {
+    const Adaptive adaptive = {
+        .step_size = config_.adapt,
+        .damping = config_.adapt && kernel_->has_memory(),
+        .scales = config_.adapt && config_.scale && kernel_->takes_scales(),
+    };
+    const double target_accept =
+        config_.target_accept.value_or(kernel_row(config_.kernel.name).target_accept);
+    return {{initial_step_size(config_, flow_->dim())}, adaptive, target_accept, flow_->dim()};
+  }
+
+  RunSummary sample(const Tuning& tuning) {
+    file_->write_measured("step_size", tuning.step_size.value());
     Stopwatch clock;
     bool met = false;
     for (const Block block : schedule_.sampling) {
-      const MoveStatistics window = advance(block, {step_size}, clock);
-      count(post(window, clock));
-      write(Phase::kSampling, step_size, clock);
+      count(post({advance(block, tuning, clock), {}}, clock));
+      write(Phase::kSampling, tuning.step_size, clock);
       drawn_ += block.draws();
       met = watch(block, clock);
-      report(Phase::kSampling, block, step_size, clock, met);
+      report(Phase::kSampling, block, tuning.step_size, clock, met);
       if (met) break;
     }
     count(drain(clock));
-    RunSummary summary = summarise(step_size, clock);
+    RunSummary summary = summarise(tuning, clock);
     file_->finish(measured_facts(summary), drawn_ < config_.draws);
     comm_.together([&] {
       if (log_ != nullptr) log_->finish();
@@ -182,39 +191,35 @@ class Ensemble {
     return clock.measure(Activity::kFlow, [&] { return pool_->advance(block, tuning, draws_); });
   }
 
-  /// Posts this window's statistics to the exchange. Returns those of the window before.
-  std::optional<MoveStatistics> post(const MoveStatistics& window, Stopwatch& clock) {
-    return clock.measure(Activity::kExchange, [&] {
-      return to_statistics(exchange_.post({window.sums().begin(), window.sums().end()}));
-    });
+  /// Posts this window's sums to the exchange. Returns those of the window before.
+  std::optional<WindowSums> post(const WindowSums& window, Stopwatch& clock) {
+    return clock.measure(Activity::kExchange,
+                         [&] { return to_sums(exchange_.post(window.row())); });
   }
 
-  std::optional<MoveStatistics> drain(Stopwatch& clock) {
-    return clock.measure(Activity::kExchange, [&] { return to_statistics(exchange_.drain()); });
+  std::optional<WindowSums> drain(Stopwatch& clock) {
+    return clock.measure(Activity::kExchange, [&] { return to_sums(exchange_.drain()); });
   }
 
-  static std::optional<MoveStatistics> to_statistics(
-      const std::optional<std::vector<std::int64_t>>& summed) {
-    if (!summed) return std::nullopt;
-    MoveStatistics::Sums sums{};
-    std::copy_n(summed->begin(), sums.size(), sums.begin());
-    return MoveStatistics(sums);
+  static std::optional<WindowSums> to_sums(const std::optional<std::vector<std::int64_t>>& row) {
+    if (!row) return std::nullopt;
+    return WindowSums::of_row(*row);
   }
 
-  void learn(const std::optional<MoveStatistics>& window, StepSizeAdaptation& adaptation) {
+  void learn(const std::optional<WindowSums>& window, Adaptation& adaptation) {
     if (!window) return;
-    const MoveTotals totals(*window);
+    const MoveTotals totals(window->moves);
     acceptance_rate_ = totals.local_acceptance_rate();
     AdaptationWindow& entry = windows_[learnt_++];
     entry.acceptance_rate = acceptance_rate_;
     entry.global_acceptance_rate = totals.global_acceptance_rate();
-    if (config_.adapt) adaptation.update(StepSize(entry.step_size), *window);
+    adaptation.update(StepSize(entry.step_size), *window);
   }
 
-  void count(const std::optional<MoveStatistics>& window) {
+  void count(const std::optional<WindowSums>& window) {
     if (!window) return;
-    moves_.add(*window);
-    acceptance_rate_ = MoveTotals(*window).local_acceptance_rate();
+    moves_.add(window->moves);
+    acceptance_rate_ = MoveTotals(window->moves).local_acceptance_rate();
   }
 
   void write(Phase phase, StepSize step_size, Stopwatch& clock) {
@@ -231,7 +236,7 @@ class Ensemble {
       const auto steps = static_cast<Index>(block.first_step - block.phase_start) + block.steps;
       const bool stretch_ends = steps % (config_.report_every * config_.thin) == 0;
       if (!stretch_ends && steps < config_.draws * config_.thin) return false;
-      count(to_statistics(exchange_.drain()));  // all moves so far, whatever the length of blocks
+      count(to_sums(exchange_.drain()));  // all moves so far, whatever the length of blocks
       ConvergenceReport& report = last_report_;
       report = monitor_->report(comm_, stretch_ends);
       report.acceptance_rate = moves_.local_acceptance_rate();
@@ -292,7 +297,7 @@ class Ensemble {
             .largest_share = largest_share(config_, comm_)};
   }
 
-  RunSummary summarise(StepSize step_size, const Stopwatch& clock) const {
+  RunSummary summarise(const Tuning& tuning, const Stopwatch& clock) const {
     const double seconds = clock.seconds();
     const auto mean_share = [&](Activity activity) {
       const std::vector<double> shares = comm_.gather({clock.seconds(activity) / seconds});
@@ -303,7 +308,13 @@ class Ensemble {
     summary.moves = moves_;
     summary.last_report = last_report_;
     summary.target = specification_;
-    summary.step_size = step_size.value();
+    summary.step_size = tuning.step_size.value();
+    if (kernel_->has_memory()) summary.damping = tuning.damping;
+    if (!tuning.scales.empty()) {
+      const auto [least, most] = std::minmax_element(tuning.scales.begin(), tuning.scales.end());
+      summary.smallest_scale = *least;
+      summary.largest_scale = *most;
+    }
     summary.warmup_seconds = comm_.largest(warmup_seconds_);
     summary.sampling_seconds = comm_.largest(seconds);
     summary.chain_steps_per_second = moves_.moves() / summary.sampling_seconds;

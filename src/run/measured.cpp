@@ -7,6 +7,11 @@ const std::vector<MeasuredFigure>& measured_figures() {
   using S = RunSummary;
   static const std::vector<MeasuredFigure> rows = {
       {"step_size", "step size", [](const S& s) { return s.step_size; }, Print::kGeneral},
+      {"damping", "damping", [](const S& s) { return s.damping; }, Print::kGeneral},
+      {"smallest_scale", "smallest scale", [](const S& s) { return s.smallest_scale; },
+       Print::kGeneral},
+      {"largest_scale", "largest scale", [](const S& s) { return s.largest_scale; },
+       Print::kGeneral},
       {"acceptance_rate", "acceptance rate, local",
        [](const S& s) { return s.moves.local_acceptance_rate(); }, Print::kRate},
       {"global_acceptance_rate", "acceptance rate, global",

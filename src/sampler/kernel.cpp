@@ -37,17 +37,35 @@ void squared_distance(const Batch<double>& a, const Batch<double>& b, PerChain& 
   }
 }
 
-/// Sets `to` to the point `from` + displacement.
+double scale_of(const std::vector<double>& scales, Index i) {
+  return scales.empty() ? 1.0 : scales[static_cast<std::size_t>(i)];
+}
+
+/// Sets `to` to the point `from` + scales * displacement.
 template <typename T>
-void displace(const Point<T>& from, const Batch<T>& displacement, Point<T>& to) {
-  const double* origin = from.position.row(0);
-  const T* by = displacement.row(0);
-  double* position = to.position.row(0);
-  T* z = to.z.row(0);
-  const Index count = displacement.dim() * displacement.stride();
-  for (Index k = 0; k < count; ++k) {
-    position[k] = origin[k] + static_cast<double>(by[k]);
-    z[k] = static_cast<T>(position[k]);
+void displace(const Point<T>& from, const Batch<T>& displacement, const std::vector<double>& scales,
+              Point<T>& to) {
+  for (Index i = 0; i < displacement.dim(); ++i) {
+    const double scale = scale_of(scales, i);
+    const double* origin = from.position.row(i);
+    const T* by = displacement.row(i);
+    double* position = to.position.row(i);
+    T* z = to.z.row(i);
+    for (Index c = 0; c < displacement.stride(); ++c) {
+      position[c] = origin[c] + scale * static_cast<double>(by[c]);
+      z[c] = static_cast<T>(position[c]);
+    }
+  }
+}
+
+/// rows <- scales * rows.
+template <typename T>
+void stretch(const std::vector<double>& scales, Batch<T>& rows) {
+  if (scales.empty()) return;
+  for (Index i = 0; i < rows.dim(); ++i) {
+    const auto scale = static_cast<T>(scale_of(scales, i));
+    T* row = rows.row(i);
+    for (Index c = 0; c < rows.stride(); ++c) row[c] *= scale;
   }
 }
 
@@ -106,20 +124,23 @@ double Kernel<T>::passes() const {
 
 template <typename T>
 template <typename U>
-void Kernel<T>::begin(Workspace<T>& workspace, const Batch<U>& z) const {
+void Kernel<T>::begin(Workspace<T>& workspace, const Batch<U>& z,
+                      const std::vector<double>& scales) const {
   workspace.proposed.move_to(z);
-  evaluate(workspace, workspace.proposed);
+  evaluate(workspace, workspace.proposed, scales);
   workspace.current.select(workspace.everywhere, workspace.proposed);
 }
 
 template <typename T>
-void Kernel<T>::evaluate(Workspace<T>& workspace, Point<T>& point) const {
+void Kernel<T>::evaluate(Workspace<T>& workspace, Point<T>& point,
+                         const std::vector<double>& scales) const {
   std::copy_n(point.z.row(0), point.z.dim() * point.z.stride(), point.x.row(0));
   point.log_det.fill(0.0);
   flow_->forward(point.x, point.log_det, point.tape);
   target_->evaluate(point.z, point.x, point.log_det, point.log_density, workspace.cotangents);
   if (moves_locally()) {
     local_->prepare(*flow_, workspace.cotangents, target_->depends_on_x(), point);
+    stretch(scales, point.drift);
   }
   workspace.finiteness.fill(T{0});
   probe(point.x, workspace.finiteness);
@@ -148,7 +169,7 @@ void Kernel<T>::step(const Random& random, std::uint64_t step, std::uint64_t fir
                      const Tuning& tuning, Workspace<T>& workspace) const {
   choose(random, step, first_chain, workspace);
   propose(random, step, first_chain, tuning, workspace);
-  evaluate(workspace, workspace.proposed);
+  evaluate(workspace, workspace.proposed, tuning.scales);
   weigh(tuning.step_size, workspace);
   decide(random, step, first_chain, workspace);
   if (has_memory()) {
@@ -178,7 +199,7 @@ void Kernel<T>::propose(const Random& random, std::uint64_t step, std::uint64_t 
     if (has_memory()) local_->refresh(tuning, workspace.memory, workspace.noise);
     local_->propose(*flow_, workspace.current, tuning.step_size, workspace.noise,
                     workspace.displacement);
-    displace(workspace.current, workspace.displacement, to);
+    displace(workspace.current, workspace.displacement, tuning.scales, to);
   }
   if (moves_globally()) {
     const ColumnMask& global = workspace.outcome.global;
@@ -229,8 +250,11 @@ template struct Workspace<float>;
 template struct Workspace<double>;
 template class Kernel<float>;
 template class Kernel<double>;
-template void Kernel<float>::begin(Workspace<float>&, const Batch<float>&) const;
-template void Kernel<float>::begin(Workspace<float>&, const Batch<double>&) const;
-template void Kernel<double>::begin(Workspace<double>&, const Batch<double>&) const;
+template void Kernel<float>::begin(Workspace<float>&, const Batch<float>&,
+                                   const std::vector<double>&) const;
+template void Kernel<float>::begin(Workspace<float>&, const Batch<double>&,
+                                   const std::vector<double>&) const;
+template void Kernel<double>::begin(Workspace<double>&, const Batch<double>&,
+                                    const std::vector<double>&) const;
 
 }  // namespace flotilla

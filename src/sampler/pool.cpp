@@ -145,9 +145,9 @@ void Pool<T>::start_from(const Tensor& points, Index width) {
 }
 
 template <typename T>
-void Pool<T>::enter(Index tile) {
+void Pool<T>::enter(Index tile, const std::vector<double>& scales) {
   const ChainState<T>& state = tiles_[static_cast<std::size_t>(tile)];
-  kernel_->begin(workspace_, state.position);
+  kernel_->begin(workspace_, state.position, scales);
   workspace_.memory = state.memory;
 }
 
@@ -162,7 +162,7 @@ template <typename T>
 void Pool<T>::look(DrawBlock<T>& draws) {
   draws.restart(1);
   for (Index t = 0; t < tiling_.tiles; ++t) {
-    enter(t);
+    enter(t, {});
     draws.store(workspace_, t * tiling_.tile_width, columns_of(t), 0);
   }
 }
@@ -173,7 +173,7 @@ MoveStatistics Pool<T>::advance(const Block& block, const Tuning& tuning, DrawBl
   draws.restart(block.draws());
   for (Index t = 0; t < tiling_.tiles; ++t) {
     const std::uint64_t first_chain = first_chain_of(t);
-    enter(t);
+    enter(t, tuning.scales);
     Index draw = 0;
     for (std::uint64_t step = block.first_step;
          step < block.first_step + static_cast<std::uint64_t>(block.steps); ++step) {
@@ -184,6 +184,15 @@ MoveStatistics Pool<T>::advance(const Block& block, const Tuning& tuning, DrawBl
     leave(t);
   }
   return statistics;
+}
+
+template <typename T>
+LatentSpread Pool<T>::spread(const std::vector<double>& scales) const {
+  LatentSpread spread(kernel_->flow().dim());
+  for (Index t = 0; t < tiling_.tiles; ++t) {
+    spread.observe(tiles_[static_cast<std::size_t>(t)].position, scales, columns_of(t));
+  }
+  return spread;
 }
 
 template class Pool<float>;

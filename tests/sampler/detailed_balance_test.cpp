@@ -242,6 +242,47 @@ TEST(DetailedBalance, FailsWhereTheReverseDensityReusesTheNoise) {
   EXPECT_GT(largest_violation({flow, target, move, tempered, Metric::kFlow}).balance, 1e-2);
 }
 
+// With scales a Euclidean move is z' = z + (eps^2/2) S^2 g + eps S xi, S = diag(sigma).
+TEST(DetailedBalance, HoldsForAScaledMove) {
+  const std::vector<double> scales = {0.3, 1.0, 2.0, 0.7};
+  const Flow<double> flow(smooth_flow(4, 5));
+  const TemperedTarget<double> target(flow.base(), kBeta);
+  const Eigen::VectorXd sigma = Eigen::VectorXd::Map(scales.data(), 4);
+  std::size_t tried = 0;
+  for (const KernelRow& row : kernel_registry()) {
+    auto move = make_local_move<double>({row.choice.name, {}});
+    if (!move->takes_scales()) continue;
+    const Kernel<double> kernel(flow, target, std::move(move), 0.0);
+    Workspace<double> work(kernel, 32);
+    Batch<double> start(4, 32);
+    flow.base().sample(Random(5), Purpose::kStart, 0, 0, ColumnMask::all(32), start);
+    kernel.begin(work, start, scales);
+    kernel.start_memory(Random(5), 0, work);
+    const Eigen::MatrixXd from = to_matrix(work.current.position);
+    kernel.step(Random(5), 0, 0, {StepSize(kStepSize), 1.0, scales}, work);
+    const Eigen::MatrixXd noise = to_matrix(work.noise);
+    const Eigen::MatrixXd to = to_matrix(work.proposed.position);
+    const auto log_proposal = [&](const Reference& at, const Eigen::VectorXd& there) {
+      const Eigen::VectorXd drift = at.gradient.cwiseProduct(sigma).cwiseProduct(sigma);
+      const Eigen::VectorXd rest = there - at.z - 0.5 * kStepSize * kStepSize * drift;
+      return -0.5 * (rest.cwiseQuotient(sigma) / kStepSize).squaredNorm();
+    };
+    for (Index c = 0; c < 32; ++c) {
+      const Reference a = refer(flow, from.col(c), tempered, Metric::kIdentity);
+      const Reference b = refer(flow, to.col(c), tempered, Metric::kIdentity);
+      const Eigen::VectorXd drift = a.gradient.cwiseProduct(sigma).cwiseProduct(sigma);
+      const Eigen::VectorXd expected =
+          a.z + 0.5 * kStepSize * kStepSize * drift + kStepSize * sigma.cwiseProduct(noise.col(c));
+      EXPECT_LE(largest_deviation(to.col(c), expected), kTolerance);
+      const double log_alpha =
+          b.log_density - a.log_density + log_proposal(b, a.z) - log_proposal(a, b.z);
+      EXPECT_NEAR(work.outcome.acceptance(0, c), std::exp(std::min(0.0, log_alpha)), 1e-9);
+    }
+    ++tried;
+  }
+  EXPECT_EQ(tried, 2U);
+}
+
 // The global move has a ratio of densities: pi(a) q_Z(b) alpha = pi(b) q_Z(a) alpha'.
 TEST(DetailedBalance, HoldsForTheIndependenceMove) {
   const Flow<double> flow(random_real_nvp(5, 4, {.widths = {8, 8}, .activation = "tanh"}, 3));

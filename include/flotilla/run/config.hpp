@@ -38,7 +38,8 @@ struct RunConfig {
   std::optional<double> target_accept;  ///< acceptance rate of local moves that warm-up aims at, in
                                         ///< (0, 1); empty: the kernel's own
   Index exchange_every = 10;  ///< steps in a window of warm-up; at most a twentieth of warm-up
-  bool adapt = true;          ///< whether warm-up adapts the step size
+  bool adapt = true;          ///< whether warm-up adapts the step size and all else that it can
+  bool scale = true;  ///< whether warm-up finds scales of latent coordinates, where they are of use
 
   std::string precision = "auto";  ///< "float", "double", or whichever of the two holds the draws
   bool save_warmup = false;        ///< whether draws of warm-up are stored

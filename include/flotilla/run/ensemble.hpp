@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "flotilla/core/undefined.hpp"
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/flow/record.hpp"
 #include "flotilla/parallel/communicator.hpp"
@@ -24,6 +25,9 @@ struct RunSummary {
   ConvergenceReport last_report;  ///< after the last draw; of no draws if there are no reports
   Specification target;           ///< as sampled, with every parameter resolved
   double step_size = 0.0;         ///< of the sampling phase
+  double damping = kUndefined;         ///< likewise; undefined for kernels without memory
+  double smallest_scale = kUndefined;  ///< of a latent coordinate; undefined without scales
+  double largest_scale = kUndefined;
   double warmup_seconds = 0.0;    ///< wall time of the slowest rank; the same for sampling_seconds
   double sampling_seconds = 0.0;
   double chain_steps_per_second = 0.0;  ///< all ranks, sampling phase

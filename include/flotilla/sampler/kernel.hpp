@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "flotilla/core/random.hpp"
 #include "flotilla/sampler/local_move.hpp"
@@ -62,14 +63,19 @@ class Kernel {
   /// Puts workspace.current at z and computes all that belongs to it: image, log det, log density,
   /// drift, tape.
   ///
-  /// @param z  [dim x chains], of float or double
+  /// @param z       [dim x chains], of float or double
+  /// @param scales  those of the steps that follow: Tuning::scales
   template <typename U>
-  void begin(Workspace<T>& workspace, const Batch<U>& z) const;
+  void begin(Workspace<T>& workspace, const Batch<U>& z,
+             const std::vector<double>& scales = {}) const;
 
   /// Draws the memory that chains start with, from its invariant density.
   ///
   /// @param first_chain  global index of column 0
   void start_memory(const Random& random, std::uint64_t first_chain, Workspace<T>& workspace) const;
+
+  /// Whether local moves are made in z / sigma where a tuning has scales.
+  bool takes_scales() const { return moves_locally() && local_->takes_scales(); }
 
   /// Whether chains have a memory.
   bool has_memory() const { return moves_locally() && local_->has_memory(); }
@@ -90,7 +96,7 @@ class Kernel {
   bool moves_locally() const { return global_fraction_ < 1.0; }
   bool moves_globally() const { return global_fraction_ > 0.0; }
 
-  void evaluate(Workspace<T>& workspace, Point<T>& point) const;
+  void evaluate(Workspace<T>& workspace, Point<T>& point, const std::vector<double>& scales) const;
   void choose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
               Workspace<T>& workspace) const;
   void propose(const Random& random, std::uint64_t step, std::uint64_t first_chain,

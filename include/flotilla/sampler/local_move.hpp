@@ -40,6 +40,7 @@ class LocalMove {
   virtual bool needs_tape() const = 0;
 
   /// displacement <- z' - z of the proposal from `from` with this noise. Both are [dim x chains].
+  /// With scales, z stands for z / sigma here and below, and drift for sigma drift.
   virtual void propose(const Flow<T>& flow, const Point<T>& from, StepSize step_size,
                        const Batch<T>& noise, Batch<T>& displacement) const = 0;
 
@@ -52,6 +53,9 @@ class LocalMove {
   virtual void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to,
                          StepSize step_size, const Batch<T>& noise, Batch<T>& displacement,
                          PerChain& out) const = 0;
+
+  /// Whether moves in z / sigma are of use: no metric of its own already scales the move.
+  virtual bool takes_scales() const { return false; }
 
   /// The cost of a step of this move.
   virtual StepCost cost() const = 0;
@@ -104,6 +108,7 @@ class EuclideanMala : public LocalMove<T> {
                Batch<T>& displacement) const override;
   void log_ratio(const Flow<T>& flow, const Point<T>& from, const Point<T>& to, StepSize step_size,
                  const Batch<T>& noise, Batch<T>& displacement, PerChain& out) const override;
+  bool takes_scales() const override { return true; }
   StepCost cost() const override { return {.passes = 2.0, .gradients = 1.0}; }
 };
 

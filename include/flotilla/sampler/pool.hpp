@@ -6,6 +6,7 @@
 
 #include "flotilla/flow/record.hpp"
 #include "flotilla/sampler/draw_block.hpp"
+#include "flotilla/sampler/latent_spread.hpp"
 
 namespace flotilla {
 
@@ -80,6 +81,10 @@ class Pool {
   /// @returns the statistics of all moves of this rank's chains
   MoveStatistics advance(const Block& block, const Tuning& tuning, DrawBlock<T>& draws);
 
+  /// How far this rank's chains lie apart now.
+  /// @param scales  units for eigenvalues; see LatentSpread
+  LatentSpread spread(const std::vector<double>& scales) const;
+
  private:
   Index columns_of(Index tile) const;
   std::uint64_t first_chain_of(Index tile) const;
@@ -87,7 +92,7 @@ class Pool {
   void draw_starts(std::uint64_t attempt, std::uint64_t first_chain, Index width,
                    const ColumnMask& missing, Batch<T>& z) const;
   /// Puts a tile into the workspace, and back.
-  void enter(Index tile);
+  void enter(Index tile, const std::vector<double>& scales);
   void leave(Index tile);
   /// The first chain of the tile without a finite log density at the workspace's current point; -1
   /// if all have one.

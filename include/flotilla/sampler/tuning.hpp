@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include "flotilla/sampler/step_size.hpp"
 
 namespace flotilla {
@@ -11,6 +13,9 @@ struct Tuning {
   /// gamma >= 0, per unit of time: how fast a move with memory forgets its momentum. One step takes
   /// the time eps. 0 never forgets, infinity forgets at each step.
   double damping = 1.0;
+  /// sigma > 0 of each latent coordinate, [dim]: local moves are those of z / sigma. Empty: all 1,
+  /// as it must be for a kernel that does not take scales.
+  std::vector<double> scales = {};
 
   /// The share alpha in [0, 1] of new noise in the momentum of each step: alpha^2 = 1 - exp(-2 eps
   /// gamma). Source: Hoffman & Sountsov 2022, section 3.
