@@ -123,7 +123,7 @@ class Ensemble {
   /// Makes everything that belongs to this rank.
   void prepare() {
     kernel_ = std::make_unique<Kernel<T>>(*flow_, *target_, make_local_move<T>(config_.kernel),
-                                          config_.global_fraction);
+                                          config_.global_fraction.value_or(GlobalShare::kInitial));
     schedule_ = make_schedule(config_, flow_->dim() * static_cast<Index>(sizeof(T)),
                               largest_share(config_, comm_));
     const Tiling tiling =
@@ -160,6 +160,7 @@ class Ensemble {
         .step_size = config_.adapt,
         .damping = config_.adapt && kernel_->has_memory(),
         .scales = config_.adapt && config_.scale && kernel_->takes_scales(),
+        .share = config_.adapt && !config_.global_fraction,
     };
     const double target_accept =
         config_.target_accept.value_or(kernel_row(config_.kernel.name).target_accept);
@@ -309,6 +310,7 @@ class Ensemble {
     summary.last_report = last_report_;
     summary.target = specification_;
     summary.step_size = tuning.step_size.value();
+    summary.global_fraction = tuning.global_fraction.value_or(kernel_->global_fraction());
     if (kernel_->has_memory()) summary.damping = tuning.damping;
     if (!tuning.scales.empty()) {
       const auto [least, most] = std::minmax_element(tuning.scales.begin(), tuning.scales.end());

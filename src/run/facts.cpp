@@ -126,7 +126,6 @@ RunFacts run_facts(const RunConfig& config, const Specification& target, const F
       {"tile_width", std::int64_t{config.tile_width}},
       {"warmup", std::int64_t{config.warmup}},
       {"thin", std::int64_t{config.thin}},
-      {"global_fraction", config.global_fraction},
   };
   facts.insert(facts.end(), own.begin(), own.end());
   if (config.superchains > 0) {

@@ -7,6 +7,8 @@ const std::vector<MeasuredFigure>& measured_figures() {
   using S = RunSummary;
   static const std::vector<MeasuredFigure> rows = {
       {"step_size", "step size", [](const S& s) { return s.step_size; }, Print::kGeneral},
+      {"global_fraction", "share of global moves", [](const S& s) { return s.global_fraction; },
+       Print::kRate},
       {"damping", "damping", [](const S& s) { return s.damping; }, Print::kGeneral},
       {"smallest_scale", "smallest scale", [](const S& s) { return s.smallest_scale; },
        Print::kGeneral},

@@ -60,6 +60,11 @@ std::string* path_of(const Option& option) {
   return word ? nullptr : path;
 }
 
+/// Whether a number may be left out by this word.
+bool stands_for_no_number(const Option& option, const std::string& word) {
+  return !option.choices.empty() && word == option.choices.front();
+}
+
 std::vector<std::string> between_commas(const std::string& text) {
   std::vector<std::string> words;
   std::istringstream stream(text);
@@ -83,7 +88,8 @@ struct ToToml {
   Found operator()(const std::uint64_t* place) const { return as_toml(*place); }
   Found operator()(const double* place) const { return TomlValue{*place}; }
   Found operator()(const std::optional<double>* place) const {
-    return *place ? Found(TomlValue{**place}) : std::nullopt;
+    if (*place) return TomlValue{**place};
+    return option.choices.empty() ? std::nullopt : Found(TomlValue{option.choices.front()});
   }
   Found operator()(const std::string* place) const { return TomlValue{*place}; }
   Found operator()(const Location* place) const { return TomlValue{place->text()}; }
@@ -152,7 +158,14 @@ struct FromToml {
   void operator()(Index* place) const { *place = whole(from); }
   void operator()(std::uint64_t* place) const { *place = natural(from); }
   void operator()(double* place) const { *place = number(from); }
-  void operator()(std::optional<double>* place) const { *place = number(from); }
+  void operator()(std::optional<double>* place) const {
+    const auto* const word = std::get_if<std::string>(&from.value);
+    if (word != nullptr && stands_for_no_number(message.option, *word)) {
+      place->reset();
+    } else {
+      *place = number(from);
+    }
+  }
   void operator()(std::string* place) const { *place = as<std::string>(from); }
   void operator()(Location* place) const { *place = location(as<std::string>(from)); }
   void operator()(ContextSource* place) const {
@@ -402,6 +415,7 @@ std::string limits(const Option& option) {
   if (!is_number(option)) return fmt::format("{}", fmt::join(option.choices, ", "));
   const bool any = option.range == Range{};
   std::string text = any ? "" : to_text(option.range);
+  if (!option.choices.empty()) text += fmt::format(", or {}", option.choices.front());
   if (option.multiple > 1) text += fmt::format(", a multiple of {}", option.multiple);
   return text;
 }

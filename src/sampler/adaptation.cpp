@@ -27,6 +27,7 @@ Tuning Adaptation::with(StepSize step_size) const {
   if (adaptive_.step_size) tuning.step_size = step_size;
   if (adaptive_.damping) tuning.damping = spread_.damping();
   if (adaptive_.scales) tuning.scales = spread_.scales();
+  if (adaptive_.share) tuning.global_fraction = share_.current();
   return tuning;
 }
 
@@ -36,6 +37,7 @@ Tuning Adaptation::current() const {
 
 void Adaptation::update(StepSize used, const WindowSums& window) {
   step_size_.update(used, window.moves);
+  if (adaptive_.share) share_.update(window.moves);
   if (adaptive_.spread()) spread_.update(window.spread);
 }
 

@@ -167,7 +167,7 @@ void Kernel<T>::start_memory(const Random& random, std::uint64_t first_chain,
 template <typename T>
 void Kernel<T>::step(const Random& random, std::uint64_t step, std::uint64_t first_chain,
                      const Tuning& tuning, Workspace<T>& workspace) const {
-  choose(random, step, first_chain, workspace);
+  choose(random, step, first_chain, tuning, workspace);
   propose(random, step, first_chain, tuning, workspace);
   evaluate(workspace, workspace.proposed, tuning.scales);
   weigh(tuning.step_size, workspace);
@@ -181,11 +181,12 @@ void Kernel<T>::step(const Random& random, std::uint64_t step, std::uint64_t fir
 
 template <typename T>
 void Kernel<T>::choose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-                       Workspace<T>& workspace) const {
+                       const Tuning& tuning, Workspace<T>& workspace) const {
   const bool mixed = moves_locally() && moves_globally();
+  const double global_fraction = tuning.global_fraction.value_or(global_fraction_);
   if (mixed) random.uniforms(Purpose::kChoice, step, first_chain, workspace.uniform);
   for (Index c = 0; c < workspace.current.z.chains(); ++c) {
-    const bool global = mixed ? workspace.uniform(0, c) <= global_fraction_ : moves_globally();
+    const bool global = mixed ? workspace.uniform(0, c) <= global_fraction : moves_globally();
     workspace.outcome.global.set(c, global);
   }
 }

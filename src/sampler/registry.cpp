@@ -38,7 +38,7 @@ const std::vector<KernelRow>& kernel_registry() {
       {{"ghmc", "Langevin moves with a momentum that lasts; the same cost, no inverse", {}},
        make_ghmc<float>,
        make_ghmc<double>,
-       0.8},
+       0.65},
   };
   return rows;
 }

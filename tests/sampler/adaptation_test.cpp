@@ -45,7 +45,10 @@ TEST(Adaptation, ChangesWhatIsAdaptiveAndNothingElse) {
   EXPECT_EQ(step_size.damping, 0.25);
   EXPECT_TRUE(step_size.scales.empty());
 
-  const Tuning all = tuned({.step_size = true, .damping = true, .scales = true});
+  EXPECT_FALSE(step_size.global_fraction);
+
+  const Tuning all = tuned({.step_size = true, .damping = true, .scales = true, .share = true});
+  EXPECT_EQ(all.global_fraction, GlobalShare::kInitial);  // there were no global moves
   EXPECT_EQ(all.step_size.value(), step_size.step_size.value());
   EXPECT_LT(all.damping, 0.2);
   ASSERT_EQ(all.scales.size(), 2U);

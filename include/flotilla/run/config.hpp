@@ -33,8 +33,9 @@ struct RunConfig {
 
   Specification target = {"tempered", {}};     ///< a row of target_registry()
   Specification kernel = {"metric-mala", {}};  ///< a row of kernel_registry()
-  double global_fraction = 0.1;                ///< probability of a global move, in [0, 1]
-  std::optional<double> step_size;             ///< initial step size of warm-up; empty: dim^(-1/6)
+  std::optional<double> global_fraction;       ///< probability of a global move, in [0, 1]; empty:
+                                          ///< warm-up finds it
+  std::optional<double> step_size;      ///< initial step size of warm-up; empty: dim^(-1/6)
   std::optional<double> target_accept;  ///< acceptance rate of local moves that warm-up aims at, in
                                         ///< (0, 1); empty: the kernel's own
   Index exchange_every = 10;  ///< steps in a window of warm-up; at most a twentieth of warm-up

@@ -25,6 +25,7 @@ struct RunSummary {
   ConvergenceReport last_report;  ///< after the last draw; of no draws if there are no reports
   Specification target;           ///< as sampled, with every parameter resolved
   double step_size = 0.0;         ///< of the sampling phase
+  double global_fraction = 0.0;        ///< likewise; probability of a global move
   double damping = kUndefined;         ///< likewise; undefined for kernels without memory
   double smallest_scale = kUndefined;  ///< of a latent coordinate; undefined without scales
   double largest_scale = kUndefined;

@@ -50,10 +50,11 @@ struct Option {
   Range range = {};                       ///< of a number
   Index multiple = 1;                     ///< a whole number must be a multiple of this
   const char* unit = "";                  ///< "nats"
-  std::vector<std::string> choices = {};  ///< allowed texts; empty: any text
-  std::string otherwise = {};             ///< what holds without a value, "dim^(-1/6)"
-  char letter = '\0';                     ///< "-o"
-  bool positional = false;                ///< may be given without its name
+  std::vector<std::string> choices = {};  ///< allowed texts; empty: any text. Of an optional
+                                          ///< number: the word that stands for none
+  std::string otherwise = {};  ///< what holds without a value, "dim^(-1/6)"
+  char letter = '\0';          ///< "-o"
+  bool positional = false;     ///< may be given without its name
   bool required = false;
 };
 

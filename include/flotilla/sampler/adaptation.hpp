@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "flotilla/sampler/global_share.hpp"
 #include "flotilla/sampler/latent_spread.hpp"
 #include "flotilla/sampler/statistics.hpp"
 #include "flotilla/sampler/tuning.hpp"
@@ -25,6 +26,7 @@ struct Adaptive {
   bool step_size = true;
   bool damping = false;
   bool scales = false;
+  bool share = false;  ///< of global moves
 
   /// Whether the spread of the chains is needed.
   bool spread() const { return damping || scales; }
@@ -58,6 +60,7 @@ class Adaptation {
   Adaptive adaptive_;
   StepSizeAdaptation step_size_;
   SpreadAdaptation spread_;
+  GlobalShare share_;
 };
 
 }  // namespace flotilla

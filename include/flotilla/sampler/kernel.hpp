@@ -56,6 +56,7 @@ class Kernel {
          double global_fraction);
 
   const Flow<T>& flow() const { return *flow_; }
+  double global_fraction() const { return global_fraction_; }
 
   /// Whether the current point must keep a tape.
   bool needs_tape() const { return moves_locally() && local_->needs_tape(); }
@@ -98,7 +99,7 @@ class Kernel {
 
   void evaluate(Workspace<T>& workspace, Point<T>& point, const std::vector<double>& scales) const;
   void choose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-              Workspace<T>& workspace) const;
+              const Tuning& tuning, Workspace<T>& workspace) const;
   void propose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
                const Tuning& tuning, Workspace<T>& workspace) const;
   void weigh(StepSize step_size, Workspace<T>& workspace) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "flotilla/sampler/step_size.hpp"
@@ -16,6 +17,9 @@ struct Tuning {
   /// sigma > 0 of each latent coordinate, [dim]: local moves are those of z / sigma. Empty: all 1,
   /// as it must be for a kernel that does not take scales.
   std::vector<double> scales = {};
+  /// Probability of a global move, in (0, 1), in place of the kernel's own; empty: the kernel's.
+  /// @pre the kernel makes moves of both kinds
+  std::optional<double> global_fraction = {};
 
   /// The share alpha in [0, 1] of new noise in the momentum of each step: alpha^2 = 1 - exp(-2 eps
   /// gamma). Source: Hoffman & Sountsov 2022, section 3.

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "flotilla/sampler/global_share.hpp"
+
+#include <algorithm>
+
+namespace flotilla {
+namespace {
+
+constexpr double kMemory = 200.0;  // windows; as that of the step size
+
+}  // namespace
+
+void GlobalShare::update(const MoveStatistics& window) {
+  const MoveTotals totals(window);
+  if (totals.global_moves() == 0.0) return;
+  updates_ += 1;
+  const double keep = 1.0 - 1.0 / (1.0 + std::min(0.5 * static_cast<double>(updates_), kMemory));
+  moves_ = keep * moves_ + totals.global_moves();
+  acceptance_ = keep * acceptance_ + totals.global_moves() * totals.global_acceptance_rate();
+}
+
+double GlobalShare::current() const {
+  if (updates_ == 0) return kInitial;
+  const double rate = acceptance_ / moves_;
+  return std::clamp(rate * rate, kFloor, kCeiling);
+}
+
+}  // namespace flotilla
