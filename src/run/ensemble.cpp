@@ -308,6 +308,7 @@ class Ensemble {
     summary.draws = drawn_;
     summary.moves = moves_;
     summary.last_report = last_report_;
+    summary.gradients = moves_.moves() * kernel_->gradients();
     summary.target = specification_;
     summary.step_size = tuning.step_size.value();
     summary.global_fraction = tuning.global_fraction.value_or(kernel_->global_fraction());

@@ -123,6 +123,11 @@ double Kernel<T>::passes() const {
 }
 
 template <typename T>
+double Kernel<T>::gradients() const {
+  return moves_locally() ? local_->cost().gradients : 0.0;
+}
+
+template <typename T>
 template <typename U>
 void Kernel<T>::begin(Workspace<T>& workspace, const Batch<U>& z,
                       const std::vector<double>& scales) const {

@@ -33,6 +33,32 @@ class Configuration(ProgramTest):
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assert_same_datasets(first, self.path("again.h5"))
 
+    def test_the_papers_settings_are_a_configuration(self):
+        settings = pathlib.Path(__file__).parents[2] / "apps" / "studies" / "paper.toml"
+        size = ["--chains", 33, "--warmup", 5, "--draws", 4, "--quiet"]
+        path = self.sample("--config", settings, *size)
+        with h5py.File(path, "r") as file:
+            self.assertEqual(file.attrs["kernel"], "metric-mala")
+            self.assertEqual(file.attrs["global_fraction"], 0.1)
+            self.assertIn("target-accept = 0.574\n", file.attrs["config"])
+
+    def test_a_share_of_global_moves_is_a_number_or_auto(self):
+        size = ["--chains", 64, "--warmup", 20, "--draws", 4]
+        adapted = self.sample(*size, "--global-fraction", "auto", output="auto.h5")
+        again = self.sample(*size, output="default.h5")
+        self.assert_same_datasets(adapted, again)
+        self.assertIn('global-fraction = "auto"\n', self.recorded(adapted))
+        with h5py.File(adapted, "r") as file:
+            self.assertGreater(file.attrs["global_fraction"], 0.1)
+            self.assertLess(file.attrs["global_fraction"], 0.9)
+        fixed = self.sample(*size, "--global-fraction", 0.25, output="fixed.h5")
+        with h5py.File(fixed, "r") as file:
+            self.assertEqual(file.attrs["global_fraction"], 0.25)
+        config = self.write('global_fraction = "often"\n')
+        done = run("sample", MOONS, "--config", config, "-o", self.path("no.h5"))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("a number from 0 to 1, or auto", done.stderr)
+
     def test_the_recorded_configuration_overwrites_nothing(self):
         size = ["--chains", 33, "--warmup", 2, "--draws", 2, "--quiet", "--force"]
         first = self.sample(*size)

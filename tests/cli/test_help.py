@@ -92,7 +92,7 @@ class Help(ProgramTest):
                          GROUPS + ["Examples", "Exit codes"])
         options = options_of(text)
         for option, words in (
-            ("--chains", ["from 1 to 134217728", "default: 1024"]),
+            ("--chains", ["from 1 to 134217728", "default: 256"]),
             ("--tile-width", ["a multiple of 32", "default: 64"]),
             ("--clip-level", ["unit: nats"]),
             ("--step-size", ["between 0 and", "default: dim^(-1/6)"]),

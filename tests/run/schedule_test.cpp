@@ -124,6 +124,7 @@ TEST(Schedule, ReportsInTimeHoweverMuchItThins) {
 TEST(Schedule, BoundsTheMemoryOfABlock) {
   RunConfig config;
   config.save_warmup = true;
+  config.warmup = 1000;
   config.exchange_every = 1000;
   EXPECT_THROW(make_schedule(config, 784 * 4, 65536), InputError);
   config.save_warmup = false;

@@ -23,19 +23,19 @@ struct RunConfig {
 
   ContextSource context;  ///< context of a conditional flow; an empty list: none
 
-  Index chains = 1024;    ///< of the whole run, [1, 2^27]
+  Index chains = 256;     ///< of the whole run, [1, 2^27]
   Index superchains = 0;  ///< groups of chains that start at one point; divides chains; 0: none
-  Index warmup = 1000;    ///< steps
-  Index draws = 1000;     ///< kept draws of each chain
+  Index warmup = 300;     ///< steps
+  Index draws = 3000;     ///< kept draws of each chain
   Index thin = 1;         ///< steps per kept draw
   std::uint64_t seed = 1;
   Index tile_width = 64;  ///< chains in a tile; a multiple of 32
 
-  Specification target = {"tempered", {}};     ///< a row of target_registry()
-  Specification kernel = {"metric-mala", {}};  ///< a row of kernel_registry()
-  std::optional<double> global_fraction;       ///< probability of a global move, in [0, 1]; empty:
-                                          ///< warm-up finds it
-  std::optional<double> step_size;      ///< initial step size of warm-up; empty: dim^(-1/6)
+  Specification target = {"tempered", {}};  ///< a row of target_registry()
+  Specification kernel = {"ghmc", {}};      ///< a row of kernel_registry()
+  std::optional<double> global_fraction;    ///< probability of a global move, in [0, 1]; empty:
+                                            ///< warm-up finds it
+  std::optional<double> step_size;          ///< initial step size of warm-up; empty: dim^(-1/6)
   std::optional<double> target_accept;  ///< acceptance rate of local moves that warm-up aims at, in
                                         ///< (0, 1); empty: the kernel's own
   Index exchange_every = 10;  ///< steps in a window of warm-up; at most a twentieth of warm-up

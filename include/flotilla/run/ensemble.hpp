@@ -31,6 +31,7 @@ struct RunSummary {
   double largest_scale = kUndefined;
   double warmup_seconds = 0.0;    ///< wall time of the slowest rank; the same for sampling_seconds
   double sampling_seconds = 0.0;
+  double gradients = 0.0;   ///< evaluations of grad log pi in the sampling phase, all chains
   double chain_steps_per_second = 0.0;  ///< all ranks, sampling phase
   double flow_share = 0.0;              ///< share of the sampling time spent moving chains; mean
                                         ///< over ranks

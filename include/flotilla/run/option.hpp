@@ -52,9 +52,9 @@ struct Option {
   const char* unit = "";                  ///< "nats"
   std::vector<std::string> choices = {};  ///< allowed texts; empty: any text. Of an optional
                                           ///< number: the word that stands for none
-  std::string otherwise = {};  ///< what holds without a value, "dim^(-1/6)"
-  char letter = '\0';          ///< "-o"
-  bool positional = false;     ///< may be given without its name
+  std::string otherwise = {};             ///< what holds without a value, "dim^(-1/6)"
+  char letter = '\0';                     ///< "-o"
+  bool positional = false;                ///< may be given without its name
   bool required = false;
 };
 

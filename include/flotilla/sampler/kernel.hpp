@@ -92,6 +92,8 @@ class Kernel {
 
   /// Conditioner passes per step. A pass costs Flow::multiply_adds() per chain.
   double passes() const;
+  /// Evaluations of grad log pi per step.
+  double gradients() const;
 
  private:
   bool moves_locally() const { return global_fraction_ < 1.0; }
