@@ -169,6 +169,7 @@ class Ensemble {
 
   RunSummary sample(const Tuning& tuning) {
     file_->write_measured("step_size", tuning.step_size.value());
+    file_->write_measured("global_fraction", share_of(tuning));
     Stopwatch clock;
     bool met = false;
     for (const Block block : schedule_.sampling) {
@@ -186,6 +187,10 @@ class Ensemble {
       if (log_ != nullptr) log_->finish();
     });
     return summary;
+  }
+
+  double share_of(const Tuning& tuning) const {
+    return tuning.global_fraction.value_or(kernel_->global_fraction());
   }
 
   MoveStatistics advance(const Block& block, const Tuning& tuning, Stopwatch& clock) {
@@ -311,7 +316,7 @@ class Ensemble {
     summary.gradients = moves_.moves() * kernel_->gradients();
     summary.target = specification_;
     summary.step_size = tuning.step_size.value();
-    summary.global_fraction = tuning.global_fraction.value_or(kernel_->global_fraction());
+    summary.global_fraction = share_of(tuning);
     if (kernel_->has_memory()) summary.damping = tuning.damping;
     if (!tuning.scales.empty()) {
       const auto [least, most] = std::minmax_element(tuning.scales.begin(), tuning.scales.end());

@@ -130,7 +130,8 @@ std::vector<std::string> faults_of(const Option& option) {
   const bool empty = current_text(option).empty();
   expect(!option.required || empty, "what is required has a default");
   const bool number = std::holds_alternative<std::optional<double>*>(option.place);
-  expect(!number || empty, "what may be missing is there by default");
+  const std::string none = option.choices.empty() ? "" : option.choices.front();
+  expect(!number || current_text(option) == none, "what may be missing is there by default");
   return faults;
 }
 

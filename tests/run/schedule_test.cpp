@@ -99,7 +99,7 @@ TEST(Schedule, EndsABlockAtEveryReport) {
           reports += end % (report_every * thin) == 0 ? 1 : 0;
         }
         EXPECT_EQ(reports, 257 / report_every);
-        EXPECT_EQ(walk(schedule.sampling, 1000).draws, 257);
+        EXPECT_EQ(walk(schedule.sampling, static_cast<std::uint64_t>(config.warmup)).draws, 257);
         ++tried;
       }
     }
