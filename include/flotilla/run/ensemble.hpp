@@ -22,16 +22,16 @@ struct RunSummary {
   Index draws = 0;   ///< kept draws of each chain; fewer than requested if the run stopped
                      ///< early
   MoveTotals moves;  ///< sampling phase, all ranks
-  ConvergenceReport last_report;  ///< after the last draw; of no draws if there are no reports
-  Specification target;           ///< as sampled, with every parameter resolved
-  double step_size = 0.0;         ///< of the sampling phase
+  ConvergenceReport last_report;       ///< after the last draw; of no draws if there are no reports
+  Specification target;                ///< as sampled, with every parameter resolved
+  double step_size = 0.0;              ///< of the sampling phase
   double global_fraction = 0.0;        ///< likewise; probability of a global move
   double damping = kUndefined;         ///< likewise; undefined for kernels without memory
   double smallest_scale = kUndefined;  ///< of a latent coordinate; undefined without scales
   double largest_scale = kUndefined;
-  double warmup_seconds = 0.0;    ///< wall time of the slowest rank; the same for sampling_seconds
+  double warmup_seconds = 0.0;  ///< wall time of the slowest rank; the same for sampling_seconds
   double sampling_seconds = 0.0;
-  double gradients = 0.0;   ///< evaluations of grad log pi in the sampling phase, all chains
+  double gradients = 0.0;  ///< evaluations of grad log pi in the sampling phase, all chains
   double chain_steps_per_second = 0.0;  ///< all ranks, sampling phase
   double flow_share = 0.0;              ///< share of the sampling time spent moving chains; mean
                                         ///< over ranks
