@@ -93,7 +93,7 @@ class Configuration(ProgramTest):
         text = self.recorded(self.sample("--chains", 2, "--warmup", 1, "--draws", 1))
         keys = {line.split(" = ")[0] for line in text.splitlines()}
         # An option without a value is not recorded. One of kind manner never is.
-        unset = {"step-size", "until-rhat", "until-ess"}
+        unset = {"step-size", "target-accept", "until-rhat", "until-ess"}
         unset |= {"clip-level", "clip-quantile", "clip-sharpness"}  # of another target
         self.assertEqual(names - keys - unset, {"force", "quiet", "config"})
         config = self.write("force = true\nquiet = true\n")

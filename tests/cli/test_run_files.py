@@ -49,7 +49,7 @@ class RunFiles(ProgramTest):
                 self.assertEqual(start.x.dims, ("chain", "x_dim_0"))
                 self.assertEqual(len(np.unique(start.x.values[:, 0])), start.sizes["chain"])
             with xarray.open_dataset(path, group="adaptation", engine=engine) as adaptation:
-                self.assertEqual(dict(adaptation.sizes), {"window": 4})
+                self.assertEqual(dict(adaptation.sizes), {"window": 20})
                 self.assertFalse(np.isnan(adaptation.step_size).any())
             with xarray.open_dataset(path, engine=engine) as root:
                 self.assertEqual(int(root.draws_committed), 30)

@@ -105,6 +105,7 @@ class Summary(ProgramTest):
 
     def test_chains_that_cannot_cross_are_called_unconverged(self):
         size = ["--chains", 256, "--draws", 400, "--thin", 20, "--warmup", 400, "--no-latent"]
+        size += ["--kernel", "metric-mala"]
         local = self.sample(*size, "--global-fraction", 0, flow=RINGS)
         done = self.summary(local, "--strict", code=3)
         self.assertIn("not converged: R-hat of", done.stderr)
