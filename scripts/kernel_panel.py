@@ -39,7 +39,8 @@ def parse(arguments: list[str] | None = None) -> Options:
         nargs="+",
         choices=list(TARGETS),
         default=list(TARGETS),
-        help="to sample (default: all)",
+        metavar="TARGET",
+        help=f"of {', '.join(TARGETS)} (default: all)",
     )
     add("--sets", type=Path, metavar="FOLDER", help="write data sets to train on, and stop")
     add_common(
