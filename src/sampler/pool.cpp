@@ -34,8 +34,7 @@ Pool<T>::Pool(const Kernel<T>& kernel, const Random& random, const Tiling& tilin
   tiles_.reserve(static_cast<std::size_t>(tiling.tiles));
   const Index dim = kernel.flow().dim();
   for (Index t = 0; t < tiling.tiles; ++t) {
-    tiles_.push_back({Batch<double>(dim, tiling.tile_width),
-                      kernel.has_memory() ? Memory<T>(dim, tiling.tile_width) : Memory<T>()});
+    tiles_.emplace_back(dim, tiling.tile_width, kernel.has_memory());
   }
   if (tiling.tiles > 0) workspace_ = Workspace<T>(kernel, tiling.tile_width);
 }

@@ -19,6 +19,10 @@ struct Memory {
 /// step it decides every later draw.
 template <typename T>
 struct ChainState {
+  ChainState(Index dim, Index chains, bool keeps_memory) : position(dim, chains) {
+    if (keeps_memory) memory = Memory<T>(dim, chains);
+  }
+
   Batch<double> position;  ///< z, [dim x chains], as in Point
   Memory<T> memory;        ///< [0 x 0] if the kernel has none
 };

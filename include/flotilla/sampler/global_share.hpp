@@ -10,13 +10,14 @@ namespace flotilla {
 /// The share of global moves that follows from how often they are accepted: the square of their
 /// acceptance rate, between a floor and a ceiling. Older windows count less.
 ///
-/// The floor keeps modes connected. The ceiling leaves local moves to chains that stand where
+/// The floor keeps modes connected: only global moves cross between far modes, however seldom they
+/// are accepted. The ceiling leaves local moves to chains that stand where
 /// global ones are hardly ever accepted. Source: src/README.md, adaptation, has how it was
 /// measured.
 class GlobalShare {
  public:
   static constexpr double kInitial = 0.3;
-  static constexpr double kFloor = 0.1;
+  static constexpr double kFloor = 0.3;
   static constexpr double kCeiling = 0.9;
 
   /// Adapts to the pooled statistics of one window. A window without global moves changes nothing.
