@@ -494,6 +494,20 @@ double quantile_of(std::vector<double> values, double p) {
   return values[static_cast<std::size_t>(place)];
 }
 
+/// The flow of a run, whose draws have `dim` coordinates. Collective.
+std::unique_ptr<Flow<double>> flow_of_run(const ComparisonConfig& config, const RunReader& reader,
+                                          Index dim, const Communicator& comm) {
+  const FlowRecord record = read_flow(config, reader, comm);
+  std::unique_ptr<Flow<double>> flow;
+  comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
+  if (flow->dim() != dim) {
+    throw InputError(
+        fmt::format("{}: its draws have {} coordinates, but its flow has {}: the file is damaged",
+                    config.run, dim, flow->dim()));
+  }
+  return flow;
+}
+
 }  // namespace
 
 std::vector<Option> options_of(ComparisonConfig& comparison) {
@@ -575,15 +589,7 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
     throw InputError(fmt::format("{}: it has {} complete draws, too few to compare", config.run,
                                  x.chains * x.draws));
   }
-  const FlowRecord record = read_flow(config, *reader, comm);
-  std::unique_ptr<Flow<double>> flow;
-  comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
-  if (flow->dim() != x.dim) {
-    throw InputError(
-        fmt::format("{}: its draws have {} coordinates, but its flow has {}: the file "
-                    "is damaged",
-                    config.run, x.dim, flow->dim()));
-  }
+  const std::unique_ptr<Flow<double>> flow = flow_of_run(config, *reader, x.dim, comm);
 
   // Every other row, spread over all rows: an order in the data then affects both halves alike.
   const Index step = array.shape[0] / 2 / count * 2;
