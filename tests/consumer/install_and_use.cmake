@@ -35,7 +35,7 @@ endif()
 # A target of the outside project's own, on two ranks, recorded and diagnosed.
 execute_process(COMMAND ${MPIRUN} ${build}/own_target ${SCRATCH}/own.h5 OUTPUT_VARIABLE printed
                 COMMAND_ERROR_IS_FATAL ANY)
-set(expected [[normal with deviation 0.5: 1000 draws of each chain on 2 ranks
+set(expected [[normal with deviation 0.5: 3000 draws of each chain on 2 ranks
 x[0]: mean 1.0, sd 0.5, converged
 x[1]: mean -2.0, sd 0.5, converged
 ]])
