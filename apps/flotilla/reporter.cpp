@@ -137,7 +137,7 @@ std::string summary_table(const RunConfig& config, const RunSummary& summary, in
   std::string text = fmt::format("\n{} chains, {} draws each, {} rank{}\n", config.chains,
                                  summary.draws, ranks, ranks == 1 ? "" : "s");
   for (const MeasuredFigure& figure : measured_figures()) {
-    text += fmt::format("  {:<28}{}\n", figure.title, printed(figure.of(summary), figure.print));
+    text += fmt::format("  {:<31}{}\n", figure.title, printed(figure.of(summary), figure.print));
   }
   return text + fmt::format("\n{}\n", config.output);
 }

@@ -9,8 +9,7 @@ export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechan
 flotilla --version
 flotilla flow show $flows/six_gaussians.h5
 flotilla flow verify $flows/six_gaussians.h5
-mpirun -n 2 flotilla sample $flows/six_gaussians.h5 -o run.h5 --quiet \
-  --target clipped --kernel mala --global-fraction 0.7 --chains 1024 --warmup 300 --draws 500
+mpirun -n 2 flotilla sample $flows/six_gaussians.h5 -o run.h5 --quiet --target clipped
 flotilla summary run.h5 --strict
 flotilla-plot-run run.h5 -o run.png
 [[ -s run.png ]]

@@ -31,8 +31,9 @@ constexpr std::array<Setting, 2> kNoSharedFilePointers = {{
     {"OMPI_MCA_sharedfp_sm_priority", "-1"},
 }};
 
-// Open MPI has two components for files. A write that fails is passed on by ROMIO, at once and on all
-// ranks; by OMPIO later, or as a success. Where there is no ROMIO, or a user chose, OMPIO serves.
+// Open MPI has two components for files. A write that fails is passed on by ROMIO, at once and on
+// all ranks; by OMPIO later, or as a success. Where there is no ROMIO, or a user chose, OMPIO
+// serves.
 constexpr Setting kTellOfFailedWrites = {"OMPI_MCA_io_ompio_priority", "1"};
 
 // A process without a launcher would start a daemon, to spawn ranks that nobody asks for.

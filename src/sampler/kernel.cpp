@@ -112,8 +112,8 @@ Kernel<T>::Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<
   }
   if (moves_locally() && local_->needs_inverse() && !flow.has_inverse()) {
     throw InputError(
-        "this kernel needs the flow's inverse, but this flow has none: choose --kernel mala, or "
-        "global moves alone with --global-fraction 1");
+        "this kernel needs the flow's inverse, but this flow has none: choose --kernel ghmc, "
+        "--kernel mala, or global moves alone with --global-fraction 1");
   }
 }
 
