@@ -48,7 +48,8 @@ static bool is_open_in_folder(int file) {
   char link[64];
   char path[PATH_MAX + 1] = "";
   snprintf(link, sizeof link, "/proc/self/fd/%d", file);
-  return readlink(link, path, PATH_MAX) > 0 && is_watched(path);
+  // A pipe or a socket has no path.
+  return readlink(link, path, PATH_MAX) > 0 && path[0] == '/' && is_watched(path);
 }
 
 static void* system_call(const char* name) {
