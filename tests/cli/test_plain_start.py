@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How the program starts: as users start it, and as launchers that MPI does not know do."""
 
+import ctypes
 import os
-import pathlib
 import subprocess
 import unittest
 
@@ -24,6 +24,33 @@ LAUNCHERS = {
     "PMIX_RANK": "1",
     "OMPI_COMM_WORLD_SIZE": "2",
 }
+
+CREATED = 0x100  # IN_CREATE of inotify(7)
+
+
+class Creations:
+    """What is created in a folder, however short it lives."""
+
+    def __init__(self, folder):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.events = libc.inotify_init1(os.O_NONBLOCK)
+        if self.events < 0 or libc.inotify_add_watch(self.events, folder.encode(), CREATED) < 0:
+            raise OSError(ctypes.get_errno(), "inotify")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.events)
+
+    def seen(self):
+        """The events so far as bytes, which contain the names."""
+        found = b""
+        try:
+            while True:
+                found += os.read(self.events, 1 << 16)
+        except BlockingIOError:
+            return found
 
 
 class PlainStart(ProgramTest):
@@ -76,21 +103,31 @@ class PlainStart(ProgramTest):
             self.assertEqual(error, "")
         self.assertEqual(list(sessions.iterdir()), [])
 
-    def test_no_shared_file_pointer_is_made(self):
-        """A semaphore of the output's name, taken by somebody else, is nobody's business."""
+    def semaphores_made(self, name, **variables):
+        """How many semaphores Open MPI's own files (OMPIO) make for an output during a run."""
+        with Creations("/dev/shm") as creations:
+            done = self.start(
+                "sample", MOONS, "-o", self.path(name), "--force", "--quiet",
+                "--chains", "4", "--draws", "2", ranks=2, OMPI_MCA_io="ompio", **variables,
+            )
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return creations.seen().count(f"sem.OMPIO_{name}".encode())
+
+    def test_no_shared_file_pointer_is_made_unless_the_user_wants_one(self):
+        """Its semaphore is named after the output for the whole machine: one left behind hangs."""
         name = f"flotilla_{os.getpid()}.h5"
-        semaphores = [pathlib.Path(f"/dev/shm/sem.OMPIO_{name}{end}") for end in ("", ".unfinished")]
-        for semaphore in semaphores:
-            semaphore.write_bytes(bytes(32))  # its count is 0: whoever waits for it hangs
-            self.addCleanup(semaphore.unlink)
+        self.assertEqual(self.semaphores_made(name), 0)
+        self.assertGreater(self.semaphores_made(name, OMPI_MCA_sharedfp="sm"), 0)
+
+    def test_a_long_path_is_no_trouble_to_open_mpi(self):
         far = self.directory.joinpath(*["folder" * 20] * 3)
         far.mkdir(parents=True)
         self.assertGreater(len(str(far)), 307)
         for ranks in (None, 2):
-            for folder in (self.directory, far):
+            for files in ("ompio", "romio321"):
                 done = self.start(
-                    "sample", MOONS, "-o", str(folder / name), "--force",
-                    "--chains", "4", "--draws", "2", "--quiet", ranks=ranks,
+                    "sample", MOONS, "-o", str(far / "run.h5"), "--force",
+                    "--chains", "4", "--draws", "2", "--quiet", ranks=ranks, OMPI_MCA_io=files,
                 )
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertEqual(done.stderr, "")

@@ -64,8 +64,8 @@ class Logit final : public Elementwise<T> {
   void record(const Batch<T>& x, PerChain& log_det, Tape<T>& tape) const;
 };
 
-/// x = z where z >= 0, slope * z elsewhere. The log density has a crease at z = 0; MALA accepts for
-/// it exactly.
+/// x = z where z >= 0, slope * z elsewhere. The gradient jumps at z = 0; the acceptance probability
+/// accounts for it.
 template <typename T>
 class LeakyRelu final : public Elementwise<T> {
  public:
