@@ -5,14 +5,17 @@
     plot_study.py study.h5                       writes study.png
     plot_study.py study.h5 -o figure.png --kind chains
 
-step-size   effective draws per gradient against acceptance rate, and acceptance against step size
+kernels     effective draws per gradient against the share of global moves, for each kernel
+step-size   effective draws per gradient against acceptance rate; acceptance against step size, or
+            against the rate that warm-up aims at
 exchange    how far the acceptance rate ends from its target against the length of warm-up
 chains      R-hat and error of the mean against draws, with the 1/sqrt(n) line, and effective draws
             per second against chains
 beta        R-hat, effective draws and error of the mean against beta
-quality     how close draws are to a reference against beta: runs, naive draws and the floor
+quality     how close draws are to a reference against beta: of runs, of naive draws, and of the
+            reference's own second half
 
-Points are means over seeds, bars their standard errors.
+Points are means over seeds, bars their standard errors; one seed has none.
 """
 
 import argparse

@@ -45,7 +45,8 @@ std::string describe(const CellOutcome& outcome, const StudyCell& cell) {
   const std::string what = outcome.before            ? "done before"
                            : outcome.message.empty() ? fmt::format("{:.1f} s", outcome.seconds)
                                                      : "FAILED: " + outcome.message;
-  return fmt::format("run {} of {}:{}: {}\n", outcome.number + 1, outcome.cells, options, what);
+  return fmt::format("run {} of {}:{}: {}{}\n", outcome.number + 1, outcome.cells, options, what,
+                     outcome.unmet.empty() ? "" : ", " + outcome.unmet);
 }
 
 int study(const Communicator& comm, const Command& command, const Words& words) {
@@ -61,6 +62,10 @@ int study(const Communicator& comm, const Command& command, const Words& words) 
     if (!outcome.removed.empty()) show(fmt::format("\n{}\n", outcome.removed));
     show(fmt::format("\n{} runs, {} done before, {} failed\n{}\n", outcome.cells, outcome.before,
                      outcome.failed, plan.output));
+    if (outcome.unmet > 0) {
+      show(fmt::format("{} runs never met until_rhat or until_ess: see column unmet of its runs\n",
+                       outcome.unmet));
+    }
   }
   if (outcome.failed == 0) return 0;
   if (comm.is_root()) {

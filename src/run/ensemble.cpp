@@ -162,8 +162,7 @@ class Ensemble {
         .scales = config_.adapt && config_.scale && kernel_->takes_scales(),
         .share = config_.adapt && !config_.global_fraction,
     };
-    const double target_accept =
-        config_.target_accept.value_or(kernel_row(config_.kernel.name).target_accept);
+    const double target_accept = config_.wanted_acceptance();
     return {{initial_step_size(config_, flow_->dim())}, adaptive, target_accept, flow_->dim()};
   }
 

@@ -292,6 +292,10 @@ void RunConfig::validate() const {
   }
 }
 
+double RunConfig::wanted_acceptance() const {
+  return target_accept.value_or(kernel_row(kernel.name).target_accept);
+}
+
 RunConfig RunConfig::completed() const {
   RunConfig run = *this;
   run.target = with_parameters(target_registry(), target);

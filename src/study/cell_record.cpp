@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "study/cell_record.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -82,19 +85,53 @@ void add_options(const StudyPlan& plan, const std::vector<std::size_t>& cells, b
   }
 }
 
+/// What all runs are about, in a column of its own where the study does not vary it: a picture
+/// names it.
+struct Subject {
+  const char* column;
+  std::string (*of)(const RunConfig& config);
+};
+
+const Subject kSubjects[] = {
+    {"flow",
+     [](const RunConfig& run) { return std::filesystem::path(run.flow).filename().string(); }},
+    {"target", [](const RunConfig& run) { return run.target.name; }},
+    {"kernel", [](const RunConfig& run) { return run.kernel.name; }},
+    {"acceptance_target",
+     [](const RunConfig& run) { return fmt::format("{}", run.wanted_acceptance()); }},
+};
+
+void add_subjects(const StudyPlan& plan, const std::vector<std::size_t>& cells, Table& table) {
+  for (const Subject& subject : kSubjects) {
+    const auto& varied = plan.cells.front().options;
+    if (std::any_of(varied.begin(), varied.end(),
+                    [&](const auto& option) { return option.first == subject.column; })) {
+      continue;
+    }
+    std::vector<std::string> texts;
+    texts.reserve(cells.size());
+    for (const std::size_t cell : cells) texts.push_back(subject.of(plan.cells[cell].config));
+    table.columns.emplace_back(subject.column, column_of(texts));
+  }
+}
+
 Table runs_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
   Table table{"runs", {}};
   std::vector<std::size_t> cells;
   std::vector<double> numbers;
   std::vector<std::string> messages;
+  std::vector<std::string> unmet;
   for (std::size_t i = 0; i < records.size(); ++i) {
     cells.push_back(i);
     numbers.push_back(static_cast<double>(i));
     messages.push_back(records[i].message);
+    unmet.push_back(records[i].unmet);
   }
   table.columns.emplace_back("run", numbers);
   add_options(plan, cells, true, table);
+  add_subjects(plan, cells, table);
   table.columns.emplace_back("message", messages);
+  table.columns.emplace_back("unmet", unmet);
   for (const std::string& name : figure_names(records)) {
     std::vector<double> values;
     values.reserve(records.size());
@@ -135,6 +172,7 @@ Table means_of(const StudyPlan& plan, const std::vector<CellRecord>& records) {
         group.begin(), group.end(), [&](std::size_t i) { return records[i].message.empty(); })));
   }
   add_options(plan, firsts, false, table);
+  add_subjects(plan, firsts, table);
   table.columns.emplace_back("runs", counts);
   for (const std::string& name : figure_names(records)) {
     std::vector<double> means;
@@ -182,6 +220,7 @@ std::optional<CellRecord> read_record(const std::string& path) {
     CellRecord record;
     record.key = json.at("key").get<std::string>();
     record.message = json.at("message").get<std::string>();
+    record.unmet = json.at("unmet").get<std::string>();
     for (const auto& [name, value] : json.at("figures").items()) {
       record.figures.emplace_back(name, number(value));
     }
@@ -198,7 +237,7 @@ std::optional<CellRecord> read_record(const std::string& path) {
 }
 
 FileReplacement write_record(const std::string& path, const CellRecord& record) {
-  Json json = {{"key", record.key}, {"message", record.message}};
+  Json json = {{"key", record.key}, {"message", record.message}, {"unmet", record.unmet}};
   json["figures"] = Json::object();
   for (const auto& [name, value] : record.figures) json["figures"][name] = json_number(value);
   json["reports"] = Json::array();

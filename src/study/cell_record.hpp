@@ -27,6 +27,7 @@ struct CellRecord {
   std::string key;      ///< configuration and what is measured; a cell is done if its record has
                         ///< this key
   std::string message;  ///< why it failed; empty if it succeeded
+  std::string unmet;    ///< what until_rhat and until_ess waited for in vain; empty if nothing
   std::vector<std::pair<std::string, double>> figures;
   std::vector<CellReport> reports;
 };

@@ -19,6 +19,7 @@
 #include "flotilla/quality/figures.hpp"
 #include "flotilla/run/ensemble.hpp"
 #include "flotilla/run/measured.hpp"
+#include "flotilla/run/remarks.hpp"
 #include "io/output_owner.hpp"
 #include "io/replace_file.hpp"
 #include "quality/reference.hpp"
@@ -100,10 +101,12 @@ class Checksums {
 
 using Figures = std::vector<std::pair<std::string, double>>;
 
-/// Appends the figures with new names. "step_size" is taken: studies vary the option of that name.
+/// Appends the figures with new names. What warm-up found is told apart from the option that it
+/// began with, because a study may vary the option.
 void add_new(const Figures& figures, Figures& to) {
   for (const auto& [name, value] : figures) {
-    const std::string known = name == "step_size" ? "final_step_size" : name;
+    const bool is_option = name == "step_size" || name == "global_fraction";
+    const std::string known = is_option ? "final_" + name : name;
     const bool is_new =
         std::none_of(to.begin(), to.end(), [&](const auto& entry) { return entry.first == known; });
     if (is_new) to.emplace_back(known, value);
@@ -175,7 +178,7 @@ class Group {
     }
     const auto content = [this](const Option& option) { return files_.of(option); };
     std::string text =
-        fmt::format("record 5\nreference = {} {}\nranks = {}\nrhat = {}\ness = {}\n[sample]\n",
+        fmt::format("record 6\nreference = {} {}\nranks = {}\nrhat = {}\ness = {}\n[sample]\n",
                     plan_.reference, reference_ ? reference_->mean : std::vector<double>(),
                     plan_.ranks_per_run, plan_.rhat, plan_.ess);
     text += key_text(options_of(own.config), content);
@@ -189,11 +192,16 @@ class Group {
 
   CellOutcome work(std::size_t cell) const {
     const Stopwatch clock;
-    CellOutcome outcome{cell, plan_.cells.size(), false, "", 0.0};
+    CellOutcome outcome;
+    outcome.number = cell;
+    outcome.cells = plan_.cells.size();
     std::string done;
     if (comm_.is_root()) {
       const std::optional<CellRecord> record = read_record(path(cell));
-      if (record && record->key == key(cell) && record->message.empty()) done = "done";
+      if (record && record->key == key(cell) && record->message.empty()) {
+        done = "done";
+        outcome.unmet = record->unmet;
+      }
     }
     comm_.broadcast(done);
     outcome.before = !done.empty();
@@ -204,9 +212,9 @@ class Group {
     } catch (const MpiError&) {
       throw;  // the study cannot go on
     } catch (const InputError& error) {
-      record = {"", error.what(), {}, {}};
+      record = failed(error);
     } catch (const EnvironmentError& error) {
-      record = {"", error.what(), {}, {}};
+      record = failed(error);
     }
     comm_.together([&] {
       if (!comm_.is_root()) return;
@@ -215,6 +223,7 @@ class Group {
       write_record(path(cell), record).finish();
     });
     outcome.message = record.message;
+    outcome.unmet = record.unmet;
     outcome.seconds = clock.seconds();
     return outcome;
   }
@@ -245,11 +254,18 @@ class Group {
                                 report.nested_rhat, report.ess,
                                 reference ? reference->error_of(report.means) : kUndefined});
     }
+    record.unmet = fmt::format("{}", fmt::join(unmet_thresholds(config, summary), "; "));
     record.figures = figures(config, summary, diagnosis, reference, record.reports);
     if (comparison) {
       const Figures quality = quality_figures(compare(*comparison, comm_));
       record.figures.insert(record.figures.end(), quality.begin(), quality.end());
     }
+  }
+
+  static CellRecord failed(const std::exception& error) {
+    CellRecord record;
+    record.message = error.what();
+    return record;
   }
 
   static void remove_run(const std::string& output) {
@@ -321,23 +337,22 @@ void move_records(const StudyPlan& plan, const Group& group) {
   for (FileReplacement& record : moved) record.finish();
 }
 
-/// Rank 0 does this once all groups are done.
-std::size_t collect(const StudyPlan& plan, const Group& group) {
+/// Rank 0 does this once all groups are done. Counts the cells that failed and those unmet.
+void collect(const StudyPlan& plan, const Group& group, StudyOutcome& outcome) {
   std::vector<CellRecord> records;
-  std::size_t failed = 0;
   for (std::size_t i = 0; i < plan.cells.size(); ++i) {
     std::optional<CellRecord> record = read_record(group.path(i));
     if (!record || record->key != group.key(i)) {
       throw EnvironmentError(fmt::format("{} is not what was written to it", group.path(i)));
     }
-    failed += record->message.empty() ? 0U : 1U;
+    outcome.failed += record->message.empty() ? 0U : 1U;
+    outcome.unmet += record->unmet.empty() ? 0U : 1U;
     records.push_back(std::move(*record));
   }
   const std::vector<Table> tables = tables_of(plan, records);
   write_tables(plan.output, tables);
   write_csv(csv_of_runs(plan), tables[0]);
   write_csv(csv_of_means(plan), tables[1]);
-  return failed;
 }
 
 /// Makes this study the only one that writes its outputs. Rank 0 does this before anything runs.
@@ -449,12 +464,17 @@ StudyOutcome run_study(const StudyPlan& plan, const Communicator& comm,
     told(outcome);
   }
   const std::int64_t all_before = comm.begin_sum({before}).wait().front();
-  std::size_t failed = 0;
+  StudyOutcome outcome;
+  outcome.cells = plan.cells.size();
+  outcome.before = static_cast<std::size_t>(all_before);
+  outcome.removed = removed;
   comm.together([&] {
-    if (comm.is_root()) failed = collect(plan, group);
+    if (comm.is_root()) collect(plan, group, outcome);
   });
-  failed = static_cast<std::size_t>(comm.largest(static_cast<double>(failed)));
-  return {plan.cells.size(), static_cast<std::size_t>(all_before), failed, removed};
+  for (std::size_t* count : {&outcome.failed, &outcome.unmet}) {
+    *count = static_cast<std::size_t>(comm.largest(static_cast<double>(*count)));
+  }
+  return outcome;
 }
 
 }  // namespace flotilla

@@ -94,6 +94,28 @@ class Studies(ProgramTest):
         self.assertEqual(len(drawn), len(figure.axes))  # no reference: no panel of errors
         self.assertEqual(drawn[0].get_legend_handles_labels()[1], ["superchains 0"])
 
+    def test_axes_that_can_be_compared_share_their_scale_and_r_hat_has_its_line(self):
+        names = ["two_moons", "three_rings"]
+        toml = self.path("beta.toml")
+        with open(toml, "w", encoding="utf-8") as file:
+            file.write(
+                "seeds = [1]\n[sample]\nchains = 32\nwarmup = 40\ndraws = 40\n[grid]\n"
+                f"flow = {[str(FLOWS / f'{name}.h5') for name in names]}\nbeta = [0, 2]\n"
+            )
+        output = pathlib.Path(self.path("beta.h5"))
+        self.assertEqual(run("study", toml, "-o", output, "--quiet").returncode, 0)
+        figure = study.draw_study(output)[-1]
+        panels = np.array(figure.axes).reshape(2, 2)
+        self.assertEqual([panel.get_title("left") for panel in panels[0]], names)
+        for left, right in panels:
+            self.assertEqual(left.get_ylim(), right.get_ylim())
+        for panel in panels[0]:
+            heights = [line.get_ydata()[0] for line in panel.lines]
+            self.assertTrue(np.isclose(heights, 0.01).any(), heights)
+        figure.canvas.draw()
+        self.assertIn("1.01", [label.get_text() for label in panels[0, 0].get_yticklabels()])
+        self.assertEqual([text.get_text() for text in figure.texts], ["tempered · ghmc · one seed"])
+
 
 class Numbers(unittest.TestCase):
     def test_numbers_are_written_as_people_read_them(self):

@@ -10,7 +10,8 @@ import unittest
 import h5py
 import numpy as np
 
-from flotilla_tools.plotting.study import StudyTables, kinds_of
+from flotilla_tools.plotting.study import kinds_of
+from flotilla_tools.plotting.study_tables import StudyTables
 from flotilla_tools.toys import toy_set
 from program import ENVIRONMENT, MOONS, PYTHON, SOURCE, ProgramTest, run
 
@@ -185,6 +186,27 @@ beta = [1, 1, 0.5]
         self.assertEqual(rows[1]["rhat"], "")
         self.assertEqual(float(rows[2]["rhat"]), runs["rhat"][2])
 
+    def test_a_run_that_never_met_its_threshold_is_told(self):
+        shares = 'global_fraction = [0, "auto"]'
+        text = STUDY.replace('kernel = ["mala", "metric-mala"]', shares)
+        text = text.replace("draws = [40, 80]", "until_rhat = [1.000001, 3]").replace("[3, 4]", "[3]")
+        study = self.write(text)
+        for again in (False, True):
+            done = self.study(study, ranks=2)
+            self.assertEqual(done.stdout.count("--until-rhat 1 was not met: R-hat is"), 2, done.stdout)
+            self.assertIn("2 runs never met until_rhat or until_ess", done.stdout)
+            self.assertEqual("4 done before" in done.stdout, again)
+        runs = self.tables()["runs"]
+        self.assertEqual(len(runs["unmet"]), 4)
+        for sentence, threshold in zip(runs["unmet"], runs["until_rhat"]):
+            self.assertEqual("was not met" in sentence, threshold < 3, sentence)
+        # The share that warm-up found stands beside the one that was asked for.
+        np.testing.assert_array_equal(runs["global_fraction"], ["0", "0", "auto", "auto"])
+        found = runs["final_global_fraction"]
+        self.assertTrue((found[:2] == 0).all() and (found[2:] >= 0.3).all(), found)
+        easy = text.replace("[1.000001, 3]", "[3, 4]")
+        self.assertNotIn("never met", self.study(self.write(easy)).stdout)
+
     def test_a_reference_can_be_a_run(self):
         long = self.sample("--chains", 256, "--draws", 400, output="long.h5")
         text = "keep_runs = true\n" + STUDY.replace('"importance"', f'"{long}"')
@@ -294,6 +316,7 @@ class Pictures(ProgramTest):
         drawn = 0
         for kind, section in (
             ("quality", f'beta = [0, 1]\n[compare]\npoints = 100\nreference = "{data}:x"'),
+            ("kernels", 'kernel = ["mala", "ghmc"]\nglobal_fraction = [0, 0.5, 1, "auto"]'),
             ("step-size", "step_size = [0.02, 0.05]"),
             ("exchange", "warmup = [20, 40]\nchains = [32, 64]"),
             ("chains", "chains = [32, 64]"),
@@ -316,7 +339,7 @@ class Pictures(ProgramTest):
             picture = matplotlib.image.imread(self.path(f"{kind}.png"))
             self.assertGreater(picture[..., :3].std(), 0.05)
             drawn += 1
-        self.assertEqual(drawn, 5)
+        self.assertEqual(drawn, 6)
         done = subprocess.run([PYTHON, script, MOONS], capture_output=True, text=True)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("expected", done.stderr)

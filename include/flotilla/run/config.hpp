@@ -53,6 +53,10 @@ struct RunConfig {
 
   /// Number of chains that start from one point.
   Index superchain_width() const { return superchains > 0 ? chains / superchains : 1; }
+  /// The acceptance rate of local moves that warm-up aims at: `target_accept`, or else the kernel's
+  /// own.
+  /// @throws InputError if no kernel has this name
+  double wanted_acceptance() const;
   /// Whether a convergence report may end the run.
   bool may_stop_early() const { return until_rhat || until_ess; }
 

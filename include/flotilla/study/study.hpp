@@ -54,6 +54,7 @@ struct CellOutcome {
   std::size_t cells = 0;
   bool before = false;  ///< finished by an earlier call; not run again
   std::string message;  ///< why it failed; empty if it succeeded
+  std::string unmet;    ///< what until_rhat and until_ess waited for in vain; empty if nothing
   double seconds = 0.0;
 };
 
@@ -62,8 +63,9 @@ struct StudyOutcome {
   std::size_t cells = 0;
   std::size_t before = 0;  ///< finished by an earlier call
   std::size_t failed = 0;
-  std::string removed;  ///< a sentence on what a study that died had left unfinished, on rank 0;
-                        ///< empty if there was nothing
+  std::size_t unmet = 0;  ///< ended without the until_rhat or until_ess that was asked for
+  std::string removed;    ///< a sentence on what a study that died had left unfinished, on rank 0;
+                          ///< empty if there was nothing
 };
 
 /// Runs a study. Groups of ranks take the cells in turn and write each cell's figures at once. In

@@ -1,33 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Pictures of a study: the kind that fits what the study varied."""
+"""Pictures of a study: the kind that fits what the study varied.
 
+Axes that can be compared share their scale. Each picture names what it is of.
+"""
+
+from itertools import product
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Sequence
 
-import h5py
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from flotilla_tools.arrays import Array
-from flotilla_tools.hdf5_files import Unfit, apart, array_at, has_group, opened, whole
+from flotilla_tools.plotting.study_tables import Columns, StudyTables, show
 from flotilla_tools.plotting.style import COLOURS, MARKERS, STYLE, PlotError
 
-
-class Columns(dict[str, Array]):
-    """A table: columns by name. One that is missing is told in a sentence."""
-
-    def __missing__(self, name: str) -> Array:
-        raise PlotError(f"expected the output of 'flotilla study', found one without column {name}")
-
-
-NUMBERS = ("acceptance_rate", "chains", "draws", "error", "ess_per_second", "rhat", "runs")
-"""Columns that cannot be texts, as those with an error."""
-
-
-TARGET_ACCEPT = 0.574
-"""What a run aims at unless told otherwise."""
+CONVERGED = 1.01
+"""R-hat of chains that agree, as 'flotilla summary' has it."""
 
 QUALITY = (
     ("energy_distance", "energy distance"),
@@ -38,88 +31,14 @@ QUALITY = (
 )
 """Of the measures of 'flotilla compare', those that a picture has room for."""
 
-
-# --- The study ----------------------------------------------------------------------------------
-
-
-def columns_of(file: h5py.File, group: str) -> Columns:
-    """A table of a study file; all its columns have one length."""
-    if not has_group(file, group):
-        raise Unfit(f"found one without {group}")
-    found = Columns({name: column_of(file, f"{group}/{name}") for name in file[group]})
-    if len({len(values) for values in found.values()}) > 1:
-        raise Unfit(f"found one where columns of {group} have several lengths")
-    for name, values in found.items():
-        if (name in NUMBERS or f"{name}_error" in found) and values.dtype.kind not in "iufb":
-            raise Unfit(f"found one where {name} of {group} is no column of numbers")
-    return found
-
-
-def column_of(file: h5py.File, name: str) -> Array:
-    """The numbers or the texts of a column."""
-    item = array_at(file, name)
-    if item.dtype.kind in "OS" and item.shape is not None and item.ndim == 1:
-        return np.asarray(item.asstr(errors="replace")[()])
-    return whole(file, name)
-
-
-def read_tables(path: Path) -> tuple[Columns, Columns, Columns]:
-    """The tables of runs, of means over seeds, and of reports."""
-    with opened(path, "the output of 'flotilla study'") as file:
-        return columns_of(file, "runs"), columns_of(file, "means"), columns_of(file, "reports")
-
-
-class StudyTables:
-    """The tables of a study file: columns as arrays, by name."""
-
-    def __init__(self, path: Path) -> None:
-        self.runs, self.means, self.reports = apart(read_tables, path)
-
-    def varies(self, name: str) -> bool:
-        return name in self.means and len(np.unique(self.means[name])) > 1
-
-    def others(self, *names: str) -> list[str]:
-        """The varied columns other than these. A comparison's reference belongs to its flow."""
-        known = {*names, "runs", "compare_reference", "compare_modes"}
-        return [
-            name
-            for name in self.means
-            if name not in known
-            and not name.endswith("_error")
-            and name + "_error" not in self.means
-            and self.varies(name)
-        ]
-
-    def groups(self, *names: str) -> Iterator[tuple[str, Array]]:
-        """For each combination of values of these columns (those that the study has): a label, and
-        its rows of `means`."""
-        varied = [name for name in names if self.varies(name)]
-        if not varied:
-            yield "", np.ones(len(self.means["runs"]), dtype=bool)
-            return
-        rows = list(zip(*(self.means[name] for name in varied)))
-        for row in sorted(set(rows), key=rows.index):
-            label = ", ".join(show(name, value) for name, value in zip(varied, row))
-            yield label, np.array([other == row for other in rows])
-
-    def runs_like(self, row: int, *names: str) -> Array:
-        """Which runs agree with a row of `means` in these columns."""
-        chosen = np.ones(len(self.runs["run"]), dtype=bool)
-        for name in names:
-            if name in self.means:
-                chosen &= self.runs[name] == self.means[name][row]
-        return chosen
-
-
-def show(name: str, value: Any) -> str:
-    """A value in a legend. A number needs the name of its column, a text does not."""
-    if isinstance(value, str):
-        return Path(value).stem if "." in value else value
-    return f"{name.replace('_', ' ')} {value:g}"
+SHARES = ("precision", "recall", "coverage")
+"""Those that go from 0 to 1."""
 
 
 def kinds_of(study: StudyTables) -> list[str]:
     """The pictures that a study's columns ask for, the most telling one last."""
+    if study.varies("global_fraction"):
+        return ["kernels"]
     if study.varies("step_size") or study.varies("target_accept"):
         return ["step-size"]
     if study.varies("warmup") and study.varies("chains"):
@@ -129,12 +48,34 @@ def kinds_of(study: StudyTables) -> list[str]:
     if study.varies("beta"):
         return ["beta", "quality"] if "precision" in study.means else ["beta"]
     raise PlotError(
-        "expected a study that varies step_size, target_accept, warmup with chains, chains or "
-        "beta, found none of them: use the CSV files beside it"
+        "expected a study that varies global_fraction, step_size, target_accept, warmup with "
+        "chains, chains or beta, found none of them: use the CSV files beside it"
     )
 
 
-# --- Pictures -----------------------------------------------------------------------------------
+# --- What pictures share ------------------------------------------------------------------------
+
+
+def grid_of(rows: int, columns: int, width: float, height: float, **shared: Any) -> Any:
+    """A figure, and its [row x column] panels of this size in inches."""
+    return plt.subplots(
+        rows,
+        columns,
+        figsize=(width * columns + 0.7, height * rows + 0.6),
+        layout="constrained",
+        squeeze=False,
+        **shared,
+    )
+
+
+def look(number: int) -> dict[str, Any]:
+    """How the curve of this number looks."""
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "markersize": 4,
+        "linewidth": 1.1,
+    }
 
 
 def lines_of(
@@ -145,17 +86,63 @@ def lines_of(
     order = order[np.isfinite(table[y][order])]
     if not len(order):
         return
+    errors = np.nan_to_num(table[y + "_error"][order]) if y + "_error" in table else np.zeros(1)
     axes.errorbar(
         table[x][order],
-        table[y][order],
-        yerr=np.nan_to_num(table[y + "_error"][order]) if y + "_error" in table else None,
-        color=COLOURS[number % len(COLOURS)],
-        marker=MARKERS[number % len(MARKERS)],
-        markersize=4,
-        linewidth=1.1,
+        above_one(table[y][order]) if y == "rhat" else table[y][order],
+        yerr=errors if errors.any() else None,  # one seed has none
         elinewidth=0.8,
         label=label,
+        **look(number),
     )
+
+
+def above_one(rhat: Array) -> Array:
+    """What R-hat exceeds 1 by, as a logarithmic axis can show it."""
+    return np.maximum(rhat - 1, 1e-5)
+
+
+def show_rhat(*panels: Axes) -> None:
+    """Makes a vertical axis, shared by all, one of R-hat: with the line at 1.01 that chains should
+    be below."""
+    for axes in panels:
+        axes.axhline(CONVERGED - 1, color="0.5", linestyle="--", linewidth=0.8)
+        axes.set(yscale="log")
+    plain_ticks(panels[0].yaxis, plus=1.0)
+
+
+def plain_ticks(axis: Axis, plus: float = 0.0) -> None:
+    """Plain numbers on a logarithmic axis, as many as it has room for."""
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low) if 0 < low < high else 1.0
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 1.7 else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value + plus:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def ticks_at(axis: Axis, values: Array) -> None:
+    """A logarithmic axis with a tick at each value of a study, and at no other."""
+    axis.set_major_locator(FixedLocator(list(np.unique(values))))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def name_lines(axes: Axes) -> None:
+    """A legend, if there are lines with names."""
+    if any(axes.get_legend_handles_labels()[1]):
+        axes.legend()
+
+
+def name_picture(figure: Figure, study: StudyTables, *shown: str) -> None:
+    """Above all panels: what the picture is of, but for what the panels name themselves."""
+    figure.suptitle(study.subject(*shown), fontsize="medium", color="0.35")
+
+
+def name_flows(panels: Sequence[Axes], titles: Sequence[str]) -> list[str]:
+    """Names the flow of each panel, where there are several; which columns are then named."""
+    for panel, title in zip(panels, titles):
+        panel.set_title(title)
+    return ["flow"] if any(titles) else []
 
 
 def expect_columns(study: StudyTables, kind: str, *alternatives: str) -> None:
@@ -166,29 +153,96 @@ def expect_columns(study: StudyTables, kind: str, *alternatives: str) -> None:
         )
 
 
+# --- Pictures -----------------------------------------------------------------------------------
+
+
+def draw_kernels(study: StudyTables) -> Figure:
+    """A panel per flow and target. Hollow points did not converge; crosses have the share that
+    warm-up found."""
+    expect_columns(study, "kernels", "global_fraction")
+    columns, rows = list(study.groups("flow")), list(study.groups("target"))
+    figure, axes = grid_of(len(rows), len(columns), 2.5, 2.4, sharex=True, sharey=True)
+    found = np.array([str(share) == "auto" for share in study.means["global_fraction"]])
+    for (down, (_, own)), (across, (_, chosen)) in product(enumerate(rows), enumerate(columns)):
+        for number, (label, like) in enumerate(study.groups("kernel")):
+            cells = own & chosen & like
+            draw_shares(axes[down, across], study, cells & ~found, label, number)
+            draw_found(axes[down, across], study, cells & found, number)
+    axes[0, 0].set(yscale="log", xlim=(-0.07, 1.07), xticks=(0, 0.25, 0.5, 0.75, 1))
+    axes[0, 0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    for (target, _), panel in zip(rows, axes[:, 0]):
+        panel.set_ylabel(f"{target}: ESS per gradient" if target else "ESS per gradient")
+    for panel in axes[-1]:
+        panel.set_xlabel("share of global moves")
+    named = name_flows(axes[0], [title for title, _ in columns])
+    plain_ticks(axes[0, 0].yaxis)
+    explain_points(axes[0, -1], bool(found.any()))
+    name_lines(axes[-1, 0])
+    name_picture(figure, study, "kernel", *named, *(["target"] if len(rows) > 1 else []))
+    return figure
+
+
+def converged(study: StudyTables, row: int) -> bool:
+    return bool(study.means["rhat"][row] <= CONVERGED)
+
+
+def draw_shares(axes: Axes, study: StudyTables, rows: Array, label: str, number: int) -> None:
+    """Effective draws against shares that were set; points are filled where R-hat is small."""
+    lines_of(axes, study.means, rows, "final_global_fraction", "ess_per_gradient", label, number)
+    for row in np.flatnonzero(rows):
+        if not converged(study, row):
+            place = study.means["final_global_fraction"][row], study.means["ess_per_gradient"][row]
+            axes.plot(*place, **{**look(number), "linestyle": "", "markerfacecolor": "white"})
+
+
+def draw_found(axes: Axes, study: StudyTables, rows: Array, number: int) -> None:
+    """A cross at the share that warm-up found."""
+    axes.plot(
+        study.means["final_global_fraction"][rows],
+        study.means["ess_per_gradient"][rows],
+        **{**look(number), "linestyle": "", "marker": "x", "markersize": 8},
+    )
+
+
+def explain_points(axes: Axes, found: bool) -> None:
+    """A legend of points, whatever their colour."""
+    grey = {"color": "0.3", "linestyle": ""}
+    hollow = axes.plot([], [], marker="o", markerfacecolor="white", markersize=4, **grey)
+    points, texts = [*hollow], [f"R-hat above {CONVERGED}"]
+    if found:
+        points += axes.plot([], [], marker="x", markersize=8, **grey)
+        texts.append("share found by warm-up")
+    axes.legend(points, texts)
+
+
 def draw_step_size(study: StudyTables) -> Figure:
     expect_columns(study, "step-size", "step_size", "target_accept")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.2), layout="constrained")
+    panels = list(study.groups("flow"))
+    shape = (2, len(panels)) if len(panels) > 1 else (1, 2)  # a single flow: side by side
+    figure, axes = grid_of(*shape, 4.2, 2.8, sharey="row" if len(panels) > 1 else False)
+    axes = axes.reshape(2, len(panels))
     varied = "step_size" if study.varies("step_size") else "target_accept"
-    for number, (label, rows) in enumerate(study.groups("kernel", "flow", "beta", "target")):
-        lines_of(left, study.means, rows, "acceptance_rate", "ess_per_gradient", label, number)
-        lines_of(right, study.means, rows, varied, "acceptance_rate", label, number)
-    left.axvline(TARGET_ACCEPT, color="0.5", linestyle="--", linewidth=0.8)
-    left.set(
-        xlabel="acceptance rate",
-        ylabel="ESS per gradient",
-        yscale="log",
-        xlim=(0, 1),
-        title="Effective draws against acceptance",
-    )
-    right.axhline(TARGET_ACCEPT, color="0.5", linestyle="--", linewidth=0.8)
-    right.set(
-        xlabel=varied.replace("_", " "),
-        ylabel="acceptance rate",
-        ylim=(0, 1),
-        title=f"Acceptance against {varied.replace('_', ' ')}",
-    )
-    name_lines(left)
+    for upper, lower, (_, chosen) in zip(*axes, panels):
+        for number, (label, rows) in enumerate(study.groups("kernel", "beta", "target")):
+            cells = rows & chosen
+            lines_of(
+                upper, study.means, cells, "acceptance_rate", "ess_per_gradient", label, number
+            )
+            lines_of(lower, study.means, cells, varied, "acceptance_rate", label, number)
+            if varied == "step_size":  # what a run that adapts aims at
+                aim = study.means["acceptance_target"][cells].mean()
+                upper.axvline(aim, color=COLOURS[number], linestyle="--", linewidth=0.8)
+        upper.set(xlabel="acceptance rate", yscale="log", xlim=(0, 1))
+        lower.set(ylim=(0, 1), xlabel=varied.replace("_", " "))
+        if varied == "target_accept":
+            lower.plot([0, 1], [0, 1], color="0.5", linestyle="--", linewidth=0.8)
+            lower.set(xlim=(0, 1), xlabel="acceptance rate that warm-up aims at")
+    axes[0, 0].set_ylabel("ESS per gradient")
+    axes[1, 0].set_ylabel("acceptance rate")
+    plain_ticks(axes[0, 0].yaxis)
+    named = name_flows(axes[0], [title for title, _ in panels])
+    name_lines(axes[1, 0])
+    name_picture(figure, study, "kernel", *named)
     return figure
 
 
@@ -206,8 +260,8 @@ def miss(study: StudyTables, row: int) -> tuple[float, float]:
         "beta",
         "target_accept",
     )
-    wanted = study.runs["target_accept"][own] if "target_accept" in study.runs else TARGET_ACCEPT
-    squares = (study.runs["acceptance_rate"][own] - wanted) ** 2
+    aims = study.runs["target_accept" if "target_accept" in study.runs else "acceptance_target"]
+    squares = (study.runs["acceptance_rate"][own] - aims[own]) ** 2
     root = np.sqrt(squares.mean())
     error = squares.std(ddof=1) / np.sqrt(len(squares)) / (2 * root) if len(squares) > 1 else 0.0
     return root, error
@@ -216,15 +270,9 @@ def miss(study: StudyTables, row: int) -> tuple[float, float]:
 def draw_exchange(study: StudyTables) -> Figure:
     expect_columns(study, "exchange", "chains")
     expect_columns(study, "exchange", "warmup")
-    panels = list(study.groups("exchange_every", "kernel"))
-    figure, axes = plt.subplots(
-        1,
-        len(panels),
-        figsize=(4.3 * len(panels), 3.2),
-        layout="constrained",
-        squeeze=False,
-        sharey=True,
-    )
+    varied = [name for name in ("exchange_every", "kernel", "flow") if study.varies(name)]
+    panels = list(study.groups(*varied))
+    figure, axes = grid_of(1, len(panels), 4.2, 3.0, sharex=True, sharey=True)
     for panel, (title, chosen) in zip(axes[0], panels):
         for number, chains in enumerate(np.unique(study.means["chains"])):
             rows = np.flatnonzero(chosen & (study.means["chains"] == chains))
@@ -234,16 +282,16 @@ def draw_exchange(study: StudyTables) -> Figure:
                 study.means["warmup"][rows],
                 misses[:, 0],
                 yerr=misses[:, 1],
-                color=COLOURS[number % len(COLOURS)],
-                marker=MARKERS[number % len(MARKERS)],
-                markersize=4,
-                linewidth=1.1,
                 elinewidth=0.8,
-                label=f"{chains:g} chains",
+                label=show("chains", chains),
+                **look(number),
             )
         panel.set(xscale="log", yscale="log", xlabel="warm-up steps", title=title)
-    axes[0, 0].set_ylabel(f"distance of acceptance from {TARGET_ACCEPT}")
+    ticks_at(axes[0, 0].xaxis, study.means["warmup"])
+    plain_ticks(axes[0, 0].yaxis)
+    axes[0, 0].set_ylabel("acceptance rate: rms distance from its target")
     name_lines(axes[0, -1])
+    name_picture(figure, study, *varied)
     return figure
 
 
@@ -267,53 +315,46 @@ def draw_chains(study: StudyTables) -> Figure:
     expect_columns(study, "chains", "chains")
     if len(study.reports["run"]) == 0:
         raise PlotError("expected runs with reports, found none: set report_every below draws")
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11.5, 3.2), layout="constrained")
+    figure, axes = grid_of(1, 3, 3.6, 3.0)
+    left, middle, right = axes[0]
+    middle.sharex(left)
     for number, chains in enumerate(np.unique(study.means["chains"])):
         style = {"color": COLOURS[number % len(COLOURS)], "linewidth": 1.1}
         draws, rhat = report_means(study, chains, "rhat")
-        left.plot(draws, np.maximum(rhat - 1, 1e-6), label=f"{chains:g} chains", **style)
+        left.plot(draws, above_one(rhat), label=show("chains", chains), **style)
         draws, error = report_means(study, chains, "error", root=True)
         if np.isfinite(error).any():
             middle.plot(draws, error, **style)
-    if middle.lines:
-        first, last = middle.lines[0].get_xdata()[0], max(
-            max(line.get_xdata()) for line in middle.lines
-        )
-        scale = middle.lines[0].get_ydata()[-1] * np.sqrt(middle.lines[0].get_xdata()[-1])
-        span = np.geomspace(first, last, 50)
-        middle.plot(
-            span,
-            scale / np.sqrt(span),
-            color="0.5",
-            linestyle="--",
-            linewidth=0.8,
-            label="$1/\\sqrt{n}$",
-        )
-        middle.set(xscale="log", yscale="log")
-        middle.legend()
-    else:
-        middle.text(0.5, 0.5, "no reference to hold the means against", ha="center", va="center")
-        middle.set(xticks=[], yticks=[])
-    left.axhline(0.01, color="0.5", linestyle="--", linewidth=0.8)
-    left.set(
-        xscale="log", yscale="log", xlabel="draws of all chains", ylabel="R-hat - 1", title="R-hat"
-    )
-    middle.set(
-        xlabel="draws of all chains",
-        ylabel="error of the mean (sd)",
-        title="Error against the reference",
-    )
-    for label, rows in study.groups("target", "kernel"):
-        lines_of(right, study.means, rows, "chains", "ess_per_second", label, 0)
-    right.set(
-        xscale="log",
-        yscale="log",
-        xlabel="chains",
-        ylabel="ESS per second",
-        title="Effective draws per second",
-    )
+    draw_root(middle)
+    left.set(xscale="log", xlabel="draws of all chains", ylabel="R-hat")
+    show_rhat(left)
+    middle.set(xlabel="draws of all chains", ylabel="error of the mean (sd)")
+    for number, (label, rows) in enumerate(study.groups("flow", "target", "kernel")):
+        lines_of(right, study.means, rows, "chains", "ess_per_second", label, number)
+    right.set(xscale="log", yscale="log", xlabel="chains", ylabel="ESS per second of sampling")
+    ticks_at(right.xaxis, study.means["chains"])
+    plain_ticks(right.yaxis)
     name_lines(left)
+    name_lines(right)
+    name_picture(figure, study)
     return figure
+
+
+def draw_root(axes: Axes) -> None:
+    """Beside errors, what the errors of independent draws do: 1 / sqrt(n)."""
+    if not axes.lines:
+        axes.text(0.5, 0.5, "no reference to hold the means against", ha="center", va="center")
+        axes.set(yticks=[])
+        return
+    first = axes.lines[0]
+    largest = max(max(line.get_xdata()) for line in axes.lines)
+    span = np.geomspace(first.get_xdata()[0], largest, 50)
+    scale = first.get_ydata()[-1] * np.sqrt(first.get_xdata()[-1])
+    grey = {"color": "0.5", "linestyle": "--", "linewidth": 0.8}
+    axes.plot(span, scale / np.sqrt(span), label="$1/\\sqrt{n}$", **grey)
+    axes.set(yscale="log")
+    plain_ticks(axes.yaxis)
+    axes.legend()
 
 
 def draw_beta(study: StudyTables) -> Figure:
@@ -325,39 +366,31 @@ def draw_beta(study: StudyTables) -> Figure:
         ("error", "error of the mean (sd)"),
     )
     shown = [(name, title) for name, title in titles if np.isfinite(study.means[name]).any()]
-    figure, axes = plt.subplots(
-        len(shown),
-        len(panels),
-        figsize=(3.4 * len(panels) + 0.8, 2.4 * len(shown)),
-        layout="constrained",
-        squeeze=False,
-        sharex=True,
-    )
-    for column, (title, chosen) in enumerate(panels):
-        for number, (label, rows) in enumerate(study.groups(*study.others("flow", "beta"))):
-            for row, (name, measure) in enumerate(shown):
-                lines_of(
-                    axes[row, column], study.means, rows & chosen, "beta", name, label, number
-                )
-                axes[row, column].set(yscale="linear" if name == "rhat" else "log")
-                axes[row, 0].set_ylabel(measure)
-        axes[0, column].set_title(title)
-        axes[-1, column].set_xlabel("beta")
+    figure, axes = grid_of(len(shown), len(panels), 3.1, 2.2, sharex=True, sharey="row")
+    lines = study.others("flow", "beta")
+    for across, (_, chosen) in enumerate(panels):
+        for number, (label, rows) in enumerate(study.groups(*lines)):
+            for down, (name, _) in enumerate(shown):
+                panel = axes[down, across]
+                lines_of(panel, study.means, rows & chosen, "beta", name, label, number)
+        axes[-1, across].set_xlabel("beta")
+    for row, (name, measure) in zip(axes, shown):
+        row[0].set(ylabel=measure, yscale="log")
+        if name == "rhat":
+            show_rhat(*row)
+        else:
+            plain_ticks(row[0].yaxis)
+    named = name_flows(axes[0], [title for title, _ in panels])
     name_lines(axes[0, 0])
+    name_picture(figure, study, *named, *lines)
     return figure
 
 
-def name_lines(axes: Axes) -> None:
-    """A legend, if there are lines with names."""
-    if any(axes.get_legend_handles_labels()[1]):
-        axes.legend()
-
-
-def draw_floors(axes: Axes, study: StudyTables, chosen: Array, name: str) -> None:
+def draw_levels(axes: Axes, study: StudyTables, chosen: Array, name: str) -> None:
     """Draws horizontal lines: the measures of naive draws and of the reference's second half."""
     for prefix, title, style in (
-        ("naive_", "naive", "--"),
-        ("floor_", "the reference itself", ":"),
+        ("naive_", "naive draws", "--"),
+        ("floor_", "second half of the reference", ":"),
     ):
         levels = study.means[prefix + name][chosen]
         if not np.isfinite(levels).any():
@@ -367,37 +400,36 @@ def draw_floors(axes: Axes, study: StudyTables, chosen: Array, name: str) -> Non
 
 
 def draw_quality(study: StudyTables) -> Figure:
+    """A column per flow and a row per measure. With a single flow the measures are side by side."""
     expect_columns(study, "quality", "beta")
     expect_columns(study, "quality", "precision")
     panels = list(study.groups("flow"))
     measures = [(name, title) for name, title in QUALITY if np.isfinite(study.means[name]).any()]
-    # A column per flow and a row per measure. With a single flow the measures are side by side.
     down = len(panels) > 1
     shape = (len(measures), len(panels)) if down else (1, len(measures))
-    figure, axes = plt.subplots(
-        *shape,
-        figsize=(3.0 * shape[1] + 0.8, 2.3 * shape[0] + 0.6),
-        layout="constrained",
-        squeeze=False,
-        sharex=True,
-    )
-    for column, (title, chosen) in enumerate(panels):
-        for row, (name, measure) in enumerate(measures):
-            panel = axes[row, column] if down else axes[0, row]
-            for number, (label, rows) in enumerate(study.groups(*study.others("flow", "beta"))):
-                lines_of(panel, study.means, rows & chosen, "beta", name, label, number)
-            draw_floors(panel, study, chosen, name)
-            if column == 0:
-                panel.set_ylabel(measure)
-            if row == 0 and title:
-                panel.set_title(title)
-            if not down or row == len(measures) - 1:
-                panel.set_xlabel("beta")
+    figure, axes = grid_of(*shape, 3.0, 2.2, sharex=True, sharey="row" if down else False)
+    lines = study.others("flow", "beta")
+    for (across, (_, chosen)), (row, (name, measure)) in product(
+        enumerate(panels), enumerate(measures)
+    ):
+        panel = axes[row, across] if down else axes[0, row]
+        for number, (label, rows) in enumerate(study.groups(*lines)):
+            lines_of(panel, study.means, rows & chosen, "beta", name, label, number)
+        draw_levels(panel, study, chosen, name)
+        if across == 0:
+            panel.set_ylabel(measure)
+        if not down and name in SHARES:
+            panel.set_ylim(0, 1.02)
+    for panel in axes[-1]:
+        panel.set_xlabel("beta")
+    named = name_flows(axes[0], [title for title, _ in panels])
     name_lines(axes[0, 0])
+    name_picture(figure, study, *named, *lines)
     return figure
 
 
 KINDS: dict[str, Callable[[StudyTables], Figure]] = {
+    "kernels": draw_kernels,
     "step-size": draw_step_size,
     "exchange": draw_exchange,
     "chains": draw_chains,

@@ -16,7 +16,8 @@ from flotilla_tools.plotting.page import (
     verdict,
 )
 from flotilla_tools.plotting.plain_numbers import number, with_error
-from flotilla_tools.plotting.study import Columns, StudyTables, draw_study
+from flotilla_tools.plotting.study import draw_study
+from flotilla_tools.plotting.study_tables import Columns, StudyTables
 from flotilla_tools.plotting.style import PlotError
 
 MEASURES = (
@@ -56,6 +57,9 @@ def study_page(path: Path) -> str:
     if len(study.means.get("rhat", ())):
         met = int(np.sum(study.runs["rhat"] <= 1.01))
         sentences.append(f"R-hat of {met:,} runs is at most 1.01")
+    unmet = sum(bool(sentence) for sentence in study.runs.get("unmet", ()))
+    if unmet:
+        sentences.append(f"{unmet:,} runs never met until_rhat or until_ess")
     parts = [
         verdict(not failed, sentences),
         "<h2>Picture</h2>",
