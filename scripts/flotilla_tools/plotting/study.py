@@ -161,7 +161,9 @@ def draw_kernels(study: StudyTables) -> Figure:
     warm-up found."""
     expect_columns(study, "kernels", "global_fraction")
     columns, rows = list(study.groups("flow")), list(study.groups("target"))
-    figure, axes = grid_of(len(rows), len(columns), 2.5, 2.4, sharex=True, sharey=True)
+    shape = (len(rows), len(columns)) if len(columns) > 1 else (1, len(rows))
+    figure, axes = grid_of(*shape, 2.5 if len(columns) > 1 else 3.6, 2.4, sharex=True, sharey=True)
+    axes = axes.reshape(len(rows), len(columns))
     found = np.array([str(share) == "auto" for share in study.means["global_fraction"]])
     for (down, (_, own)), (across, (_, chosen)) in product(enumerate(rows), enumerate(columns)):
         for number, (label, like) in enumerate(study.groups("kernel")):
@@ -172,7 +174,7 @@ def draw_kernels(study: StudyTables) -> Figure:
     axes[0, 0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     for (target, _), panel in zip(rows, axes[:, 0]):
         panel.set_ylabel(f"{target}: ESS per gradient" if target else "ESS per gradient")
-    for panel in axes[-1]:
+    for panel in figure.axes[-shape[1] :]:
         panel.set_xlabel("share of global moves")
     named = name_flows(axes[0], [title for title, _ in columns])
     plain_ticks(axes[0, 0].yaxis)
@@ -192,7 +194,9 @@ def draw_shares(axes: Axes, study: StudyTables, rows: Array, label: str, number:
     for row in np.flatnonzero(rows):
         if not converged(study, row):
             place = study.means["final_global_fraction"][row], study.means["ess_per_gradient"][row]
-            axes.plot(*place, **{**look(number), "linestyle": "", "markerfacecolor": "white"})
+            axes.plot(
+                *place, **{**look(number), "linestyle": "", "markerfacecolor": "white", "zorder": 3}
+            )
 
 
 def draw_found(axes: Axes, study: StudyTables, rows: Array, number: int) -> None:
@@ -200,7 +204,7 @@ def draw_found(axes: Axes, study: StudyTables, rows: Array, number: int) -> None
     axes.plot(
         study.means["final_global_fraction"][rows],
         study.means["ess_per_gradient"][rows],
-        **{**look(number), "linestyle": "", "marker": "x", "markersize": 8},
+        **{**look(number), "linestyle": "", "marker": "x", "markersize": 8, "zorder": 3},
     )
 
 
