@@ -7,9 +7,9 @@
     kernel_panel.py panel/mixture_10.h5 --targets "beta 1" clipped
 
 Each row is a flow and a target.  Columns have the smallest effective sample size per gradient and
-per second: with the paper's settings (the defaults of version 0.1), with today's defaults, and with
-the best of a grid of kernels, acceptance targets and shares of global moves; then what `summary
---strict` says of the first two.
+per second of CPU: with the paper's settings (the defaults of version 0.1), with today's defaults,
+and with the best of a grid of kernels, acceptance targets and shares of global moves; then what
+`summary --strict` says of the first two.
 """
 
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 from flotilla_tools import starting
 from flotilla_tools.common_options import add_common
 from flotilla_tools.measuring.kernel_panel import (
+    SHARES,
     TARGETS,
     Options,
     caption,
@@ -27,6 +28,7 @@ from flotilla_tools.measuring.kernel_panel import (
     write_sets,
 )
 from flotilla_tools.program import FLOWS, Flotilla
+from flotilla_tools.starting import positive, probability
 
 
 def parse(arguments: list[str] | None = None) -> Options:
@@ -41,6 +43,21 @@ def parse(arguments: list[str] | None = None) -> Options:
         default=list(TARGETS),
         metavar="TARGET",
         help=f"of {', '.join(TARGETS)} (default: all)",
+    )
+    add(
+        "--shares",
+        type=probability,
+        nargs="*",
+        default=list(SHARES),
+        metavar="SHARE",
+        help="of global moves, in the grid (default: 0 to 0.9); fewer for a costly flow",
+    )
+    add("--no-paper", action="store_true", help="leave the paper's settings out: they are slow")
+    add(
+        "--repeats",
+        type=positive(int),
+        default=1,
+        help="runs of each setting, with seeds that follow each other (default %(default)s)",
     )
     add("--sets", type=Path, metavar="FOLDER", help="write data sets to train on, and stop")
     add_common(

@@ -165,6 +165,33 @@ class Scripts(ProgramTest):
         self.assertEqual(len(rows), 8, rows)  # header, rule, held out, naive thrice, two runs
         self.assertIn("clipped, from images", rows[-1])
 
+    def test_a_panel_holds_the_defaults_against_the_best_of_a_grid(self):
+        flow = random_flow(self.path("shear.h5"), "--shear", 0.7)
+        words = [flow, "--targets", "beta 1", "--shares", 0.3, "--no-paper", "--chains", 32]
+        words += ["--warmup", 100, "--draws", 100, "--flotilla", PROGRAM]
+        lines = self.succeed("kernel_panel.py", *words).splitlines()
+        head, _, row = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[:3])
+        self.assertEqual(len(head), len(row), lines)
+        self.assertEqual(row[0], "shear, beta 1")
+        now, best, ratio = float(row[2]), float(row[3]), float(row[5])
+        self.assertAlmostEqual(ratio, now / best, delta=0.011)
+        self.assertTrue(0.1 < now < 1.5 and 0.1 < best < 1.5, row)  # effective draws of a step
+        self.assertIn("share 0.3", row[4])
+        self.assertGreater(float(row[8]), 1000)  # per second of CPU
+        self.assertEqual(row[-1], "converged")
+
+    def test_a_table_tells_how_near_warm_up_comes_to_its_acceptance_rate(self):
+        flow = random_flow(self.path("shear.h5"), "--shear", 0.7)
+        words = [flow, "--chains", 256, "--warmup", 1, 200, "--moves", 65536]
+        words += ["--kernels", "mala", "ghmc", "--flotilla", PROGRAM]
+        lines = self.succeed("adaptation_table.py", *words).splitlines()
+        self.assertIn("Acceptance rate", lines[-1])
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:4]]
+        self.assertEqual([row[:2] for row in rows], [["mala", "256"], ["ghmc", "256"]])
+        for _, _, after_one, after_many in rows:
+            self.assertGreater(float(after_one.split()[0]), 0.1)
+            self.assertLess(float(after_many.split()[0]), 0.03)
+
     def test_a_set_of_images_is_the_images_dequantised(self):
         images = np.random.default_rng(4).integers(0, 256, size=(50, 4, 4)).astype(np.uint8)
         np.save(self.path("images.npy"), images)

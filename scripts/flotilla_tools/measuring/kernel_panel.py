@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,7 @@ KERNELS: Sequence[Settings] = (
     {"kernel": "ghmc", "target-accept": 0.65},
     {"kernel": "ghmc", "target-accept": 0.8},
 )
-SHARES = (0, 0.1, 0.3, 0.6, 0.9)
+SHARES = (0.0, 0.1, 0.3, 0.6, 0.9)
 
 
 class Options(argparse.Namespace):
@@ -47,63 +48,87 @@ class Options(argparse.Namespace):
 
     flows: list[Path]
     targets: list[str]
+    shares: list[float]
+    no_paper: bool
     flotilla: Path | None
     ranks: int
     chains: int
     warmup: int
     draws: int
     seed: int
+    repeats: int
     sets: Path | None
 
 
 class Yield(NamedTuple):
-    """What a run gave: the smallest bulk or tail ESS of any quantity."""
+    """What runs of one setting gave, their means: the smallest bulk or tail ESS of any quantity."""
 
     per_gradient: float
-    per_second: float
-    seconds: float  # warm-up and sampling
-    converged: bool  # by `summary --strict`
+    per_second: float  # of CPU, without the start
+    seconds: float  # of CPU: the whole run
+    converged: float  # share of the runs, by `summary --strict`
     settings: Settings
 
 
-def measure(flow: Path, flotilla: Flotilla, settings: Settings) -> Yield:
-    """Runs the program and its summary."""
+def measure(flow: Path, flotilla: Flotilla, settings: Settings, repeats: int = 1) -> Yield:
+    """Runs the program and its summary, with as many seeds as `repeats`."""
+    seeds = range(settings["seed"], settings["seed"] + repeats)
+    found = [measure_one(flow, flotilla, {**settings, "seed": seed}) for seed in seeds]
+    means = [float(np.mean([one[k] for one in found])) for k in range(4)]
+    return Yield(means[0], means[1], means[2], means[3], settings)
+
+
+def measure_one(flow: Path, flotilla: Flotilla, settings: Settings) -> tuple[float, ...]:
+    """The numbers of a Yield, of one run."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run.h5"
-        flotilla.sample(flow, run, {**settings, "report-every": 0, "no-latent": True})
+        start = seconds_of(flow, flotilla, run, {**settings, "warmup": 0, "draws": 1})
+        seconds = seconds_of(flow, flotilla, run, settings)
         words = [str(flotilla.path), "summary", str(run), "--json", "--strict"]
         done = subprocess.run(
             words, env=flotilla.environment, capture_output=True, text=True, check=False
         )
-        figures = json.loads(done.stdout)
+        figures = json.loads(done.stdout)["sampling"]
         with h5py.File(run, "r") as file:
-            seconds = file.attrs["warmup_seconds"] + file.attrs["sampling_seconds"]
-    sampling = figures["sampling"]
-    return Yield(
-        sampling["ess_per_gradient"],
-        sampling["ess_per_second"],
-        float(seconds),
-        done.returncode == 0,
-        settings,
-    )
+            chains, draws = file["posterior/x"].shape[:2]
+            steps = chains * (file.attrs["warmup"] + draws)
+    # Nothing is known of a run that is too short.
+    per_gradient = figures["ess_per_gradient"] or 0.0
+    steps_per_second = float(steps) / max(seconds - start, 0.01)
+    per_second = per_gradient * steps_per_second
+    return per_gradient, per_second, seconds, float(done.returncode == 0)
+
+
+def seconds_of(flow: Path, flotilla: Flotilla, run: Path, settings: Settings) -> float:
+    """CPU seconds of a run."""
+    before = cpu_seconds()
+    options = {**settings, "report-every": 0, "no-latent": True, "force": True}
+    flotilla.sample(flow, run, options)
+    return cpu_seconds() - before
+
+
+def cpu_seconds() -> float:
+    """Of all programs that this process started and that ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 class Row(NamedTuple):
     """A flow and a target."""
 
     name: str
-    before: Yield  # with the settings of the paper
+    paper: Yield | None  # with the settings of the paper
     now: Yield  # with the defaults
-    best: Yield  # of the grid
+    grid: Sequence[Yield]
 
 
 def grid(target: Settings, options: Options) -> Iterator[Settings]:
     """Every setting of the grid; global moves alone come once."""
     size = {name: getattr(options, name) for name in ("chains", "warmup", "draws", "seed")}
-    for share in SHARES:
+    for share in options.shares:
         for kernel in KERNELS:
             yield {**target, **kernel, **size, "global-fraction": share}
-    yield {**target, **KERNELS[0], **size, "global-fraction": 1}
+    yield {**target, **KERNELS[0], **size, "global-fraction": 1.0}
 
 
 def rows(flotilla: Flotilla, options: Options) -> Iterator[Row]:
@@ -111,11 +136,12 @@ def rows(flotilla: Flotilla, options: Options) -> Iterator[Row]:
         for name in options.targets:
             print(f"measuring {flow.stem}, {name}", file=sys.stderr, flush=True)
             target = {**TARGETS[name], "seed": options.seed}
-            before = measure(flow, flotilla, {**target, **PAPER})
-            now = measure(flow, flotilla, target)
-            found = [measure(flow, flotilla, one) for one in grid(TARGETS[name], options)]
-            best = max(found, key=lambda one: one.per_gradient)
-            yield Row(f"{flow.stem}, {name}", before, now, best)
+            repeats = options.repeats
+            paper = {**target, **PAPER}
+            before = None if options.no_paper else measure(flow, flotilla, paper, repeats)
+            now = measure(flow, flotilla, target, repeats)
+            found = [measure(flow, flotilla, one, repeats) for one in grid(target, options)]
+            yield Row(f"{flow.stem}, {name}", before, now, found)
 
 
 # --- The table ----------------------------------------------------------------------------------
@@ -123,34 +149,56 @@ def rows(flotilla: Flotilla, options: Options) -> Iterator[Row]:
 
 HEADER = (
     "flow, target",
-    "paper: ESS per gradient, second",
-    "default: ESS per gradient, second",
-    "best of the grid",
-    "with",
+    "per gradient: paper",
+    "default",
+    "best",
+    "best with",
     "default / best",
     "default / paper",
-    "run (s)",
+    "per CPU second: paper",
+    "default",
+    "best",
+    "best with",
+    "default / best",
+    "CPU seconds",
     "strict",
 )
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    best = row.best.settings
+    best = max(row.grid, key=lambda one: one.per_gradient)
+    fastest = max(row.grid, key=lambda one: one.per_second)
+    gain = "" if row.paper is None else f"{row.now.per_gradient / row.paper.per_gradient:.1f}"
     return (
         row.name,
-        f"{row.before.per_gradient:.4f}, {row.before.per_second:.3g}",
-        f"{row.now.per_gradient:.4f}, {row.now.per_second:.3g}",
-        f"{row.best.per_gradient:.4f}, {row.best.per_second:.3g}",
-        f"{best['kernel']} {best['target-accept']}, share {best['global-fraction']}",
-        f"{row.now.per_gradient / row.best.per_gradient:.2f}",
-        f"{row.now.per_gradient / row.before.per_gradient:.1f}",
-        f"{row.before.seconds:.0f} → {row.now.seconds:.0f}",
-        f"{verdict(row.before)} → {verdict(row.now)}",
+        "" if row.paper is None else f"{row.paper.per_gradient:.4f}",
+        f"{row.now.per_gradient:.4f}",
+        f"{best.per_gradient:.4f}",
+        setting(best),
+        f"{row.now.per_gradient / best.per_gradient:.2f}",
+        gain,
+        "" if row.paper is None else f"{row.paper.per_second:.3g}",
+        f"{row.now.per_second:.3g}",
+        f"{fastest.per_second:.3g}",
+        setting(fastest),
+        f"{row.now.per_second / fastest.per_second:.2f}",
+        ("" if row.paper is None else f"{row.paper.seconds:.1f} → ") + f"{row.now.seconds:.1f}",
+        ("" if row.paper is None else f"{verdict(row.paper)} → ") + verdict(row.now),
     )
 
 
+def setting(found: Yield) -> str:
+    """ghmc 0.65, share 0.3"""
+    share = found.settings["global-fraction"]
+    if share == 1.0:
+        return "global moves alone"
+    return f"{found.settings['kernel']} {found.settings['target-accept']}, share {share:g}"
+
+
 def verdict(found: Yield) -> str:
-    return "converged" if found.converged else "not"
+    if found.converged in (0.0, 1.0):
+        return "converged" if found.converged else "not"
+    return f"{100 * found.converged:.0f} % converged"
 
 
 def line(texts: Sequence[str]) -> str:
@@ -164,10 +212,12 @@ def header() -> str:
 def caption(options: Options) -> str:
     size = {"chains": options.chains, "warmup": options.warmup, "draws": options.draws}
     return (
+        "ESS is the smallest of bulk and tail, over coordinates, l and lp. Per CPU second: of "
+        "steps, whether of warm-up or not; CPU seconds: of the whole run. "
         f"Paper: `{' '.join(as_words(PAPER))}`. Grid: `{' '.join(as_words(size))}`, kernels "
         f"{', '.join(' '.join(map(str, kernel.values())) for kernel in KERNELS)}, shares of global "
-        f"moves {', '.join(map(str, SHARES))}, 1. Ranks: {options.ranks}. One seed. ESS is the "
-        "smallest of bulk and tail, over coordinates, l and lp."
+        f"moves {', '.join(f'{share:g}' for share in options.shares)}, 1. Ranks: {options.ranks}. "
+        f"Seeds: {options.repeats}."
     )
 
 
