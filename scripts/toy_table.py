@@ -34,7 +34,6 @@ def parse(arguments: list[str] | None = None) -> Options:
         warmup={"default": 500},
         draws={"default": 1000},
         thin={"default": 5},
-        global_fraction={},
         seed={},
     )
     add(

@@ -39,7 +39,6 @@ class Options(argparse.Namespace):
     warmup: int
     draws: int
     thin: int
-    global_fraction: float
     seed: int
     independent_draws: int
 
@@ -79,7 +78,7 @@ def run_draws(path: Path, target: str, flotilla: Flotilla, options: Options) -> 
 
 def settings(options: Options) -> dict[str, Any]:
     """The settings that all runs share."""
-    names = ("chains", "warmup", "draws", "thin", "global_fraction", "seed")
+    names = ("chains", "warmup", "draws", "thin", "seed")
     return {name.replace("_", "-"): getattr(options, name) for name in names}
 
 

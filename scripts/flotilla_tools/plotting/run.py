@@ -157,7 +157,8 @@ def draw_coordinates(figure: Figure, place: SubplotSpec, material: Material) -> 
             trace.set_title(trace_title(run))
             marginal.set_title(f"{len(columns[0]):,} draws")
             if len(columns) > 1:
-                marginal.legend(loc="best", handlelength=1.2, borderpad=0.1)
+                marginal.set_xlim(right=1.4 * marginal.get_xlim()[1])  # room for the legend
+                marginal.legend(loc="upper right", handlelength=1.2, borderpad=0.1)
         last = i == rows - 1
         trace.set_xlabel("draw" if last else "")
         marginal.set_xlabel("density" if last else "")
@@ -202,7 +203,8 @@ def draw_step_size(axes: Axes, run: Run) -> None:
     draw_windows(axes, run.windows, "step_size", "warm-up", RUN)
     mark(axes, run.step_size, f"sampling: {number(run.step_size, 3)}")
     shown = np.concatenate([line.get_ydata() for line in axes.lines] or [[np.nan]])
-    if (finite(shown) > 0).any():
+    positive = shown[np.isfinite(shown) & (shown > 0)]
+    if len(positive) and positive.max() > 5 * positive.min():  # else a log axis has no plain ticks
         axes.set_yscale("log")
     axes.set_ylabel("step size")
     finish_warmup(axes, run, "Step size")
@@ -227,6 +229,7 @@ def finish_warmup(axes: Axes, run: Run, what: str) -> None:
     windows = max([len(values) for values in run.windows.values()] or [0])
     axes.set_title(f"{what} over warm-up" if windows else f"{what}, without a warm-up")
     axes.set_xlim(1, max(2, windows))
+    axes.set_xlabel("window of warm-up")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if axes.lines:
         axes.legend(loc="best", handlelength=1.6, borderpad=0.1)

@@ -13,7 +13,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.plotting.study_tables import Columns, StudyTables, show
@@ -115,7 +122,10 @@ def plain_ticks(axis: Axis, plus: float = 0.0) -> None:
     """Plain numbers on a logarithmic axis, as many as it has room for."""
     low, high = axis.get_view_interval()
     decades = np.log10(high / low) if 0 < low < high else 1.0
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 1.7 else (1.0,)))
+    if decades < 0.7:
+        axis.set_major_locator(MaxNLocator(4))
+    else:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 1.7 else (1.0,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value + plus:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -127,10 +137,11 @@ def ticks_at(axis: Axis, values: Array) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def name_lines(axes: Axes) -> None:
-    """A legend, if there are lines with names."""
+def name_lines(axes: Axes, beside: bool = False) -> None:
+    """A legend, if there are lines with names: within the panel, or to its right."""
+    place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if beside else {}
     if any(axes.get_legend_handles_labels()[1]):
-        axes.legend()
+        axes.legend(**place)
 
 
 def name_picture(figure: Figure, study: StudyTables, *shown: str) -> None:
@@ -294,7 +305,7 @@ def draw_exchange(study: StudyTables) -> Figure:
     ticks_at(axes[0, 0].xaxis, study.means["warmup"])
     plain_ticks(axes[0, 0].yaxis)
     axes[0, 0].set_ylabel("acceptance rate: rms distance from its target")
-    name_lines(axes[0, -1])
+    name_lines(axes[0, -1], beside=True)
     name_picture(figure, study, *varied)
     return figure
 
