@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <openssl/evp.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,6 +18,7 @@
 #include "io/crash_sentence.hpp"
 #include "io/hdf5.hpp"
 #include "io/replace_file.hpp"
+#include "io/sha256.hpp"
 
 namespace flotilla {
 namespace {
@@ -29,30 +29,6 @@ constexpr double kLargestFlow = 4e9;
 constexpr double kLargestDim = 1e8;
 
 static_assert(std::endian::native == std::endian::little, "checksums are over little-endian bytes");
-
-class Sha256 {
- public:
-  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) fail();
-  }
-  void add(const void* bytes, std::size_t size) {
-    if (EVP_DigestUpdate(context_.get(), bytes, size) != 1) fail();
-  }
-  void add(const std::string& text) { add(text.data(), text.size()); }
-
-  std::string hex() {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    if (EVP_DigestFinal_ex(context_.get(), digest.data(), &size) != 1) fail();
-    std::string text;
-    for (unsigned i = 0; i < size; ++i) text += fmt::format("{:02x}", digest[i]);
-    return text;
-  }
-
- private:
-  [[noreturn]] static void fail() { throw EnvironmentError("SHA-256 is not available"); }
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-};
 
 /// @param what  "layer" or "base"
 void add_layer(Sha256& hash, const char* what, const LayerRecord& layer) {

@@ -61,6 +61,12 @@ V fill_value() {
   return V{};
 }
 
+Sizes sizes_of(const std::vector<Index>& shape) {
+  Sizes sizes;
+  for (const Index size : shape) sizes.push_back(hdf5::size_of(size));
+  return sizes;
+}
+
 /// The extent of a chunk along a dimension of this size.
 Index chunk_of(Index size, Index chunk) {
   return std::min(chunk, size);
@@ -83,6 +89,8 @@ Dataset make_dataset(hdf5::Group& group, const std::string& name, const Sizes& s
   creation.filled_with(fill_value<V>());
   return group.make_dataset(name, hdf5::Type::of<V>(), hdf5::Dataspace(sizes), creation);
 }
+
+}  // namespace
 
 /// A group under construction. It has dimensions, each with its coordinate variable, and variables
 /// with all these dimensions.
@@ -112,6 +120,14 @@ class GroupBuilder {
     std::iota(values.begin(), values.end(), 0);
     scale.write_together(comm_->is_root(), values.data());
     scales_.push_back(std::move(scale));
+    return *this;
+  }
+
+  /// Leaves all but the first dimensions out of later variables.
+  GroupBuilder& keep_dimensions(std::size_t count) {
+    sizes_.erase(sizes_.begin() + static_cast<std::ptrdiff_t>(count), sizes_.end());
+    chunk_.erase(chunk_.begin() + static_cast<std::ptrdiff_t>(count), chunk_.end());
+    scales_.erase(scales_.begin() + static_cast<std::ptrdiff_t>(count), scales_.end());
     return *this;
   }
 
@@ -158,6 +174,8 @@ class GroupBuilder {
   std::string coordinates_;  ///< in addition to those of the dimensions
 };
 
+namespace {
+
 /// Says in the file that all its draws were made. Collective in a file that ranks share.
 void mark_complete(hdf5::File& file) {
   file.overwrite_text(kStatus, kComplete);
@@ -176,10 +194,19 @@ void mark_complete(hdf5::File& file) {
 
 }  // namespace
 
+std::size_t RunFileLayout::derived_bytes() const {
+  std::size_t bytes = 0;
+  for (const DerivedVariable& variable : derived) {
+    bytes += sizeof(double) * static_cast<std::size_t>(variable.size());
+  }
+  return bytes;
+}
+
 double RunFileLayout::bytes(std::size_t scalar) const {
   constexpr double kNumberOfStatistics = 7;
-  constexpr double kEntry = 100;       // of a chunk in the index of its dataset; at least half full
-  constexpr double kRest = 1U << 18U;  // names, attributes, indices of few chunks
+  constexpr double kEntry = 100;  // of a chunk in the index of its dataset; at least half full
+  constexpr double kVariable = 1U << 13U;  // names and attributes of a derived one
+  constexpr double kRest = 1U << 18U;      // names, attributes, indices of few chunks
   const double point = static_cast<double>(dim) * static_cast<double>(scalar);
   const double whole_chains = padded(chains, chunk_chains);
   const double chains_in_chunk = static_cast<double>(chunk_of(chains, chunk_chains));
@@ -193,6 +220,8 @@ double RunFileLayout::bytes(std::size_t scalar) const {
     const double variables = latent ? 2 : 1;
     bytes += variables *
              (whole_chains * padded(phase, chunk_draws) * point + chunks(chunk_draws) * kEntry);
+    bytes += whole_chains * padded(phase, chunk_draws) * static_cast<double>(derived_bytes()) +
+             static_cast<double>(derived.size()) * (chunks(chunk_draws) * kEntry + kVariable);
     bytes += whole_chains * padded(phase, kStatisticsChunkDraws) * double{kStatistics} +
              kNumberOfStatistics * chunks(kStatisticsChunkDraws) * kEntry;
     const double coordinates = static_cast<double>(phase + dim) + whole_chains;
@@ -265,12 +294,14 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
   GroupBuilder data = make_group("posterior", layout_.chunk_draws);
   data.dimension("x_dim_0", layout_.dim, layout_.dim);
   set.points =
-      progress(draws, layout_.chunk_draws, sizeof(T) * static_cast<std::size_t>(layout_.dim));
+      progress(draws, layout_.chunk_draws,
+               sizeof(T) * static_cast<std::size_t>(layout_.dim) + layout_.derived_bytes());
   const auto point = [&](GroupBuilder& group, const char* name, const char* meaning) {
     return Variable<T>{group.variable<T>(name, meaning),
                        WaitingDraws<T>(layout_.local_chains, set.points.most, layout_.dim)};
   };
   set.x = point(data, "x", "draws in data space, x = f(z)");
+  add_derived(data, set);
   if (layout_.latent) {
     GroupBuilder latent = make_group("unconstrained_posterior", layout_.chunk_draws);
     latent.dimension("z_dim_0", layout_.dim, layout_.dim);
@@ -298,6 +329,21 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
   set.committed = make_dataset<std::int64_t>(file_->contents(), prefix + "draws_committed", {}, {});
   set.committed.write_text("long_name",
                            "draws of each chain that are complete; later ones are missing");
+}
+
+/// Each variable has dimensions of its own behind chain and draw.
+template <typename T>
+void RunFile<T>::add_derived(GroupBuilder& data, DrawSet& set) const {
+  for (const DerivedVariable& variable : layout_.derived) {
+    data.keep_dimensions(2);
+    for (std::size_t d = 0; d < variable.shape.size(); ++d) {
+      data.dimension(fmt::format("{}_dim_{}", variable.name, d), variable.shape[d],
+                     variable.shape[d]);
+    }
+    set.derived.push_back(
+        {data.variable<double>(variable.name, "derived from x by the density"),
+         WaitingDraws<double>(layout_.local_chains, set.points.most, variable.size())});
+  }
 }
 
 template <typename T>
@@ -339,7 +385,8 @@ void RunFile<T>::create_adaptation(const RunFacts& facts) {
 }
 
 template <typename T>
-void RunFile<T>::append(Phase phase, const DrawBlock<T>& block, StepSize step_size) {
+void RunFile<T>::append(Phase phase, const DrawBlock<T>& block,
+                        const std::vector<std::vector<double>>& derived, StepSize step_size) {
   if (block.draws() == 0) return;
   DrawSet& set = phase == Phase::kWarmUp ? warmup_ : sampling_;
   comm_->together([&] {
@@ -347,7 +394,7 @@ void RunFile<T>::append(Phase phase, const DrawBlock<T>& block, StepSize step_si
   });
   for (Index first = 0; first < block.draws();) {
     const Index count = std::min({block.draws() - first, set.points.left(), set.statistics.left()});
-    keep(set, block, first, count);
+    keep(set, block, derived, first, count);
     first += count;
     write_waiting(set, false);
   }
@@ -355,8 +402,9 @@ void RunFile<T>::append(Phase phase, const DrawBlock<T>& block, StepSize step_si
 }
 
 template <typename T>
-void RunFile<T>::keep(DrawSet& set, const DrawBlock<T>& block, Index first, Index count) {
-  const auto keep_points = [&](Variable<T>& variable, const std::vector<T>& values) {
+void RunFile<T>::keep(DrawSet& set, const DrawBlock<T>& block,
+                      const std::vector<std::vector<double>>& derived, Index first, Index count) {
+  const auto keep_points = [&](auto& variable, const auto& values) {
     variable.waiting.add(set.points, values.data(), block.draws(), first, count);
   };
   const auto keep_statistic = [&](auto& variable, const auto& values) {
@@ -364,6 +412,7 @@ void RunFile<T>::keep(DrawSet& set, const DrawBlock<T>& block, Index first, Inde
   };
   keep_points(set.x, block.x);
   if (layout_.latent) keep_points(set.z, block.z);
+  for (std::size_t v = 0; v < set.derived.size(); ++v) keep_points(set.derived[v], derived.at(v));
   keep_statistic(set.lp, block.log_density);
   keep_statistic(set.acceptance_rate, block.acceptance);
   keep_statistic(set.step_size, step_sizes_);
@@ -409,6 +458,9 @@ void RunFile<T>::write(DrawSet& set, bool points, bool statistics) {
     const Sizes dim = {hdf5::size_of(layout_.dim)};
     write(set.x, set.points, dim);
     if (layout_.latent) write(set.z, set.points, dim);
+    for (std::size_t v = 0; v < set.derived.size(); ++v) {
+      write(set.derived[v], set.points, sizes_of(layout_.derived[v].shape));
+    }
   }
   if (statistics) {
     write(set.lp, set.statistics, {});

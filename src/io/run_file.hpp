@@ -13,6 +13,7 @@
 #include "flotilla/sampler/draw_block.hpp"
 #include "flotilla/sampler/pool.hpp"
 #include "flotilla/sampler/step_size.hpp"
+#include "flotilla/target/density.hpp"
 #include "io/facts.hpp"
 #include "io/hdf5.hpp"
 #include "io/replace_file.hpp"
@@ -21,21 +22,27 @@
 
 namespace flotilla {
 
+class GroupBuilder;
+
 /// The sizes of a run file. Those of the file do not depend on the number of ranks: only the last
 /// three do.
 struct RunFileLayout {
   Index dim = 0;
-  Index chains = 0;        ///< of the whole run
-  Index draws = 0;         ///< of each chain
-  Index warmup_draws = 0;  ///< of each chain; 0: no warm-up groups
-  Index windows = 0;       ///< of adaptation; 0: no adaptation group
-  Index superchains = 0;   ///< recorded for each chain; 0: not recorded
-  bool latent = true;      ///< whether z is stored too
+  Index chains = 0;                      ///< of the whole run
+  Index draws = 0;                       ///< of each chain
+  Index warmup_draws = 0;                ///< of each chain; 0: no warm-up groups
+  Index windows = 0;                     ///< of adaptation; 0: no adaptation group
+  Index superchains = 0;                 ///< recorded for each chain; 0: not recorded
+  bool latent = true;                    ///< whether z is stored too
+  std::vector<DerivedVariable> derived;  ///< stored beside x
   Index chunk_chains = 0;  ///< chunk shape of points [chunk_chains x chunk_draws x dim]
   Index chunk_draws = 0;
   Index first_chain = 0;    ///< of this rank
   Index local_chains = 0;   ///< of this rank
   Index largest_share = 0;  ///< number of chains on the rank that has the most
+
+  /// Bytes of the derived variables of one draw of one chain.
+  std::size_t derived_bytes() const;
 
   /// Bytes that the file takes at so many bytes per scalar, chunks in full; at most a few per cent
   /// and 256 KiB too many.
@@ -81,9 +88,11 @@ class RunFile {
   /// Appends a block of draws. Writes and commits those that fill a chunk, or end their phase; once
   /// a minute, all of them.
   ///
+  /// @param derived    of each variable of the layout, [chains x draws x size]
   /// @param step_size  of the block's local moves
   /// @throws EnvironmentError if somebody has removed or replaced the file
-  void append(Phase phase, const DrawBlock<T>& block, StepSize step_size);
+  void append(Phase phase, const DrawBlock<T>& block,
+              const std::vector<std::vector<double>>& derived, StepSize step_size);
 
   /// Writes the adaptation group. Missing windows stay NaN.
   void write_adaptation(const std::vector<AdaptationWindow>& windows);
@@ -106,7 +115,8 @@ class RunFile {
   struct DrawSet {
     Variable<T> x;
     Variable<T> z;
-    DrawProgress points;  ///< of both
+    std::vector<Variable<double>> derived;
+    DrawProgress points;  ///< of these
 
     Variable<double> lp;
     Variable<double> acceptance_rate;
@@ -126,7 +136,9 @@ class RunFile {
   void create_draw_set(const std::string& prefix, Index draws, const RunFacts& facts, DrawSet& set);
   void create_start(const RunFacts& facts);
   void create_adaptation(const RunFacts& facts);
-  void keep(DrawSet& set, const DrawBlock<T>& block, Index first, Index count);
+  void add_derived(GroupBuilder& data, DrawSet& set) const;
+  void keep(DrawSet& set, const DrawBlock<T>& block,
+            const std::vector<std::vector<double>>& derived, Index first, Index count);
   void write_waiting(DrawSet& set, bool all);
   void write(DrawSet& set, bool points, bool statistics);
   void commit(DrawSet& set);

@@ -13,6 +13,7 @@
 #include "flotilla/sampler/pool.hpp"
 #include "flotilla/target/registry.hpp"
 #include "run/calibration.hpp"
+#include "run/density_of_run.hpp"
 
 namespace flotilla {
 namespace {
@@ -108,8 +109,9 @@ Reference importance_reference(const RunConfig& config, const FlowRecord& record
   expect_importance(record.dim);
   std::unique_ptr<Flow<double>> flow;
   comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
+  const std::unique_ptr<Density> density = density_of_run(config, record.dim, comm);
   const std::unique_ptr<Target<double>> target =
-      make_target(resolve_target(config, *flow, comm), *flow);
+      make_target(resolve_target(config, *flow, comm), *flow, density.get());
   const Tiling tiling = Tiling::share(kReferenceDraws, config.tile_width, comm.rank(), comm.size());
   Weighted own;
   comm.together([&] {

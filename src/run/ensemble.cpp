@@ -25,6 +25,8 @@
 #include "parallel/exchange.hpp"
 #include "run/calibration.hpp"
 #include "run/convergence_monitor.hpp"
+#include "run/density_of_run.hpp"
+#include "run/derived_outputs.hpp"
 #include "run/facts.hpp"
 #include "run/precision.hpp"
 #include "run/report_log.hpp"
@@ -73,9 +75,13 @@ class Ensemble {
       if (record.is_module()) expect_golden<T>(record);
       flow_ = std::make_unique<Flow<T>>(record);
     });
-    if (!own) specification_ = resolve_target(config_, *flow_, comm_);
+    if (!own) {
+      density_ = density_of_run(config_, flow_->dim(), comm_);
+      specification_ = resolve_target(config_, *flow_, comm_);
+    }
     comm.together([&] {
-      target_ = own ? own(*flow_) : make_target<T>(specification_, *flow_);
+      derived_ = DerivedOutputs(density_.get());
+      target_ = own ? own(*flow_) : make_target<T>(specification_, *flow_, density_.get());
       if (target_ == nullptr) throw InputError("the program's own target was not made: it is null");
       prepare();
     });
@@ -228,7 +234,9 @@ class Ensemble {
   }
 
   void write(Phase phase, StepSize step_size, Stopwatch& clock) {
-    clock.measure(Activity::kOutput, [&] { file_->append(phase, draws_, step_size); });
+    const std::vector<std::vector<double>>& derived = clock.measure(
+        Activity::kFlow, [&]() -> auto& { return derived_.of(draws_); });
+    clock.measure(Activity::kOutput, [&] { file_->append(phase, draws_, derived, step_size); });
   }
 
   /// Reports convergence if a report is due, and after the last draw. Returns whether the run may
@@ -295,6 +303,7 @@ class Ensemble {
             .windows = schedule_.warmup.size(),
             .superchains = config_.superchains,
             .latent = config_.latent,
+            .derived = derived_.variables(),
             .chunk_chains = config_.tile_width,
             .chunk_draws = schedule_.chunk_draws,
             .first_chain = pool_->tiling().first_chain(),
@@ -337,6 +346,8 @@ class Ensemble {
   ProgressObserver* observer_;
   std::optional<OutputOwner> owner_;  ///< on rank 0; released last
   std::unique_ptr<Flow<T>> flow_;
+  std::unique_ptr<Density> density_;  ///< null if the target needs none
+  DerivedOutputs derived_;
   std::unique_ptr<Target<T>> target_;
   std::unique_ptr<Kernel<T>> kernel_;
   Schedule schedule_;

@@ -15,6 +15,7 @@
 #include "flotilla/run/recorded.hpp"
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/target/registry.hpp"
+#include "run/density_of_run.hpp"
 
 namespace flotilla {
 namespace {
@@ -88,6 +89,11 @@ Specification recorded_kernel(const RunReader& run) {
   return recorded(run, kernel_row(run.text("kernel")).choice);
 }
 
+DensitySource recorded_density(const RunReader& run) {
+  if (!run.has_fact("density")) return {};
+  return {run.text("density"), run.text("density_args")};
+}
+
 std::string absolute_on_root(const Communicator& comm, const std::string& path) {
   return from_root(comm, absolute(path));
 }
@@ -134,6 +140,8 @@ RunFacts run_facts(const RunConfig& config, const Specification& target, const F
   if (!record.context.empty()) {
     facts.emplace_back("context", fmt::format("{}", fmt::join(record.context, ",")));
   }
+  const RunFacts density = density_facts(config, comm);
+  facts.insert(facts.end(), density.begin(), density.end());
   add_parameters(target, facts);
   add_parameters(resolve_kernel(config.kernel), facts);
   return facts;

@@ -55,9 +55,23 @@ std::string* path_of(const Option& option) {
     path = location == nullptr ? nullptr : &location->path;
   }
   if (path == nullptr || path->empty()) return nullptr;
+  std::error_code unknown;
+  if (option.kind == OptionKind::kArguments && !std::filesystem::is_regular_file(*path, unknown)) {
+    return nullptr;
+  }
   const bool word =
       std::find(option.choices.begin(), option.choices.end(), *path) != option.choices.end();
   return word ? nullptr : path;
+}
+
+/// The path that an option holds, if it is relative to a folder; null if it holds none.
+std::string* relative_path_of(const Option& option, const std::string& folder) {
+  if (option.kind != OptionKind::kArguments) return path_of(option);
+  std::string* const path = std::get<std::string*>(option.place);
+  std::error_code unknown;
+  const bool file =
+      std::filesystem::is_regular_file(std::filesystem::path(folder) / *path, unknown);
+  return !path->empty() && file ? path : nullptr;
 }
 
 /// Whether a number may be left out by this word.
@@ -407,7 +421,8 @@ bool is_read(const Option& option) {
 
 bool may_vary(const Option& option) {
   return option.kind == OptionKind::kValue || option.kind == OptionKind::kFlow ||
-         option.kind == OptionKind::kArray;
+         option.kind == OptionKind::kArray || option.kind == OptionKind::kFile ||
+         option.kind == OptionKind::kArguments;
 }
 
 std::string limits(const Option& option) {
@@ -437,6 +452,7 @@ std::string expected(const Option& option) {
   if (holds<ContextSource>(option)) return "a list of finite numbers or a place FILE.h5[:dataset]";
   if (holds<Location>(option)) return "a place FILE.h5[:dataset]";
   if (holds<std::vector<std::string>>(option)) return "a list of names";
+  if (option.kind == OptionKind::kArguments) return "a text";
   if (is_path(option)) return "the path of a file";
   return option.choices.empty() ? "a text" : "one of " + limits(option);
 }
@@ -448,6 +464,8 @@ std::string placeholder(const Option& option) {
   if (option.kind == OptionKind::kFlow) return "FLOW.h5";
   if (option.kind == OptionKind::kRun) return "RUN.h5";
   if (option.kind == OptionKind::kText) return "FILE.toml";
+  if (option.kind == OptionKind::kFile) return "FILE";
+  if (option.kind == OptionKind::kArguments) return "TEXT";
   if (option.kind == OptionKind::kOutput) return "OUTPUT.h5";
   if (is_whole(option)) return "N";
   if (is_number(option)) return "X";
@@ -508,7 +526,7 @@ void read_option_file(const std::vector<Option>& options, const std::string& pat
 
 void resolve_paths(const std::vector<Option>& options, const std::string& folder) {
   for (const Option& option : options) {
-    std::string* const path = is_read(option) ? path_of(option) : nullptr;
+    std::string* const path = is_read(option) ? relative_path_of(option, folder) : nullptr;
     if (path != nullptr) *path = (std::filesystem::path(folder) / *path).string();
   }
 }

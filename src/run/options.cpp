@@ -23,6 +23,15 @@ constexpr Index kMostSteps = Index{1} << 48U;               // its step is less 
 constexpr double kSteps = kMostSteps;
 constexpr double kWidestTile = 4096;
 
+/// The targets that need a density, for help: "explicit, posterior".
+std::string having_density() {
+  std::vector<std::string> names;
+  for (const TargetRow& row : target_registry()) {
+    if (row.needs_density) names.emplace_back(row.choice.name);
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 std::vector<Option> rows_of_what(RunConfig& run) {
   return {
       {.name = "flow",
@@ -35,6 +44,15 @@ std::vector<Option> rows_of_what(RunConfig& run) {
        .place = &run.context,
        .kind = OptionKind::kArray,
        .help = "what a conditional flow is conditioned on: numbers as in 0.5,-1, or an array"},
+      {.name = "density",
+       .place = &run.density,
+       .kind = OptionKind::kFile,
+       .help = having_density() + ": shared library of the density, by flotilla/target/"
+                                  "log_density.h; it has all rights of this program"},
+      {.name = "density-args",
+       .place = &run.density_args,
+       .kind = OptionKind::kArguments,
+       .help = "text that the density is opened with, such as the path of its data"},
       {.name = "start",
        .place = &run.start,
        .kind = OptionKind::kArray,
@@ -264,6 +282,19 @@ std::vector<Rule> rules() {
   };
 }
 
+/// @throws InputError if a density is missing or not needed
+void expect_density(const RunConfig& run) {
+  if (target_row(run.target.name).needs_density) {
+    if (!run.density.empty()) return;
+    throw InputError(fmt::format(
+        "--target {} needs a density: name its shared library with --density", run.target.name));
+  }
+  if (run.density.empty() && run.density_args.empty()) return;
+  throw InputError(fmt::format("--{} is for --target {}, but the target is {}: leave it out",
+                               run.density.empty() ? "density-args" : "density", having_density(),
+                               run.target.name));
+}
+
 }  // namespace
 
 std::vector<Option> options_of(RunConfig& run) {
@@ -284,6 +315,7 @@ void RunConfig::validate() const {
   check_options(options);
   expect_target(target);
   expect_kernel(kernel);
+  expect_density(*this);
   for (const Rule& rule : rules()) {
     if (rule.holds(run)) continue;
     throw InputError(fmt::format("--{} should be {} but is {} with --{} {}", rule.option,

@@ -95,9 +95,9 @@ void Pool<T>::start_from_base(Index width) {
       if (attempt + 1 == kStartAttempts) {
         throw InputError(fmt::format(
             "chain {} found no starting point: {} draws of the base density all have a non-finite "
-            "log density; verify the flow, or start from points",
+            "log density; verify {}, or start from points",
             first_chain_of(t) + static_cast<std::uint64_t>(first_without_density(t)),
-            kStartAttempts));
+            kStartAttempts, kernel_->target().suspect()));
       }
       for (Index c = 0; c < tiling_.tile_width; ++c) {
         missing.set(c, !std::isfinite(workspace_.current.log_density(0, c)));

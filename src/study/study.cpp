@@ -22,6 +22,7 @@
 #include "flotilla/run/remarks.hpp"
 #include "io/output_owner.hpp"
 #include "io/replace_file.hpp"
+#include "io/sha256.hpp"
 #include "quality/reference.hpp"
 #include "run/report_log.hpp"
 #include "run/stopwatch.hpp"
@@ -74,7 +75,8 @@ class Checksums {
   std::string of(const Option& option) {
     return known(current_text(option), [&] {
       if (const auto* const path = std::get_if<std::string*>(&option.place)) {
-        return read_flow_file(**path).checksum;
+        const bool flow = option.kind == OptionKind::kFlow;
+        return flow ? read_flow_file(**path).checksum : file_checksum(**path);
       }
       if (const auto* const location = std::get_if<Location*>(&option.place)) {
         return checksum(read_numbers(**location));

@@ -11,8 +11,13 @@
 namespace flotilla {
 namespace {
 
-constexpr Parameter kBeta = {
-    "beta", 1.0, {}, "", "how much the target charges for l = log|det J|; 0 is naive sampling"};
+constexpr const char* kBetaHelp =
+    "how far the target is from the base density: 0 is naive sampling; of tempered and clipped how "
+    "much they charge for l = log|det J|, of the others a share of at most 1";
+
+constexpr Parameter kBeta = {"beta", 1.0, {}, "", kBetaHelp};
+/// Of targets that anneal. Beyond 1 they need not have a finite integral.
+constexpr Parameter kShare = {"beta", 1.0, {.low = 0.0, .high = 1.0}, "", kBetaHelp};
 
 constexpr Parameter kClipQuantile = {
     "clip-quantile",
@@ -35,14 +40,30 @@ constexpr Parameter kClipSharpness = {"clip-sharpness",
                                       "how sharply the charge sets in: k of the softplus"};
 
 template <typename T>
-std::unique_ptr<Target<T>> make_tempered(const ParameterValues& values, const Flow<T>& flow) {
-  return std::make_unique<TemperedTarget<T>>(flow.base(), values.at("beta"));
+std::unique_ptr<Target<T>> make_tempered(const ParameterValues& values,
+                                         const TargetInputs<T>& inputs) {
+  return std::make_unique<TemperedTarget<T>>(inputs.flow.base(), values.at("beta"));
 }
 
 template <typename T>
-std::unique_ptr<Target<T>> make_clipped(const ParameterValues& values, const Flow<T>& flow) {
-  return std::make_unique<ClippedTarget<T>>(flow.base(), values.at("beta"), values.at("clip-level"),
-                                            values.at("clip-sharpness"));
+std::unique_ptr<Target<T>> make_clipped(const ParameterValues& values,
+                                        const TargetInputs<T>& inputs) {
+  return std::make_unique<ClippedTarget<T>>(inputs.flow.base(), values.at("beta"),
+                                            values.at("clip-level"), values.at("clip-sharpness"));
+}
+
+template <typename T>
+std::unique_ptr<Target<T>> make_explicit(const ParameterValues& values,
+                                         const TargetInputs<T>& inputs) {
+  return std::make_unique<DensityTarget<T>>(inputs.flow.base(), *inputs.density,
+                                            DensityRole::kExplicit, values.at("beta"));
+}
+
+template <typename T>
+std::unique_ptr<Target<T>> make_posterior(const ParameterValues& values,
+                                          const TargetInputs<T>& inputs) {
+  return std::make_unique<DensityTarget<T>>(inputs.flow.base(), *inputs.density,
+                                            DensityRole::kPosterior, values.at("beta"));
 }
 
 /// The level replaces the quantile that it was found from.
@@ -65,6 +86,7 @@ void find_clip_level(ParameterValues& values, const LogDetQuantile& quantile) {
 const std::vector<TargetRow>& target_registry() {
   static const std::vector<TargetRow> rows = {
       {{"tempered", "log q_Z - beta l, the paper's density at beta = 1", {kBeta}},
+       false,
        true,
        nullptr,
        make_tempered<float>,
@@ -72,10 +94,25 @@ const std::vector<TargetRow>& target_registry() {
       {{"clipped",
         "log q_Z - beta softplus(l - level): charges for large l alone, keeps weights of modes",
         {kBeta, kClipQuantile, kClipLevel, kClipSharpness}},
+       false,
        true,
        find_clip_level,
        make_clipped<float>,
        make_clipped<double>},
+      {{"explicit", "log p(f(z)) + l: draws x ~ p of --density, whatever the flow", {kShare}},
+       true,
+       false,
+       nullptr,
+       make_explicit<float>,
+       make_explicit<double>},
+      {{"posterior",
+        "log q_Z + log L(f(z)): the flow is the prior, --density the likelihood L",
+        {kShare}},
+       true,
+       false,
+       nullptr,
+       make_posterior<float>,
+       make_posterior<double>},
   };
   return rows;
 }
@@ -96,7 +133,8 @@ Specification resolve_target(const Specification& specification, const LogDetQua
 }
 
 template <typename T>
-std::unique_ptr<Target<T>> make_target(const Specification& specification, const Flow<T>& flow) {
+std::unique_ptr<Target<T>> make_target(const Specification& specification, const Flow<T>& flow,
+                                       const Density* density) {
   const TargetRow& row = target_row(specification.name);
   const ParameterValues values = with_defaults(row.choice, specification);
   for (const Parameter& parameter : row.choice.parameters) {
@@ -104,14 +142,21 @@ std::unique_ptr<Target<T>> make_target(const Specification& specification, const
     throw InputError(fmt::format("target '{}' has no value of '{}': resolve its specification",
                                  row.choice.name, parameter.name));
   }
+  if (row.needs_density != (density != nullptr)) {
+    throw InputError(fmt::format("target '{}' {} a density: {}", row.choice.name,
+                                 row.needs_density ? "needs" : "does not take",
+                                 row.needs_density ? "give it one" : "leave it out"));
+  }
   if constexpr (std::is_same_v<T, float>) {
-    return row.in_float(values, flow);
+    return row.in_float(values, {flow, density});
   } else {
-    return row.in_double(values, flow);
+    return row.in_double(values, {flow, density});
   }
 }
 
-template std::unique_ptr<Target<float>> make_target(const Specification&, const Flow<float>&);
-template std::unique_ptr<Target<double>> make_target(const Specification&, const Flow<double>&);
+template std::unique_ptr<Target<float>> make_target(const Specification&, const Flow<float>&,
+                                                    const Density*);
+template std::unique_ptr<Target<double>> make_target(const Specification&, const Flow<double>&,
+                                                     const Density*);
 
 }  // namespace flotilla

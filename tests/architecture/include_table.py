@@ -25,7 +25,7 @@ ROOMS = {
     "diagnostics": {"core"},
     "parallel": {"core"},
     "sampler": {"core", "flow", "target"},
-    "io": {"core", "flow", "sampler", "parallel"},
+    "io": {"core", "flow", "target", "sampler", "parallel"},
     "run": {"core", "flow", "target", "diagnostics", "sampler", "parallel", "io"},
     "quality": {"core", "flow", "target", "diagnostics", "sampler", "parallel", "io", "run"},
     "study": {"core", "flow", "diagnostics", "parallel", "io", "run", "quality"},
@@ -74,6 +74,7 @@ MEASURES_INSIDES = ["tests/", "apps/bench/"]
 OPERATING_SYSTEM = [
     "src/io/", "src/run/", "src/parallel/", "apps/", "tests/",
     "src/flow/torchscript.cpp", "src/torchscript/",  # a plugin is loaded
+    "src/target/shared_library.cpp",
 ]
 OPERATING_SYSTEM_HEADER = re.compile(r"(sys/[a-z_]+|unistd|fcntl|signal|dlfcn|sched|spawn)\.h")
 

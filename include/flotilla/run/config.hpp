@@ -21,6 +21,9 @@ struct RunConfig {
   bool force = false;  ///< replace an existing output
   Location start;      ///< points in data space [n x dim] to start from; empty: draws of q_Z
 
+  std::string density;       ///< library of the density, where the target needs one
+  std::string density_args;  ///< what it is opened with
+
   ContextSource context;  ///< context of a conditional flow; an empty list: none
 
   Index chains = 256;     ///< of the whole run, [1, 2^27]

@@ -18,13 +18,15 @@ namespace flotilla {
 /// The kind of an option. It decides what a run file records, what a study may vary, what the keys
 /// of its cells hold, and which files an output may not overwrite.
 enum class OptionKind {
-  kValue,   ///< decides what is computed
-  kFlow,    ///< a flow file that is read
-  kArray,   ///< numbers that are read
-  kRun,     ///< a run file that is read
-  kText,    ///< a text file that is read
-  kOutput,  ///< a file that is written
-  kManner,  ///< concerns this call only; never recorded
+  kValue,      ///< decides what is computed
+  kFlow,       ///< a flow file that is read
+  kArray,      ///< numbers that are read
+  kRun,        ///< a run file that is read
+  kText,       ///< a text file that is read
+  kFile,       ///< a file of another kind that is read
+  kArguments,  ///< a text that decides what is computed; if it is the path of a file, that is read
+  kOutput,     ///< a file that is written
+  kManner,     ///< concerns this call only; never recorded
 };
 
 /// The heading under which help lists an option; headings appear in this order.

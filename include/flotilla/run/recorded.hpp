@@ -3,6 +3,7 @@
 
 #include "flotilla/core/parameter.hpp"
 #include "flotilla/io/run_reader.hpp"
+#include "flotilla/target/density.hpp"
 
 namespace flotilla {
 
@@ -10,6 +11,10 @@ namespace flotilla {
 /// collective.
 /// @throws InputError if the target is not in the registry but a caller's own
 Specification recorded_target(const RunReader& run);
+
+/// Where the density of a run's target came from; an empty path if the target needs none. The file
+/// may have changed since: the run also records density_checksum. Not collective.
+DensitySource recorded_density(const RunReader& run);
 
 /// The kernel specification of a run. Not collective.
 /// @throws InputError if the kernel is not in the registry

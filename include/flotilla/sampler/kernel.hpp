@@ -56,6 +56,7 @@ class Kernel {
          double global_fraction);
 
   const Flow<T>& flow() const { return *flow_; }
+  const Target<T>& target() const { return *target_; }
   double global_fraction() const { return global_fraction_; }
 
   /// Whether the current point must keep a tape.

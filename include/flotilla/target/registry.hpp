@@ -15,19 +15,27 @@ namespace flotilla {
 /// Quantile of l(z) = log|det J(z)| under z ~ q_Z, in nats, for a probability in (0, 1).
 using LogDetQuantile = std::function<double(double probability)>;
 
+/// What a target is made of. All of it outlives the target.
+template <typename T>
+struct TargetInputs {
+  const Flow<T>& flow;
+  const Density* density = nullptr;  ///< null unless the target needs one
+};
+
 /// A row of the registry of targets: all that the program knows of a target.
 struct TargetRow {
-  Choice choice;  ///< a choice of --target
+  Choice choice;               ///< a choice of --target
+  bool needs_density = false;  ///< whether it is made of a density that comes from outside
   /// Whether log pi - log q_Z is a function of l alone. If so, log q_Z follows from log pi and l.
   bool of_log_det_alone = false;
   /// Finds parameters that are only known when the run begins, and leaves those that make the
   /// target. Null if there are none to find.
   void (*complete)(ParameterValues& values, const LogDetQuantile& quantile) = nullptr;
-  /// Makes the target from completed values. The flow outlives the target.
+  /// Makes the target from completed values.
   std::unique_ptr<Target<float>> (*in_float)(const ParameterValues& values,
-                                             const Flow<float>& flow) = nullptr;
+                                             const TargetInputs<float>& inputs) = nullptr;
   std::unique_ptr<Target<double>> (*in_double)(const ParameterValues& values,
-                                               const Flow<double>& flow) = nullptr;
+                                               const TargetInputs<double>& inputs) = nullptr;
 };
 
 /// All targets that a configuration may name.
@@ -47,9 +55,13 @@ void expect_target(const Specification& specification);
 /// @throws InputError as expect_target() does, or if a value that was found cannot be used
 Specification resolve_target(const Specification& specification, const LogDetQuantile& quantile);
 
-/// Makes the target of a resolved specification. @param flow  outlives the target
-/// @throws InputError as expect_target() does, or if the specification is not resolved
+/// Makes the target of a resolved specification.
+///
+/// @param flow, density  outlive the target; without need of a density, null
+/// @throws InputError as expect_target() does, if the specification is not resolved, or if a
+/// density is missing or not needed
 template <typename T>
-std::unique_ptr<Target<T>> make_target(const Specification& specification, const Flow<T>& flow);
+std::unique_ptr<Target<T>> make_target(const Specification& specification, const Flow<T>& flow,
+                                       const Density* density = nullptr);
 
 }  // namespace flotilla

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "flotilla/core/batch.hpp"
 #include "flotilla/flow/base.hpp"
+#include "flotilla/target/density.hpp"
 
 namespace flotilla {
 
@@ -40,6 +44,9 @@ class Target {
   /// @param log_density  [1 x chains], in nats, overwritten
   virtual void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
                         PerChain& log_density, Cotangents<T>& cotangents) const = 0;
+
+  /// Where to look if no point has a finite log density: "the flow".
+  virtual std::string suspect() const { return "the flow"; }
 };
 
 /// The tempered target log pi(z) = log q_Z(z) - beta l(z): the density that the flow learnt, in
@@ -84,6 +91,51 @@ class ClippedTarget final : public Target<T> {
   double beta_;
   double level_;
   double sharpness_;
+};
+
+/// What a density of data points means for latent points.
+enum class DensityRole {
+  kExplicit,   ///< it is p_X: log pi(z) = log p_X(f(z)) + l(z)
+  kPosterior,  ///< it is a likelihood L, and the flow is the prior: log q_Z(z) + log L(f(z))
+};
+
+/// The target of a density that comes from outside, annealed: (1 - beta) log q_Z(z) + beta log
+/// pi(z).
+///
+/// The density sees points whose x and l are finite, and no others. beta = 0 is naive sampling, and
+/// does not call it. Buffers grow at the first call, so a target serves one thread. Source:
+/// src/README.md, targets.
+template <typename T>
+class DensityTarget final : public Target<T> {
+ public:
+  /// @param base, density  outlive the target
+  /// @throws InputError if beta is not in [0, 1], or the density is for another dimension
+  DensityTarget(const Base<T>& base, const Density& density, DensityRole role, double beta);
+
+  bool depends_on_x() const override { return beta_ > 0.0; }
+
+  /// @throws DensityError
+  void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
+                PerChain& log_density, Cotangents<T>& cotangents) const override;
+
+  std::string suspect() const override { return density_->name(); }
+
+ private:
+  void add_base(const Batch<T>& z, PerChain& log_density, Cotangents<T>& cotangents) const;
+  void gather(const Batch<T>& x, const PerChain& log_det) const;
+  void scatter(const PerChain& log_det, PerChain& log_density, Batch<T>& x_bar) const;
+
+  const Base<T>* base_;
+  const Density* density_;
+  double base_weight_;  ///< of log q_Z
+  double beta_;         ///< of the density
+  double log_det_weight_;
+
+  // The points of one call, in double.
+  mutable std::vector<Index> columns_;  ///< where in the batch each point stands
+  mutable std::vector<double> points_;  ///< [point x dim]; so is the gradient
+  mutable std::vector<double> gradient_;
+  mutable std::vector<double> values_;  ///< [point]
 };
 
 }  // namespace flotilla

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "run/density_of_run.hpp"
+
+#include <filesystem>
+
+#include "io/sha256.hpp"
+#include "run/facts.hpp"
+
+namespace flotilla {
+namespace {
+
+/// The checksum of a file as rank 0 reads it; empty if there is no such file. Collective.
+std::string checksum_on_root(const std::string& path, const Communicator& comm) {
+  std::string checksum;
+  comm.together([&] {
+    std::error_code unknown;
+    const bool file = comm.is_root() && std::filesystem::is_regular_file(path, unknown);
+    if (file) checksum = file_checksum(path);
+  });
+  comm.broadcast(checksum);
+  return checksum;
+}
+
+}  // namespace
+
+std::unique_ptr<Density> density_of_run(const RunConfig& config, Index dim,
+                                        const Communicator& comm) {
+  std::unique_ptr<Density> density;
+  if (config.density.empty()) return density;
+  comm.together([&] { density = open_density({config.density, config.density_args}, dim); });
+  return density;
+}
+
+RunFacts density_facts(const RunConfig& config, const Communicator& comm) {
+  if (config.density.empty()) return {};
+  const std::string data = checksum_on_root(config.density_args, comm);
+  RunFacts facts = {
+      {"density", absolute_on_root(comm, config.density)},
+      {"density_checksum", checksum_on_root(config.density, comm)},
+      {"density_args",
+       data.empty() ? config.density_args : absolute_on_root(comm, config.density_args)},
+  };
+  if (!data.empty()) facts.emplace_back("density_data_checksum", data);
+  return facts;
+}
+
+}  // namespace flotilla

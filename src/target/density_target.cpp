@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Targets made of a density that comes from outside.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "flotilla/core/error.hpp"
+#include "flotilla/target/target.hpp"
+
+namespace flotilla {
+
+template <typename T>
+DensityTarget<T>::DensityTarget(const Base<T>& base, const Density& density, DensityRole role,
+                                double beta)
+    : base_(&base),
+      density_(&density),
+      base_weight_(role == DensityRole::kExplicit ? 1.0 - beta : 1.0),
+      beta_(beta),
+      log_det_weight_(role == DensityRole::kExplicit ? beta : 0.0) {
+  if (!(beta >= 0.0 && beta <= 1.0)) {
+    throw InputError(fmt::format("beta should be from 0 to 1 but is {}", beta));
+  }
+  if (density.dim() > 0 && density.dim() != base.dim()) {
+    throw InputError(fmt::format("{}: the density has {} coordinates, but the flow has {}",
+                                 density.name(), density.dim(), base.dim()));
+  }
+}
+
+template <typename T>
+void DensityTarget<T>::evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
+                                PerChain& log_density, Cotangents<T>& cotangents) const {
+  add_base(z, log_density, cotangents);
+  cotangents.log_det_bar.fill(static_cast<T>(log_det_weight_));
+  cotangents.x_bar.fill(T{0});
+  if (beta_ == 0.0) return;
+  gather(x, log_det);
+  if (!columns_.empty()) {
+    density_->evaluate({static_cast<Index>(columns_.size()), x.dim(), points_.data()},
+                       values_.data(), gradient_.data());
+  }
+  scatter(log_det, log_density, cotangents.x_bar);
+}
+
+/// Begins with the base density's part.
+template <typename T>
+void DensityTarget<T>::add_base(const Batch<T>& z, PerChain& log_density,
+                                Cotangents<T>& cotangents) const {
+  log_density.fill(0.0);
+  if (base_weight_ == 0.0) {
+    cotangents.z_bar.fill(T{0});
+    return;
+  }
+  base_->add_log_density(z, base_weight_, log_density);
+  base_->score(z, cotangents.z_bar);
+  if (base_weight_ == 1.0) return;
+  T* bar = cotangents.z_bar.data();
+  const Index count = z.dim() * z.stride();
+  for (Index k = 0; k < count; ++k) bar[k] *= static_cast<T>(base_weight_);
+}
+
+/// Collects the points that the density may see: those of finite x and l.
+template <typename T>
+void DensityTarget<T>::gather(const Batch<T>& x, const PerChain& log_det) const {
+  const auto values = static_cast<std::size_t>(x.dim() * x.chains());
+  if (points_.size() < values) {
+    points_.resize(values);
+    gradient_.resize(values);
+    values_.resize(static_cast<std::size_t>(x.chains()));
+    columns_.reserve(values_.size());
+  }
+  columns_.clear();
+  double* point = points_.data();
+  for (Index c = 0; c < x.chains(); ++c) {
+    bool finite = std::isfinite(log_det(0, c));
+    for (Index i = 0; i < x.dim(); ++i) {
+      point[i] = static_cast<double>(x(i, c));
+      finite = finite && std::isfinite(point[i]);
+    }
+    if (!finite) continue;
+    columns_.push_back(c);
+    point += x.dim();
+  }
+}
+
+/// Adds what the density found to the columns that it saw. All others have no density.
+template <typename T>
+void DensityTarget<T>::scatter(const PerChain& log_det, PerChain& log_density,
+                               Batch<T>& x_bar) const {
+  std::size_t next = 0;
+  for (Index c = 0; c < x_bar.chains(); ++c) {
+    if (next == columns_.size() || columns_[next] != c) {
+      log_density(0, c) = -std::numeric_limits<double>::infinity();
+      continue;
+    }
+    log_density(0, c) += beta_ * values_[next] + log_det_weight_ * log_det(0, c);
+    const double* gradient = gradient_.data() + static_cast<Index>(next) * x_bar.dim();
+    for (Index i = 0; i < x_bar.dim(); ++i) x_bar(i, c) = static_cast<T>(beta_ * gradient[i]);
+    ++next;
+  }
+}
+
+template class DensityTarget<float>;
+template class DensityTarget<double>;
+
+}  // namespace flotilla
