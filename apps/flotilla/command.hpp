@@ -57,7 +57,7 @@ struct ExitCode {
 };
 inline constexpr ExitCode kExitCodes[] = {
     {0, "success"},
-    {1, "the machine failed: MPI, HDF5, memory or the disk"},
+    {1, "the machine failed: MPI, HDF5, memory or the disk; or a density did in mid-run"},
     {2, "the input cannot be used: an option, a file"},
 };
 inline constexpr int kVerdict = 3;

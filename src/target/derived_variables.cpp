@@ -113,10 +113,14 @@ std::vector<DerivedVariable> derived_variables(const std::vector<std::string>& n
       variables.push_back({names[static_cast<std::size_t>(entry.column)], {}, {entry.column}});
     }
   }
+  std::set<std::string> taken(kTaken.begin(), kTaken.end());
+  for (const DerivedVariable& variable : variables) known.insert(variable.name);
   for (DerivedVariable& variable : variables) {
-    if (std::find(kTaken.begin(), kTaken.end(), variable.name) != kTaken.end()) {
+    const bool free = taken.count(variable.name) == 0;
+    while (taken.count(variable.name) > 0 || (!free && known.count(variable.name) > 0)) {
       variable.name += '_';
     }
+    taken.insert(variable.name);
   }
   return variables;
 }

@@ -36,6 +36,13 @@ FlowRecord flow_record() {
   return record;
 }
 
+/// Ten coordinates, as the density of eight schools has.
+FlowRecord school_flow() {
+  FlowRecord record = random_real_nvp(10, 4, {.widths = {16}, .activation = "tanh"}, 21);
+  record.checksum = checksum(record);
+  return record;
+}
+
 /// A number of chains that neither a tile nor any number of ranks divides.
 RunConfig config_for(const std::string& output) {
   RunConfig config;
@@ -86,9 +93,12 @@ TEST_P(RunEnsemble, WritesTheSameBitsOnAnyNumberOfRanks) {
   config.global_fraction = GetParam().global_fraction;
   config.target.name = GetParam().target;
   config.precision = GetParam().precision;
-  const RunSummary together = run_ensemble(config, flow_record(), world, nullptr);
+  const bool density = target_row(config.target.name).needs_density;
+  if (density) config.density = FLOTILLA_DENSITIES "/eight_schools.so";
+  const FlowRecord flow = density ? school_flow() : flow_record();
+  const RunSummary together = run_ensemble(config, flow, world, nullptr);
   config.output = directory.file("alone.h5");
-  const RunSummary alone = run_ensemble(config, flow_record(), self, nullptr);
+  const RunSummary alone = run_ensemble(config, flow, self, nullptr);
 
   EXPECT_EQ(together.step_size, alone.step_size);
   EXPECT_EQ(together.moves.moves(), 157.0 * 46.0);
@@ -107,7 +117,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Variant{"ghmc_mixture", "ghmc", 0.3, "clipped", "double"},
                     Variant{"independence", "metric-mala", 1.0, "tempered", "float"},
                     Variant{"metric_mixture", "metric-mala", 0.3, "clipped", "float"},
-                    Variant{"mala_mixture", "mala", 0.3, "clipped", "double"}),
+                    Variant{"mala_mixture", "mala", 0.3, "clipped", "double"},
+                    Variant{"explicit_target", "ghmc", 0.3, "explicit", "float"},
+                    Variant{"posterior_target", "metric-mala", 0.3, "posterior", "double"}),
     [](const testing::TestParamInfo<Variant>& tested) { return tested.param.name; });
 
 TEST(RunEnsemble, RecordsEveryTargetAndKernelAndGivesThemBack) {
@@ -123,6 +135,7 @@ TEST(RunEnsemble, RecordsEveryTargetAndKernelAndGivesThemBack) {
       config.target = {target.choice.name, {}};
       config.kernel = {kernel.choice.name, {}};
       config.precision = "float";  // as it is recorded
+      if (target.needs_density) config.density = FLOTILLA_DENSITIES "/funnel.so";
       const RunSummary summary = run_ensemble(config, flow_record(), world, nullptr);
       world.barrier();
       const RunReader reader(shared);
@@ -130,7 +143,10 @@ TEST(RunEnsemble, RecordsEveryTargetAndKernelAndGivesThemBack) {
       EXPECT_EQ(recorded_target(reader), summary.target);
       EXPECT_EQ(recorded_kernel(reader), resolve_kernel(config.kernel));
       const Flow<double> flow(flow_record());
-      EXPECT_NE(make_target(recorded_target(reader), flow), nullptr);
+      const DensitySource source = recorded_density(reader);
+      EXPECT_EQ(source.path.empty(), !target.needs_density);
+      const auto density = source.path.empty() ? nullptr : open_density(source, flow.dim());
+      EXPECT_NE(make_target(recorded_target(reader), flow, density.get()), nullptr);
       // The recorded configuration makes the same run.
       config.output += ".again";
       config.target = recorded_target(reader);

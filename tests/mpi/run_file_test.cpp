@@ -34,6 +34,7 @@ class RunFileTest : public testing::Test {
             .warmup_draws = 2,
             .windows = 2,
             .latent = true,
+            .derived = {{"mu", {}, {0}}, {"theta", {2, 3}, {1, 2, 3, 4, 5, 6}}},
             .chunk_chains = kWidth,
             .chunk_draws = 4,
             .first_chain = tiling_.first_chain(),
@@ -60,6 +61,38 @@ class RunFileTest : public testing::Test {
       }
     }
     return block;
+  }
+
+  /// Of the two derived variables: value_at() of coordinates behind those of x.
+  std::vector<std::vector<double>> derived_of(Index first_draw, Index draws) const {
+    std::vector<std::vector<double>> values(2);
+    for (Index chain = tiling_.first_chain(); chain < tiling_.end_chain(); ++chain) {
+      for (Index draw = first_draw; draw < first_draw + draws; ++draw) {
+        values[0].push_back(value_at(chain, draw, kDim));
+        for (Index k = 1; k <= 6; ++k) values[1].push_back(value_at(chain, draw, kDim + k));
+      }
+    }
+    return values;
+  }
+
+  /// @param first  coordinate of the variable's first value; `size` of them follow
+  void expect_derived(const std::string& name, Index draws, Index written, Index first,
+                      Index size) const {
+    const std::vector<double> found =
+        read<double>(name, static_cast<std::size_t>(kChains * draws * size));
+    std::size_t place = 0;
+    for (Index chain = 0; chain < kChains; ++chain) {
+      for (Index draw = 0; draw < draws; ++draw) {
+        for (Index k = 0; k < size; ++k, ++place) {
+          if (draw < written) {
+            ASSERT_EQ(found[place], value_at(chain, draw, first + k)) << name << " " << place;
+          } else {
+            ASSERT_TRUE(std::isnan(found[place])) << name << " " << place;
+          }
+        }
+      }
+    }
+    EXPECT_EQ(place, found.size());
   }
 
   /// One dataset as rank 0 reads it back, without MPI.
@@ -98,16 +131,22 @@ class RunFileTest : public testing::Test {
 
 TEST_F(RunFileTest, HoldsWhatEveryRankWroteAndNaNWhereNobodyDid) {
   auto file = make();
-  file->append(Phase::kWarmUp, block_of(0, 2), StepSize(0.5));
+  file->append(Phase::kWarmUp, block_of(0, 2), derived_of(0, 2), StepSize(0.5));
   file->write_adaptation({{0.5, 0.6, 0.7}, {0.25, 0.61, 0.71}});
-  file->append(Phase::kSampling, block_of(0, 4), StepSize(0.25));
-  file->append(Phase::kSampling, block_of(4, 1), StepSize(0.25));
+  file->append(Phase::kSampling, block_of(0, 4), derived_of(0, 4), StepSize(0.25));
+  file->append(Phase::kSampling, block_of(4, 1), derived_of(4, 1), StepSize(0.25));
   file->finish({{"measured", 42.0}});
   comm_.barrier();
   if (comm_.is_root()) {
     expect_draws("warmup_posterior/x", 2, 2, 1.0F);
     expect_draws("posterior/x", 7, 5, 1.0F);
     expect_draws("unconstrained_posterior/z", 7, 5, -1.0F);
+    expect_derived("warmup_posterior/mu", 2, 2, kDim, 1);
+    expect_derived("posterior/mu", 7, 5, kDim, 1);
+    expect_derived("posterior/theta", 7, 5, kDim + 1, 6);
+    EXPECT_EQ(hdf5::File::open(path_).dataset("posterior/theta").sizes(),
+              (hdf5::Sizes{kChains, 7, 2, 3}));
+    EXPECT_EQ(read<std::int64_t>("posterior/theta_dim_1", 3).back(), 2);
     EXPECT_EQ(read<std::int64_t>("draws_committed", 1).front(), 5);
     EXPECT_EQ(read<std::int64_t>("warmup_draws_committed", 1).front(), 2);
     EXPECT_EQ(read<double>("adaptation/step_size", 2), (std::vector<double>{0.5, 0.25}));
@@ -120,9 +159,9 @@ TEST_F(RunFileTest, HoldsWhatEveryRankWroteAndNaNWhereNobodyDid) {
 
 TEST_F(RunFileTest, CanBeOpenedBeforeItIsFinished) {
   auto file = make();
-  file->append(Phase::kSampling, block_of(0, 3), StepSize(0.25));
-  file->append(Phase::kSampling, block_of(3, 2), StepSize(0.25));
-  file->append(Phase::kSampling, block_of(5, 1), StepSize(0.25));
+  file->append(Phase::kSampling, block_of(0, 3), derived_of(0, 3), StepSize(0.25));
+  file->append(Phase::kSampling, block_of(3, 2), derived_of(3, 2), StepSize(0.25));
+  file->append(Phase::kSampling, block_of(5, 1), derived_of(5, 1), StepSize(0.25));
   const std::string path = path_;
   comm_.barrier();
   if (comm_.is_root()) {
@@ -131,11 +170,12 @@ TEST_F(RunFileTest, CanBeOpenedBeforeItIsFinished) {
     path_ = copy;
     // A chunk of points is full, but not one of statistics: no draw is whole.
     expect_draws("posterior/x", 7, 4, 1.0F);
+    expect_derived("posterior/theta", 7, 4, kDim + 1, 6);
     EXPECT_EQ(read<std::int64_t>("draws_committed", 1).front(), 0);
     EXPECT_TRUE(std::isnan(hdf5::File::open(copy).read_number("measured")));
   }
   comm_.barrier();
-  file->append(Phase::kSampling, block_of(6, 1), StepSize(0.25));
+  file->append(Phase::kSampling, block_of(6, 1), derived_of(6, 1), StepSize(0.25));
   comm_.barrier();
   if (comm_.is_root()) {
     const std::string copy = directory_.file("later.h5");
@@ -182,7 +222,7 @@ TEST_F(RunFileTest, KnowsHowMuchSpaceItTakes) {
 
 TEST_F(RunFileTest, NoticesThatItIsGone) {
   auto file = make();
-  file->append(Phase::kSampling, block_of(0, 3), StepSize(0.25));
+  file->append(Phase::kSampling, block_of(0, 3), derived_of(0, 3), StepSize(0.25));
   comm_.barrier();
   if (comm_.is_root()) std::filesystem::remove(path_);
   EXPECT_THROW(file->finish({}), EnvironmentError);

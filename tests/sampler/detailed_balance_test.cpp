@@ -20,6 +20,7 @@
 #include "support/batches.hpp"
 #include "support/dense_jacobian.hpp"
 #include "support/negative_controls.hpp"
+#include "support/normal_density.hpp"
 #include "support/quadratic_target.hpp"
 #include "support/test_flows.hpp"
 
@@ -194,11 +195,13 @@ TEST(DetailedBalance, HoldsForEveryKernelUnderATemperedTarget) {
 
 TEST(DetailedBalance, HoldsForEveryKernelUnderEveryTarget) {
   const Flow<double> flow(smooth_flow(4, 5));
+  const NormalDensity density(0.3, 2.0);
   std::size_t tried = 0;
   for (const TargetRow& row : target_registry()) {
     // A level in the midst of the points' log dets, so that it separates them.
     const auto target =
-        make_target(resolve_target({row.choice.name, {}}, [](double) { return 0.1; }), flow);
+        make_target(resolve_target({row.choice.name, {}}, [](double) { return 0.1; }), flow,
+                    row.needs_density ? &density : nullptr);
     for (const KernelRow& kernel : kernel_registry()) {
       SCOPED_TRACE(std::string(row.choice.name) + ", " + kernel.choice.name);
       ASSERT_EQ(kMetrics.count(kernel.choice.name), 1U);

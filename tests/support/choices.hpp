@@ -21,7 +21,7 @@ int expect_one_meaning(const std::vector<Choice>& choices);
 int expect_ranges_kept(const Choice& choice,
                        const std::function<void(const Specification&)>& check);
 
-/// The names of all kernels and of all targets, to loop over.
+/// The names of all kernels, and of all targets that need no density, to loop over.
 std::vector<std::string> kernel_names();
 std::vector<std::string> target_names();
 

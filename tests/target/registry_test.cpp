@@ -10,6 +10,7 @@
 #include "flotilla/core/error.hpp"
 #include "support/batches.hpp"
 #include "support/choices.hpp"
+#include "support/normal_density.hpp"
 #include "support/test_flows.hpp"
 
 namespace flotilla::test {
@@ -20,6 +21,14 @@ constexpr Index kChains = 40;
 
 double level_of(double probability) {
   return 2.0 * probability - 1.0;
+}
+
+/// The target of a row, resolved. @param density  outlives it
+template <typename T>
+std::unique_ptr<Target<T>> target_of(const TargetRow& row, const Flow<T>& flow,
+                                     const Density& density) {
+  return make_target(resolve_target({row.choice.name, {}}, level_of), flow,
+                     row.needs_density ? &density : nullptr);
 }
 
 template <typename Make>
@@ -75,12 +84,12 @@ TEST(TargetRegistry, MakesEachTargetFromItsDefaultsAlikeInFloatAndDouble) {
   const Flow<double> twice(record);
   const Eigen::MatrixXd z = NumberStream(1).matrix(kDim, kChains, 1.5);
   const Eigen::RowVectorXd log_det = Eigen::RowVectorXd::LinSpaced(kChains, -4.0, 5.0);
+  const NormalDensity density(0.3, 2.0);
   int made = 0;
   for (const TargetRow& row : target_registry()) {
     SCOPED_TRACE(row.choice.name);
-    const Specification resolved = resolve_target({row.choice.name, {}}, level_of);
-    const auto in_float = make_target(resolved, single);
-    const auto in_double = make_target(resolved, twice);
+    const auto in_float = target_of(row, single, density);
+    const auto in_double = target_of(row, twice, density);
     ASSERT_NE(in_float, nullptr);
     ASSERT_NE(in_double, nullptr);
     const Eigen::RowVectorXd found = charge(*in_double, twice, z, log_det);
@@ -95,9 +104,10 @@ TEST(TargetRegistry, SaysRightlyWhichTargetsChargeTheLogDetAlone) {
   const Flow<double> flow(smooth_flow(kDim, 3));
   // Points that differ, with equal log dets.
   const Eigen::MatrixXd z = NumberStream(2).matrix(kDim, kChains, 2.0);
+  const NormalDensity density(0.3, 2.0);
   int alike = 0;
   for (const TargetRow& row : target_registry()) {
-    const auto target = make_target(resolve_target({row.choice.name, {}}, level_of), flow);
+    const auto target = target_of(row, flow, density);
     double spread = 0.0;
     for (const double log_det : {-3.0, 0.2, 4.0}) {
       const Eigen::RowVectorXd found =
@@ -158,7 +168,8 @@ TEST(TargetRegistry, RefusesALevelThatIsNoNumberAndSaysWhatToDo) {
 
 TEST(TargetRegistry, RefusesWhatItDoesNotKnowAndNamesTheChoices) {
   const std::string unknown = message_of([] { expect_target({"flat", {}}); });
-  EXPECT_EQ(unknown, "--target should be one of tempered, clipped but is 'flat'");
+  EXPECT_EQ(unknown,
+            "--target should be one of tempered, clipped, explicit, posterior but is 'flat'");
   const std::string foreign = message_of([] {
     expect_target({"tempered", {{"clip-level", 1.0}}});
   });
@@ -166,6 +177,22 @@ TEST(TargetRegistry, RefusesWhatItDoesNotKnowAndNamesTheChoices) {
   const Flow<double> flow(smooth_flow(kDim, 3));
   const std::string unresolved = message_of([&] { make_target({"clipped", {}}, flow); });
   EXPECT_NE(unresolved.find("'clip-level'"), std::string::npos) << unresolved;
+}
+
+TEST(TargetRegistry, TakesADensityWhereItNeedsOneAndNowhereElse) {
+  const Flow<double> flow(smooth_flow(kDim, 3));
+  const NormalDensity density(0.3, 2.0);
+  int needing = 0;
+  for (const TargetRow& row : target_registry()) {
+    const Specification resolved = resolve_target({row.choice.name, {}}, level_of);
+    const std::string message =
+        message_of([&] { make_target(resolved, flow, row.needs_density ? nullptr : &density); });
+    EXPECT_EQ(message, "target '" + std::string(row.choice.name) + "' " +
+                           (row.needs_density ? "needs a density: give it one"
+                                              : "does not take a density: leave it out"));
+    needing += row.needs_density ? 1 : 0;
+  }
+  EXPECT_EQ(needing, 2);
 }
 
 TEST(TargetRegistry, RefusesValuesOutOfTheRangeOfEveryParameter) {
