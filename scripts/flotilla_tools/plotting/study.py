@@ -394,6 +394,8 @@ def draw_beta(study: StudyTables) -> Figure:
         if name == "rhat":
             show_rhat(*row)
         else:
+            means = study.means[name]
+            row[0].set_ylim(bottom=0.5 * np.nanmin(means, where=means > 0, initial=1))
             plain_ticks(row[0].yaxis)
     named = name_flows(axes[0], [title for title, _ in panels])
     name_lines(axes[0, 0])
