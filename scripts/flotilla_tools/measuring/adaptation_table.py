@@ -12,7 +12,7 @@ from typing import Iterator, Mapping, NamedTuple, Sequence
 import numpy as np
 
 from flotilla_tools.measuring.kernel_panel import TARGETS, Settings, line
-from flotilla_tools.plotting.study import StudyTables
+from flotilla_tools.plotting.study_tables import StudyTables
 from flotilla_tools.program import find_program, one_machine, run
 
 AIMS: Mapping[str, float] = {"mala": 0.574, "metric-mala": 0.574, "ghmc": 0.65}
