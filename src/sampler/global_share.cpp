@@ -8,6 +8,10 @@ namespace {
 
 constexpr double kMemory = 200.0;  // windows; as that of the step size
 
+// How much the share falls with the acceptance rate, below the rate that reaches the ceiling.
+constexpr double kSlope = 2.0;
+constexpr double kRateOfCeiling = 0.9;
+
 }  // namespace
 
 void GlobalShare::update(const MoveStatistics& window) {
@@ -22,7 +26,7 @@ void GlobalShare::update(const MoveStatistics& window) {
 double GlobalShare::current() const {
   if (updates_ == 0) return kInitial;
   const double rate = acceptance_ / moves_;
-  return std::clamp(rate * rate, kFloor, kCeiling);
+  return std::clamp(kCeiling - kSlope * (kRateOfCeiling - rate), kFloor, kCeiling);
 }
 
 }  // namespace flotilla

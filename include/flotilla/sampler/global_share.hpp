@@ -7,8 +7,8 @@
 
 namespace flotilla {
 
-/// The share of global moves that follows from how often they are accepted: the square of their
-/// acceptance rate, between a floor and a ceiling. Older windows count less.
+/// The share of global moves that follows from how often they are accepted: a straight line,
+/// between a floor and a ceiling. Older windows count less.
 ///
 /// The floor keeps modes connected: only global moves cross between far modes, however seldom they
 /// are accepted. The ceiling leaves local moves to chains that stand where
@@ -16,9 +16,9 @@ namespace flotilla {
 /// measured.
 class GlobalShare {
  public:
-  static constexpr double kInitial = 0.3;
-  static constexpr double kFloor = 0.3;
+  static constexpr double kFloor = 0.4;
   static constexpr double kCeiling = 0.9;
+  static constexpr double kInitial = kFloor;
 
   /// Adapts to the pooled statistics of one window. A window without global moves changes nothing.
   void update(const MoveStatistics& window);
