@@ -11,6 +11,7 @@
 #include <string>
 
 #include "command.hpp"
+#include "flotilla/core/crashes.hpp"
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/printed.hpp"
 #include "flotilla/io/hdf5_errors.hpp"
@@ -71,7 +72,7 @@ int dispatch(const Communicator& comm, const MpiEnvironment& environment, const 
     }
     names.emplace_back(command.name);
   }
-  const std::string wrong = first == "flow" ? both : first;
+  const std::string wrong = first == "flow" || first == "density" ? both : first;
   if (wrong.ends_with(" --help") || wrong.ends_with(" -h")) {
     if (comm.is_root()) show(overview());
     return 0;
@@ -113,7 +114,7 @@ int start(int argc, char** argv) {
   }
   const MpiEnvironment environment(argc, argv);
   silence_hdf5_errors();
-  tell_hdf5_crashes();
+  tell_crashes();
   const Communicator comm = Communicator::world();
   return run(comm, environment, Words(argv + 1, argv + argc));
 }

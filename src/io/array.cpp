@@ -6,8 +6,8 @@
 
 #include <utility>
 
+#include "core/crash_sentence.hpp"
 #include "flotilla/core/error.hpp"
-#include "io/crash_sentence.hpp"
 
 namespace flotilla {
 namespace {
@@ -56,7 +56,7 @@ void expect_stored(const hdf5::Dataset& dataset, const std::string& name) {
 
 ArrayPlace find_array(const Location& location) {
   const std::string& path = location.path;
-  const CrashSentence crash(path);
+  const CrashSentence crash(hdf5::crash_sentence(path));
   hdf5::expect_readable(path);
   hdf5::expect_hdf5(path);
   try {
@@ -88,7 +88,7 @@ Tensor read_array(const hdf5::Group& parent, const std::string& name, double& bu
 }
 
 RowReader::RowReader(const Location& location) {
-  const CrashSentence crash(location.path);
+  const CrashSentence crash(hdf5::crash_sentence(location.path));
   ArrayPlace place = find_array(location);
   try {
     path_ = place.path;
@@ -109,7 +109,7 @@ RowReader::RowReader(const Location& location) {
 
 void RowReader::read(Index first, Index count, double* out) const {
   if (count == 0) return;
-  const CrashSentence crash(path_);
+  const CrashSentence crash(hdf5::crash_sentence(path_));
   using hdf5::size_of;
   try {
     dataset_.read({{size_of(first), 0}, {size_of(count), size_of(columns_)}}, out);

@@ -12,10 +12,10 @@
 #include <memory>
 #include <new>
 
+#include "core/crash_sentence.hpp"
 #include "flotilla/core/error.hpp"
 #include "flow/torchscript.hpp"
 #include "io/array.hpp"
-#include "io/crash_sentence.hpp"
 #include "io/hdf5.hpp"
 #include "io/replace_file.hpp"
 #include "io/sha256.hpp"
@@ -260,7 +260,7 @@ std::string checksum(const Tensor& array) {
 }
 
 FlowRecord read_flow_file(const std::string& path) {
-  const CrashSentence crash(path);
+  const CrashSentence crash(hdf5::crash_sentence(path));
   hdf5::expect_readable(path);
   const bool torchscript = is_zip(path);
   if (!torchscript) hdf5::expect_hdf5(path);

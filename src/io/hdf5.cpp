@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "flotilla/core/printed.hpp"
 #include "flotilla/io/hdf5_errors.hpp"
 #include "io/variable_text.hpp"
 
@@ -766,6 +767,15 @@ std::string version() {
   unsigned release = 0;
   check(H5get_libversion(&major, &minor, &release), "H5get_libversion");
   return fmt::format("{}.{}.{}", major, minor, release);
+}
+
+std::string crash_sentence(const std::string& path) {
+  constexpr std::size_t kLongestPath = 600;
+  const std::string shown = printable(path);
+  return fmt::format(
+      "{}: HDF5 crashed while it was read: the file is damaged, or was made to do harm: make or "
+      "copy it again",
+      shown.size() > kLongestPath ? shown.substr(shown.size() - kLongestPath) : shown);
 }
 
 std::string reason(const std::exception& error) {

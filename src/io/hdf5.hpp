@@ -357,6 +357,9 @@ inline hsize_t size_of(std::ptrdiff_t value) {
 /// The version of the library in use, "1.10.8".
 std::string version();
 
+/// What the program says if HDF5 crashes while it reads this file; for CrashSentence.
+std::string crash_sentence(const std::string& path);
+
 /// Why a file from elsewhere cannot be read: what an error says, or of HDF5's own errors the call
 /// alone, without the library's stack.
 std::string reason(const std::exception& error);

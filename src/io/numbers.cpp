@@ -6,9 +6,10 @@
 
 #include <utility>
 
+#include "core/crash_sentence.hpp"
 #include "flotilla/core/error.hpp"
 #include "io/array.hpp"
-#include "io/crash_sentence.hpp"
+#include "io/hdf5.hpp"
 
 namespace flotilla {
 
@@ -22,7 +23,7 @@ std::vector<double> read_context(const ContextSource& source) {
 }
 
 Tensor read_numbers(const Location& location) {
-  const CrashSentence crash(location.path);
+  const CrashSentence crash(hdf5::crash_sentence(location.path));
   const ArrayPlace place = find_array(location);
   try {
     double budget = kLargestArray;

@@ -9,9 +9,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/crash_sentence.hpp"
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/undefined.hpp"
-#include "io/crash_sentence.hpp"
 #include "io/hdf5.hpp"
 
 namespace flotilla {
@@ -26,7 +26,7 @@ constexpr hsize_t kMostDraws = hsize_t{1} << 32U;
 /// Calls `work`. What it throws becomes an InputError about that place of the file.
 template <typename Work>
 auto reading(const std::string& path, const std::string& place, Work work) {
-  const CrashSentence crash(path);
+  const CrashSentence crash(hdf5::crash_sentence(path));
   try {
     return work();
   } catch (const InputError& error) {
@@ -66,7 +66,7 @@ void expect_same_draws(const std::string& run, const RunVariable& one, const Run
 }
 
 RunReader::RunReader(const std::string& path) : path_(path) {
-  const CrashSentence crash(path);
+  const CrashSentence crash(hdf5::crash_sentence(path));
   hdf5::expect_readable(path);
   hdf5::expect_hdf5(path);
   try {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "io/table.hpp"
+#include "core/crash_sentence.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +9,6 @@
 #include <fstream>
 
 #include "flotilla/core/error.hpp"
-#include "io/crash_sentence.hpp"
 #include "io/hdf5.hpp"
 #include "io/replace_file.hpp"
 
@@ -67,7 +67,7 @@ void write_tables(const std::string& path, const std::vector<Table>& tables) {
 }
 
 bool is_tables(const std::string& path, const std::vector<std::string>& names) {
-  const CrashSentence crash(path);
+  const CrashSentence crash(hdf5::crash_sentence(path));
   if (!hdf5::is_hdf5(path)) return false;
   try {
     const hdf5::File file = hdf5::File::open(path);

@@ -234,9 +234,9 @@ class Ensemble {
   }
 
   void write(Phase phase, StepSize step_size, Stopwatch& clock) {
-    const std::vector<std::vector<double>>& derived = clock.measure(
-        Activity::kFlow, [&]() -> auto& { return derived_.of(draws_); });
-    clock.measure(Activity::kOutput, [&] { file_->append(phase, draws_, derived, step_size); });
+    const auto* const derived =
+        clock.measure(Activity::kFlow, [&] { return &derived_.of(draws_); });
+    clock.measure(Activity::kOutput, [&] { file_->append(phase, draws_, *derived, step_size); });
   }
 
   /// Reports convergence if a report is due, and after the last draw. Returns whether the run may

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "core/crash_sentence.hpp"
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/printed.hpp"
 #include "flotilla/target/log_density.h"
@@ -71,7 +72,14 @@ class LibraryDensity final : public Density {
             library.get<decltype(flotilla_log_density_evaluate)>("flotilla_log_density_evaluate")),
         close_(library.get<decltype(flotilla_log_density_close)>("flotilla_log_density_close")),
         derive_(library.find<decltype(flotilla_log_density_derive)>("flotilla_log_density_derive")),
+        crash_(fmt::format("{}: the density crashed in mid-run: mend it; 'flotilla density "
+                           "check' may find where",
+                           name_),
+               1, CrashSentence::When::kWhereSpeaking),
         density_(nullptr, close_) {
+    const CrashSentence crash(fmt::format(
+        "{}: the density crashed as it was opened: mend it, or give it other --density-args",
+        name_));
     const auto open = library.get<decltype(flotilla_log_density_open)>("flotilla_log_density_open");
     const auto dim = library.get<decltype(flotilla_log_density_dim)>("flotilla_log_density_dim");
     Message message;
@@ -97,6 +105,7 @@ class LibraryDensity final : public Density {
   const std::vector<std::string>& outputs() const override { return outputs_; }
 
   void evaluate(const DataPoints& points, double* log_density, double* gradient) const override {
+    const CrashSentence::Speaking speaking(crash_);
     Message message;
     const int failed = calling<DensityError>(name_, "flotilla_log_density_evaluate", [&] {
       return evaluate_(density_.get(), points.count, points.dim, points.x, log_density, gradient,
@@ -106,6 +115,7 @@ class LibraryDensity final : public Density {
   }
 
   void derive(const DataPoints& points, double* values) const override {
+    const CrashSentence::Speaking speaking(crash_);
     Message message;
     const int failed = calling<DensityError>(name_, "flotilla_log_density_derive", [&] {
       return derive_(density_.get(), points.count, points.dim, points.x, values, message.data(),
@@ -146,6 +156,7 @@ class LibraryDensity final : public Density {
   decltype(flotilla_log_density_evaluate)* evaluate_;
   decltype(flotilla_log_density_close)* close_;
   decltype(flotilla_log_density_derive)* derive_;  ///< null without outputs
+  CrashSentence crash_;                            ///< of evaluate and derive
   std::unique_ptr<flotilla_log_density, decltype(flotilla_log_density_close)*> density_;
   Index dim_ = 0;
   std::vector<std::string> outputs_;

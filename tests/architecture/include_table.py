@@ -74,7 +74,7 @@ MEASURES_INSIDES = ["tests/", "apps/bench/"]
 OPERATING_SYSTEM = [
     "src/io/", "src/run/", "src/parallel/", "apps/", "tests/",
     "src/flow/torchscript.cpp", "src/torchscript/",  # a plugin is loaded
-    "src/target/shared_library.cpp",
+    "src/target/shared_library.cpp", "src/core/crash_sentence.cpp",
 ]
 OPERATING_SYSTEM_HEADER = re.compile(r"(sys/[a-z_]+|unistd|fcntl|signal|dlfcn|sched|spawn)\.h")
 

@@ -15,6 +15,7 @@
 #include <numeric>
 #include <random>
 
+#include "flotilla/core/crashes.hpp"
 #include "flotilla/core/error.hpp"
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/io/hdf5_errors.hpp"
@@ -291,7 +292,7 @@ int code_of(const std::function<void()>& work) {
   if (child == 0) {
     constexpr unsigned kHanging = 60;  // seconds, on a busy machine
     alarm(kHanging);
-    tell_hdf5_crashes();
+    tell_crashes();
     if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(1);
     try {
       work();

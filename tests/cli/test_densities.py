@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Densities that come from outside: good ones draw right, faulty ones end with one sentence."""
+
+import json
+import os
+import pathlib
+import re
+import unittest
+
+import h5py
+import numpy as np
+
+from program import MOONS, ProgramTest, random_flow, run
+
+EXAMPLES = pathlib.Path(os.environ["FLOTILLA_DENSITIES"])
+FAULTY = os.environ["FLOTILLA_FAULTY"]
+OTHER_ABI = os.environ["FLOTILLA_FAULTY_ABI"]
+INCOMPLETE = os.environ["FLOTILLA_FAULTY_INCOMPLETE"]
+SIZE = ["--chains", 10, "--warmup", 20, "--draws", 20]
+EXPLICIT = ["--target", "explicit", "--density"]
+
+
+def example(name):
+    return str(EXAMPLES / f"{name}.so")
+
+
+def ours(done):
+    """The program's own sentences."""
+    return [line for line in done.stderr.splitlines() if line.startswith("flotilla: ")]
+
+
+class FaultyDensities(ProgramTest):
+    def ends(self, *words, code, says, ranks):
+        """Ends with this exit code and with sentences that all are the same."""
+        done = run("sample", MOONS, "-o", self.path("run.h5"), *SIZE, *words, ranks=ranks)
+        self.assertEqual(done.returncode, code, done.stderr)
+        sentences = {re.sub(r"^flotilla: (rank \d+: )?", "", line) for line in ours(done)}
+        self.assertEqual(len(sentences), 1, done.stderr)
+        for word in says:
+            self.assertIn(word, next(iter(sentences)))
+        return done
+
+    def test_libraries_that_are_none_are_refused(self):
+        text = pathlib.Path(self.path("text.so"))
+        text.write_text("no library")
+        refusals = [
+            ([self.path("missing.so")], ["missing.so", "no such file"]),
+            ([self.path(".")], ["no such file"]),
+            ([str(text)], ["cannot be loaded", "text.so"]),
+            ([OTHER_ABI], ["version 2", "has version 1", "build it again"]),
+            ([INCOMPLETE], ["no function flotilla_log_density_evaluate"]),
+            ([FAULTY, "--density-args", "dim"], ["3 coordinates", "the flow has 2"]),
+            ([FAULTY, "--density-args", "negative-dim"], ["is -1"]),
+            ([FAULTY, "--density-args", "refuse"], ["'refuse'", "no such data"]),
+            ([FAULTY, "--density-args", "refuse-silently"], ["without a reason"]),
+            ([FAULTY, "--density-args", "throw-open"], ["threw an exception (thrown on purpose)"]),
+            ([FAULTY, "--density-args", "crash-open"], ["crashed as it was opened"]),
+            ([FAULTY, "--density-args", "nan"], ["no starting point", "verify faulty.so"]),
+        ]
+        tried = 0
+        for words, says in refusals:
+            for ranks in (None, 3) if tried in (3, 7, 10) else (None,):
+                with self.subTest(words=words, ranks=ranks):
+                    done = self.ends(*EXPLICIT, *words, code=2, says=says, ranks=ranks)
+                    self.assertEqual(done.stdout, "")
+                    self.assertFalse(os.path.exists(self.path("run.h5")))
+            tried += 1
+        self.assertEqual(tried, len(refusals))
+
+    def test_what_fails_in_mid_run_ends_every_rank(self):
+        failures = [
+            ("fail", ["faulty.so: flotilla_log_density_evaluate failed with 7: out of luck"]),
+            ("throw", ["threw an exception (thrown on purpose)"]),
+            ("crash", ["faulty.so: the density crashed in mid-run"]),
+        ]
+        tried = 0
+        for fault, says in failures:
+            for ranks in (None, 2):
+                with self.subTest(fault=fault, ranks=ranks):
+                    words = [*EXPLICIT, FAULTY, "--density-args", fault, "--force", "--quiet"]
+                    self.ends(*words, code=1, says=says, ranks=ranks)
+                    tried += 1
+        self.assertEqual(tried, 6)
+
+    def test_a_density_is_asked_for_exactly_where_it_is_needed(self):
+        done = run("sample", MOONS, "-o", self.path("run.h5"), "--target", "posterior")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--target posterior needs a density", done.stderr)
+        done = run("sample", MOONS, "-o", self.path("run.h5"), "--density", FAULTY)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--density is for --target explicit, posterior", done.stderr)
+
+    def test_one_that_prints_leaks_a_thread_or_is_slow_runs_all_the_same(self):
+        size = ["--chains", 2, "--warmup", 1, "--draws", 2, "--tile-width", 32, "--quiet"]
+        tried = 0
+        for fault in ("print", "thread", "slow"):
+            with self.subTest(fault=fault):
+                words = [*EXPLICIT, FAULTY, "--density-args", fault, "--force"]
+                done = run("sample", MOONS, "-o", self.path("run.h5"), *size, *words)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                tried += 1
+        self.assertEqual(tried, 3)
+
+
+class Check(ProgramTest):
+    def check(self, *words, code):
+        done = run("density", "check", *words, "--json")
+        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
+        found = json.loads(done.stdout)
+        self.assertEqual(found["passed"], code == 0)
+        return {row["name"]: (row["verdict"], row["sentence"]) for row in found["findings"]}, found
+
+    def test_it_finds_what_is_wrong(self):
+        faults = [
+            ("gradient", "gradient", "coordinate 1 at point 0"),
+            ("count", "repeats", "not a function of x"),
+            ("batch", "batches", "alone"),
+            ("nan", "values", "none of 64 points"),
+        ]
+        for fault, name, says in faults:
+            with self.subTest(fault=fault):
+                words = [FAULTY, "--density-args", fault, "--dim", 3]
+                findings, _ = self.check(*words, code=3)
+                self.assertEqual(findings[name][0], "FAILED")
+                self.assertIn(says, findings[name][1])
+
+    def test_it_notes_what_is_odd(self):
+        for fault, name, says in (
+            ("print", "output", "bytes"),
+            ("thread", "threads", "1 of its threads"),
+            ("slow", "cost", "s a point"),
+        ):
+            with self.subTest(fault=fault):
+                words = [FAULTY, "--density-args", fault, "--dim", 3, "--draws", 4]
+                findings, _ = self.check(*words, code=0)
+                self.assertEqual(findings[name][0], "note")
+                self.assertIn(says, findings[name][1])
+
+    def test_every_example_passes(self):
+        examples = sorted(EXAMPLES.glob("*.so"))
+        self.assertGreaterEqual(len(examples), 2)
+        for path in examples:
+            with self.subTest(example=path.name):
+                words = ["--dim", 5] if path.stem in ("funnel",) else []
+                findings, found = self.check(path, *words, code=0)
+                self.assertGreater(found["seconds_per_point"], 0)
+                self.assertEqual(findings["gradient"][0], "ok")
+                self.assertLess(found["seconds_per_point"], 1e-3)
+
+    def test_it_takes_points_and_a_flow(self):
+        with h5py.File(self.path("points.h5"), "w") as file:
+            file["x"] = np.random.default_rng(1).normal(size=(7, 4))
+        _, found = self.check(example("funnel"), "--points", self.path("points.h5"), code=0)
+        self.assertEqual((found["points"], found["dim"]), (7, 4))
+        self.assertIsNone(found["flow_seconds_per_point"])
+        _, found = self.check(example("funnel"), "--flow", MOONS, code=0)
+        self.assertEqual((found["points"], found["dim"]), (64, 2))
+        self.assertGreater(found["flow_seconds_per_point"], 0)
+        done = run("density", "check", example("funnel"))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--dim", done.stderr)
+
+    def test_it_crashes_with_a_sentence(self):
+        done = run("density", "check", FAULTY, "--density-args", "crash-open")
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(len(ours(done)), 1)
+
+
+class ExactDraws(ProgramTest):
+    SIZE = ["--chains", 64, "--warmup", 200, "--draws", 300]
+
+    def test_derived_outputs_stand_beside_x_under_their_names(self):
+        flow = random_flow(self.path("flow.h5"), "--dim", 10, "--layers", 2, "--widths", 8)
+        words = ["--target", "explicit", "--density", example("eight_schools")]
+        path = self.sample(*self.SIZE, *words, flow=flow)
+        with h5py.File(path, "r") as file:
+            x = file["posterior/x"][()].astype(float)
+            np.testing.assert_allclose(file["posterior/tau"][()], np.exp(x[:, :, 1]), rtol=1e-12)
+            theta = x[:, :, :1] + np.exp(x[:, :, 1:2]) * x[:, :, 2:]
+            self.assertEqual(file["posterior/theta"].shape, (64, 300, 8))
+            np.testing.assert_allclose(file["posterior/theta"][()], theta, rtol=1e-12)
+            self.assertEqual(len(file["posterior/theta_dim_0"]), 8)
+            facts = dict(file.attrs)
+            self.assertEqual(facts["target"].decode(), "explicit")
+            self.assertEqual(facts["beta"], 1.0)
+            self.assertEqual(facts["density"].decode(), example("eight_schools"))
+            self.assertTrue(facts["density_checksum"].decode().startswith("sha256:"))
+            self.assertEqual(facts["density_args"].decode(), "")
+
+    def test_an_annealed_density_at_zero_is_the_base_density(self):
+        words = ["--target", "explicit", "--density", example("funnel"), "--beta", 0]
+        path = self.sample(*self.SIZE, *words)
+        with h5py.File(path, "r") as file:
+            z = file["unconstrained_posterior/z"][()].astype(float)
+        for power, truth in ((1, 0.0), (2, 1.0)):
+            by_chain = (z**power).mean(axis=1)
+            error = by_chain.std(axis=0, ddof=1) / np.sqrt(len(by_chain))
+            self.assertLess(np.abs((by_chain.mean(axis=0) - truth) / error).max(), 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
