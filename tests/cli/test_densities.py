@@ -24,6 +24,15 @@ def example(name):
     return str(EXAMPLES / f"{name}.so")
 
 
+def trial_data(path):
+    """Writes predictors and outcomes of 40 trials."""
+    rng = np.random.default_rng(7)
+    with h5py.File(path, "w") as file:
+        file["a"] = rng.normal(size=(40, 2))
+        file["y"] = (rng.uniform(size=40) < 0.6).astype(float)
+    return path
+
+
 def ours(done):
     """The program's own sentences."""
     return [line for line in done.stderr.splitlines() if line.startswith("flotilla: ")]
@@ -137,12 +146,19 @@ class Check(ProgramTest):
                 self.assertIn(says, findings[name][1])
 
     def test_every_example_passes(self):
-        examples = sorted(EXAMPLES.glob("*.so"))
-        self.assertGreaterEqual(len(examples), 2)
-        for path in examples:
-            with self.subTest(example=path.name):
-                words = ["--dim", 5] if path.stem in ("funnel",) else []
-                findings, found = self.check(path, *words, code=0)
+        free = ["--dim", 5]
+        arguments = {
+            "banana": free,
+            "eight_schools": ["--density-args", "centred"],
+            "funnel": free,
+            "gaussian_mixture": free,
+            "logistic_regression": ["--density-args", trial_data(self.path("data.h5"))],
+            "phi4": [*free, "--density-args", "-1,0.5"],
+        }
+        self.assertEqual({path.stem for path in EXAMPLES.glob("*.so")}, set(arguments))
+        for name, words in arguments.items():
+            with self.subTest(example=name):
+                findings, found = self.check(example(name), *words, code=0)
                 self.assertGreater(found["seconds_per_point"], 0)
                 self.assertEqual(findings["gradient"][0], "ok")
                 self.assertLess(found["seconds_per_point"], 1e-3)

@@ -43,6 +43,24 @@ if(NOT printed STREQUAL expected)
   message(FATAL_ERROR "expected\n${expected}found\n${printed}")
 endif()
 
+# The example densities, through the installed header alone. They sample in the program's tests.
+execute_process(
+  COMMAND
+    ${CMAKE_COMMAND} -S ${prefix}/share/flotilla/densities -B ${SCRATCH}/densities -G ${GENERATOR}
+    -D CMAKE_PREFIX_PATH=${prefix} -D CMAKE_C_FLAGS=-Werror -D CMAKE_CXX_FLAGS=-Werror
+    OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${CMAKE_COMMAND} --build ${SCRATCH}/densities OUTPUT_QUIET
+                COMMAND_ERROR_IS_FATAL ANY)
+file(STRINGS ${SCRATCH}/densities/CMakeCache.txt found REGEX "^FLOTILLA_INCLUDE:")
+if(NOT found MATCHES "=${prefix}/include$")
+  message(FATAL_ERROR "expected the header below ${prefix}, found ${found}")
+endif()
+file(GLOB built ${SCRATCH}/densities/*.so)
+list(LENGTH built number)
+if(number LESS 5)
+  message(FATAL_ERROR "expected five densities or more, found ${built}")
+endif()
+
 # How the kernels are compiled is the library's own affair.
 file(READ ${build}/compile_commands.json commands)
 if(NOT commands MATCHES "main\\.cpp" OR NOT commands MATCHES "-std=(c|gnu)\\+\\+20")
