@@ -15,6 +15,7 @@ import argparse
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flotilla_tools import starting
 from flotilla_tools.starting import positive
@@ -64,7 +65,7 @@ def moments(sites: int, m2: float, coupling: float, nodes: int = 801) -> Moments
     weight = share**sites
     z = weight.sum()
 
-    def mean(of: np.ndarray) -> float:
+    def mean(of: NDArray[np.float64]) -> float:
         """The mean of a function of one site."""
         return float(weight @ np.einsum("ik,i,ik->k", vectors, of, vectors) / z)
 
