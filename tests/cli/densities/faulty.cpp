@@ -48,7 +48,8 @@ flotilla_log_density* flotilla_log_density_open(const char* arguments, char* mes
     return nullptr;
   }
   if (fault == "refuse-silently") return nullptr;
-  if (fault == "thread") std::thread([] {
+  if (fault == "thread")
+    std::thread([] {
       while (running) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }).detach();
   return new flotilla_log_density{fault};
