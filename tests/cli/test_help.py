@@ -8,7 +8,10 @@ import unittest
 
 from program import PROGRAM, ProgramTest, run
 
-COMMANDS = ["sample", "summary", "compare", "study", "flow show", "flow verify", "flow evaluate"]
+COMMANDS = [
+    "sample", "summary", "compare", "study", "flow show", "flow verify", "flow evaluate",
+    "density check",
+]
 GROUPS = ["What", "How", "How much", "Stopping", "Output"]
 OPTION = re.compile(r"^  (?:[A-Za-z.0-9]+, )?(?:-\w, )?(--[a-z-]+)(.*)$")
 
