@@ -93,7 +93,10 @@ int summary(const Communicator& comm, const Command& command, const Words& words
       show(as_table(diagnosis, options.all));
       if (!failed) show(verdict(diagnosis, options.thresholds));
     }
-    if (failed) fmt::print(stderr, "flotilla: not converged: {}\n", fmt::join(found, "; "));
+    if (failed) {
+      fmt::print(stderr, "flotilla: not converged: {}\n{}", fmt::join(found, "; "),
+                 advice(diagnosis, options.thresholds));
+    }
   }
   return failed ? kVerdict : 0;
 }

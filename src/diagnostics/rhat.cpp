@@ -32,6 +32,10 @@ void Rhat::merge(const Rhat& other) {
   variances_ += other.variances_;
 }
 
+bool Rhat::is_constant() const {
+  return draws_ > 1.0 && within() == 0.0 && variance_between(means_) == 0.0;
+}
+
 double Rhat::total() const {
   return within() * (draws_ - 1.0) / draws_ + variance_between(means_);
 }

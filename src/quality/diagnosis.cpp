@@ -195,15 +195,31 @@ Index superchains_of(const RunReader& reader, Index chains) {
                   reader.path(), chains, count));
 }
 
+RunSettings settings_of(const RunReader& reader) {
+  return {.kernel = reader.text("kernel"),
+          .target = reader.text("target"),
+          .precision = reader.text("precision"),
+          .warmup = reader.number("warmup"),
+          .thin = reader.number("thin"),
+          .adapt = reader.number("adapt"),
+          .target_accept = reader.number("target_accept"),
+          .global_fraction = reader.number("global_fraction")};
+}
+
 }  // namespace
 
+bool Diagnosis::is_constant(const QuantitySummary& summary) const {
+  return draws > 1 && unmoved_chains < static_cast<double>(chains) && summary.sd == 0.0;
+}
+
 double Diagnosis::smallest_ess() const {
-  double smallest = quantities.front().summary.ess_bulk;
+  double smallest = HUGE_VAL;
   for (const NamedQuantity& quantity : quantities) {
     const QuantitySummary& summary = quantity.summary;
+    if (is_constant(summary)) continue;
     smallest = smaller(smallest, smaller(summary.ess_bulk, summary.ess_tail));
   }
-  return smallest;
+  return smallest < HUGE_VAL ? smallest : kUndefined;
 }
 
 Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
@@ -228,6 +244,7 @@ Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
     diagnosis.chains = variables.front().chains;
     diagnosis.draws = variables.front().draws;
     diagnosis.superchains = superchains_of(*reader, diagnosis.chains);
+    diagnosis.settings = settings_of(*reader);
     Moves(*reader, phase_of(config.group) + "sample_stats").read_into(diagnosis);
     diagnosis.mean_squared_jump = reader->number("mean_squared_jump");
     diagnosis.step_size = reader->number("step_size");
@@ -247,7 +264,7 @@ Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
     values += variable.chains * variable.draws * variable.dim;
   }
   diagnosis.gradients = static_cast<double>(diagnosis.chains * diagnosis.draws) *
-                        reader->number("thin") *
+                        diagnosis.settings.thin *
                         make_local_move<double>(recorded_kernel(*reader))->cost().gradients;
   diagnosis.exact = values <= config.exact_values;
   for (const RunVariable& variable : variables) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "flotilla/quality/hints.hpp"
 #include "flotilla/quality/text.hpp"
 #include "run/json_number.hpp"
 
@@ -89,6 +90,33 @@ std::string spreads(const Diagnosis& diagnosis) {
   return text;
 }
 
+std::vector<std::string> constant_quantities(const Diagnosis& diagnosis) {
+  std::vector<std::string> names;
+  for (const NamedQuantity& quantity : diagnosis.quantities) {
+    if (diagnosis.is_constant(quantity.summary)) names.push_back(quantity.name);
+  }
+  return names;
+}
+
+/// A line that names the constant quantities; empty if there are none.
+std::string constants(const Diagnosis& diagnosis) {
+  std::vector<std::string> names = constant_quantities(diagnosis);
+  if (names.empty()) return "";
+  const std::size_t others = names.size() > kMostRows ? names.size() - kMostRows : 0;
+  names.resize(names.size() - others);
+  return fmt::format("the same in every draw, so without R-hat and ESS: {}{}\n",
+                     fmt::join(names, ", "), others > 0 ? fmt::format(" and {} more", others) : "");
+}
+
+nlohmann::ordered_json as_json(const Hint& hint) {
+  nlohmann::ordered_json changes = nlohmann::ordered_json::array();
+  for (const Change& change : hint.changes) {
+    changes.push_back(nlohmann::ordered_json::object());
+    for (const auto& [option, value] : change) changes.back()[option] = value;
+  }
+  return {{"evidence", hint.evidence}, {"sentence", hint.sentence()}, {"changes", changes}};
+}
+
 }  // namespace
 
 std::string as_table(const Diagnosis& diagnosis, bool all) {
@@ -108,15 +136,28 @@ std::string as_table(const Diagnosis& diagnosis, bool all) {
   return text + "\n";
 }
 
+std::string advice(const Diagnosis& diagnosis, const Thresholds& thresholds) {
+  std::string text;
+  for (const Hint& hint : hints(diagnosis, thresholds)) {
+    text += fmt::format("  {}\n", hint.sentence());
+  }
+  return text.empty() ? text : "what would help, the likeliest first:\n" + text;
+}
+
 std::string verdict(const Diagnosis& diagnosis, const Thresholds& thresholds) {
+  const std::string constant = constants(diagnosis);
   const std::vector<std::string> found = failures(diagnosis, thresholds);
-  if (!found.empty()) return fmt::format("not converged:\n  {}\n", fmt::join(found, "\n  "));
+  if (!found.empty()) {
+    return fmt::format("not converged:\n  {}\n{}{}", fmt::join(found, "\n  "), constant,
+                       advice(diagnosis, thresholds));
+  }
   std::vector<std::string> met;
   for (const Threshold* threshold : thresholds_with_options()) {
     met.push_back(fmt::format("{} at {} {:g}", threshold->title,
                               threshold->at_most ? "most" : "least", thresholds.*threshold->value));
   }
-  return fmt::format("converged: {} for every quantity\n", fmt::join(met, " and "));
+  return fmt::format("converged: {} for every quantity{}\n{}", fmt::join(met, " and "),
+                     constant.empty() ? "" : " that varies", constant);
 }
 
 std::string as_json(const Diagnosis& diagnosis, const Thresholds& thresholds) {
@@ -129,6 +170,9 @@ std::string as_json(const Diagnosis& diagnosis, const Thresholds& thresholds) {
                                 {"exact", diagnosis.exact},
                                 {"converged", found.empty()},
                                 {"failures", found}};
+  all["constant"] = constant_quantities(diagnosis);
+  all["hints"] = nlohmann::ordered_json::array();
+  for (const Hint& hint : hints(diagnosis, thresholds)) all["hints"].push_back(as_json(hint));
   for (const Threshold* threshold : thresholds_with_options()) {
     std::string name = threshold->name;
     std::replace(name.begin(), name.end(), '-', '_');

@@ -9,107 +9,41 @@
 namespace flotilla {
 namespace {
 
-constexpr double kMostSlip = 5.0;  // standard errors of a share that may be chance
-
-/// Whether lp is larger in the second half of more chains than chance explains.
-bool still_rises(const Diagnosis& diagnosis) {
-  const double error = 0.5 / std::sqrt(static_cast<double>(diagnosis.chains));
-  return diagnosis.rising_chains > 0.5 + kMostSlip * error;
-}
-
-/// Whether chains are each by itself settled, at different values of a quantity.
-///
-/// Single chains that agree have an R-hat of about 1 + 1 / n, where each is worth n independent
-/// draws. What wanders is worth few, whatever the others do.
-bool settled_apart(const QuantitySummary& summary) {
-  constexpr double kWanders = 8.0;
-  constexpr double kChance = 3.0;
-  return summary.ess_chain >= kWanders && summary.rhat - 1.0 > kChance / summary.ess_chain;
-}
-
-std::string advise_on_rhat(const Diagnosis& diagnosis, const NamedQuantity& quantity,
-                           const Thresholds& thresholds) {
-  const QuantitySummary& summary = quantity.summary;
-  if (still_rises(diagnosis)) {
-    return fmt::format(
-        "the log density still rises, in {} of the chains: warm up longer (--warmup); if it never "
-        "settles, the target has no bound: --target clipped, or a smaller --beta",
-        printed(diagnosis.rising_chains, Print::kPercent));
-  }
-  if (diagnosis.superchains > 0) {
-    return "superchains have not forgotten where they began: warm up longer (--warmup), make more "
-           "global moves (--global-fraction), or choose a --target that chains can cross";
-  }
-  for (const NamedQuantity& one : diagnosis.quantities) {
-    if (one.summary.rhat <= thresholds.max_rhat || !settled_apart(one.summary)) continue;
-    return fmt::format(
-        "the chains disagree: {} has settled in each of them, at different values: make more "
-        "global "
-        "moves (--global-fraction), or choose a --target that chains can cross; longer chains "
-        "alone "
-        "will not do",
-        one.name);
-  }
-  return fmt::format(
-      "the chains are short: each is worth {} independent draws, and such an R-hat takes about "
-      "{:.0f}: keep more draws (--draws), let more steps pass between them (--thin), or let "
-      "chains start in groups (--superchains), whose nested R-hat does without",
-      printed(summary.ess_chain, Print::kGeneral),
-      std::ceil(1.0 / std::max(1e-6, thresholds.max_rhat - 1.0)));
-}
-
-std::string advise_on_ess(const Diagnosis& /*diagnosis*/, const NamedQuantity& /*quantity*/,
-                          const Thresholds& /*thresholds*/) {
-  return "keep more draws (--draws), let more steps pass between them (--thin), or run more chains "
-         "(--chains)";
-}
-
-std::string advise_on_non_finite(const Diagnosis& /*diagnosis*/, const NamedQuantity& /*quantity*/,
-                                 const Thresholds& /*thresholds*/) {
-  return "verify the flow ('flotilla flow verify'), or use --precision double";
-}
-
 constexpr Threshold kMaxRhat = {.name = "max-rhat",
                                 .title = "R-hat",
                                 .help = "threshold of R-hat, or with superchains of nested R-hat",
                                 .range = {.low = 1.0},
                                 .value = &Thresholds::max_rhat,
-                                .at_most = true,
-                                .advice = advise_on_rhat};
+                                .at_most = true};
 
 constexpr Threshold kMinEss = {.name = "min-ess",
                                .title = "ESS",
                                .help = "threshold of bulk and tail effective sample size",
                                .range = {.low = 0.0},
                                .value = &Thresholds::min_ess,
-                               .at_most = false,
-                               .advice = advise_on_ess};
+                               .at_most = false};
 
 constexpr Threshold kNonFinite = {.name = "",
                                   .title = "",
                                   .help = "",
                                   .range = {},
                                   .value = &Thresholds::max_non_finite,
-                                  .at_most = true,
-                                  .advice = advise_on_non_finite};
+                                  .at_most = true};
 
-/// How bad a figure is: larger is worse, undefined is worst.
-double badness(const QuantitySummary& summary, const QuantityFigure& figure) {
+/// How bad a figure is: larger is worse, undefined is worst. That of a constant quantity is best.
+double badness(const Diagnosis& diagnosis, const QuantitySummary& summary,
+               const QuantityFigure& figure) {
   const double value = summary.*figure.value;
-  if (std::isnan(value)) return HUGE_VAL;
+  if (std::isnan(value)) return diagnosis.is_constant(summary) ? -HUGE_VAL : HUGE_VAL;
   return figure.threshold->at_most ? value : -value;
 }
 
-/// Why a figure has no value, and what to try.
-std::string undefined(const Diagnosis& diagnosis, const QuantitySummary& summary) {
-  constexpr Index kFewest = 4;
-  if (diagnosis.draws < kFewest) {
-    return fmt::format(
-        "it needs {} draws of each chain, which have {}: keep more draws (--draws){}", kFewest,
-        diagnosis.draws,
-        diagnosis.superchains > 0
-            ? ""
-            : ", or let chains start in groups (--superchains), whose nested R-hat needs one");
+/// Why a figure has no value.
+std::string undefined(const Diagnosis& diagnosis, const QuantitySummary& summary,
+                      const QuantityFigure& figure) {
+  const Index fewest = figure.threshold == &kMinEss ? kFewestForEss : kFewestForRhat;
+  if (diagnosis.draws < fewest) {
+    return fmt::format("it needs {} draws of each chain, which have {}", fewest, diagnosis.draws);
   }
   if (summary.non_finite > 0.0) return "it needs draws that are all finite";
   return "its draws do not vary";
@@ -120,31 +54,13 @@ std::string failure(const Diagnosis& diagnosis, const NamedQuantity& quantity,
   const double value = quantity.summary.*figure.value;
   if (std::isnan(value)) {
     return fmt::format("{} of {} is not defined: {}", figure.title, quantity.name,
-                       undefined(diagnosis, quantity.summary));
+                       undefined(diagnosis, quantity.summary, figure));
   }
   const Threshold& threshold = *figure.threshold;
   const std::string option = threshold.name;
-  return fmt::format("{} of {} is {}, {} {}{:g}: {}", figure.title, quantity.name,
+  return fmt::format("{} of {} is {}, {} {}{:g}", figure.title, quantity.name,
                      printed(value, figure.print), threshold.at_most ? "above" : "below",
-                     option.empty() ? "" : "--" + option + " ", thresholds.*threshold.value,
-                     threshold.advice(diagnosis, quantity, thresholds));
-}
-
-// ---- Faults of a run.
-
-/// Some chains of a short run have not moved yet. It is a fault if so many are no chance.
-bool chains_stand_still(const Diagnosis& diagnosis) {
-  if (diagnosis.draws < 2) return false;
-  const double chains = static_cast<double>(diagnosis.chains);
-  const double expected = chains * std::pow(diagnosis.repeats, diagnosis.draws - 1);
-  return diagnosis.unmoved_chains > expected + kMostSlip * std::sqrt(expected);
-}
-
-std::string tell_of_standing_chains(const Diagnosis& diagnosis) {
-  return fmt::format(
-      "{:.0f} of {} chains never moved: warm up longer (--warmup) or from a smaller --step-size, "
-      "make more global moves (--global-fraction), or start elsewhere (--start, --seed)",
-      diagnosis.unmoved_chains, diagnosis.chains);
+                     option.empty() ? "" : "--" + option + " ", thresholds.*threshold.value);
 }
 
 const QuantitySummary* log_density_of(const Diagnosis& diagnosis) {
@@ -154,24 +70,38 @@ const QuantitySummary* log_density_of(const Diagnosis& diagnosis) {
   return nullptr;
 }
 
-/// A density's logarithm has a long tail below. It has none above, unless the density has a spike
-/// that chains fall into: its highest values then lie far outside the range of the others.
+std::string tell_of_standing_chains(const Diagnosis& diagnosis) {
+  return fmt::format("{:.0f} of {} chains never moved", diagnosis.unmoved_chains, diagnosis.chains);
+}
+
+std::string tell_of_no_bound(const Diagnosis& diagnosis) {
+  return fmt::format(
+      "lp reaches {}, where half of its draws are below {}: the target has no bound that chains "
+      "can feel",
+      printed(diagnosis.highest_lp, Print::kGeneral),
+      printed(log_density_of(diagnosis)->median, Print::kGeneral));
+}
+
+}  // namespace
+
+// Some chains of a short run have not moved yet. It is a fault if so many are no chance, or all.
+bool chains_stand_still(const Diagnosis& diagnosis) {
+  constexpr double kMostSlip = 5.0;  // standard errors
+  if (diagnosis.draws < 2) return false;
+  const double chains = static_cast<double>(diagnosis.chains);
+  if (diagnosis.unmoved_chains == chains) return true;
+  const double expected = chains * std::pow(diagnosis.repeats, diagnosis.draws - 1);
+  return diagnosis.unmoved_chains > expected + kMostSlip * std::sqrt(expected);
+}
+
+// A density's logarithm has a long tail below. It has none above, unless the density has a spike
+// that chains fall into: its highest values then lie far outside the range of the others.
 bool has_no_bound(const Diagnosis& diagnosis) {
   constexpr double kFar = 50.0;
   const QuantitySummary* lp = log_density_of(diagnosis);
   if (lp == nullptr) return false;
   return diagnosis.highest_lp - lp->median > kFar * std::max(1.0, lp->median - lp->q5);
 }
-
-std::string tell_of_no_bound(const Diagnosis& diagnosis) {
-  return fmt::format(
-      "lp reaches {}, where half of its draws are below {}: the target has no bound that chains "
-      "can feel: --target clipped, a smaller --beta, or verify the flow",
-      printed(diagnosis.highest_lp, Print::kGeneral),
-      printed(log_density_of(diagnosis)->median, Print::kGeneral));
-}
-
-}  // namespace
 
 const std::vector<QuantityFigure>& quantity_figures() {
   using Q = QuantitySummary;
@@ -269,10 +199,10 @@ std::vector<const NamedQuantity*> worst_first(const Diagnosis& diagnosis,
                                               const QuantityFigure& figure) {
   std::vector<const NamedQuantity*> ordered;
   for (const NamedQuantity& quantity : diagnosis.quantities) ordered.push_back(&quantity);
-  std::stable_sort(ordered.begin(), ordered.end(),
-                   [&](const NamedQuantity* a, const NamedQuantity* b) {
-                     return badness(a->summary, figure) > badness(b->summary, figure);
-                   });
+  std::stable_sort(
+      ordered.begin(), ordered.end(), [&](const NamedQuantity* a, const NamedQuantity* b) {
+        return badness(diagnosis, a->summary, figure) > badness(diagnosis, b->summary, figure);
+      });
   return ordered;
 }
 
@@ -287,6 +217,7 @@ std::vector<std::string> failures(const Diagnosis& diagnosis, const Thresholds& 
     const double limit = thresholds.*figure.threshold->value;
     const double value = quantity.summary.*figure.value;
     if (figure.threshold->at_most ? value <= limit : value >= limit) continue;
+    if (std::isnan(value) && diagnosis.is_constant(quantity.summary)) continue;
     found.push_back(failure(diagnosis, quantity, figure, thresholds));
   }
   return found;

@@ -114,6 +114,8 @@ template <typename T>
 void ConvergenceMonitor<T>::judge(Index quantity, Rhat split, Rhat whole, double nested,
                                   ConvergenceReport& report) const {
   if (quantity + 1 < quantities_) report.means.push_back(whole.means().mean());
+  if (whole.is_constant()) return;  // if all are, no chain has moved, and figures stay undefined
+  const bool first = report.ess_of.empty();
   const std::string name =
       quantity + 1 < quantities_ ? fmt::format("x[{}]", quantity) : std::string("lp");
   // A drift that all chains share does not show in a single window.
@@ -121,7 +123,7 @@ void ConvergenceMonitor<T>::judge(Index quantity, Rhat split, Rhat whole, double
   keep_worst(rhat, 1.0, name, report.rhat, report.rhat_of);
   keep_worst(whole.effective_size(), -1.0, name, report.ess, report.ess_of);
   if (superchain_width_ > 1) {
-    std::string nested_of = quantity == 0 ? "" : name;
+    std::string nested_of = first ? "" : name;
     keep_worst(nested, 1.0, name, report.nested_rhat, nested_of);
   }
 }

@@ -132,6 +132,8 @@ RunFacts run_facts(const RunConfig& config, const Specification& target, const F
       {"tile_width", std::int64_t{config.tile_width}},
       {"warmup", std::int64_t{config.warmup}},
       {"thin", std::int64_t{config.thin}},
+      {"adapt", std::int64_t{config.adapt}},
+      {"target_accept", config.wanted_acceptance()},
   };
   facts.insert(facts.end(), own.begin(), own.end());
   if (config.superchains > 0) {

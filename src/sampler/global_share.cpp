@@ -24,9 +24,11 @@ void GlobalShare::update(const MoveStatistics& window) {
 }
 
 double GlobalShare::current() const {
-  if (updates_ == 0) return kInitial;
-  const double rate = acceptance_ / moves_;
-  return std::clamp(kCeiling - kSlope * (kRateOfCeiling - rate), kFloor, kCeiling);
+  return updates_ == 0 ? kInitial : of(acceptance_ / moves_);
+}
+
+double GlobalShare::of(double acceptance_rate) {
+  return std::clamp(kCeiling - kSlope * (kRateOfCeiling - acceptance_rate), kFloor, kCeiling);
 }
 
 }  // namespace flotilla

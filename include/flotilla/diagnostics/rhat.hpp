@@ -33,6 +33,8 @@ class Rhat {
 
   /// R-hat. NaN for fewer than two chains, for fewer than two draws a chain, and if nothing varies.
   double value() const;
+  /// Whether all draws of all chains are one number. False for fewer than two draws a chain.
+  bool is_constant() const;
   /// Mean variance within a chain.
   double within() const { return variances_ / means_.count(); }
   /// Moments of the chains' means.

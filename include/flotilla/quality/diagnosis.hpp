@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "flotilla/core/undefined.hpp"
 #include "flotilla/diagnostics/quantity.hpp"
 #include "flotilla/io/run_reader.hpp"
 #include "flotilla/parallel/communicator.hpp"
@@ -28,6 +29,19 @@ struct NamedQuantity {
   QuantitySummary summary;
 };
 
+/// Settings of a run that decide how well its chains mix. A number that the file does not have is
+/// NaN.
+struct RunSettings {
+  std::string kernel;
+  std::string target;
+  std::string precision;
+  double warmup = kUndefined;           ///< steps
+  double thin = kUndefined;             ///< steps per kept draw
+  double adapt = kUndefined;            ///< 1 if warm-up adapted, else 0
+  double target_accept = kUndefined;    ///< acceptance rate that warm-up aimed at
+  double global_fraction = kUndefined;  ///< share of global moves in the sampling phase
+};
+
 /// What the draws of a run file say. A number that the run does not have (yet) is NaN.
 struct Diagnosis {
   std::string run;
@@ -37,6 +51,7 @@ struct Diagnosis {
   Index superchains = 0;  ///< 0 if every chain has its own start
   bool exact = true;      ///< else ranked in classes: see StreamingQuantity
   std::vector<NamedQuantity> quantities;
+  RunSettings settings;
 
   double acceptance_rate = 0.0;  ///< of local moves, from the steps of the kept draws
   double global_acceptance_rate = 0.0;
@@ -52,8 +67,11 @@ struct Diagnosis {
   double gradients = 0.0;  ///< gradient evaluations of the sampling phase, from the kernel's cost
                            ///< per step
 
-  /// The smallest bulk or tail ESS of any quantity; NaN if one is undefined. @pre there are
-  /// quantities
+  /// Whether all chains have one value of a quantity in every draw, while they move. It then has no
+  /// R-hat and no ESS, and needs none.
+  bool is_constant(const QuantitySummary& summary) const;
+
+  /// The smallest bulk or tail ESS of any quantity that is not constant; NaN if one is undefined.
   double smallest_ess() const;
 };
 

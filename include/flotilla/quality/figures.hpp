@@ -10,6 +10,10 @@
 
 namespace flotilla {
 
+/// Fewer draws of each chain than this have no R-hat, or no ESS.
+inline constexpr Index kFewestForRhat = 4;
+inline constexpr Index kFewestForEss = 6;
+
 /// The thresholds of a summary's figures.
 struct Thresholds {
   double max_rhat = 1.01;       ///< of R-hat or nested R-hat
@@ -17,11 +21,7 @@ struct Thresholds {
   double max_non_finite = 0.0;  ///< largest number of non-finite draws of a quantity
 };
 
-/// What is wrong with a figure that fails its threshold, and what to try: the end of a sentence.
-using Advice = std::string (*)(const Diagnosis& diagnosis, const NamedQuantity& quantity,
-                               const Thresholds& thresholds);
-
-/// One threshold: its option, its limits and its advice.
+/// One threshold: its option and its limits.
 struct Threshold {
   const char* name = "";   ///< the option that sets it, "max-rhat"; empty if there is none
   const char* title = "";  ///< what it limits, "R-hat"
@@ -29,7 +29,6 @@ struct Threshold {
   Range range;             ///< range of the option
   double Thresholds::*value = nullptr;
   bool at_most = false;  ///< an upper limit, else a lower limit
-  Advice advice = nullptr;
 };
 
 /// The runs that something applies to. Chains start apart, or in superchains.
@@ -60,13 +59,18 @@ struct RunFigure {
 /// Something that may be wrong with a run whatever its R-hat and its ESS are, as a row of a table.
 struct RunFault {
   bool (*found)(const Diagnosis& diagnosis);
-  std::string (*sentence)(const Diagnosis& diagnosis);  ///< what is wrong, and what to try
+  std::string (*sentence)(const Diagnosis& diagnosis);
 };
 
 /// The figures of a quantity, in the order of tables and files.
 const std::vector<QuantityFigure>& quantity_figures();
 /// The figures of a run, in the order of tables and files.
 const std::vector<RunFigure>& run_figures();
+
+/// Whether more chains have not moved than by chance.
+bool chains_stand_still(const Diagnosis& diagnosis);
+/// Whether some draws of lp are far above the others: the target has a spike.
+bool has_no_bound(const Diagnosis& diagnosis);
 
 /// The faults of a run, in the order of the verdict.
 const std::vector<RunFault>& run_faults();
@@ -82,8 +86,8 @@ std::vector<const Threshold*> thresholds_with_options();
 std::vector<const NamedQuantity*> worst_first(const Diagnosis& diagnosis,
                                               const QuantityFigure& figure);
 
-/// One sentence for each fault of the run and each figure that fails its threshold, with what to
-/// try. Empty if there are none.
+/// One sentence for each fault of the run and each figure that fails its threshold. A constant
+/// quantity fails none. Empty if there are none. What to try is in hints().
 std::vector<std::string> failures(const Diagnosis& diagnosis, const Thresholds& thresholds);
 
 }  // namespace flotilla

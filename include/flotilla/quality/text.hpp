@@ -13,8 +13,12 @@ namespace flotilla {
 /// the worst rows and the quantiles of all
 std::string as_table(const Diagnosis& diagnosis, bool all);
 
-/// The sentences below the table: converged, or what is wrong.
+/// The sentences below the table: converged, or what is wrong and what would help.
 std::string verdict(const Diagnosis& diagnosis, const Thresholds& thresholds);
+
+/// The part of the verdict that says what would help; empty if the run has converged, or nothing is
+/// known that would.
+std::string advice(const Diagnosis& diagnosis, const Thresholds& thresholds);
 
 /// The whole diagnosis and the verdict as JSON. A number that is not finite is null.
 std::string as_json(const Diagnosis& diagnosis, const Thresholds& thresholds);

@@ -20,6 +20,9 @@ class GlobalShare {
   static constexpr double kCeiling = 0.9;
   static constexpr double kInitial = kFloor;
 
+  /// The share that follows from an acceptance rate.
+  static double of(double acceptance_rate);
+
   /// Adapts to the pooled statistics of one window. A window without global moves changes nothing.
   void update(const MoveStatistics& window);
 
