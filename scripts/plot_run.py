@@ -90,7 +90,7 @@ def draw(options: Options) -> None:
     print(output)
     if judged:
         verdict = verdict_of(judged)
-        print(f"{verdict.headline}: {'; '.join(verdict.sentences)}")
+        print(f"{verdict.headline}: {'; '.join(verdict.sentences + verdict.hints)}")
 
 
 if __name__ == "__main__":

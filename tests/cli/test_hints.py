@@ -45,7 +45,7 @@ CASES = {
     ],
     "global moves accepted": [
         (MOONS, [*SMALL, "--global-fraction", 0.02, "--draws", 300]),
-        (RINGS, [*SMALL, "--target", "clipped", "--warmup", 0, "--draws", 30]),
+        (RINGS, [*"--chains 64 --global-fraction 0.05 --target clipped --warmup 0 --draws 60".split()]),
     ],
     "standing chains": [(GAUSSIANS, [*LOCAL, "--chains", 128, "--draws", 400])],
     "modes apart": [(RINGS, [*SMALL, *LOCAL, "--kernel", "metric-mala", "--draws", 300])],

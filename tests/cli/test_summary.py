@@ -128,14 +128,14 @@ class Summary(ProgramTest):
         self.assertIn("not defined", self.summary(few, "--strict", code=3).stderr)
 
     def test_every_verdict_is_told_once_with_the_option_that_helps(self):
-        size = ["--chains", 64, "--draws", 200, "--warmup", 0, "--step-size", 0.01, "--force"]
+        size = ["--chains", 64, "--draws", 100, "--force"]
         told = 0
         for options, words in (
-            ([], ["the chains are short", "--draws", "--superchains", "--thin"]),
-            (["--superchains", 16], ["superchains have not forgotten", "--warmup"]),
-            (["--draws", 3], ["is not defined", "--draws", "--superchains"]),
+            ([], ["the chains are short", "--draws", "--thin", "--superchains"]),
+            (["--warmup", 0, "--step-size", 0.01], ["the step size 0.01 is too small", "--warmup 300"]),
+            (["--draws", 3], ["is not defined", "--draws 3000"]),
         ):
-            path = self.sample(*size, "--global-fraction", 0, *options)
+            path = self.sample(*size, *options)
             for manner in ([], ["--strict"]):
                 done = self.summary(path, *manner, code=3 if manner else 0)
                 everything = done.stdout + done.stderr

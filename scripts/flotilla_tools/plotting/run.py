@@ -253,7 +253,7 @@ def title_of(run: Run) -> str:
 def findings(judged: Verdict) -> str:
     """The verdict, as far as a headline has room for its sentences."""
     more = len(judged.sentences) - MOST_SENTENCES
-    # The finding is before the colon, the advice after it.
+    # The finding is before a colon, its reason after it.
     found = [sentence.split(": ")[0] for sentence in judged.sentences[:MOST_SENTENCES]]
     told = "; ".join(found + ([f"and {more} more"] if more > 0 else []))
     return one_line(f"{judged.headline}: {told}")

@@ -158,7 +158,7 @@ def run_page(path: Path, flow: Path | None, program: Path) -> str:
     judged = verdict_of(summary)
     parts = [
         f"<p>{text(title_of(run))}</p>",
-        verdict(judged.converged, [f"{judged.headline}:", *judged.sentences]),
+        verdict(judged.converged, [f"{judged.headline}:", *judged.sentences, *judged.hints]),
         tiles(key_figures(summary)),
         "<h2>Pictures</h2>",
         pictures_of(path, run, summary, flow, program),

@@ -20,6 +20,7 @@ class Verdict(NamedTuple):
 
     converged: bool
     sentences: list[str]
+    hints: list[str]  # what would help, the likeliest first
 
     @property
     def headline(self) -> str:
@@ -119,4 +120,5 @@ def verdict_of(summary: Summary) -> Verdict:
         f"{decisive_rhat(summary)[1]} at most {limits['max_rhat']:g} and ESS at least "
         f"{limits['min_ess']:g} for every quantity"
     )
-    return Verdict(bool(summary["converged"]), list(summary["failures"]) or [reached])
+    hints = [hint["sentence"] for hint in summary["hints"]]
+    return Verdict(bool(summary["converged"]), list(summary["failures"]) or [reached], hints)
