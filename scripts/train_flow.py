@@ -3,12 +3,13 @@
 """Trains a RealNVP by maximum likelihood and writes it as a flow file.
 
     train_flow.py two_moons -o two_moons.h5
+    train_flow.py run.h5 -o refined.h5
     train_flow.py draws.npz:theta -o theta.h5 --layers 12 --width 128 --batch-size 256
 
 The data are a toy (two_moons, gaussians_K, rings: fresh draws every epoch) or a [draw x
-coordinate] array in FILE.npy, FILE.npz[:array] or FILE.h5[:dataset].  Training stops when the
-held-out likelihood has not improved for --patience epochs; the best weights are kept.  --resume
-continues a killed training after its last epoch.
+coordinate] array in FILE.npy, FILE.npz[:array] or FILE.h5[:dataset], or the draws of a run file as
+they are.  Training stops when the held-out likelihood has not improved for --patience epochs; the
+best weights are kept.  --resume continues a killed training after its last epoch.
 """
 
 from pathlib import Path
@@ -23,7 +24,7 @@ from flotilla_tools.training.real_nvp import Options, train
 def parse(arguments: list[str] | None = None) -> Options:
     parser = starting.parser(__doc__)
     add = parser.add_argument
-    add("dataset", help="a toy, FILE.npy, FILE.npz[:array] or FILE.h5[:dataset]")
+    add("dataset", help="a toy, FILE.npy, FILE.npz[:array], FILE.h5[:dataset] or a run file")
     add("-o", "--output", type=Path, required=True, help="flow file to write")
     add("--layers", type=positive(int), default=8, help="affine couplings (default %(default)s)")
     add(

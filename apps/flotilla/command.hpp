@@ -46,6 +46,7 @@ Command study_command();
 Command flow_show_command();
 Command flow_verify_command();
 Command flow_evaluate_command();
+Command flow_identity_command();
 Command density_check_command();
 
 /// All commands, in the order of help.

@@ -6,7 +6,8 @@ namespace flotilla::app {
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
       sample_command(),    summary_command(),     compare_command(),       study_command(),
-      flow_show_command(), flow_verify_command(), flow_evaluate_command(), density_check_command(),
+      flow_show_command(), flow_verify_command(), flow_evaluate_command(), flow_identity_command(),
+      density_check_command(),
   };
   return all;
 }

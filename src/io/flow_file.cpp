@@ -90,8 +90,6 @@ std::vector<LayerRecord> read_layers(const hdf5::File& file, double& budget) {
     }
     layers.push_back(read_layer(group, name, budget));
   }
-  if (layers.empty())
-    throw InputError("the group 'layers' is empty: a flow has at least one layer");
   return layers;
 }
 

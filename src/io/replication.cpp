@@ -15,6 +15,7 @@
 #include "flotilla/flow/context.hpp"
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/io/numbers.hpp"
+#include "io/points.hpp"
 
 namespace boost::serialization {
 
@@ -108,6 +109,11 @@ FlowRecord replicate_flow(const Communicator& comm, const std::string& path) {
 Tensor replicate_numbers(const Communicator& comm, const Location& location) {
   return replicate<Tensor>(
       comm, [&] { return read_numbers(location); }, [](const Tensor& /*numbers*/) {});
+}
+
+Tensor replicate_points(const Communicator& comm, const Location& location) {
+  return replicate<Tensor>(
+      comm, [&] { return read_points(location); }, [](const Tensor& /*points*/) {});
 }
 
 std::vector<double> replicate_context(const Communicator& comm, const ContextSource& source) {

@@ -55,6 +55,10 @@ void expect_shape(const hdf5::Sizes& sizes) {
       fmt::join(sizes, " x "), kMostDraws, kMostCoordinates, kMostValues));
 }
 
+bool is_run(const hdf5::File& file) {
+  return file.has("draws_committed") && file.has("sample_stats");
+}
+
 }  // namespace
 
 void expect_same_draws(const std::string& run, const RunVariable& one, const RunVariable& other) {
@@ -63,6 +67,16 @@ void expect_same_draws(const std::string& run, const RunVariable& one, const Run
       "{}: variables of one run should have the same chains and draws, but '{}' has {} x {} and "
       "'{}' {} x {}: the file is damaged",
       run, one.name, one.chains, one.draws, other.name, other.chains, other.draws));
+}
+
+bool RunReader::is_run_file(const std::string& path) {
+  const CrashSentence crash(path);
+  if (!hdf5::is_hdf5(path)) return false;
+  try {
+    return is_run(hdf5::File::open(path));
+  } catch (const Hdf5Error&) {  // it is damaged
+    return false;
+  }
 }
 
 RunReader::RunReader(const std::string& path) : path_(path) {
@@ -74,7 +88,7 @@ RunReader::RunReader(const std::string& path) : path_(path) {
   } catch (const Hdf5Error& error) {
     throw InputError(fmt::format("{}: it cannot be opened: {}", path, hdf5::reason(error)));
   }
-  if (!has_group("draws_committed") || !has_group("sample_stats")) {
+  if (!is_run(*file_)) {
     throw InputError(fmt::format(
         "{}: not a run file, which has draws_committed and a group sample_stats: name the output "
         "of 'flotilla sample'",

@@ -291,7 +291,7 @@ class Ensemble {
       comm_.together([&] { pool_->start_from_base(config_.superchain_width()); });
       return;
     }
-    const Tensor points = replicate_numbers(comm_, config_.start);
+    const Tensor points = replicate_points(comm_, config_.start);
     comm_.together([&] { pool_->start_from(points, config_.superchain_width()); });
   }
 

@@ -56,8 +56,8 @@ std::vector<Option> rows_of_what(RunConfig& run) {
       {.name = "start",
        .place = &run.start,
        .kind = OptionKind::kArray,
-       .help = "points in data space to start from, of shape [n x dim]: chain i takes point i "
-               "modulo n",
+       .help = "points in data space to start from, of shape [n x dim], or a run file for its last "
+               "draws: chain i takes point i modulo n",
        .otherwise = "draws of the base density"},
       {.name = "seed",
        .place = &run.seed,

@@ -21,6 +21,7 @@
 #include "flotilla/run/measured.hpp"
 #include "flotilla/run/remarks.hpp"
 #include "io/output_owner.hpp"
+#include "io/points.hpp"
 #include "io/replace_file.hpp"
 #include "io/sha256.hpp"
 #include "quality/reference.hpp"
@@ -79,7 +80,7 @@ class Checksums {
         return flow ? read_flow_file(**path).checksum : file_checksum(**path);
       }
       if (const auto* const location = std::get_if<Location*>(&option.place)) {
-        return checksum(read_numbers(**location));
+        return checksum(read_points(**location));
       }
       return checksum(read_numbers(std::get<Location>(*std::get<ContextSource*>(option.place))));
     });

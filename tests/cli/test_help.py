@@ -10,7 +10,7 @@ from program import PROGRAM, ProgramTest, run
 
 COMMANDS = [
     "sample", "summary", "compare", "study", "flow show", "flow verify", "flow evaluate",
-    "density check",
+    "flow identity", "density check",
 ]
 GROUPS = ["What", "How", "How much", "Stopping", "Output"]
 OPTION = re.compile(r"^  (?:[A-Za-z.0-9]+, )?(?:-\w, )?(--[a-z-]+)(.*)$")

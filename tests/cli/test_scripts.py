@@ -44,6 +44,20 @@ class Scripts(ProgramTest):
             self.assertEqual(x.shape, (64, 50, 3))
             np.testing.assert_allclose(x.mean(axis=(0, 1)), [0.0, 5.0, 1.0], atol=1.0)
 
+    def test_training_takes_the_draws_of_a_run_as_they_are(self):
+        path = self.sample("--chains", 20, "--draws", 30)
+        draws = datasets(path)["posterior/x"]
+        np.save(self.path("draws.npy"), draws.reshape(-1, 2))
+        size = ["--layers", 2, "--width", 8, "--max-epochs", 2, "--batch-size", 128]
+        checksums = []
+        for source in (path, self.path("draws.npy")):
+            flow = self.path("flow.h5")
+            self.succeed("train_flow.py", source, "-o", flow, *size)
+            with h5py.File(flow) as file:
+                checksums.append(file.attrs["checksum"])
+                self.assertEqual(file["provenance"].attrs["train_size"], 540)
+        self.assertEqual(*checksums)
+
     def test_a_glow_trained_on_a_users_images_verifies_and_samples(self):
         rng = np.random.default_rng(4)
         images = rng.normal(128.0, 30.0, (160, 1, 1)) + rng.normal(0.0, 9.0, (160, 8, 8))

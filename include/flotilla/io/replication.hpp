@@ -20,6 +20,11 @@ FlowRecord replicate_flow(const Communicator& comm, const std::string& path);
 /// @throws InputError, the same on every rank; see read_numbers()
 Tensor replicate_numbers(const Communicator& comm, const Location& location);
 
+/// Points in data space, on every rank: an array, or of a run file the last complete draw of every
+/// chain, [chains x dim]. Rank 0 reads and broadcasts them. Collective.
+/// @throws InputError, the same on every rank
+Tensor replicate_points(const Communicator& comm, const Location& location);
+
 /// The numbers of a context, on every rank. Rank 0 reads and broadcasts them. Collective.
 /// @throws InputError, the same on every rank; see read_context()
 std::vector<double> replicate_context(const Communicator& comm, const ContextSource& source);

@@ -49,6 +49,9 @@ class RunReader {
   /// @throws InputError if the path is not a run file
   explicit RunReader(const std::string& path);
 
+  /// Whether an HDF5 file has what makes it a run file; false for any other file. Not collective.
+  static bool is_run_file(const std::string& path);
+
   const std::string& path() const { return path_; }
 
   /// Looks up a variable.

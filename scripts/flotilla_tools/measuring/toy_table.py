@@ -16,8 +16,8 @@ from flotilla_tools.errors import InputError
 from flotilla_tools.estimates import Estimate, estimate
 from flotilla_tools.hdf5_files import dataset, opened, scalars_of
 from flotilla_tools.plotting.flow_values import FlowValues
-from flotilla_tools.plotting.run_file import committed
 from flotilla_tools.program import Flotilla, as_words
+from flotilla_tools.run_draws import committed
 from flotilla_tools.toys import SUPPORT_WIDTHS, ToySet, toy_of_flow
 
 NAMES = ("two_moons", "six_gaussians", "three_rings")

@@ -9,6 +9,7 @@ import numpy as np
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.hdf5_files import Unfit, dataset, has_group, opened, scalars_of, whole
+from flotilla_tools.run_draws import committed
 
 MOST_POINTS = 200_000
 """Of the points behind a density or a share."""
@@ -104,14 +105,6 @@ def run_of(file: h5py.File) -> Run:
 
 STATISTICS = ("lp", "log_det_jacobian", "acceptance_rate", "is_global", "step_size")
 """Of sample_stats, what is looked at."""
-
-
-def committed(file: h5py.File, draws_wanted: int) -> int:
-    """How many draws of each chain are complete."""
-    draws = int(dataset(file, "draws_committed", 0)[()])
-    if not 0 <= draws <= draws_wanted:
-        raise Unfit(f"found one with {draws:,} committed draws of {draws_wanted:,}")
-    return draws
 
 
 def points_of(dim: int) -> int:

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flotilla_tools.arrays import Array, read_array
+from flotilla_tools.arrays import Array
 from flotilla_tools.errors import InputError
+from flotilla_tools.run_draws import read_points
 from flotilla_tools.torch_flows.computing import set_threads
 from flotilla_tools.torch_flows.conditioners import Conditioner
 from flotilla_tools.torch_flows.flow import Flow, half_masks
@@ -79,8 +80,9 @@ def as_float(draws: Array) -> Tensor:
 
 
 def read_draws(name: str) -> Array:
-    """The finite [draw x coordinate] array of FILE.npy, FILE.npz[:array] or FILE.h5[:dataset]."""
-    draws = read_array(name, "two_moons, gaussians_K, rings")
+    """The finite [draw x coordinate] array of FILE.npy, FILE.npz[:array], FILE.h5[:dataset] or a
+    run file."""
+    draws = read_points(name, "two_moons, gaussians_K, rings")
     if draws.ndim != 2 or draws.shape[1] < 2 or not np.all(np.isfinite(draws)):
         raise InputError(
             f"expected finite draws of shape [draw x coordinate] with at least 2 coordinates, "
