@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "diagnostics/autocovariance.hpp"
 #include "flotilla/core/undefined.hpp"
 
 namespace flotilla {
@@ -68,6 +69,23 @@ std::optional<double> EffectiveSize::result() const {
   const double last = even + odd >= 0.0 ? even : std::max(even, 0.0);
   const double time = std::max(-1.0 + 2.0 * monotone_sum(pairs) + last, 1.0 / std::log10(all));
   return all / time;
+}
+
+double effective_size(const ChainDraws& draws) {
+  if (!varies(draws)) return kUndefined;
+  Autocovariance<double> autocovariance;
+  for (Index lags = std::min<Index>(64, draws.draws);;
+       lags = std::min<Index>(16 * lags, draws.draws)) {
+    EffectiveSize size(draws.draws, lags);
+    std::vector<double> covariance(static_cast<std::size_t>(lags));
+    for (Index c = 0; c < draws.chains; ++c) {
+      const double mean =
+          autocovariance({draws.chain(c), static_cast<std::size_t>(draws.draws)}, covariance);
+      size.observe(mean, covariance);
+    }
+    const std::optional<double> found = size.result();
+    if (found || lags == draws.draws) return found.value_or(kUndefined);
+  }
 }
 
 }  // namespace flotilla

@@ -5,7 +5,6 @@
 #include <array>
 #include <cmath>
 
-#include "diagnostics/autocovariance.hpp"
 #include "diagnostics/rank_scores.hpp"
 #include "flotilla/core/undefined.hpp"
 #include "flotilla/diagnostics/effective_size.hpp"
@@ -16,24 +15,6 @@ namespace {
 
 constexpr double kLowTail = 0.05;
 constexpr double kHighTail = 0.95;
-
-/// NaN unless the draws vary and are all finite. One bad draw spoils every comparison.
-double effective_size(const ChainDraws& split) {
-  if (!varies(split)) return kUndefined;
-  Autocovariance<double> autocovariance;
-  for (Index lags = std::min<Index>(64, split.draws);;
-       lags = std::min<Index>(16 * lags, split.draws)) {
-    EffectiveSize size(split.draws, lags);
-    std::vector<double> covariance(static_cast<std::size_t>(lags));
-    for (Index c = 0; c < split.chains; ++c) {
-      const double mean =
-          autocovariance({split.chain(c), static_cast<std::size_t>(split.draws)}, covariance);
-      size.observe(mean, covariance);
-    }
-    const std::optional<double> found = size.result();
-    if (found || lags == split.draws) return found.value_or(kUndefined);
-  }
-}
 
 double rhat_of(const ChainDraws& split) {
   return varies(split) ? rhat(chain_moments(split)) : kUndefined;

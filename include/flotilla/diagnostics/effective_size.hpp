@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flotilla/core/batch.hpp"
+#include "flotilla/diagnostics/chain_draws.hpp"
 #include "flotilla/diagnostics/moments.hpp"
 
 namespace flotilla {
@@ -39,5 +40,9 @@ class EffectiveSize {
   Moments means_;
   std::vector<double> covariance_;  ///< at each lag, summed over chains
 };
+
+/// The effective sample size of the mean of all draws. NaN unless the draws vary and are all
+/// finite: one bad draw spoils every comparison. @param draws  chains of one length, usually split
+double effective_size(const ChainDraws& draws);
 
 }  // namespace flotilla
