@@ -25,8 +25,7 @@ Command flow_identity_command() {
   return {
       .name = "flow identity",
       .summary =
-          "Writes a flow that has learnt nothing, x = loc + scale z: to sample a density before "
-          "there is a trained flow.",
+          "Writes a flow that has learnt nothing, x = loc + scale z, where none is trained yet.",
       .examples = {"flotilla flow identity --dim 10 -o identity.h5",
                    "flotilla flow identity --like run.h5 -o scaled.h5"},
       .verdict = "",
