@@ -42,6 +42,7 @@ std::vector<Option> default_options() {
 Command sample_command();
 Command summary_command();
 Command compare_command();
+Command evidence_command();
 Command study_command();
 Command flow_show_command();
 Command flow_verify_command();

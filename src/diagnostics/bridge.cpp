@@ -73,8 +73,9 @@ double size_of_run(const ChainDraws& series) {
   return effective_size(split_chains(series));
 }
 
-/// Squared relative error of a mean. Zero if nothing varies.
+/// Variance over squared mean: zero if nothing varies, infinite if all values are zero.
 double relative_variance(const Moments& moments) {
+  if (moments.mean() == 0.0) return kInfinity;
   const double count = std::max(1.0, moments.count() - 1.0);
   return moments.deviations() / count / (moments.mean() * moments.mean());
 }

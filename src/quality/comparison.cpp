@@ -14,13 +14,13 @@
 #include "flotilla/core/undefined.hpp"
 #include "flotilla/diagnostics/moments.hpp"
 #include "flotilla/diagnostics/two_sample.hpp"
-#include "flotilla/flow/context.hpp"
 #include "flotilla/flow/flow.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/io/run_reader.hpp"
 #include "flotilla/run/recorded.hpp"
 #include "flotilla/target/registry.hpp"
 #include "flotilla/target/target.hpp"
+#include "quality/run_flow.hpp"
 
 namespace flotilla {
 namespace {
@@ -468,23 +468,6 @@ Tensor read_modes(const ComparisonConfig& config, Index dim, const Communicator&
   return modes;
 }
 
-FlowRecord read_flow(const ComparisonConfig& config, const RunReader& reader,
-                     const Communicator& comm) {
-  const std::string path = config.flow.empty() ? reader.text("flow_file") : config.flow;
-  FlowRecord record = replicate_flow(comm, path);
-  const std::string expected = reader.text("flow_checksum");
-  if (record.checksum != expected) {
-    throw InputError(
-        fmt::format("{}: expected the flow that was sampled, {}, found {}: name the "
-                    "right one with --flow",
-                    path, expected, record.checksum));
-  }
-  const std::vector<double> context = replicate_context(
-      comm, parse_context(reader.has_fact("context") ? reader.text("context") : ""));
-  comm.together([&] { record = at_context(std::move(record), context); });
-  return record;
-}
-
 double quantile_of(std::vector<double> values, double p) {
   const auto place = static_cast<std::ptrdiff_t>(p * static_cast<double>(values.size() - 1));
   if (std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) {
@@ -492,20 +475,6 @@ double quantile_of(std::vector<double> values, double p) {
   }
   std::nth_element(values.begin(), values.begin() + place, values.end());
   return values[static_cast<std::size_t>(place)];
-}
-
-/// The flow of a run, whose draws have `dim` coordinates. Collective.
-std::unique_ptr<Flow<double>> flow_of_run(const ComparisonConfig& config, const RunReader& reader,
-                                          Index dim, const Communicator& comm) {
-  const FlowRecord record = read_flow(config, reader, comm);
-  std::unique_ptr<Flow<double>> flow;
-  comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
-  if (flow->dim() != dim) {
-    throw InputError(
-        fmt::format("{}: its draws have {} coordinates, but its flow has {}: the file is damaged",
-                    config.run, dim, flow->dim()));
-  }
-  return flow;
 }
 
 }  // namespace
@@ -589,7 +558,7 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
     throw InputError(fmt::format("{}: it has {} complete draws, too few to compare", config.run,
                                  x.chains * x.draws));
   }
-  const std::unique_ptr<Flow<double>> flow = flow_of_run(config, *reader, x.dim, comm);
+  const std::unique_ptr<Flow<double>> flow = flow_of_run(*reader, config.flow, x.dim, comm);
 
   // Every other row, spread over all rows: an order in the data then affects both halves alike.
   const Index step = array.shape[0] / 2 / count * 2;

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "core/elementary.hpp"
 #include "flotilla/core/error.hpp"
 #include "flotilla/quality/diagnosis.hpp"
 #include "flotilla/sampler/pool.hpp"
 #include "flotilla/target/registry.hpp"
+#include "quality/base_draws.hpp"
 #include "run/calibration.hpp"
 #include "run/density_of_run.hpp"
 
@@ -27,28 +27,13 @@ struct Weighted {
 Weighted draw(const Flow<double>& flow, const Target<double>& target, const Random& random,
               const Tiling& tiling) {
   Weighted found;
-  Batch<double> z(flow.dim(), tiling.tile_width);
-  Cotangents<double> cotangents(flow.dim(), tiling.tile_width);
-  PerChain log_det(1, tiling.tile_width);
-  PerChain log_density(1, tiling.tile_width);
-  PerChain base_density(1, tiling.tile_width);
-  Tape<double> tape(flow.tape_shape(), tiling.tile_width);
-  const TemperedTarget<double> base(flow.base(), 0.0);
-  const ColumnMask all = ColumnMask::all(tiling.tile_width);
-  for (Index first = tiling.first_chain(); first < tiling.end_chain(); first += tiling.tile_width) {
-    flow.base().sample(random, Purpose::kNaive, 0, static_cast<std::uint64_t>(first), all, z);
-    Batch<double> x = z;
-    log_det.fill(0.0);
-    flow.forward(x, log_det, tape);
-    target.evaluate(z, x, log_det, log_density, cotangents);
-    base.evaluate(z, x, log_det, base_density, cotangents);
-    for (Index c = 0; c < std::min(tiling.tile_width, tiling.end_chain() - first); ++c) {
-      const double weight = log_density(0, c) - base_density(0, c);
-      found.log_weight.push_back(std::isfinite(weight) ? weight
-                                                       : -std::numeric_limits<double>::infinity());
-      for (Index i = 0; i < flow.dim(); ++i) found.x.push_back(x(i, c));
+  const auto keep = [&](const BaseTile& tile) {
+    for (Index c = 0; c < tile.count; ++c) {
+      found.log_weight.push_back(tile.log_ratio(0, c));
+      for (Index i = 0; i < flow.dim(); ++i) found.x.push_back(tile.x(i, c));
     }
-  }
+  };
+  for_each_base_tile(flow, target, random, Purpose::kNaive, tiling, keep);
   return found;
 }
 

@@ -9,8 +9,8 @@ import unittest
 from program import PROGRAM, ProgramTest, run
 
 COMMANDS = [
-    "sample", "summary", "compare", "study", "flow show", "flow verify", "flow evaluate",
-    "flow identity", "density check",
+    "sample", "summary", "compare", "evidence", "study", "flow show", "flow verify",
+    "flow evaluate", "flow identity", "density check",
 ]
 GROUPS = ["What", "How", "How much", "Stopping", "Output"]
 OPTION = re.compile(r"^  (?:[A-Za-z.0-9]+, )?(?:-\w, )?(--[a-z-]+)(.*)$")
@@ -114,7 +114,9 @@ class Help(ProgramTest):
 
     def test_completion_knows_commands_and_choices(self):
         self.assertEqual(self.complete("flotilla", "s"), ["sample", "summary", "study"])
-        self.assertEqual(self.complete("flotilla", "flow", ""), ["show", "verify", "evaluate", "identity"])
+        self.assertEqual(
+            self.complete("flotilla", "flow", ""), ["show", "verify", "evaluate", "identity"]
+        )
         self.assertEqual(self.complete("flotilla", "sample", "--kernel", "m"),
                          ["metric-mala", "mala"])
         self.assertEqual(self.complete("flotilla", "sample", "--ch"), ["--chains"])

@@ -143,6 +143,11 @@ TEST(Bridge, SaysThatItRestsOnNothing) {
   const BridgeEstimate found = bridge_estimate(far.run(8, 8, 500, 0.5), far.base(9, 2000));
   EXPECT_LT(std::min(found.run_draws, found.base_draws), 10.0);
   EXPECT_LT(found.overlap, 1e-3);
+  // Farther away every value underflows.
+  const Gaussian nowhere = {10, 40.0, 0.1, 0.0};
+  const BridgeEstimate nothing =
+      bridge_estimate(nowhere.run(8, 8, 500, 0.5), nowhere.base(9, 2000));
+  EXPECT_EQ(std::min(nothing.run_draws, nothing.base_draws), 0.0);
   const Gaussian near = {10, 0.2, 0.9, 0.0};
   const BridgeEstimate good = bridge_estimate(near.run(8, 8, 500, 0.5), near.base(9, 2000));
   EXPECT_GT(std::min(good.run_draws, good.base_draws), 500.0);

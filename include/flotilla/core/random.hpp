@@ -18,6 +18,7 @@ enum class Purpose : std::uint32_t {
   kNaive = 6,        ///< base draws for benchmarks and comparisons
   kMomentum = 7,     ///< the momentum that a chain starts with
   kSlice = 8,        ///< the slice variable that a chain starts with
+  kEvidence = 9,     ///< base draws that the evidence is estimated from
 };
 
 /// Random variates. Each is a function of (seed, chain, step, purpose) and of nothing else.

@@ -5,6 +5,7 @@
 
 #include "flotilla/quality/comparison.hpp"
 #include "flotilla/quality/diagnosis.hpp"
+#include "flotilla/quality/evidence.hpp"
 #include "flotilla/quality/figures.hpp"
 
 namespace flotilla {
@@ -30,5 +31,10 @@ std::string as_csv(const Diagnosis& diagnosis);
 /// not finite is null.
 std::string as_table(const Comparison& comparison);
 std::string as_json(const Comparison& comparison);
+
+/// An estimate of the evidence as a printed table, and as JSON, in which what is undefined or
+/// refused is null.
+std::string as_table(const Evidence& evidence);
+std::string as_json(const Evidence& evidence);
 
 }  // namespace flotilla
