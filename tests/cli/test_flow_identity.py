@@ -53,7 +53,10 @@ class Identity(ProgramTest):
         self.assertEqual(sampled, 6)
         one = self.sample(*SHORT, flow=flow, output="one.h5")
         self.assert_same_datasets(one, self.sample(*SHORT, flow=flow, output="two.h5", ranks=2))
-        self.assertIn("lp", self.succeed("summary", one, ranks=2))
+        found = json.loads(self.succeed("summary", one, "--json", ranks=2))
+        names = [quantity["name"] for quantity in found["quantities"]]
+        self.assertEqual(names, ["x[0]", "x[1]", "x[2]", "lp"])  # l(z) is 0 everywhere
+        self.assertGreater(found["sampling"]["ess_per_second"], 0)
         self.succeed("compare", one, "--reference", f"{points}:x", "--points", 50)
 
     def test_loc_and_scale_are_those_of_numbers_points_or_a_run(self):
