@@ -8,6 +8,8 @@
     compare_speed.py --only architectures  couplings, splines, MAF and IAF in 8, 64, 512 dimensions
     compare_speed.py --only glow           the Glow of Fashion-MNIST, metric and Euclidean MALA
     compare_speed.py --only torchscript    the program on TorchScript files against itself
+    compare_speed.py --only effective effective-glow --flows curved_64.h5
+                                           effective draws: the defaults against MALA and HMC
 
 Both programs sample the same flow, a random one (random_flow.py) or one of apps/flows, with the
 same kernel, step size and precision, one rank and one thread each, in turns: A B A B ...  Each
@@ -16,6 +18,10 @@ time).  The table has the medians over rounds, their ratio and, in brackets, the
 highest round; for architectures also the program's share of the core's matrix product, measured by
 flotilla_bench in the same run.  The program writes its draws to a file meanwhile; PyTorch
 (reference_torch.py --time) keeps none.
+
+For effective draws the program has its defaults. PyTorch samples the same target with MALA and with
+jittered HMC of several lengths, each alone and with global moves; the best of them compete with the
+program, in turns.  Rates are per second of processor time, on one thread each.
 """
 
 import tempfile
@@ -23,14 +29,17 @@ from pathlib import Path
 
 from flotilla_tools import starting
 from flotilla_tools.common_options import add_common
+from flotilla_tools.measuring import effective
 from flotilla_tools.measuring.speed import Options, caption, compare_all, table
+from flotilla_tools.program import Flotilla
 from flotilla_tools.starting import positive
 
 
 def parse(arguments: list[str] | None = None) -> Options:
     parser = starting.parser(__doc__)
     add = parser.add_argument
-    names = ("planar", "image", "ranks", "architectures", "glow", "torchscript")
+    rates = ("planar", "image", "ranks", "architectures", "glow", "torchscript")
+    names = (*rates, *effective.CASES)
     add_common(
         parser,
         flotilla={},
@@ -52,14 +61,29 @@ def parse(arguments: list[str] | None = None) -> Options:
         "--only",
         choices=names,
         nargs="+",
-        default=names[:3],
+        default=rates[:3],
         metavar="COMPARISON",
         help=f"of {', '.join(names)} (default: the first three)",
+    )
+    add(
+        "--flows",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="more flow files whose effective draws are compared, at beta 1",
     )
     return parser.parse_args(arguments, namespace=Options())
 
 
 def compare(options: Options) -> None:
+    cases = [case for name in options.only for case in effective.CASES.get(name, ())]
+    cases += map(effective.case_of, options.flows)
+    if cases:
+        flotilla = Flotilla(options.flotilla, 1, binding="none")
+        rows = effective.compare(cases, flotilla, options.rounds)
+        print("\n".join([*effective.table(rows), "", effective.CAPTION]))
+    if set(options.only) <= set(effective.CASES):
+        return
     with tempfile.TemporaryDirectory() as directory:
         comparisons = compare_all(options, Path(directory))
     print("\n".join([*table(comparisons, options.markdown), "", caption(options)]))

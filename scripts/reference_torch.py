@@ -14,12 +14,15 @@ With q_Z the flow's base density, x = f(z), J = df/dz and l = log|det J|:
     clipped      log pi(z) = log q_Z(z) - beta softplus_k(l(z) - c)
     metric-mala  z' = z + J(z)^-1 [(eps^2/2) s(z) + eps xi],  s = J^-T grad log pi
     mala         z' = z + (eps^2/2) grad log pi(z) + eps xi
+    hmc          leapfrog steps of size eps at most, from a new momentum xi; a trajectory's length
+                 is drawn uniformly within half of --leapfrog-steps times eps about it
 
 A metric-MALA step costs six passes through the flow's networks: f and its product with z - z' in
 one forward-mode pass at z' (two), f^-1 and its reverse pass at x' = f(z') (two), and f^-1 with its
-product in one forward-mode pass at x (two).  MALA costs two.
+product in one forward-mode pass at x (two).  MALA costs two, HMC two for each leapfrog step.
 
-The last line printed is `chain_steps_per_second <number>`, over the sampling phase.
+`flotilla summary RUN.h5` gives the effective draws per second and per gradient.  The last line
+printed is `chain_steps_per_second <number>`, over the sampling phase.
 """
 
 from pathlib import Path
@@ -45,6 +48,12 @@ def parse(arguments: list[str] | None = None) -> Options:
         "--kernel", choices=KERNELS, default="metric-mala", help="local moves (default %(default)s)"
     )
     add(
+        "--leapfrog-steps",
+        type=positive(int),
+        default=4,
+        help="of a trajectory of hmc (default %(default)s)",
+    )
+    add(
         "--target",
         choices=("tempered", "clipped"),
         default="tempered",
@@ -64,8 +73,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     add(
         "--target-accept",
         type=probability,
-        default=0.574,
-        help="acceptance rate that warm-up aims at (default %(default)s)",
+        help="acceptance rate that warm-up aims at (default 0.574, of hmc 0.7)",
     )
     add(
         "--precision", choices=PRECISIONS, default="float", help="of the flow (default %(default)s)"

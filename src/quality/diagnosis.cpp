@@ -218,6 +218,13 @@ RunSettings settings_of(const RunReader& reader) {
           .global_fraction = reader.number("global_fraction")};
 }
 
+/// Of a chain. Other samplers record it in their runs, since their kernels are not known here.
+double gradients_per_step(const RunReader& run) {
+  const std::string fact = "gradients_per_step";
+  if (run.has_fact(fact)) return run.number(fact);
+  return make_local_move<double>(recorded_kernel(run))->cost().gradients;
+}
+
 }  // namespace
 
 bool Diagnosis::is_constant(const QuantitySummary& summary) const {
@@ -276,8 +283,7 @@ Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
     values += variable.chains * variable.draws * variable.dim;
   }
   diagnosis.gradients = static_cast<double>(diagnosis.chains * diagnosis.draws) *
-                        diagnosis.settings.thin *
-                        make_local_move<double>(recorded_kernel(*reader))->cost().gradients;
+                        diagnosis.settings.thin * gradients_per_step(*reader);
   diagnosis.exact = values <= config.exact_values;
   for (const RunVariable& variable : variables) {
     summarise_variable(*reader, variable, diagnosis.exact, comm, diagnosis);

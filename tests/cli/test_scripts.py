@@ -2,6 +2,7 @@
 """The Python scripts beside the program: training, reference, pictures."""
 
 import csv
+import json
 import subprocess
 import time
 import unittest
@@ -137,6 +138,27 @@ class Scripts(ProgramTest):
             self.assertLess(distance.max(), 4.0, (kernel, one, other))
             compared += len(distance)
         self.assertEqual(compared, 10)
+
+    def test_hamiltonian_trajectories_in_pytorch_have_the_moments_of_the_shear_flow(self):
+        flow, output = self.path("shear.h5"), self.path("hmc.h5")
+        shear, beta, chains, draws = 0.6, 0.5, 256, 150
+        self.succeed("random_flow.py", "-o", flow, "--shear", shear)
+        options = ["--beta", beta, "--chains", chains, "--warmup", 60, "--draws", draws]
+        options += ["--kernel", "hmc", "--leapfrog-steps", 3, "--global-fraction", 0]
+        self.succeed("reference_torch.py", flow, *options, "--precision", "double", "-o", output)
+        z = datasets(output)["unconstrained_posterior/z"]
+        centred = z - np.array([-beta * shear, 0.0])
+        observed = np.concatenate([centred, centred**2 - 1, centred[..., :1] * centred[..., 1:]], 2)
+        means = observed.mean(axis=1)
+        distance = np.abs(means.mean(axis=0)) / (means.std(axis=0, ddof=1) / np.sqrt(chains))
+        # Five moments, four standard errors: one false alarm in 3000 seeds.
+        self.assertEqual(len(distance), 5)
+        self.assertLess(distance.max(), 4.0, distance)
+        figures = json.loads(run("summary", output, "--json").stdout)["sampling"]
+        steps = figures["gradients"] / (chains * draws)
+        self.assertGreater(steps, 3.0)  # lengths are rounded up
+        self.assertLess(steps, 4.0)
+        self.assertGreater(figures["ess_per_gradient"], 0.01)
 
     @staticmethod
     def moments(path):

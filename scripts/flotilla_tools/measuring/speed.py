@@ -7,7 +7,7 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Sequence
+from typing import Any, Mapping, NamedTuple, Protocol, Sequence
 
 import h5py
 
@@ -28,6 +28,7 @@ class Options(argparse.Namespace):
     rounds: int
     seconds: float
     markdown: bool
+    flows: Sequence[Path]
     only: Sequence[str]
 
 
@@ -143,10 +144,14 @@ class PyTorch:
         kept = {name: value for name, value in os.environ.items() if name not in tuning}
         self.environment = {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+    def sample(self, flow: Path, options: Mapping[str, Any]) -> str:
+        """What reference_torch.py prints about a run."""
+        words = [str(SCRIPTS / "reference_torch.py"), str(flow), "--threads", "1"]
+        return run(words + as_words(options), self.environment)
+
     def rate(self, case: Case, draws: int) -> float:
         """Chain-steps per second in the sampling phase."""
-        words = [str(SCRIPTS / "reference_torch.py"), str(case.flow), "--time", "--threads", "1"]
-        printed = run(words + as_words(case.options(draws)), self.environment)
+        printed = self.sample(case.flow, {**case.options(draws), "time": True})
         name, number = printed.splitlines()[-1].split()
         assert name == "chain_steps_per_second"
         return float(number)

@@ -42,6 +42,7 @@ class Sampling(argparse.Namespace):
     draws: int
     thin: int
     kernel: str
+    leapfrog_steps: int
     target: str
     beta: float
     clip_level: float | None
@@ -50,7 +51,7 @@ class Sampling(argparse.Namespace):
     global_fraction: float
     step_size: float | None
     adapt: bool
-    target_accept: float
+    target_accept: float | None
     exchange_every: int
     precision: str
     seed: int
@@ -263,7 +264,10 @@ class MetricMala:
 
 
 class EuclideanMala:
-    """Langevin dynamics under the identity metric; its drift is grad log pi."""
+    """Langevin dynamics under the identity metric; its drift is grad log pi.
+
+    A step of Hamiltonian dynamics ends with it, after the other leapfrog steps of its trajectory.
+    """
 
     def __init__(self, flow: Flow, target: Target) -> None:
         self.flow, self.target = flow, target
@@ -287,7 +291,20 @@ class EuclideanMala:
 KERNELS: dict[str, Callable[[Flow, Target], Kernel]] = {
     "metric-mala": MetricMala,
     "mala": EuclideanMala,
+    "hmc": EuclideanMala,
 }
+
+TARGET_ACCEPT = {"metric-mala": 0.574, "mala": 0.574, "hmc": 0.7}
+"""Acceptance rates that warm-up aims at by default."""
+
+
+def leapfrog(
+    kernel: Kernel, state: State, momentum: Tensor, step_size: float
+) -> tuple[State, Tensor]:
+    """(state, momentum) after a leapfrog step under the identity metric."""
+    halfway = momentum + 0.5 * step_size * state.drift
+    new, _ = kernel.arrive(state.z + step_size * halfway, state.z)
+    return new, halfway + 0.5 * step_size * new.drift
 
 
 class Outcome(NamedTuple):
@@ -306,6 +323,8 @@ class Ensemble:
         self.flow = flow
         self.chains = options.chains
         self.global_fraction = options.global_fraction
+        self.leapfrog_steps = options.leapfrog_steps if options.kernel == "hmc" else None
+        self.gradients = 0  # of each chain
         self.dtype = PRECISIONS[options.precision]
         self.generator = torch.Generator().manual_seed(options.seed)
         self.kernel = KERNELS[options.kernel](flow, self.make_target(options))
@@ -337,15 +356,31 @@ class Ensemble:
         """[chains] uniform variates, in double precision."""
         return torch.rand(self.chains, generator=self.generator, dtype=torch.float64)
 
+    def draw_trajectory(self, step_size: float) -> tuple[int, float]:
+        """(number of leapfrog steps, their size), of all chains alike: the batch stays whole.
+
+        A trajectory's length is uniform within half of the usual one about it. Its steps are as
+        long as can be, at most `step_size`.
+        """
+        if self.leapfrog_steps is None:
+            return 1, step_size
+        length = self.leapfrog_steps * float(0.5 + torch.rand((), generator=self.generator))
+        return math.ceil(length), step_size * length / math.ceil(length)
+
     def step(self, step_size: float) -> Outcome:
         """Moves every chain once: locally, or with the given probability globally, z' ~ q_Z."""
         old, noise = self.state, self.normals(self.chains)
-        z = self.kernel.displace(old, 0.5 * step_size**2 * old.drift + step_size * noise)
+        leapfrog_steps, step_size = self.draw_trajectory(step_size)
+        self.gradients += leapfrog_steps
+        last, momentum = old, noise
+        for _ in range(leapfrog_steps - 1):
+            last, momentum = leapfrog(self.kernel, last, momentum, step_size)
+        z = self.kernel.displace(last, 0.5 * step_size**2 * last.drift + step_size * momentum)
         is_global = torch.zeros(self.chains, dtype=torch.bool)
         if self.global_fraction > 0:
             is_global = self.uniforms() < self.global_fraction
             z = torch.where(is_global[:, None], self.base_draws(self.chains), z)
-        new, back = self.kernel.arrive(z, old.z)
+        new, back = self.kernel.arrive(z, last.z)
         back_noise = back / step_size - 0.5 * step_size * new.drift
         # log q(z|z') - log q(z'|z), the squares in double precision: they nearly cancel.
         squares = ((noise - back_noise) * (noise + back_noise)).sum(dim=1, dtype=torch.float64)
@@ -457,7 +492,10 @@ class Window(NamedTuple):
 def warm_up(ensemble: Ensemble, options: Sampling) -> tuple[float, list[Window]]:
     """(frozen step size, windows). The statistics of a window are used one window later."""
     initial = options.step_size or ensemble.flow.dim ** (-1 / 6)
-    adaptation = StepSizeAdaptation(initial, options.target_accept)
+    wanted = options.target_accept
+    if wanted is None:
+        wanted = TARGET_ACCEPT[options.kernel]
+    adaptation = StepSizeAdaptation(initial, wanted)
     windows: list[Window] = []
     length = min(options.exchange_every, max(1, options.warmup // FEWEST_WINDOWS))
     for first in range(0, options.warmup, length):
@@ -477,12 +515,18 @@ def warm_up(ensemble: Ensemble, options: Sampling) -> tuple[float, list[Window]]
 
 
 class Run(NamedTuple):
-    """The result of a run. `draws` maps names to [draw x chain (x dim)] tensors; empty if timed."""
+    """The result of a run. `draws` maps names to [draw x chain (x dim)] tensors; empty if timed.
+
+    Times are those of the sampling phase, in seconds; `gradients` are those of each chain in it.
+    """
 
     step_size: float
     windows: list[Window]
     statistics: Statistics
     draws: dict[str, Tensor]
+    seconds: float
+    cpu_seconds: float
+    gradients: int
     chain_steps_per_second: float
 
 
@@ -499,16 +543,18 @@ def run(ensemble: Ensemble, options: Sampling) -> Run:
     step_size, windows = warm_up(ensemble, options)
     statistics = Statistics()
     draws = {} if options.time else empty_draws(ensemble, options)
-    start = time.perf_counter()
+    gradients = ensemble.gradients
+    start, cpu_start = time.perf_counter(), time.process_time()
     for draw in range(options.draws):
         for _ in range(options.thin):
             outcome = ensemble.step(step_size)
             statistics.observe(outcome)
         if draws:
             keep(draws, draw, ensemble.state, outcome)
-    seconds = time.perf_counter() - start
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    gradients = ensemble.gradients - gradients
     rate = options.chains * options.draws * options.thin / seconds
-    return Run(step_size, windows, statistics, draws, rate)
+    return Run(step_size, windows, statistics, draws, seconds, cpu_seconds, gradients, rate)
 
 
 def empty_draws(ensemble: Ensemble, options: Sampling) -> dict[str, Tensor]:
@@ -549,6 +595,9 @@ def write(path: Path, result: Run, options: Sampling) -> None:
             "flow_file": str(options.flow),
             "flow_checksum": checksum(record),
             "chain_steps_per_second": result.chain_steps_per_second,
+            "sampling_seconds": result.seconds,
+            "sampling_cpu_seconds": result.cpu_seconds,
+            "gradients_per_step": result.gradients / (options.draws * options.thin),
         }
         write_attributes(file, facts)
         file["draws_committed"] = np.int64(options.draws)
