@@ -28,6 +28,17 @@ double to_uniform(std::uint32_t high, std::uint32_t low) {
   return static_cast<double>(static_cast<std::int64_t>(bits) + 1) * 0x1p-53;
 }
 
+Philox::key_type key_of(const Stream& stream) {
+  return {
+      {static_cast<std::uint32_t>(stream.seed), static_cast<std::uint32_t>(stream.seed >> 32U)}};
+}
+
+Philox::ctr_type counter_of(const Stream& stream, std::uint64_t chain, std::uint32_t pair) {
+  return {{pair, static_cast<std::uint32_t>(chain), static_cast<std::uint32_t>(stream.step),
+           static_cast<std::uint32_t>(stream.purpose) << 24U |
+               static_cast<std::uint32_t>(stream.step >> 32U)}};
+}
+
 /// Two 53-bit uniforms on (0, 1] from the counter (pair, chain, step, purpose) under the seed's
 /// key.
 struct UniformPair {
@@ -36,15 +47,47 @@ struct UniformPair {
 };
 
 UniformPair draw(const Stream& stream, std::uint64_t chain, std::uint32_t pair) {
-  const Philox::key_type key = {
-      {static_cast<std::uint32_t>(stream.seed), static_cast<std::uint32_t>(stream.seed >> 32U)}};
-  const Philox::ctr_type counter = {{pair, static_cast<std::uint32_t>(chain),
-                                     static_cast<std::uint32_t>(stream.step),
-                                     static_cast<std::uint32_t>(stream.purpose) << 24U |
-                                         static_cast<std::uint32_t>(stream.step >> 32U)}};
-  const Philox::ctr_type word = Philox()(counter, key);
+  const Philox::ctr_type word = Philox()(counter_of(stream, chain, pair), key_of(stream));
   return {to_uniform(word[0], word[1]), to_uniform(word[2], word[3])};
 }
+
+/// The generator's words for the columns of a block: those of Random123, whose generator does not
+/// vectorise.
+struct Words {
+  using Column = std::array<std::uint32_t, kColumnBlock>;
+  Column first;
+  Column second;
+  Column third;
+  Column fourth;
+
+  void fill(const Stream& stream, std::uint64_t first_chain, std::uint32_t pair) {
+    const Philox::ctr_type counter = counter_of(stream, first_chain, pair);
+    for (std::uint32_t c = 0; c < kColumnBlock; ++c) {
+      first[c] = counter[0];
+      second[c] = counter[1] + c;
+      third[c] = counter[2];
+      fourth[c] = counter[3];
+    }
+    Philox::key_type key = key_of(stream);
+    for (int round = 0; round < PHILOX4x32_DEFAULT_ROUNDS; ++round) {
+      mix(key);
+      key[0] += PHILOX_W32_0;
+      key[1] += PHILOX_W32_1;
+    }
+  }
+
+ private:
+  void mix(const Philox::key_type& key) {
+    for (std::size_t c = 0; c < kColumnBlock; ++c) {
+      const std::uint64_t one = std::uint64_t{PHILOX_M4x32_0} * first[c];
+      const std::uint64_t other = std::uint64_t{PHILOX_M4x32_1} * third[c];
+      first[c] = static_cast<std::uint32_t>(other >> 32U) ^ second[c] ^ key[0];
+      second[c] = static_cast<std::uint32_t>(other);
+      third[c] = static_cast<std::uint32_t>(one >> 32U) ^ fourth[c] ^ key[1];
+      fourth[c] = static_cast<std::uint32_t>(one);
+    }
+  }
+};
 
 /// Two normals for each column of a block, by Box and Muller. Loops over columns vectorise.
 struct NormalPairs {
@@ -52,10 +95,11 @@ struct NormalPairs {
   std::array<double, kColumnBlock> second;
 
   void fill(const Stream& stream, std::uint64_t first_chain, std::uint32_t pair) {
+    Words words;
+    words.fill(stream, first_chain, pair);
     for (std::size_t c = 0; c < kColumnBlock; ++c) {
-      const UniformPair u = draw(stream, first_chain + c, pair);
-      first[c] = u.first;
-      second[c] = u.second;
+      first[c] = to_uniform(words.first[c], words.second[c]);
+      second[c] = to_uniform(words.third[c], words.fourth[c]);
     }
     for (std::size_t c = 0; c < kColumnBlock; ++c) {
       const double radius = std::sqrt(-2.0 * elementary::log(first[c]));
