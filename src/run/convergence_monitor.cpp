@@ -50,6 +50,7 @@ ConvergenceMonitor<T>::ConvergenceMonitor(const Tiling& tiling, Index dim, Index
     first = end;
   }
   current_.resize(static_cast<std::size_t>(quantities_ * tiling.local_chains()));
+  of_chain_.resize(static_cast<std::size_t>(quantities_));
 }
 
 template <typename T>
@@ -62,12 +63,19 @@ void ConvergenceMonitor<T>::observe(const DrawBlock<T>& block) {
   for (Index c = 0; c < chains; ++c) {
     const T* x = block.x.data() + c * draws * dim;
     const double* lp = block.log_density.data() + c * draws;
-    const auto moments = [&](Index q) -> Moments& {
-      return current_[static_cast<std::size_t>(q * chains + c)];
-    };
+    const auto place = [&](Index q) { return static_cast<std::size_t>(q * chains + c); };
+    // Quantities of a chain lie far apart, where each would push the one before out of the cache.
+    for (Index q = 0; q < quantities_; ++q) {
+      of_chain_[static_cast<std::size_t>(q)] = current_[place(q)];
+    }
     for (Index d = 0; d < draws; ++d) {
-      for (Index i = 0; i < dim; ++i) moments(i).observe(static_cast<double>(x[d * dim + i]));
-      moments(dim).observe(lp[d]);
+      for (Index i = 0; i < dim; ++i) {
+        of_chain_[static_cast<std::size_t>(i)].observe(static_cast<double>(x[d * dim + i]));
+      }
+      of_chain_[static_cast<std::size_t>(dim)].observe(lp[d]);
+    }
+    for (Index q = 0; q < quantities_; ++q) {
+      current_[place(q)] = of_chain_[static_cast<std::size_t>(q)];
     }
   }
   draws_ += draws;

@@ -53,9 +53,10 @@ class ConvergenceMonitor {
   Index superchain_width_;
   std::vector<Segment> segments_;
   std::vector<Window> windows_;
-  Window current_;       ///< the incomplete window
-  Index stretches_ = 0;  ///< in the incomplete window
-  Index length_ = 1;     ///< of a window, in stretches
+  Window current_;                 ///< the incomplete window
+  std::vector<Moments> of_chain_;  ///< a chain's part of it, while draws are observed
+  Index stretches_ = 0;            ///< in the incomplete window
+  Index length_ = 1;               ///< of a window, in stretches
   Index draws_ = 0;
 };
 
