@@ -19,9 +19,9 @@ highest round; for architectures also the program's share of the core's matrix p
 flotilla_bench in the same run.  The program writes its draws to a file meanwhile; PyTorch
 (reference_torch.py --time) keeps none.
 
-For effective draws the program has its defaults. PyTorch samples the same target with MALA and with
-jittered HMC of several lengths, each alone and with global moves; the best of them compete with the
-program, in turns.  Rates are per second of processor time, on one thread each.
+For effective draws the program has its defaults.  PyTorch samples the same target with MALA, with
+jittered HMC of several lengths, and with MALA between global moves.  Its best settings and the
+program then take turns.  Rates are per second of processor time, on one thread each.
 """
 
 import tempfile

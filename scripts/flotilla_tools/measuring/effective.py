@@ -24,11 +24,11 @@ class Case(NamedTuple):
 
     flow: Path
     target: Settings
-    chains: int  # of PyTorch; larger batches are no faster
+    chains: int  # of PyTorch, all in one batch
     gradients: int  # of PyTorch, of a run of all chains
     warmup: int = 100
-    lengths: Sequence[int] = (1, 2, 4, 8)  # leapfrog steps that HMC tries
-    shares: Sequence[float] = (0.1, 0.3, 0.6)  # of global moves that PyTorch tries
+    lengths: Sequence[int] = (1, 2, 4)  # leapfrog steps that HMC tries
+    shares: Sequence[float] = (0.3, 0.6)  # of global moves that PyTorch tries
     sizes: Settings = {}  # of the program, in place of its defaults
 
     def title(self) -> str:
@@ -36,19 +36,19 @@ class Case(NamedTuple):
 
 
 TOYS = [
-    Case(FLOWS / f"{name}.h5", {}, 1024, 800_000)
+    Case(FLOWS / f"{name}.h5", {}, 2048, 204_800)
     for name in ("two_moons", "six_gaussians", "three_rings")
 ]
-RANDOM = Case(IN_A_CLONE / "apps/studies/random_32.h5", {}, 2048, 1_600_000)
+RANDOM = Case(IN_A_CLONE / "apps/studies/random_32.h5", {}, 2048, 409_600, shares=(0.1, 0.3))
 GLOW = Case(
     FLOWS / "fashion_mnist_glow.h5",
     {"target": "clipped"},
-    256,
-    25_600,
+    64,
+    6_400,
     warmup=60,
-    lengths=(1, 2, 4),
+    lengths=(1, 2),
     shares=(),
-    sizes={"draws": 300},
+    sizes={"chains": 64, "draws": 300},
 )
 CASES: Mapping[str, Sequence[Case]] = {
     "effective": [*TOYS, RANDOM],
@@ -58,7 +58,7 @@ CASES: Mapping[str, Sequence[Case]] = {
 
 def case_of(flow: Path) -> Case:
     """A flow of the user's, such as the trained one in 64 dimensions of kernel_panel.py."""
-    return Case(flow, {}, 1024, 200_000)
+    return Case(flow, {}, 512, 100_000, shares=(0.1,))
 
 
 # --- PyTorch's settings -------------------------------------------------------------------------
@@ -88,8 +88,8 @@ def local_settings(case: Case) -> list[Setting]:
 
 
 def mixed_settings(case: Case) -> list[Setting]:
-    """Short moves with global ones between them. HMC's longer ones would waste gradients there."""
-    return [Setting(length, share) for length in (0, 1) for share in case.shares]
+    """MALA with global moves between. Among HMC's longer moves they would waste gradients."""
+    return [Setting(0, share) for share in case.shares]
 
 
 # --- Measuring ----------------------------------------------------------------------------------
