@@ -26,29 +26,28 @@ class Case(NamedTuple):
     target: Settings
     chains: int  # of PyTorch, all in one batch
     gradients: int  # of PyTorch, of a run of all chains
-    warmup: int = 100
+    warmup: int = 50  # of PyTorch
     lengths: Sequence[int] = (1, 2, 4)  # leapfrog steps that HMC tries
     shares: Sequence[float] = (0.3, 0.6)  # of global moves that PyTorch tries
-    sizes: Settings = {}  # of the program, in place of its defaults
+    sizes: Settings = {"draws": 1000}  # of the program, in place of its defaults
 
     def title(self) -> str:
         return f"{self.flow.stem}, {self.target.get('target', 'beta 1')}"
 
 
 TOYS = [
-    Case(FLOWS / f"{name}.h5", {}, 2048, 204_800)
+    Case(FLOWS / f"{name}.h5", {}, 1024, 102_400)
     for name in ("two_moons", "six_gaussians", "three_rings")
 ]
-RANDOM = Case(IN_A_CLONE / "apps/studies/random_32.h5", {}, 2048, 409_600, shares=(0.1, 0.3))
+RANDOM = Case(IN_A_CLONE / "apps/studies/random_32.h5", {}, 1024, 204_800, shares=(0.1, 0.3))
 GLOW = Case(
     FLOWS / "fashion_mnist_glow.h5",
     {"target": "clipped"},
     64,
     6_400,
-    warmup=60,
     lengths=(1, 2),
     shares=(),
-    sizes={"chains": 64, "draws": 300},
+    sizes={"chains": 64, "draws": 200},
 )
 CASES: Mapping[str, Sequence[Case]] = {
     "effective": [*TOYS, RANDOM],
@@ -58,7 +57,7 @@ CASES: Mapping[str, Sequence[Case]] = {
 
 def case_of(flow: Path) -> Case:
     """A flow of the user's, such as the trained one in 64 dimensions of kernel_panel.py."""
-    return Case(flow, {}, 512, 100_000, shares=(0.1,))
+    return Case(flow, {}, 512, 51_200, shares=(0.1,))
 
 
 # --- PyTorch's settings -------------------------------------------------------------------------
