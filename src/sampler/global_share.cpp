@@ -12,6 +12,9 @@ constexpr double kMemory = 200.0;  // windows; as that of the step size
 constexpr double kSlope = 2.0;
 constexpr double kRateOfCeiling = 0.9;
 
+// The rate from which on the floor holds.
+constexpr double kRateOfFloor = 0.01;
+
 }  // namespace
 
 void GlobalShare::update(const MoveStatistics& window) {
@@ -28,7 +31,9 @@ double GlobalShare::current() const {
 }
 
 double GlobalShare::of(double acceptance_rate) {
-  return std::clamp(kCeiling - kSlope * (kRateOfCeiling - acceptance_rate), kFloor, kCeiling);
+  const double connecting = std::min(acceptance_rate / kRateOfFloor, 1.0);
+  const double lowest = kLeast + connecting * (kFloor - kLeast);
+  return std::clamp(kCeiling - kSlope * (kRateOfCeiling - acceptance_rate), lowest, kCeiling);
 }
 
 }  // namespace flotilla

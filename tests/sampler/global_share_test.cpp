@@ -23,15 +23,21 @@ TEST(GlobalShare, RisesWithTheAcceptanceRateFromItsFloorToItsCeiling) {
     double rate, share;
   };
   int tried = 0;
-  for (const Case& expected :
-       {Case{0.0, 0.4}, {0.01, 0.4}, {0.6, 0.4}, {0.7, 0.5}, {0.8, 0.7}, {0.9, 0.9}, {1.0, 0.9}}) {
+  for (const Case& expected : {Case{0.0, 0.05},
+                               {0.005, 0.225},
+                               {0.01, 0.4},
+                               {0.6, 0.4},
+                               {0.7, 0.5},
+                               {0.8, 0.7},
+                               {0.9, 0.9},
+                               {1.0, 0.9}}) {
     GlobalShare share;
     EXPECT_EQ(share.current(), GlobalShare::kInitial);
     for (int k = 0; k < 10; ++k) share.update(window_of(expected.rate, true));
     EXPECT_NEAR(share.current(), expected.share, 1e-6);
     ++tried;
   }
-  EXPECT_EQ(tried, 7);
+  EXPECT_EQ(tried, 8);
 }
 
 TEST(GlobalShare, FollowsAnAcceptanceRateThatDrifts) {

@@ -10,12 +10,14 @@ namespace flotilla {
 /// The share of global moves that follows from how often they are accepted: a straight line,
 /// between a floor and a ceiling. Older windows count less.
 ///
-/// The floor keeps modes connected: only global moves cross between far modes, however seldom they
-/// are accepted. The ceiling leaves local moves to chains that stand where
-/// global ones are hardly ever accepted. Source: src/README.md, adaptation, has how it was
+/// The floor keeps modes connected: only global moves cross between far modes, though they are
+/// seldom accepted. Where they never are, as through a flow that has learnt nothing, they connect
+/// nothing, and the share sinks below the floor. The ceiling leaves local moves to chains that stand
+/// where global ones are hardly ever accepted. Source: src/README.md, adaptation, has how it was
 /// measured.
 class GlobalShare {
  public:
+  static constexpr double kLeast = 0.05;
   static constexpr double kFloor = 0.4;
   static constexpr double kCeiling = 0.9;
   static constexpr double kInitial = kFloor;
@@ -26,7 +28,7 @@ class GlobalShare {
   /// Adapts to the pooled statistics of one window. A window without global moves changes nothing.
   void update(const MoveStatistics& window);
 
-  /// In [kFloor, kCeiling]; kInitial while nothing is known.
+  /// In [kLeast, kCeiling]; kInitial while nothing is known.
   double current() const;
 
  private:
