@@ -91,11 +91,11 @@ struct Words {
 
 /// Two normals for each column of a block, by Box and Muller. Loops over columns vectorise.
 struct NormalPairs {
+  Words words;
   std::array<double, kColumnBlock> first;
   std::array<double, kColumnBlock> second;
 
   void fill(const Stream& stream, std::uint64_t first_chain, std::uint32_t pair) {
-    Words words;
     words.fill(stream, first_chain, pair);
     for (std::size_t c = 0; c < kColumnBlock; ++c) {
       first[c] = to_uniform(words.first[c], words.second[c]);
