@@ -72,6 +72,10 @@ class Study(ProgramTest):
 
         means = tables["means"]
         self.assertEqual(len(means["runs"]), 4)
+        for table in (runs, means):  # what all runs are about
+            self.assertEqual(set(table["flow"]), {"two_moons.h5"})
+            self.assertEqual(set(table["target"]), {"tempered"})
+            np.testing.assert_array_equal(table["acceptance_target"], 0.574)
         for row in range(4):
             own = (runs["kernel"] == means["kernel"][row]) & (runs["draws"] == means["draws"][row])
             for figure in ("ess_bulk", "acceptance_rate", "rhat", "error"):
