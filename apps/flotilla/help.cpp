@@ -250,6 +250,21 @@ std::string words_after(const std::string& first) {
   return words;
 }
 
+/// A case for each first word of commands that have two: the words that may follow it.
+std::string second_words() {
+  std::string cases;
+  std::string done;
+  for (const Command& command : commands()) {
+    const std::string name = command.name;
+    const std::size_t space = name.find(' ');
+    const std::string first = name.substr(0, space);
+    if (space == std::string::npos || done == first) continue;
+    cases += fmt::format("    {}) words='{}' ;;\n", first, words_after(first));
+    done = first;
+  }
+  return cases;
+}
+
 std::string completion() {
   std::string cases;
   std::string choices;
@@ -272,12 +287,14 @@ _flotilla() {{
     mapfile -t COMPREPLY < <(compgen -W '{} --help --version' -- "$current")
     return
   fi
-  if [[ $command == flow ]]; then
+  case "$command" in
+{}  esac
+  if [[ -n $words ]]; then
     if ((COMP_CWORD == 2)); then
-      mapfile -t COMPREPLY < <(compgen -W '{}' -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
       return
     fi
-    command="flow ${{COMP_WORDS[2]}}"
+    command="$command ${{COMP_WORDS[2]}}" words=''
   fi
   case "$command $previous" in
 {}  esac
@@ -288,7 +305,7 @@ _flotilla() {{
 }}
 complete -o default -F _flotilla flotilla
 )",
-      words_after(""), words_after("flow"), choices, cases);
+      words_after(""), second_words(), choices, cases);
 }
 
 void write(const std::filesystem::path& path, const std::string& text) {
