@@ -149,8 +149,8 @@ def measured(flotilla: Flotilla, name: str, flow: Path, path: Path) -> Round:
     """What `flotilla summary` says of a run."""
     words = [str(flotilla.path), "summary", str(path), "--json"]
     found = json.loads(run(words, flotilla.environment))
-    sampling, quantities = found["sampling"], found["quantities"]
-    worst = [number(one["rhat"]) for one in quantities]
+    sampling, constant = found["sampling"], found["constant"]
+    worst = [number(one["rhat"]) for one in found["quantities"] if one["name"] not in constant]
     per_second = number(sampling["ess_per_second"])
     return Round(
         name,

@@ -181,18 +181,6 @@ class Moves {
   double highest_lp_ = -HUGE_VAL;
 };
 
-/// A flow that stretches volume alike everywhere has one log det. It says nothing of the chains.
-void leave_out_a_constant_log_det(Diagnosis& diagnosis) {
-  const QuantitySummary& last = diagnosis.quantities.back().summary;
-  const bool constant = last.sd == 0.0 && last.non_finite == 0.0;
-  const bool others_vary =
-      std::any_of(diagnosis.quantities.begin(), diagnosis.quantities.end(),
-                  [](const NamedQuantity& quantity) { return quantity.summary.sd > 0.0; });
-  if (constant && others_vary && diagnosis.quantities.back().name == "log_det_jacobian") {
-    diagnosis.quantities.pop_back();
-  }
-}
-
 /// The number of superchains. @throws InputError if the chains cannot be that many groups
 Index superchains_of(const RunReader& reader, Index chains) {
   const double count = reader.number("superchains");
@@ -288,7 +276,6 @@ Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
   for (const RunVariable& variable : variables) {
     summarise_variable(*reader, variable, diagnosis.exact, comm, diagnosis);
   }
-  if (config.variables.empty()) leave_out_a_constant_log_det(diagnosis);
   return diagnosis;
 }
 

@@ -19,8 +19,7 @@ inline constexpr Index kExactValues = Index{1} << 24U;
 struct DiagnosisConfig {
   std::string group = "posterior";     ///< or unconstrained_posterior, sample_stats, warmup_...
   std::vector<std::string> variables;  ///< of the group or of its sample_stats; empty: all that
-                                       ///< say something about convergence, and so not a
-                                       ///< log_det_jacobian that is one number
+                                       ///< say something about convergence
   Index exact_values = kExactValues;
 };
 
