@@ -45,9 +45,9 @@ GLOW = Case(
     {"target": "clipped"},
     64,
     6_400,
-    lengths=(1, 2),
-    shares=(),
-    sizes={"chains": 64, "draws": 200},
+    lengths=(1,),
+    shares=(0.6,),
+    sizes={"chains": 64, "draws": 100},
 )
 CASES: Mapping[str, Sequence[Case]] = {
     "effective": [*TOYS, RANDOM],
