@@ -68,8 +68,8 @@ class Round(NamedTuple):
 # --- Rounds -------------------------------------------------------------------------------------
 
 
-def refine(options: Options) -> None:
-    """Makes the rounds and the final run; prints a row of the table after each."""
+def refine(options: Options) -> list[Round]:
+    """Makes the rounds, and last the final run; prints a row of the table after each."""
     prepare(options)
     flotilla = Flotilla(options.flotilla, options.ranks, binding="none")
     flow = first_flow(flotilla, options)
@@ -88,6 +88,7 @@ def refine(options: Options) -> None:
     print(line(cells(final, rounds[0])))
     draw([*rounds, final], options.output / "rounds.png")
     print(f"\n{caption(best, options)}")
+    return [*rounds, final]
 
 
 def prepare(options: Options) -> None:

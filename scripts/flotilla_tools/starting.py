@@ -28,7 +28,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, formatter_class=_Help)
 
 
-def run(parse: Callable[[], Options], act: Callable[[Options], None], resume: str = "") -> None:
+def run(parse: Callable[[], Options], act: Callable[[Options], object], resume: str = "") -> None:
     """Runs the script's function. A failure is one line and an exit code.
 
     Exit code 2: the input is wrong. 1: the environment failed. 130: interrupted; `resume` tells the

@@ -14,7 +14,7 @@ WITHOUT_TORCH = {
     "adaptation_table", "image_set", "kernel_panel", "phi4_truth", "plot_run", "plot_study",
     "report", "scaling", "toy_sets", "toy_support", "toy_table",
 }
-NOT_INSTALLED = {"compare_speed"}
+NOT_INSTALLED = {"compare_speed", "posterior_table"}
 
 # Python runs this before anything else that it finds on PYTHONPATH.
 NO_TORCH = """
