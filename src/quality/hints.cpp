@@ -12,6 +12,7 @@
 #include "flotilla/run/config.hpp"
 #include "flotilla/sampler/global_share.hpp"
 #include "flotilla/sampler/registry.hpp"
+#include "flotilla/target/registry.hpp"
 
 namespace flotilla {
 namespace {
@@ -128,7 +129,7 @@ double above_target(const D& run) {
 /// The share of global moves that warm-up would find; NaN if the run made none.
 double fitting_share(const D& run) {
   const double rate = run.global_acceptance_rate;
-  return std::isnan(rate) ? rate : GlobalShare::of(rate);
+  return std::isnan(rate) ? rate : GlobalShare::of(rate, has_bounded_weight(run.settings.target));
 }
 
 // ---- Changes of options.

@@ -167,6 +167,7 @@ class Ensemble {
         .damping = config_.adapt && kernel_->has_memory(),
         .scales = config_.adapt && config_.scale && kernel_->takes_scales(),
         .share = config_.adapt && !config_.global_fraction,
+        .bounded_weight = has_bounded_weight(specification_.name),
     };
     const double target_accept = config_.wanted_acceptance();
     return {{initial_step_size(config_, flow_->dim())}, adaptive, target_accept, flow_->dim()};

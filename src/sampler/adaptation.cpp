@@ -20,7 +20,11 @@ WindowSums WindowSums::of_row(const std::vector<std::int64_t>& row) {
 }
 
 Adaptation::Adaptation(const Tuning& initial, Adaptive adaptive, double target, Index dim)
-    : initial_(initial), adaptive_(adaptive), step_size_(initial.step_size, target), spread_(dim) {}
+    : initial_(initial),
+      adaptive_(adaptive),
+      step_size_(initial.step_size, target),
+      spread_(dim),
+      share_(adaptive.bounded_weight) {}
 
 Tuning Adaptation::with(StepSize step_size) const {
   Tuning tuning = initial_;

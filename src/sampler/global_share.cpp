@@ -11,6 +11,7 @@ constexpr double kMemory = 200.0;  // windows; as that of the step size
 // How much the share falls with the acceptance rate, below the rate that reaches the ceiling.
 constexpr double kSlope = 2.0;
 constexpr double kRateOfCeiling = 0.9;
+constexpr double kRateOfCeilingBounded = 0.7;  // where weights are bounded
 
 // The rate from which on the floor holds.
 constexpr double kRateOfFloor = 0.01;
@@ -27,13 +28,14 @@ void GlobalShare::update(const MoveStatistics& window) {
 }
 
 double GlobalShare::current() const {
-  return updates_ == 0 ? kInitial : of(acceptance_ / moves_);
+  return updates_ == 0 ? kInitial : of(acceptance_ / moves_, bounded_weight_);
 }
 
-double GlobalShare::of(double acceptance_rate) {
+double GlobalShare::of(double acceptance_rate, bool bounded_weight) {
   const double connecting = std::min(acceptance_rate / kRateOfFloor, 1.0);
   const double lowest = kLeast + connecting * (kFloor - kLeast);
-  return std::clamp(kCeiling - kSlope * (kRateOfCeiling - acceptance_rate), lowest, kCeiling);
+  const double full = bounded_weight ? kRateOfCeilingBounded : kRateOfCeiling;
+  return std::clamp(kCeiling - kSlope * (full - acceptance_rate), lowest, kCeiling);
 }
 
 }  // namespace flotilla

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 
@@ -88,6 +89,7 @@ const std::vector<TargetRow>& target_registry() {
       {{"tempered", "log q_Z - beta l, the paper's density at beta = 1", {kBeta}},
        false,
        true,
+       false,
        nullptr,
        make_tempered<float>,
        make_tempered<double>},
@@ -96,11 +98,13 @@ const std::vector<TargetRow>& target_registry() {
         {kBeta, kClipQuantile, kClipLevel, kClipSharpness}},
        false,
        true,
+       true,
        find_clip_level,
        make_clipped<float>,
        make_clipped<double>},
       {{"explicit", "log p(f(z)) + l: draws x ~ p of --density, whatever the flow", {kShare}},
        true,
+       false,
        false,
        nullptr,
        make_explicit<float>,
@@ -109,6 +113,7 @@ const std::vector<TargetRow>& target_registry() {
         "log q_Z + log L(f(z)): the flow is the prior, --density the likelihood L",
         {kShare}},
        true,
+       false,
        false,
        nullptr,
        make_posterior<float>,
@@ -119,6 +124,13 @@ const std::vector<TargetRow>& target_registry() {
 
 const TargetRow& target_row(const std::string& name) {
   return find_row(target_registry(), "target", name);
+}
+
+bool has_bounded_weight(const std::string& name) {
+  const std::vector<TargetRow>& rows = target_registry();
+  return std::any_of(rows.begin(), rows.end(), [&](const TargetRow& row) {
+    return row.bounded_weight && row.choice.name == name;
+  });
 }
 
 void expect_target(const Specification& specification) {

@@ -40,6 +40,14 @@ TEST(GlobalShare, RisesWithTheAcceptanceRateFromItsFloorToItsCeiling) {
   EXPECT_EQ(tried, 8);
 }
 
+TEST(GlobalShare, IsLargerWhereWeightsAreBounded) {
+  GlobalShare bounded(true);
+  GlobalShare unbounded(false);
+  for (GlobalShare* share : {&bounded, &unbounded}) share->update(window_of(0.6, true));
+  EXPECT_NEAR(bounded.current(), 0.7, 1e-6);
+  EXPECT_NEAR(unbounded.current(), 0.4, 1e-6);
+}
+
 TEST(GlobalShare, FollowsAnAcceptanceRateThatDrifts) {
   GlobalShare share;
   for (int k = 0; k < 20; ++k) share.update(window_of(0.2, true));

@@ -120,6 +120,27 @@ TEST(TargetRegistry, SaysRightlyWhichTargetsChargeTheLogDetAlone) {
   EXPECT_GE(alike, 2);
 }
 
+TEST(TargetRegistry, SaysRightlyWhichWeightsAreBounded) {
+  const Flow<double> flow(smooth_flow(kDim, 3));
+  const Eigen::MatrixXd z = NumberStream(2).matrix(kDim, kChains, 2.0);
+  const Eigen::RowVectorXd log_det = Eigen::RowVectorXd::LinSpaced(kChains, -1e3, 1e3);
+  const NormalDensity density(0.3, 2.0);
+  int bounded = 0;
+  int unbounded = 0;
+  for (const TargetRow& row : target_registry()) {
+    const double largest = charge(*target_of(row, flow, density), flow, z, log_det).maxCoeff();
+    if (row.bounded_weight) {
+      EXPECT_LT(largest, 1e-9) << row.choice.name;
+      ++bounded;
+    } else if (row.of_log_det_alone) {
+      EXPECT_GT(largest, 500.0) << row.choice.name;
+      ++unbounded;
+    }
+  }
+  EXPECT_GE(bounded, 1);
+  EXPECT_GE(unbounded, 1);
+}
+
 TEST(TargetRegistry, ResolvesOnceAndKeepsWhatWasGiven) {
   int resolved_rows = 0;
   for (const TargetRow& row : target_registry()) {

@@ -26,7 +26,8 @@ struct Adaptive {
   bool step_size = true;
   bool damping = false;
   bool scales = false;
-  bool share = false;  ///< of global moves
+  bool share = false;           ///< of global moves
+  bool bounded_weight = false;  ///< of the target, as GlobalShare takes it
 
   /// Whether the spread of the chains is needed.
   bool spread() const { return damping || scales; }

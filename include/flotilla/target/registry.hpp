@@ -28,6 +28,9 @@ struct TargetRow {
   bool needs_density = false;  ///< whether it is made of a density that comes from outside
   /// Whether log pi - log q_Z is a function of l alone. If so, log q_Z follows from log pi and l.
   bool of_log_det_alone = false;
+  /// Whether pi / q_Z is bounded, so that no chain can stick to a point that global moves hardly
+  /// ever leave.
+  bool bounded_weight = false;
   /// Finds parameters that are only known when the run begins, and leaves those that make the
   /// target. Null if there are none to find.
   void (*complete)(ParameterValues& values, const LogDetQuantile& quantile) = nullptr;
@@ -43,6 +46,9 @@ const std::vector<TargetRow>& target_registry();
 
 /// The row of a target. @throws InputError naming the choices if there is none
 const TargetRow& target_row(const std::string& name);
+
+/// Whether pi / q_Z of a target is known to be bounded; not of one that no row has.
+bool has_bounded_weight(const std::string& name);
 
 /// @throws InputError if no row has the name, the row does not have a parameter, or a value is out
 /// of range
