@@ -258,7 +258,8 @@ Changes own_target(const D& run, const T& /*limits*/) {
 /// Global moves are often rejected, and yet most moves are global.
 bool share_high(const D& run, const T& /*limits*/) {
   constexpr double kFar = 0.2;
-  return run.settings.global_fraction > fitting_share(run) + kFar;
+  // Of chains that still move in, other moves are accepted than warm-up saw.
+  return run.settings.global_fraction > fitting_share(run) + kFar && !still_rises(run);
 }
 
 std::string share_high_finding(const D& run, const T& /*limits*/) {

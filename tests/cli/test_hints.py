@@ -29,7 +29,7 @@ CASES = {
         (RINGS, ["--beta", 2, "--chains", 128, "--draws", 200]),
         (MOONS, [*SMALL, "--superchains", 16, "--draws", 20]),
     ],
-    "few effective draws": [(MOONS, ["--chains", 2, "--draws", 500])],
+    "few effective draws": [(MOONS, ["--chains", 2, "--draws", 600])],
     "step size": [
         (MOONS, [*SMALL, *LOCAL, "--no-adapt", "--step-size", 0.01, "--draws", 400]),
         (MOONS, [*SMALL, *LOCAL, "--no-adapt", "--step-size", 30, "--draws", 400]),
