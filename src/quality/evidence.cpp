@@ -25,6 +25,7 @@ constexpr Index kMostRunDraws = Index{1} << 22U;  // of the run: the same
 constexpr Index kFewestDraws = 6;                 // of a chain: halves of three have an ESS
 constexpr Index kSlabValues = Index{1} << 20U;    // of z, read at a time
 constexpr Index kWidth = 64;                      // points that are evaluated together
+constexpr double kSameDensity = 0.25;             // nats: as much as float may move l
 
 /// The draws of a run that are used: of each chain every step-th, and the last one.
 struct Selection {
@@ -118,6 +119,53 @@ class RunRatios {
   std::vector<double> lp_;
 };
 
+/// The last draws of some chains of a run: z [dim x kWidth], the last chain repeated, and lp.
+struct LastDraws {
+  LastDraws(const RunReader& run, const Selection& selection) : z(selection.z.dim, kWidth) {
+    const Index last = selection.z.draws - 1;
+    chains = std::min(kWidth, selection.z.chains);
+    std::vector<double> points(static_cast<std::size_t>(chains * z.dim()));
+    lp.resize(static_cast<std::size_t>(chains));
+    run.read(selection.z, {0, chains, last, 1, 0, z.dim()}, points.data());
+    run.read(selection.lp, {0, chains, last, 1, 0, 1}, lp.data());
+    for (Index c = 0; c < kWidth; ++c) {
+      const double* point = points.data() + std::min(c, chains - 1) * z.dim();
+      for (Index i = 0; i < z.dim(); ++i) z(i, c) = point[i];
+    }
+  }
+
+  Index chains;
+  Batch<double> z;
+  std::vector<double> lp;
+};
+
+/// @throws InputError if the target does not have the log densities that the run recorded: then its
+/// density, or the data of that density, is no longer what was sampled
+void expect_target_of_run(const RunReader& run, const Selection& selection,
+                          const Flow<double>& flow, const Target<double>& target) {
+  const LastDraws draws(run, selection);
+  Batch<double> x = draws.z;
+  PerChain log_det(1, kWidth);
+  PerChain found(1, kWidth);
+  Cotangents<double> cotangents(flow.dim(), kWidth);
+  Tape<double> tape(flow.tape_shape(), kWidth);
+  log_det.fill(0.0);
+  flow.forward(x, log_det, tape);
+  target.evaluate(draws.z, x, log_det, found, cotangents);
+  std::vector<double> deviations;
+  for (Index c = 0; c < draws.chains; ++c) {
+    const double deviation = std::abs(found(0, c) - draws.lp[static_cast<std::size_t>(c)]);
+    deviations.push_back(std::isfinite(deviation) ? deviation : HUGE_VAL);
+  }
+  std::sort(deviations.begin(), deviations.end());
+  const double median = deviations[deviations.size() / 2];
+  if (median <= kSameDensity) return;
+  throw InputError(fmt::format(
+      "{}: its target should have the log densities that it recorded, but half of them differ by "
+      "{:.3g} nats or more: the density or its data has changed since: sample again",
+      run.path(), median));
+}
+
 /// The ratios of all selected draws of a run. Ranks share the chains. Collective.
 ChainDraws run_ratios(const RunReader& run, const Selection& selection, const Base<double>& base,
                       const Communicator& comm) {
@@ -210,6 +258,7 @@ Evidence estimate_evidence(const EvidenceConfig& config, const Communicator& com
     const DensitySource source = recorded_density(*run);
     if (!source.path.empty()) density = open_density(source, flow->dim());
     target = make_target(found.target, *flow, density.get());
+    expect_target_of_run(*run, selection, *flow, *target);
   });
   const ChainDraws of_run = run_ratios(*run, selection, flow->base(), comm);
   const std::vector<double> of_base = base_ratios(config, *flow, *target, comm);

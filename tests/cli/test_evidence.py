@@ -4,6 +4,7 @@
 import json
 import math
 import os
+import shutil
 import unittest
 
 import h5py
@@ -108,6 +109,23 @@ class Evidence(ProgramTest):
         table = run("evidence", path, "--draws", 2000)
         self.assertEqual(table.returncode, 3)
         self.assertIn("overlap", table.stdout)
+
+    def test_a_density_that_has_changed_is_noticed(self):
+        library = self.path("density.so")
+        shutil.copy(LIBRARY, library)
+        words = ["--density", library, "--density-args", "normal", "--target", "explicit"]
+        path = self.sample(*SIZE, *words, flow=self.flow)
+        self.evidence(path)
+        with h5py.File(path, "r+") as file:  # the library opens another density under this name
+            file.attrs["density_args"] = np.bytes_("quartic")
+        done = run("evidence", path, ranks=2)
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertEqual(done.stderr.count("flotilla: "), 1, done.stderr)
+        self.assertIn("the density or its data has changed", done.stderr)
+        os.remove(library)
+        done = run("evidence", path)
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertIn("no such file", done.stderr)
 
     def test_what_cannot_be_used_is_one_sentence(self):
         path = self.sampled("quartic", "--no-latent")

@@ -49,7 +49,8 @@ std::string refusal(const Evidence& evidence);
 /// Of runs with more than 2^22 draws, some of each chain are used. Ranks share the work; the result
 /// does not depend on their number. Collective.
 /// @throws InputError, the same on every rank, if the run has no z or fewer than six draws of a
-/// chain, its flow or density is not the one it was made with, or its target is a caller's own
+/// chain, its flow is another, its target no longer has the log densities that it recorded, or its
+/// target is a caller's own
 Evidence estimate_evidence(const EvidenceConfig& config, const Communicator& comm);
 
 }  // namespace flotilla
