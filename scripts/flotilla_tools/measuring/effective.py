@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
 
 TOYS = [
-    Case(FLOWS / f"{name}.h5", {}, 1024, 102_400)
+    Case(FLOWS / f"{name}.h5", {}, 1024, 409_600)
     for name in ("two_moons", "six_gaussians", "three_rings")
 ]
 RANDOM = Case(IN_A_CLONE / "apps/studies/random_32.h5", {}, 1024, 204_800, shares=(0.1, 0.3))
