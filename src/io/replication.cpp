@@ -15,6 +15,7 @@
 #include "flotilla/flow/context.hpp"
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/io/numbers.hpp"
+#include "flotilla/io/observation_file.hpp"
 #include "io/points.hpp"
 
 namespace boost::serialization {
@@ -27,6 +28,11 @@ void serialize(Archive& archive, flotilla::Tensor& tensor, unsigned /*version*/)
 template <typename Archive>
 void serialize(Archive& archive, flotilla::LayerRecord& layer, unsigned /*version*/) {
   archive& layer.type& layer.texts& layer.numbers& layer.arrays& layer.module;
+}
+
+template <typename Archive>
+void serialize(Archive& archive, flotilla::Observation& observation, unsigned /*version*/) {
+  archive& observation.name& observation.arrays;
 }
 
 template <typename Archive>
@@ -119,6 +125,11 @@ Tensor replicate_points(const Communicator& comm, const Location& location) {
 std::vector<double> replicate_context(const Communicator& comm, const ContextSource& source) {
   return replicate<std::vector<double>>(
       comm, [&] { return read_context(source); }, [](const std::vector<double>& /*context*/) {});
+}
+
+Observation replicate_observation(const Communicator& comm, const std::string& path) {
+  return replicate<Observation>(
+      comm, [&] { return read_observation(path); }, [](const Observation& /*observation*/) {});
 }
 
 FlowRecord replicate_flow(const Communicator& comm, const std::string& path,

@@ -3,6 +3,8 @@
 
 #include <filesystem>
 
+#include "flotilla/io/replication.hpp"
+#include "flotilla/target/observation.hpp"
 #include "io/sha256.hpp"
 #include "run/facts.hpp"
 
@@ -23,15 +25,28 @@ std::string checksum_on_root(const std::string& path, const Communicator& comm) 
 
 }  // namespace
 
-std::unique_ptr<Density> density_of_run(const RunConfig& config, Index dim,
-                                        const Communicator& comm) {
+std::unique_ptr<Density> density_of(const DensitySource& source, Index dim,
+                                    const Communicator& comm) {
   std::unique_ptr<Density> density;
-  if (config.density.empty()) return density;
-  comm.together([&] { density = open_density({config.density, config.density_args}, dim); });
+  if (!source.observation.empty()) {
+    const Observation observation = replicate_observation(comm, source.observation);
+    comm.together([&] { density = likelihood(observation, dim); });
+  } else if (!source.path.empty()) {
+    comm.together([&] { density = open_density(source, dim); });
+  }
   return density;
 }
 
+std::unique_ptr<Density> density_of_run(const RunConfig& config, Index dim,
+                                        const Communicator& comm) {
+  return density_of({config.density, config.density_args, config.observe}, dim, comm);
+}
+
 RunFacts density_facts(const RunConfig& config, const Communicator& comm) {
+  if (!config.observe.empty()) {
+    return {{"observation", absolute_on_root(comm, config.observe)},
+            {"observation_checksum", checksum_on_root(config.observe, comm)}};
+  }
   if (config.density.empty()) return {};
   const std::string data = checksum_on_root(config.density_args, comm);
   RunFacts facts = {

@@ -10,10 +10,18 @@
 
 namespace flotilla {
 
+/// The density of a source, opened on every rank; null if the source is empty. Collective.
+///
+/// @param dim  of the flow
+/// @throws InputError, the same on every rank, as open_density(), replicate_observation() and
+/// likelihood() do
+std::unique_ptr<Density> density_of(const DensitySource& source, Index dim,
+                                    const Communicator& comm);
+
 /// The density of a configuration, opened on every rank; null if its target needs none. Collective.
 ///
 /// @param dim  of the flow
-/// @throws InputError as open_density() does, the same on every rank
+/// @throws InputError as density_of() does
 std::unique_ptr<Density> density_of_run(const RunConfig& config, Index dim,
                                         const Communicator& comm);
 

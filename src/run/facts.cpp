@@ -90,6 +90,7 @@ Specification recorded_kernel(const RunReader& run) {
 }
 
 DensitySource recorded_density(const RunReader& run) {
+  if (run.has_fact("observation")) return {"", "", run.text("observation")};
   if (!run.has_fact("density")) return {};
   return {run.text("density"), run.text("density_args")};
 }

@@ -53,6 +53,11 @@ std::vector<Option> rows_of_what(RunConfig& run) {
        .place = &run.density_args,
        .kind = OptionKind::kArguments,
        .help = "text that the density is opened with, such as the path of its data"},
+      {.name = "observe",
+       .place = &run.observe,
+       .kind = OptionKind::kFile,
+       .help = "posterior: HDF5 file of what was observed, y = A x + noise; its likelihood is the "
+               "density"},
       {.name = "start",
        .place = &run.start,
        .kind = OptionKind::kArray,
@@ -282,12 +287,28 @@ std::vector<Rule> rules() {
   };
 }
 
+/// @throws InputError if there is an observation, and a likelihood is not what the target needs
+void expect_observation(const RunConfig& run) {
+  if (run.observe.empty()) return;
+  if (!target_row(run.target.name).takes_likelihood) {
+    throw InputError(
+        fmt::format("--observe is for --target posterior, but the target is {}: leave it out",
+                    run.target.name));
+  }
+  if (run.density.empty() && run.density_args.empty()) return;
+  throw InputError(fmt::format("--observe and --{} are two likelihoods: leave one out",
+                               run.density.empty() ? "density-args" : "density"));
+}
+
 /// @throws InputError if a density is missing or not needed
 void expect_density(const RunConfig& run) {
-  if (target_row(run.target.name).needs_density) {
-    if (!run.density.empty()) return;
+  expect_observation(run);
+  const TargetRow& row = target_row(run.target.name);
+  if (row.needs_density) {
+    if (!run.density.empty() || !run.observe.empty()) return;
     throw InputError(fmt::format(
-        "--target {} needs a density: name its shared library with --density", run.target.name));
+        "--target {} needs a density: name its shared library with --density{}", run.target.name,
+        row.takes_likelihood ? ", or what was observed with --observe" : ""));
   }
   if (run.density.empty() && run.density_args.empty()) return;
   throw InputError(fmt::format("--{} is for --target {}, but the target is {}: leave it out",

@@ -110,14 +110,15 @@ const std::vector<TargetRow>& target_registry() {
        make_explicit<float>,
        make_explicit<double>},
       {{"posterior",
-        "log q_Z + log L(f(z)): the flow is the prior, --density the likelihood L",
+        "log q_Z + log L(f(z)): the flow is the prior, --density or --observe the likelihood L",
         {kShare}},
        true,
        false,
        false,
        nullptr,
        make_posterior<float>,
-       make_posterior<double>},
+       make_posterior<double>,
+       true},
   };
   return rows;
 }

@@ -32,7 +32,7 @@ ROOMS = {
 }
 
 # ---- Rooms inside a room. They may include what their room may, its public headers and each other
-# ---- as listed. Only their own room, tests and benchmarks may include them.
+# ---- as listed. Only their own room, tests and benchmarks may include them, and who is named below.
 ROOMS_INSIDE = {
     "flow": {
         "base": set(),
@@ -42,6 +42,11 @@ ROOMS_INSIDE = {
         "conditioner": {"matrix", "coordinates"},
         "layers": {"matrix", "coordinates", "conditioner"},
     },
+}
+
+# ---- Rooms inside a room that other rooms may include too.
+SHARED_INSIDE = {
+    "flow/matrix": {"target"},  # an observation through a matrix is the flows' matrix product
 }
 
 # What other people wrote, and the only places that may include it. Public headers stand on MPI,
@@ -160,7 +165,8 @@ def may_include(room, target, public):
     outer, _, inner = room.partition("/")
     target_outer, _, target_inner = target.partition("/")
     if outer != target_outer:
-        return not target_inner and target_outer in ROOMS[outer]
+        shared = not target_inner or outer in SHARED_INSIDE.get(target, ())
+        return shared and target_outer in ROOMS[outer]
     if not inner or target_inner == inner:
         return True
     if not target_inner:

@@ -232,6 +232,31 @@ class BadInput(ProgramTest):
             self.refused("--start", f"{name}:{entry}", words=[entry, "should be an array"])
         self.refused("--start", ":flat", words=["--start", "a place FILE.h5[:dataset]", ":flat"])
 
+    def test_observations_that_do_not_fit(self):
+        path = self.path("observation.h5")
+        posterior = ["--target", "posterior"]
+        with h5py.File(path, "w") as file:
+            file["y"], file["noise"], file["indices"] = [0.5], 0.1, [2]
+        wrong = ["'indices' should be whole numbers from 0 to 1", "one is 2"]
+        self.refused(*posterior, "--observe", path, words=wrong)
+        with h5py.File(path, "r+") as file:
+            file["indices"][0] = 1
+            file["noise"][()] = -0.1
+        self.refused(*posterior, "--observe", path, words=["'noise'", "above 0", "-0.1"])
+        with h5py.File(path, "r+") as file:
+            file["operator"] = [[1.0, 0.0]]
+        self.refused(*posterior, "--observe", path, words=["'operator'", "'indices'", "both"])
+        with h5py.File(path, "r+") as file:
+            del file["y"]
+            file["y"] = ["a word"]
+        self.refused(*posterior, "--observe", path, words=["observation.h5", "'y'", "numbers"])
+        self.refused(*posterior, "--observe", "none.h5", words=["none.h5"])
+        self.refused(*posterior, words=["--density", "--observe"])
+        self.refused("--observe", path, words=["--target posterior", "tempered"])
+        self.refused("--target", "explicit", "--observe", path, words=["--target posterior"])
+        both = ["--observe", path, "--density", "none.so"]
+        self.refused(*posterior, *both, words=["two likelihoods", "leave one out"])
+
     def test_commands_that_do_not_exist(self):
         for words in (["smaple"], ["flow"], ["flow", "check"], ["sample"]):
             with self.subTest(words=words):

@@ -7,6 +7,7 @@
 #include "flotilla/core/location.hpp"
 #include "flotilla/flow/record.hpp"
 #include "flotilla/parallel/communicator.hpp"
+#include "flotilla/target/observation.hpp"
 
 namespace flotilla {
 
@@ -28,6 +29,10 @@ Tensor replicate_points(const Communicator& comm, const Location& location);
 /// The numbers of a context, on every rank. Rank 0 reads and broadcasts them. Collective.
 /// @throws InputError, the same on every rank; see read_context()
 std::vector<double> replicate_context(const Communicator& comm, const ContextSource& source);
+
+/// The observation of a file, on every rank. Rank 0 reads and broadcasts it. Collective.
+/// @throws InputError, the same on every rank; see read_observation()
+Observation replicate_observation(const Communicator& comm, const std::string& path);
 
 /// The flow of a file at a context, on every rank. Collective.
 /// @throws InputError, the same on every rank; see at_context()

@@ -23,6 +23,7 @@ struct RunConfig {
 
   std::string density;       ///< library of the density, where the target needs one
   std::string density_args;  ///< what it is opened with
+  std::string observe;       ///< observation whose likelihood is the density; empty: none
 
   ContextSource context;  ///< context of a conditional flow; an empty list: none
 

@@ -12,8 +12,9 @@ namespace flotilla {
 /// @throws InputError if the target is not in the registry but a caller's own
 Specification recorded_target(const RunReader& run);
 
-/// Where the density of a run's target came from; an empty path if the target needs none. The file
-/// may have changed since: the run also records density_checksum. Not collective.
+/// Where the density of a run's target came from; all empty if the target needs none. The file may
+/// have changed since: the run also records density_checksum or observation_checksum. Not
+/// collective.
 DensitySource recorded_density(const RunReader& run);
 
 /// The kernel specification of a run. Not collective.

@@ -61,8 +61,9 @@ class Density {
 
 /// What a density is opened from.
 struct DensitySource {
-  std::string path;       ///< --density
-  std::string arguments;  ///< --density-args; what it means depends on the density
+  std::string path;              ///< --density
+  std::string arguments;         ///< --density-args; what it means depends on the density
+  std::string observation = {};  ///< --observe: a file of what was observed, in place of the others
 
   bool operator==(const DensitySource&) const = default;
 };
@@ -70,6 +71,7 @@ struct DensitySource {
 /// Opens a density. The rows of a table in src/target/density.cpp say which kinds there are.
 ///
 /// @param dim  of the flow; 0 if it is not known
+/// @pre source.observation is empty: likelihood() takes what was read of such a file
 /// @throws InputError with one sentence if it cannot be opened, or is for another dimension
 std::unique_ptr<Density> open_density(const DensitySource& source, Index dim);
 

@@ -39,6 +39,7 @@ struct TargetRow {
                                              const TargetInputs<float>& inputs) = nullptr;
   std::unique_ptr<Target<double>> (*in_double)(const ParameterValues& values,
                                                const TargetInputs<double>& inputs) = nullptr;
+  bool takes_likelihood = false;  ///< whether that density may be the likelihood of an observation
 };
 
 /// All targets that a configuration may name.
