@@ -4,6 +4,8 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from flotilla_tools.arrays import Array
 
 
@@ -19,3 +21,14 @@ def estimate(values: Array) -> Estimate:
     if len(values) < 2:
         return Estimate(float(values.mean()), float("nan"))
     return Estimate(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))
+
+
+def split_r_hat(chains: Array) -> Array:
+    """Split R-hat of [chain x draw] or of each column of [chain x draw x value]: the halves of each
+    chain count as chains (Gelman et al. 2013)."""
+    half = chains.shape[1] // 2
+    halves = np.concatenate([chains[:, :half], chains[:, -half:]])
+    within = halves.var(axis=1, ddof=1).mean(axis=0)
+    between = half * halves.mean(axis=1).var(axis=0, ddof=1)
+    found: Array = np.sqrt(((half - 1) / half * within + between / half) / within)
+    return found

@@ -11,8 +11,8 @@ from program import ENVIRONMENT, PROGRAM, SOURCE, TIME_LIMIT, ProgramTest
 
 BUILD = pathlib.Path(PROGRAM).parents[2]
 WITHOUT_TORCH = {
-    "adaptation_table", "image_set", "kernel_panel", "phi4_truth", "plot_run", "plot_study",
-    "report", "scaling", "toy_sets", "toy_support", "toy_table",
+    "adaptation_table", "image_posterior", "image_set", "kernel_panel", "observe", "phi4_truth",
+    "plot_run", "plot_study", "report", "scaling", "toy_sets", "toy_support", "toy_table",
 }
 NOT_INSTALLED = {"compare_speed", "posterior_table"}
 

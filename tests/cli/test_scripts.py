@@ -3,6 +3,7 @@
 
 import csv
 import json
+import pathlib
 import subprocess
 import time
 import unittest
@@ -200,6 +201,62 @@ class Scripts(ProgramTest):
         rows = self.succeed("image_table.py", *words).splitlines()
         self.assertEqual(len(rows), 8, rows)  # header, rule, held out, naive thrice, two runs
         self.assertIn("clipped, from images", rows[-1])
+
+    def observed(self, images, *how):
+        """What observe.py makes of the first image: {name: array}."""
+        path = self.path("observed.h5")
+        self.succeed("observe.py", images, "-o", path, "--noise", 1e-9, *how)
+        with h5py.File(path, "r") as file:
+            return {name: file[name][()] for name in file}
+
+    def test_an_image_is_observed_as_asked(self):
+        images = self.path("images.npy")
+        image = np.arange(64.0).reshape(8, 8)
+        np.save(images, image.reshape(1, 64))
+        hidden = {"left": image[:, 4:], "centre": image[np.r_[0, 7]], "random": None, None: image}
+        for name, expected in hidden.items():
+            found = self.observed(images, *(["--hide", name] if name else []))
+            seen = found["truth"][found["indices"]]
+            np.testing.assert_allclose(found["y"], seen, atol=1e-7)
+            if name == "centre":
+                self.assertEqual(len(seen), 64 - 36)
+                self.assertTrue(set(expected.ravel()) <= set(seen))
+            elif name == "random":
+                self.assertEqual(len(set(found["indices"])), 32)
+            else:
+                np.testing.assert_array_equal(seen, expected.ravel())
+        small = self.observed(images, "--downsample", 4)
+        blocks = image.reshape(2, 4, 2, 4).mean(axis=(1, 3))
+        np.testing.assert_allclose(small["y"], blocks.ravel(), atol=1e-7)
+        blurred = self.observed(images, "--blur", 0.8)
+        gap = np.arange(8) - 3
+        line = np.exp(-0.5 * (gap / 0.8) ** 2)
+        line /= line.sum()
+        self.assertAlmostEqual(blurred["y"].reshape(8, 8)[3, 3], line @ image @ line, places=6)
+        refused = script("observe.py", images, "-o", self.path("b.h5"), "--noise", 1, "--row", 1)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("observe.py: expected a row from 0 to 0", refused.stderr)
+
+    def test_posteriors_of_images_come_out_and_go_on_where_they_ended(self):
+        flow, folder = self.path("image.h5"), self.path("posteriors")
+        random_flow(flow, "--kind", "glow", "--dim", 64, "--layers", 1, "--widths", "4,4")
+        images = self.path("images.npy")
+        np.save(images, np.random.default_rng(1).normal(size=(12, 64)))
+        words = [flow, images, "-o", folder, "--chains", 8, "--warmup", 40, "--draws", 8]
+        words += ["--thin", 2, "--noise", 0.5, "--flotilla", PROGRAM]
+        self.succeed("image_posterior.py", *words, "--images", 1)
+        kept = pathlib.Path(folder, "image_0000.npz")
+        before = kept.stat().st_mtime_ns
+        figure = self.path("two.png")
+        rows = self.succeed("image_posterior.py", *words, "--images", 2, "--figure", figure)
+        self.assertEqual(kept.stat().st_mtime_ns, before)
+        cells = [[cell.strip() for cell in row.split("|")] for row in rows.splitlines()]
+        self.assertEqual([row[1:4] for row in cells[2:4]],
+                         [["all", "2", "hidden"], ["all", "2", "seen"]])
+        with np.load(kept) as result:
+            self.assertEqual(result["inside"].shape, (2, 64))
+            self.assertTrue(np.all(result["inside"][0] <= result["inside"][1]))
+            self.assertEqual(np.isfinite(result["y"]).sum(), 32)
 
     def test_a_panel_holds_the_defaults_against_the_best_of_a_grid(self):
         flow = random_flow(self.path("shear.h5"), "--shear", 0.7)

@@ -2,7 +2,6 @@
 """The effect of latent-space sampling on a flow of images, as a markdown table."""
 
 import argparse
-import math
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from flotilla_tools.arrays import Array
-from flotilla_tools.estimates import estimate
+from flotilla_tools.estimates import estimate, split_r_hat
 from flotilla_tools.images import dequantise, images_of
 from flotilla_tools.plotting.style import CHAINS, STYLE
 from flotilla_tools.program import Flotilla
@@ -121,15 +120,6 @@ def between_chains(values: Array, decimals: int) -> str:
     return f"{mean:.{decimals}f} ± {error:.{decimals}f}"
 
 
-def split_r_hat(chains: Array) -> float:
-    """Split R-hat of [chain x draw]: the halves of each chain count as chains."""
-    half = chains.shape[1] // 2
-    halves = np.concatenate([chains[:, :half], chains[:, -half:]])
-    within = halves.var(axis=1, ddof=1).mean()
-    between = half * halves.mean(axis=1).var(ddof=1)
-    return math.sqrt(((half - 1) / half * within + between / half) / within)
-
-
 def row(name: str, draws: Draws, quantiles: Array, r_hat: float | None = None) -> list[str]:
     return [
         name,
@@ -172,7 +162,7 @@ def measure(options: Options, start: Path) -> tuple[list[list[str]], dict[str, l
         for where, seed in zip((None, start), seeds):
             run, level = run_draws(flotilla, flow, target, where, seed, level, options)
             runs.append(run)
-        r_hat = split_r_hat(np.concatenate([run.lp for run in runs]))
+        r_hat = float(split_r_hat(np.concatenate([run.lp for run in runs])))
         for origin, run in zip(("q_Z", "images"), runs):
             rows.append(row(f"{target}, from {origin}", run, quantiles, r_hat))
         traces[target] = [run.log_det for run in runs]
