@@ -16,6 +16,7 @@
 #include "flotilla/target/registry.hpp"
 #include "quality/base_draws.hpp"
 #include "quality/run_flow.hpp"
+#include "run/density_of_run.hpp"
 
 namespace flotilla {
 namespace {
@@ -245,18 +246,18 @@ Evidence estimate_evidence(const EvidenceConfig& config, const Communicator& com
   config.validate();
   std::optional<RunReader> run;
   Selection selection;
+  DensitySource source;
   Evidence found;
   comm.together([&] {
     run.emplace(config.run);
     selection = select_draws(*run);
     found.target = recorded_target(*run);
+    source = recorded_density(*run);
   });
   const std::unique_ptr<Flow<double>> flow = flow_of_run(*run, config.flow, selection.z.dim, comm);
-  std::unique_ptr<Density> density;
+  const std::unique_ptr<Density> density = density_of(source, flow->dim(), comm);
   std::unique_ptr<Target<double>> target;
   comm.together([&] {
-    const DensitySource source = recorded_density(*run);
-    if (!source.path.empty()) density = open_density(source, flow->dim());
     target = make_target(found.target, *flow, density.get());
     expect_target_of_run(*run, selection, *flow, *target);
   });

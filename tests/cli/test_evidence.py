@@ -71,6 +71,18 @@ class Evidence(ProgramTest):
         path = self.sampled("normal", target="posterior")
         self.assert_near(self.evidence(path)[0], truth)
 
+    def test_of_an_observation_is_its_marginal_density(self):
+        observation = self.path("observation.h5")
+        with h5py.File(observation, "w") as file:
+            file["y"], file["noise"], file["indices"] = [0.7], 0.5, [1]
+        words = ["--target", "posterior", "--observe", observation]
+        path = self.sample(*SIZE, *words, flow=self.flow)
+        variance = 2.0**2 + 0.5**2  # of y = x_1 + noise, x_1 = 2 z_1
+        truth = -0.5 * math.log(2 * math.pi * variance) - 0.5 * 0.7**2 / variance
+        found, _ = self.evidence(path)
+        self.assert_near(found, truth)
+        self.assertEqual(self.evidence(path, ranks=2)[0], found)
+
     def test_of_an_annealed_target_is_that_of_the_target(self):
         # The square root of q_Z times pi(z), where pi is `normal` at x = 2 z: per coordinate a
         # product of two normals with twice their variances.
