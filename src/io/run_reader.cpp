@@ -39,14 +39,13 @@ auto reading(const std::string& path, const std::string& place, Work work) {
 
 /// @throws InputError if the shape of a variable is none, or is beyond the limits
 void expect_shape(const hdf5::Sizes& sizes) {
-  if (sizes.size() < 2 || sizes.size() > 3) {
-    throw InputError("it should be [chain x draw] or [chain x draw x dim]");
-  }
+  if (sizes.size() < 2) throw InputError("it should be [chain x draw] or [chain x draw x dim]");
   double values = 1.0;
   for (const hsize_t size : sizes) values *= static_cast<double>(size);
-  const hsize_t coordinates = sizes.size() == 3 ? sizes[2] : 1;
-  if (sizes[0] > 0 && coordinates > 0 && values <= kMostValues && sizes[1] <= kMostDraws &&
-      coordinates <= kMostCoordinates) {
+  double coordinates = 1.0;
+  for (std::size_t d = 2; d < sizes.size(); ++d) coordinates *= static_cast<double>(sizes[d]);
+  if (sizes[0] > 0 && coordinates > 0.0 && values <= kMostValues && sizes[1] <= kMostDraws &&
+      coordinates <= static_cast<double>(kMostCoordinates)) {
     return;
   }
   throw InputError(fmt::format(
@@ -138,7 +137,10 @@ RunVariable RunReader::variable_of(const hdf5::Group& group, const std::string& 
   variable.chains = static_cast<Index>(sizes[0]);
   variable.draws = std::min(static_cast<Index>(sizes[1]), committed);
   variable.scalar = sizes.size() == 2;
-  variable.dim = variable.scalar ? 1 : static_cast<Index>(sizes[2]);
+  for (std::size_t d = 2; d < sizes.size(); ++d) {
+    variable.shape.push_back(static_cast<Index>(sizes[d]));
+    variable.dim *= variable.shape.back();
+  }
   variable.chunk_chains = static_cast<Index>(chunk[0]);
   variable.chunk_draws = static_cast<Index>(chunk[1]);
   variable.in_double = type.is_real() && type.size() > sizeof(float);
@@ -148,14 +150,49 @@ RunVariable RunReader::variable_of(const hdf5::Group& group, const std::string& 
 template <typename T>
 void RunReader::read(const RunVariable& variable, const RunSlab& slab, T* out) const {
   if (slab.size() == 0) return;
+  if (variable.shape.size() > 1 && slab.coordinates < variable.dim) {
+    read_some(variable, slab, out);
+    return;
+  }
   using hdf5::size_of;
   hdf5::Slab part = {{size_of(slab.first_chain), size_of(slab.first_draw)},
                      {size_of(slab.chains), size_of(slab.draws)}};
-  if (!variable.scalar) {
+  if (variable.shape.size() == 1) {
     part.start.push_back(size_of(slab.first_coordinate));
     part.count.push_back(size_of(slab.coordinates));
+  } else {
+    for (const Index size : variable.shape) {
+      part.start.push_back(0);
+      part.count.push_back(size_of(size));
+    }
   }
   reading(path_, variable.name, [&] { variable.dataset->read(part, out); });
+}
+
+/// A range of flat coordinates is no slab of the file: reads all of them and keeps these.
+template <typename T>
+void RunReader::read_some(const RunVariable& variable, const RunSlab& slab, T* out) const {
+  RunSlab whole = slab;
+  whole.first_coordinate = 0;
+  whole.coordinates = variable.dim;
+  std::vector<T> all(static_cast<std::size_t>(whole.size()));
+  read(variable, whole, all.data());
+  const T* draw = all.data() + slab.first_coordinate;
+  for (Index k = 0; k < slab.chains * slab.draws; ++k) {
+    out = std::copy_n(draw + k * variable.dim, slab.coordinates, out);
+  }
+}
+
+std::vector<std::string> RunReader::variable_names(const std::string& group) const {
+  return reading(path_, group, [&] {
+    std::vector<std::string> found;
+    if (!file_->has(group)) return found;
+    const hdf5::Group parent = file_->group(group);
+    for (const std::string& name : parent.names()) {
+      if (parent.is_dataset(name) && parent.dataset(name).sizes().size() > 1) found.push_back(name);
+    }
+    return found;
+  });
 }
 
 bool RunReader::has_group(const std::string& name) const {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/printed.hpp"
@@ -72,6 +73,8 @@ struct Sample {
 };
 
 /// From rows of coordinates followed by log q_X.
+constexpr const char* kLatentGroup = "unconstrained_posterior";
+
 Sample sample_of(const std::string& name, const std::vector<double>& rows, Index dim) {
   const auto count = static_cast<Index>(rows.size()) / (dim + 1);
   PointSet points(dim, count);
@@ -99,7 +102,7 @@ std::unique_ptr<Target<double>> invertible_target(const RunReader& reader,
 /// the inverse can magnify their rounding.
 class RunDensity {
  public:
-  /// @param target  of the run; null if log q_X does not follow from what the run records
+  /// @param target  of the run; null if log q_X does not follow from its log density
   RunDensity(std::unique_ptr<Target<double>> target, const Flow<double>& flow)
       : learnt_(flow.base(), 1.0),
         target_(std::move(target)),
@@ -122,6 +125,14 @@ class RunDensity {
     return lp + learnt - density_(0, 0);
   }
 
+  /// log q_X at the image of a latent point. @param z  [dim]
+  double at_latent(const double* z, double log_det) {
+    for (Index i = 0; i < z_.dim(); ++i) z_(i, 0) = z[i];
+    log_det_.fill(log_det);
+    learnt_.evaluate(z_, z_, log_det_, density_, cotangents_);
+    return density_(0, 0);
+  }
+
  private:
   static constexpr Index kWidth = 1;
   TemperedTarget<double> learnt_;
@@ -139,6 +150,12 @@ Sample run_sample(const RunReader& reader, const RunVariable& x, const Flow<doub
   const RunVariable log_det = reader.variable("sample_stats", "log_det_jacobian");
   expect_same_draws(reader.path(), x, lp);
   expect_same_draws(reader.path(), x, log_det);
+  std::optional<RunVariable> z;
+  if (target == nullptr && reader.has_group(kLatentGroup)) {
+    z = reader.variable(kLatentGroup, "z");
+    expect_same_draws(reader.path(), x, *z);
+  }
+  std::vector<double> latent(static_cast<std::size_t>(z ? z->dim : 0));
   RunDensity density(std::move(target), flow);
   std::vector<double> rows(static_cast<std::size_t>(count * (x.dim + 1)));
   // Take equally many of each chain, up to one, as far apart as possible.
@@ -156,7 +173,8 @@ Sample run_sample(const RunReader& reader, const RunVariable& x, const Flow<doub
     double here[2] = {};
     reader.read(lp, slab, &here[0]);
     reader.read(log_det, slab, &here[1]);
-    row[x.dim] = density(here[0], here[1]);
+    if (z) reader.read(*z, point, latent.data());
+    row[x.dim] = z ? density.at_latent(latent.data(), here[1]) : density(here[0], here[1]);
   }
   return sample_of("run", rows, x.dim);
 }
@@ -572,9 +590,10 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
   std::string remark;
   comm.together([&] {
     std::unique_ptr<Target<double>> target = invertible_target(*reader, *flow);
-    if (target == nullptr) {
+    if (target == nullptr && !reader->has_group(kLatentGroup)) {
       remark = fmt::format(
-          "log q_X of the run's draws is not known: it does not follow from its target, '{}'",
+          "log q_X of the run's draws is not known: it does not follow from its target, '{}', and "
+          "the run keeps no latent points",
           printable(reader->text("target")));
     }
     samples.push_back(run_sample(*reader, x, *flow, std::move(target), count));

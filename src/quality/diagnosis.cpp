@@ -2,6 +2,7 @@
 #include "flotilla/quality/diagnosis.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -28,7 +29,8 @@ RunVariable find(const RunReader& reader, const std::string& group, const std::s
   return reader.variable(statistic && reader.has_group(group) ? stats : group, name);
 }
 
-std::vector<std::string> default_variables(const std::string& group) {
+/// Draws, with what was derived from them, lp and log_det_jacobian.
+std::vector<std::string> default_variables(const RunReader& reader, const std::string& group) {
   const std::string bare = group.substr(phase_of(group).size());
   if (bare != "posterior" && bare != "unconstrained_posterior" && bare != "sample_stats") {
     throw InputError(
@@ -36,7 +38,14 @@ std::vector<std::string> default_variables(const std::string& group) {
                     "of these with the prefix warmup_, but is '{}'",
                     group));
   }
-  if (bare == "posterior") return {"x", "lp", "log_det_jacobian"};
+  if (bare == "posterior") {
+    std::vector<std::string> names = {"x"};
+    for (const std::string& name : reader.variable_names(group)) {
+      if (name != "x") names.push_back(name);
+    }
+    names.insert(names.end(), {"lp", "log_det_jacobian"});
+    return names;
+  }
   if (bare == "unconstrained_posterior") return {"z", "lp", "log_det_jacobian"};
   return {"lp", "log_det_jacobian"};
 }
@@ -61,6 +70,16 @@ std::vector<QuantitySummary> unpacked(const std::vector<double>& numbers) {
   return summaries;
 }
 
+/// "x[3]", "L[0,1]", or the bare name of a number.
+std::string quantity_name(const RunVariable& variable, Index coordinate) {
+  if (variable.scalar) return variable.name;
+  std::vector<Index> place(variable.shape.size());
+  for (std::size_t d = place.size(); d-- > 0; coordinate /= variable.shape[d]) {
+    place[d] = coordinate % variable.shape[d];
+  }
+  return fmt::format("{}[{}]", variable.name, fmt::join(place, ","));
+}
+
 /// Summaries of all coordinates of a variable. Every rank computes its share.
 void summarise_variable(const RunReader& reader, const RunVariable& variable, bool exact,
                         const Communicator& comm, Diagnosis& diagnosis) {
@@ -73,9 +92,7 @@ void summarise_variable(const RunReader& reader, const RunVariable& variable, bo
   });
   const std::vector<QuantitySummary> all = unpacked(comm.gather(packed(own)));
   for (Index i = 0; i < variable.dim; ++i) {
-    diagnosis.quantities.push_back(
-        {variable.scalar ? variable.name : fmt::format("{}[{}]", variable.name, i),
-         all[static_cast<std::size_t>(i)]});
+    diagnosis.quantities.push_back({quantity_name(variable, i), all[static_cast<std::size_t>(i)]});
   }
 }
 
@@ -236,7 +253,7 @@ Diagnosis diagnose(const std::string& run, const DiagnosisConfig& config,
   Diagnosis diagnosis;
   comm.together([&] {
     reader.emplace(run);
-    std::vector<std::string> names = default_variables(config.group);
+    std::vector<std::string> names = default_variables(*reader, config.group);
     if (!config.variables.empty()) names = config.variables;
     for (const std::string& name : names) variables.push_back(find(*reader, config.group, name));
     if (variables.front().draws < 1) {

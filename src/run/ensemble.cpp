@@ -62,9 +62,10 @@ void expect_width(const RunConfig& config, const FlowRecord& record) {
 template <typename T>
 class Ensemble {
  public:
-  /// @param own  makes the caller's own target; empty if the configuration names a target
-  Ensemble(const RunConfig& config, const FlowRecord& record, const TargetMaker<T>& own,
-           const Communicator& comm, ProgressObserver* observer)
+  /// @param density  of the target; null if it needs none
+  /// @param own      makes the caller's own target; empty if the configuration names a target
+  Ensemble(const RunConfig& config, const FlowRecord& record, const Density* density,
+           const TargetMaker<T>& own, const Communicator& comm, ProgressObserver* observer)
       : config_(config),
         specification_(config.target),
         comm_(comm),
@@ -75,13 +76,10 @@ class Ensemble {
       if (record.is_module()) expect_golden<T>(record);
       flow_ = std::make_unique<Flow<T>>(record);
     });
-    if (!own) {
-      density_ = density_of_run(config_, flow_->dim(), comm_);
-      specification_ = resolve_target(config_, *flow_, comm_);
-    }
+    if (!own) specification_ = resolve_target(config_, *flow_, comm_);
     comm.together([&] {
-      derived_ = DerivedOutputs(density_.get());
-      target_ = own ? own(*flow_) : make_target<T>(specification_, *flow_, density_.get());
+      derived_ = DerivedOutputs(density);
+      target_ = own ? own(*flow_) : make_target<T>(specification_, *flow_, density);
       if (target_ == nullptr) throw InputError("the program's own target was not made: it is null");
       prepare();
     });
@@ -347,7 +345,6 @@ class Ensemble {
   ProgressObserver* observer_;
   std::optional<OutputOwner> owner_;  ///< on rank 0; released last
   std::unique_ptr<Flow<T>> flow_;
-  std::unique_ptr<Density> density_;  ///< null if the target needs none
   DerivedOutputs derived_;
   std::unique_ptr<Target<T>> target_;
   std::unique_ptr<Kernel<T>> kernel_;
@@ -393,10 +390,10 @@ void expect_own_target(const RunConfig& config) {
 }
 
 /// The same configuration with the precision that the run computes in.
-RunConfig with_precision(RunConfig config, const FlowRecord& record, const Communicator& comm,
-                         ProgressObserver* observer) {
+RunConfig with_precision(RunConfig config, const FlowRecord& record, const Density* density,
+                         const Communicator& comm, ProgressObserver* observer) {
   expect_width(config, record);
-  const Precision precision = resolve_precision(config, record, comm);
+  const Precision precision = resolve_precision(config, record, density, comm);
   const bool told = comm.is_root() && observer != nullptr && !precision.reason.empty();
   if (told) observer->noted(precision.reason);
   config.precision = precision.name;
@@ -408,9 +405,12 @@ RunConfig with_precision(RunConfig config, const FlowRecord& record, const Commu
 RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record, const Communicator& comm,
                         ProgressObserver* observer) {
   config.validate();
-  const RunConfig run = with_precision(config, record, comm, observer);
-  if (run.precision == "double") return Ensemble<double>(run, record, {}, comm, observer).run();
-  return Ensemble<float>(run, record, {}, comm, observer).run();
+  const std::unique_ptr<Density> density = density_of_run(config, record.dim, comm);
+  const RunConfig run = with_precision(config, record, density.get(), comm, observer);
+  if (run.precision == "double") {
+    return Ensemble<double>(run, record, density.get(), {}, comm, observer).run();
+  }
+  return Ensemble<float>(run, record, density.get(), {}, comm, observer).run();
 }
 
 template <typename T>
@@ -420,8 +420,8 @@ RunSummary run_ensemble(const RunConfig& config, const FlowRecord& record,
   expect_own_target<T>(config);
   RunConfig run = config;
   run.precision = precision_of<T>();
-  run = with_precision(run, record, comm, observer);
-  return Ensemble<T>(run, record, own, comm, observer).run();
+  run = with_precision(run, record, nullptr, comm, observer);
+  return Ensemble<T>(run, record, nullptr, own, comm, observer).run();
 }
 
 template RunSummary run_ensemble(const RunConfig&, const FlowRecord&, const TargetMaker<float>&,

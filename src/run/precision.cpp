@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "flotilla/core/error.hpp"
@@ -63,6 +64,21 @@ double largest_shift(const Batch<double>& shift, Index column, const std::vector
   return largest;
 }
 
+/// The log density of each column of a batch, -inf where x is not finite.
+std::vector<double> log_densities(const Density& density, const Batch<double>& x) {
+  std::vector<double> values(static_cast<std::size_t>(x.chains()),
+                             -std::numeric_limits<double>::infinity());
+  std::vector<double> point(static_cast<std::size_t>(x.dim()));
+  for (Index c = 0; c < x.chains(); ++c) {
+    for (Index i = 0; i < x.dim(); ++i) point[static_cast<std::size_t>(i)] = x(i, c);
+    const bool finite =
+        std::all_of(point.begin(), point.end(), [](double value) { return std::isfinite(value); });
+    double* const value = &values[static_cast<std::size_t>(c)];
+    if (finite) density.evaluate({1, x.dim(), point.data()}, value, nullptr);
+  }
+  return values;
+}
+
 /// The value that a share of kShare is at most.
 double quantile(std::vector<double>& values) {
   if (values.empty()) return 0.0;
@@ -71,7 +87,36 @@ double quantile(std::vector<double>& values) {
   return values[static_cast<std::size_t>(place)];
 }
 
+/// Appends the log density of each point, and how far it is from that of the point in float.
+void add_errors(const Density& density, const Batch<double>& x, const Batch<double>& rounded,
+                std::vector<std::pair<double, double>>& errors) {
+  const std::vector<double> exactly = log_densities(density, x);
+  const std::vector<double> roughly = log_densities(density, rounded);
+  for (std::size_t c = 0; c < exactly.size(); ++c) {
+    if (!std::isfinite(exactly[c])) continue;  // rejected in double too
+    const double error = std::abs(roughly[c] - exactly[c]);
+    errors.emplace_back(exactly[c],
+                        std::isnan(error) ? std::numeric_limits<double>::infinity() : error);
+  }
+}
+
+/// The errors where the density is largest: elsewhere no chain stays.
+std::vector<double> of_largest(std::vector<std::pair<double, double>> errors) {
+  std::sort(errors.begin(), errors.end(),
+            [](const auto& one, const auto& other) { return one.first > other.first; });
+  errors.resize((errors.size() + 3) / 4);
+  std::vector<double> found;
+  for (const auto& [log_density, error] : errors) found.push_back(error);
+  return found;
+}
+
 std::string describe(const FloatLoss& loss) {
+  if (loss.log_density > kMostLogDet) {
+    return fmt::format(
+        "float numbers cannot hold the draws of this target: they move its log density by {:.2g} "
+        "nats, where {:.2g} is allowed",
+        loss.log_density, kMostLogDet);
+  }
   return fmt::format(
       "float numbers cannot hold the draws of this flow: they move x by {:.2g} of its spread, "
       "where "
@@ -81,12 +126,13 @@ std::string describe(const FloatLoss& loss) {
 
 }  // namespace
 
-FloatLoss measure_float_loss(const FlowRecord& record, Index tile_width) {
+FloatLoss measure_float_loss(const FlowRecord& record, Index tile_width, const Density* density) {
   const Flow<double> exact(record);
   const Flow<float> rounded(record);
   const Random random(kSeed);
   std::vector<double> shifts;
   std::vector<double> log_dets;
+  std::vector<std::pair<double, double>> densities;  // in double, and the error of float
   Batch<double> z(record.dim, tile_width);
   for (Index first = 0; first < kFloatLossDraws; first += tile_width) {
     exact.base().sample(random, Purpose::kCalibration, 0, static_cast<std::uint64_t>(first),
@@ -94,11 +140,14 @@ FloatLoss measure_float_loss(const FlowRecord& record, Index tile_width) {
     const Image<double> right(exact, z);
     const Image<float> found(rounded, z);
     Batch<double> shift(record.dim, tile_width);
+    Batch<double> single(record.dim, tile_width);
     for (Index i = 0; i < record.dim; ++i) {
       for (Index c = 0; c < tile_width; ++c) {
-        shift(i, c) = static_cast<double>(found.x(i, c)) - right.x(i, c);
+        single(i, c) = static_cast<double>(found.x(i, c));
+        shift(i, c) = single(i, c) - right.x(i, c);
       }
     }
+    if (density != nullptr) add_errors(*density, right.x, single, densities);
     const std::vector<double> spread = spreads(exact.has_inverse() ? z : right.x);
     if (exact.has_inverse()) exact.inverse_jvp(right.tape, shift);
     for (Index c = 0; c < tile_width; ++c) {
@@ -108,17 +157,21 @@ FloatLoss measure_float_loss(const FlowRecord& record, Index tile_width) {
       log_dets.push_back(std::isnan(error) ? std::numeric_limits<double>::infinity() : error);
     }
   }
-  return {quantile(shifts), quantile(log_dets)};
+  std::vector<double> largest = of_largest(std::move(densities));
+  return {quantile(shifts), quantile(log_dets), quantile(largest)};
 }
 
 Precision resolve_precision(const RunConfig& config, const FlowRecord& record,
-                            const Communicator& comm) {
+                            const Density* density, const Communicator& comm) {
   if (config.precision == "double") return {config.precision, ""};
   Precision found = {"float", ""};
   comm.together([&] {
     if (!comm.is_root()) return;
-    const FloatLoss loss = measure_float_loss(record, config.tile_width);
-    if (loss.shift <= kMostShift && loss.log_det <= kMostLogDet) return;
+    const FloatLoss loss = measure_float_loss(record, config.tile_width, density);
+    if (loss.shift <= kMostShift && loss.log_det <= kMostLogDet &&
+        loss.log_density <= kMostLogDet) {
+      return;
+    }
     if (config.precision == "float") {
       throw InputError(describe(loss) +
                        ": give --precision double, or leave the choice to --precision auto");

@@ -7,6 +7,7 @@
 #include "flotilla/flow/record.hpp"
 #include "flotilla/parallel/communicator.hpp"
 #include "flotilla/run/config.hpp"
+#include "flotilla/target/density.hpp"
 
 namespace flotilla {
 
@@ -17,6 +18,8 @@ struct FloatLoss {
                          ///< standard deviations of z: the worst coordinate of a draw. Without an
                          ///< inverse: how far x is moved, in standard deviations of x
   double log_det = 0.0;  ///< error of l, nats
+  double log_density = 0.0;  ///< error of a density that comes from outside, nats, at the quarter
+                             ///< of the draws where it is largest
 };
 
 /// Number of draws that FloatLoss is measured on, rounded up to whole tiles.
@@ -25,10 +28,12 @@ inline constexpr Index kFloatLossDraws = 64;
 // Where more is lost, draws pile up on few numbers, or the target is not the one that was asked
 // for.
 inline constexpr double kMostShift = 0x1p-6;
-inline constexpr double kMostLogDet = 0.25;
+inline constexpr double kMostLogDet = 0.25;  // of log densities too
 
-/// Compares a flow in float with itself in double. It depends on the flow and the width alone.
-FloatLoss measure_float_loss(const FlowRecord& record, Index tile_width);
+/// Compares a flow in float with itself in double. It depends on the flow, the width and the
+/// density alone. @param density  null if there is none
+FloatLoss measure_float_loss(const FlowRecord& record, Index tile_width,
+                             const Density* density = nullptr);
 
 /// The precision that a run computes in.
 struct Precision {
@@ -39,7 +44,9 @@ struct Precision {
 /// Decides what --precision auto means: float if that holds the flow's draws. Rank 0 measures.
 /// Collective.
 /// @throws InputError if the configuration asks for float and that does not hold them
+///
+/// @param density  of the target; null if it needs none
 Precision resolve_precision(const RunConfig& config, const FlowRecord& record,
-                            const Communicator& comm);
+                            const Density* density, const Communicator& comm);
 
 }  // namespace flotilla

@@ -3,6 +3,7 @@
 // Targets made of a density that comes from outside.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -10,6 +11,11 @@
 #include "flotilla/target/target.hpp"
 
 namespace flotilla {
+namespace {
+
+constexpr Index kBlock = 16;  // points
+
+}  // namespace
 
 template <typename T>
 DensityTarget<T>::DensityTarget(const Base<T>& base, const Density& density, DensityRole role,
@@ -63,41 +69,65 @@ void DensityTarget<T>::add_base(const Batch<T>& z, PerChain& log_density,
 /// Collects the points that the density may see: those of finite x and l.
 template <typename T>
 void DensityTarget<T>::gather(const Batch<T>& x, const PerChain& log_det) const {
-  const auto values = static_cast<std::size_t>(x.dim() * x.chains());
-  if (points_.size() < values) {
-    points_.resize(values);
-    gradient_.resize(values);
-    values_.resize(static_cast<std::size_t>(x.chains()));
-    columns_.reserve(values_.size());
+  if (finiteness_.chains() != x.chains()) grow(x.dim(), x.chains());
+  finiteness_.fill(T{0});
+  T* sum = finiteness_.row(0);
+  for (Index i = 0; i < x.dim(); ++i) {
+    const T* row = x.row(i);
+    for (Index c = 0; c < x.stride(); ++c) sum[c] += T{0} * row[c];
   }
   columns_.clear();
-  double* point = points_.data();
   for (Index c = 0; c < x.chains(); ++c) {
-    bool finite = std::isfinite(log_det(0, c));
-    for (Index i = 0; i < x.dim(); ++i) {
-      point[i] = static_cast<double>(x(i, c));
-      finite = finite && std::isfinite(point[i]);
-    }
-    if (!finite) continue;
-    columns_.push_back(c);
-    point += x.dim();
+    if (std::isfinite(sum[c]) && std::isfinite(log_det(0, c))) columns_.push_back(c);
   }
+  // In blocks of points: a coordinate of a block lies together in x, and a block in the cache.
+  const auto count = static_cast<Index>(columns_.size());
+  for (Index first = 0; first < count; first += kBlock) {
+    const Index end = std::min(first + kBlock, count);
+    for (Index i = 0; i < x.dim(); ++i) {
+      const T* row = x.row(i);
+      double* coordinate = points_.data() + i;
+      for (Index k = first; k < end; ++k) {
+        coordinate[k * x.dim()] = static_cast<double>(row[columns_[static_cast<std::size_t>(k)]]);
+      }
+    }
+  }
+}
+
+template <typename T>
+void DensityTarget<T>::grow(Index dim, Index chains) const {
+  finiteness_ = Batch<T>(1, chains);
+  points_.resize(static_cast<std::size_t>(dim * chains));
+  gradient_.resize(points_.size());
+  values_.resize(static_cast<std::size_t>(chains));
+  columns_.reserve(values_.size());
 }
 
 /// Adds what the density found to the columns that it saw. All others have no density.
 template <typename T>
 void DensityTarget<T>::scatter(const PerChain& log_det, PerChain& log_density,
                                Batch<T>& x_bar) const {
-  std::size_t next = 0;
+  const auto count = static_cast<Index>(columns_.size());
+  Index next = 0;
   for (Index c = 0; c < x_bar.chains(); ++c) {
-    if (next == columns_.size() || columns_[next] != c) {
+    const bool seen = next < count && columns_[static_cast<std::size_t>(next)] == c;
+    if (seen) {
+      const double value = values_[static_cast<std::size_t>(next++)];
+      log_density(0, c) += beta_ * value + log_det_weight_ * log_det(0, c);
+    } else {
       log_density(0, c) = -std::numeric_limits<double>::infinity();
-      continue;
     }
-    log_density(0, c) += beta_ * values_[next] + log_det_weight_ * log_det(0, c);
-    const double* gradient = gradient_.data() + static_cast<Index>(next) * x_bar.dim();
-    for (Index i = 0; i < x_bar.dim(); ++i) x_bar(i, c) = static_cast<T>(beta_ * gradient[i]);
-    ++next;
+  }
+  for (Index first = 0; first < count; first += kBlock) {
+    const Index end = std::min(first + kBlock, count);
+    for (Index i = 0; i < x_bar.dim(); ++i) {
+      T* row = x_bar.row(i);
+      const double* derivative = gradient_.data() + i;
+      for (Index k = first; k < end; ++k) {
+        row[columns_[static_cast<std::size_t>(k)]] =
+            static_cast<T>(beta_ * derivative[k * x_bar.dim()]);
+      }
+    }
   }
 }
 

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Densities that come from outside: good ones draw right, faulty ones end with one sentence."""
 
+import hashlib
 import json
 import os
 import pathlib
 import re
+import subprocess
 import unittest
 
 import h5py
 import numpy as np
 
-from program import MOONS, ProgramTest, random_flow, run
+from program import MOONS, PYTHON, SOURCE, ProgramTest, random_flow, run
 
 EXAMPLES = pathlib.Path(os.environ["FLOTILLA_DENSITIES"])
 FAULTY = os.environ["FLOTILLA_FAULTY"]
@@ -202,6 +204,90 @@ class ExactDraws(ProgramTest):
             self.assertEqual(facts["density"].decode(), example("eight_schools"))
             self.assertTrue(facts["density_checksum"].decode().startswith("sha256:"))
             self.assertEqual(facts["density_args"].decode(), "")
+
+    def test_summary_shows_what_was_derived(self):
+        flow = random_flow(self.path("flow.h5"), "--dim", 10, "--layers", 2, "--widths", 8)
+        words = ["--target", "explicit", "--density", example("eight_schools")]
+        path = self.sample("--chains", 8, "--draws", 20, *words, flow=flow)
+        done = run("summary", path, "--csv")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        names = [line.split(",")[0] for line in done.stdout.splitlines()[1:]]
+        for name in ("x[9]", "mu", "tau", "theta[7]", "lp"):
+            self.assertIn(name, names)
+
+    def test_a_ring_has_the_moments_of_its_transfer_matrix(self):
+        script = str(SOURCE / "scripts" / "phi4_truth.py")
+        ring = ["--sites", "8", "--m2", "-1", "--coupling", "0.5"]
+        done = subprocess.run([PYTHON, script, *ring], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [line.rsplit(None, 1) for line in done.stdout.splitlines()]
+        truth = {name.strip(): float(value) for name, value in rows}
+        flow = random_flow(self.path("flow.h5"), "--dim", 8, "--layers", 2, "--widths", 8)
+        words = ["--target", "explicit", "--density", example("phi4"), "--density-args", "-1,0.5"]
+        size = ["--chains", 128, "--warmup", 300, "--draws", 400, "--global-fraction", 0]
+        with h5py.File(self.sample(*size, *words, flow=flow), "r") as file:
+            x = file["posterior/x"][()].astype(float)
+        for name, values in (
+            ("<x^2>", (x**2).mean(axis=2)),
+            ("<x^4>", (x**4).mean(axis=2)),
+            ("susceptibility", x.sum(axis=2) ** 2 / 8),
+        ):
+            by_chain = values.mean(axis=1)
+            error = by_chain.std(ddof=1) / np.sqrt(len(by_chain))
+            self.assertLess(error, 0.05 * truth[name])
+            self.assertLess(abs(by_chain.mean() - truth[name]) / error, 4, name)
+
+    def test_the_moments_of_a_free_ring_are_those_of_its_waves(self):
+        script = str(SOURCE / "scripts" / "phi4_truth.py")
+        ring = ["--sites", "8", "--m2", "0.5", "--coupling", "1e-9"]
+        done = subprocess.run([PYTHON, script, *ring], capture_output=True, text=True, timeout=60)
+        found = [float(line.split()[-1]) for line in done.stdout.splitlines()]
+        stiffness = 0.5 + 4 * np.sin(np.pi * np.arange(8) / 8) ** 2
+        square = (1 / stiffness).mean()
+        log_z = 0.5 * np.log(2 * np.pi / stiffness).sum()
+        np.testing.assert_allclose(found, [square, 3 * square**2, 2.0, log_z], rtol=1e-6)
+
+    def test_a_regression_has_the_moments_of_its_grid(self):
+        data = self.path("data.h5")
+        rng = np.random.default_rng(7)
+        a, y = rng.normal(size=(40, 1)), (rng.uniform(size=40) < 0.6).astype(float)
+        with h5py.File(data, "w") as file:
+            file["a"], file["y"] = a, y
+        axis = np.linspace(-4, 4, 401)
+        both = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+        logit = both[:, :1] + both[:, 1:] * a[:, 0]
+        log_p = (y * logit - np.logaddexp(0, logit)).sum(axis=1) - (both**2).sum(axis=1) / 12.5
+        weight = np.exp(log_p - log_p.max())
+        truth = (weight[:, None] * both).sum(axis=0) / weight.sum()
+        words = ["--target", "explicit", "--density", example("logistic_regression")]
+        path = self.sample(*self.SIZE, *words, "--density-args", data)
+        with h5py.File(path, "r") as file:
+            x = file["posterior/x"][()].astype(float)
+            facts = dict(file.attrs)
+        by_chain = x.mean(axis=1)
+        error = by_chain.std(axis=0, ddof=1) / np.sqrt(len(by_chain))
+        self.assertLess((np.abs(by_chain.mean(axis=0) - truth) / error).max(), 4)
+        # The data is found from any folder, and recognised.
+        self.assertEqual(facts["density_args"].decode(), os.path.realpath(data))
+        digest = hashlib.sha256(pathlib.Path(data).read_bytes()).hexdigest()
+        self.assertEqual(facts["density_data_checksum"].decode(), "sha256:" + digest)
+        self.assertIn(os.path.realpath(data), facts["config"].decode())
+
+    def test_compare_knows_the_flows_density_at_draws_of_any_target(self):
+        words = ["--target", "explicit", "--density", example("gaussian_mixture")]
+        path = self.sample("--chains", 32, "--draws", 30, *words)
+        with h5py.File(self.path("truth.h5"), "w") as file:
+            file["x"] = np.random.default_rng(1).normal(size=(400, 2))
+        done = run("compare", path, "--reference", self.path("truth.h5"), "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        with h5py.File(path, "r") as file:
+            z = file["unconstrained_posterior/z"][()].astype(float)
+            l = file["sample_stats/log_det_jacobian"][()]
+        learnt = -0.5 * (z**2).sum(axis=2) - np.log(2 * np.pi) - l
+        value = found["run"]["log_density"]["value"]
+        self.assertGreater(value, learnt.min())
+        self.assertLess(abs(value - learnt.mean()), 3 * learnt.std() / np.sqrt(100))
 
     def test_an_annealed_density_at_zero_is_the_base_density(self):
         words = ["--target", "explicit", "--density", example("funnel"), "--beta", 0]

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "flotilla/io/flow_file.hpp"
+#include "support/normal_density.hpp"
 #include "support/test_flows.hpp"
 
 namespace flotilla::test {
@@ -15,6 +16,12 @@ namespace {
 bool float_holds(const FlowRecord& record, Index width = 64) {
   const FloatLoss loss = measure_float_loss(record, width);
   return loss.shift <= kMostShift && loss.log_det <= kMostLogDet;
+}
+
+/// What float loses of a normal density of this width.
+double log_density_loss(const FlowRecord& record, double width) {
+  const NormalDensity density(0.0, width);
+  return measure_float_loss(record, 64, &density).log_density;
 }
 
 FlowRecord moved(double scale, double shift) {
@@ -51,6 +58,16 @@ TEST(Precision, IsDoubleWhereFloatNumbersAreTooFarApart) {
     tried += 7;
   }
   EXPECT_EQ(tried, 21);
+}
+
+// A density may be so much narrower than the flow that the spacing of x shows in it.
+TEST(Precision, IsDoubleWhereADensityIsTooNarrowForFloat) {
+  const FlowRecord record = moved(1.0, 0.0);
+  const double wide = log_density_loss(record, 1.0);
+  const double narrow = log_density_loss(record, 1e-7);
+  EXPECT_GT(wide, 0.0);
+  EXPECT_LT(wide, 1e-3 * kMostLogDet);
+  EXPECT_GT(narrow, kMostLogDet);
 }
 
 // The loss is that of the numbers' spacing: half of it at most, and not a hundredth.

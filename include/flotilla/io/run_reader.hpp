@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "flotilla/core/batch.hpp"
 
@@ -14,15 +15,17 @@ class File;
 class Group;
 }  // namespace hdf5
 
-/// A variable of a run file, [chain x draw] or [chain x draw x dim].
+/// A variable of a run file, [chain x draw] or [chain x draw x shape]. What lies behind chain and
+/// draw counts as one dimension, in C order.
 struct RunVariable {
   std::string name;
   Index chains = 0;
-  Index draws = 0;  ///< complete draws of each chain
-  Index dim = 1;
-  bool scalar = false;     ///< true for [chain x draw]: no third dimension
-  bool in_double = false;  ///< stored in double; else in float or smaller
-  Index chunk_chains = 1;  ///< the shape of a chunk in the file
+  Index draws = 0;                ///< complete draws of each chain
+  Index dim = 1;                  ///< product of the shape
+  std::vector<Index> shape = {};  ///< empty for [chain x draw]
+  bool scalar = false;            ///< true for [chain x draw]: no third dimension
+  bool in_double = false;         ///< stored in double; else in float or smaller
+  Index chunk_chains = 1;         ///< the shape of a chunk in the file
   Index chunk_draws = 1;
   std::shared_ptr<const hdf5::Dataset> dataset = {};  ///< used by RunReader
 };
@@ -69,6 +72,10 @@ class RunReader {
   template <typename T>
   void read(const RunVariable& variable, const RunSlab& slab, T* out) const;
 
+  /// The variables of a group that have chains and draws, in the order of their names.
+  /// @throws InputError if the file is damaged
+  std::vector<std::string> variable_names(const std::string& group) const;
+
   bool has_group(const std::string& name) const;
   /// Whether the run has an attribute of this name.
   bool has_fact(const std::string& name) const;
@@ -81,6 +88,8 @@ class RunReader {
  private:
   /// Complete draws, according to the file's record of the group's phase.
   Index committed_draws(const std::string& group) const;
+  template <typename T>
+  void read_some(const RunVariable& variable, const RunSlab& slab, T* out) const;
   static RunVariable variable_of(const hdf5::Group& group, const std::string& name,
                                  Index committed);
 

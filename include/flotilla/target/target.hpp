@@ -122,6 +122,7 @@ class DensityTarget final : public Target<T> {
 
  private:
   void add_base(const Batch<T>& z, PerChain& log_density, Cotangents<T>& cotangents) const;
+  void grow(Index dim, Index chains) const;
   void gather(const Batch<T>& x, const PerChain& log_det) const;
   void scatter(const PerChain& log_det, PerChain& log_density, Batch<T>& x_bar) const;
 
@@ -132,6 +133,7 @@ class DensityTarget final : public Target<T> {
   double log_det_weight_;
 
   // The points of one call, in double.
+  mutable Batch<T> finiteness_;         ///< [1 x chains]; zero where x is finite, else NaN
   mutable std::vector<Index> columns_;  ///< where in the batch each point stands
   mutable std::vector<double> points_;  ///< [point x dim]; so is the gradient
   mutable std::vector<double> gradient_;
