@@ -289,6 +289,21 @@ class ExactDraws(ProgramTest):
         self.assertGreater(value, learnt.min())
         self.assertLess(abs(value - learnt.mean()), 3 * learnt.std() / np.sqrt(100))
 
+    def test_a_study_varies_a_density_and_knows_it_again(self):
+        study = pathlib.Path(self.path("study.toml"))
+        study.write_text(
+            f'seeds = [1]\n[sample]\nflow = "{MOONS}"\ntarget = "explicit"\nchains = 16\n'
+            f'warmup = 5\ndraws = 30\ndensity = "{example("funnel")}"\n'
+            '[grid]\ndensity_args = ["0.5", "1"]\nbeta = [0.5, 1]\n'
+        )
+        words = ["study", study, "-o", self.path("study.h5"), "--quiet"]
+        self.assertEqual(run(*words).returncode, 0)
+        with h5py.File(self.path("study.h5"), "r") as file:
+            runs = {name: file["runs"][name][()] for name in ("density_args", "beta", "rhat")}
+        self.assertEqual(sorted(set(runs["density_args"])), [b"0.5", b"1"])
+        self.assertEqual(len(runs["beta"]), 4)
+        self.assertTrue(np.isfinite(runs["rhat"]).all())
+
     def test_an_annealed_density_at_zero_is_the_base_density(self):
         words = ["--target", "explicit", "--density", example("funnel"), "--beta", 0]
         path = self.sample(*self.SIZE, *words)

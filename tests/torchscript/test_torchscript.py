@@ -2,6 +2,7 @@
 """TorchScript files of any traced module are verified, sampled and refused like flow files."""
 
 import math
+import os
 import pathlib
 import subprocess
 import sys
@@ -107,6 +108,23 @@ class Agreement(TorchScriptTest):
         flow = self.path("glow.h5")
         random_flow(flow, "--kind", "glow", "--dim", 64, "--layers", 1, "--widths", "8,8")
         self.assertEqual(self.agree(flow, "--chains", 128, "--warmup", 150, "--draws", 60), 128)
+
+
+class ExactTargets(TorchScriptTest):
+    def test_a_density_is_drawn_through_a_module(self):
+        density = pathlib.Path(os.environ["FLOTILLA_DENSITIES"]) / "gaussian_mixture.so"
+        words = ["--target", "explicit", "--density", density, "--density-args", 1]
+        size = ["--chains", 64, "--warmup", 200, "--draws", 200, "--global-fraction", 0.2]
+        # two modes of weights 0.3 and 0.7 at -1 and 1
+        truth = [0.4, 0.0, 2.0, 1.0]
+        compared = 0
+        for flow in (self.exported("ShearBothWays"), NAF):
+            found = moments(self.sample(*size, *words, "--force", flow=flow))
+            for (mean, error), expected in zip(found, truth):
+                self.assertLess(error, 0.1)
+                self.assertLess(abs(mean - expected) / error, 4, flow)
+                compared += 1
+        self.assertEqual(compared, 8)
 
 
 class WithoutInverse(TorchScriptTest):
