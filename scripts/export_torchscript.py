@@ -1,9 +1,10 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: BSD-3-Clause
-"""Writes any flow that PyTorch can trace as a TorchScript file that `flotilla sample` runs.
+"""Writes any flow or log density that PyTorch can trace as a TorchScript file for the program.
 
     export_torchscript.py --model mine.py:make_flow --state-dict trained.pt --dim 3 -o mine.pt
     export_torchscript.py --flow two_moons.h5 -o two_moons.pt
+    export_torchscript.py --density mine.py:make_density --dim 3 -o density.pt
 
 The model is a torch.nn.Module with
 
@@ -20,14 +21,20 @@ that is TorchScript already (torch.jit.script) is taken as it is.  The file hold
 single and in double precision, the base density, and golden values that the module itself computed
 in double; the program recomputes them before it draws.
 
+A log density is a torch.nn.Module with forward(x) -> [n], in nats up to a constant. The program
+takes it as --density, in double precision, and differentiates it.
+
 From Python, with scripts/ on PYTHONPATH:
 
     from flotilla_tools.torch_flows.torchscript import export_torchscript
     export_torchscript(module, "mine.pt", dim=3)
+    from flotilla_tools.torch_flows.torchscript_density import export_density
+    export_density(module, "density.pt", dim=3)
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from flotilla_tools import starting
 from flotilla_tools.common_options import add_common
@@ -37,11 +44,13 @@ from flotilla_tools.starting import positive
 from flotilla_tools.torch_flows.computing import PRECISIONS, set_threads
 from flotilla_tools.torch_flows.flow import load_flow
 from flotilla_tools.torch_flows.torchscript import export_torchscript, failing_module
+from flotilla_tools.torch_flows.torchscript_density import export_density
 
 
 class Options(argparse.Namespace):
     output: Path
-    model: str
+    model: str | None
+    density: str | None
     state_dict: Path | None
     dim: int
     flow: Path | None
@@ -55,8 +64,9 @@ def parse(arguments: list[str] | None = None) -> Options:
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, help="TorchScript file to write")
     add("--model", metavar="FILE.py:FUNCTION", help="makes the module")
+    add("--density", metavar="FILE.py:FUNCTION", help="makes a log density instead")
     add("--state-dict", type=Path, help="its trained weights, by torch.save(model.state_dict())")
-    add("--dim", type=positive(int), help="coordinates of z (with --model)")
+    add("--dim", type=positive(int), help="coordinates of z or x (with --model and --density)")
     add("--flow", type=Path, help="a flow file instead: the same flow, run by PyTorch")
     add_common(
         parser,
@@ -70,23 +80,38 @@ def parse(arguments: list[str] | None = None) -> Options:
     )
     add("--no-inverse", dest="inverse", action="store_false", help="leave the inverse out")
     options = parser.parse_args(arguments, namespace=Options())
-    if (options.model is None) == (options.flow is None):
-        parser.error("expected either --model or --flow")
-    if options.model and not options.dim:
-        parser.error("expected --dim with --model, found none")
+    given = [options.model, options.density, options.flow]
+    if sum(source is not None for source in given) != 1:
+        parser.error("expected one of --model, --density and --flow")
+    if not options.flow and not options.dim:
+        parser.error(f"expected --dim with --{'model' if options.model else 'density'}, found none")
     return options
 
 
-def export(options: Options) -> None:
-    set_threads(1)
-    expect_directory(options.output)
+def own_module(options: Options, name: str) -> Any:
+    """The module that a user's function makes, with its trained weights."""
+    module = load_model(name)
+    if options.state_dict:
+        load_weights(module, options.state_dict)
+    return module
+
+
+def write_density(options: Options, name: str) -> None:
+    module = own_module(options, name)
+    with failing_module(options.dim):
+        export_density(
+            module, options.output, options.dim, options.tile_width, {"exported_from": name}
+        )
+    print(f"{options.output}: a density, dim {options.dim}, tiles of {options.tile_width} points")
+
+
+def write_flow(options: Options) -> None:
     if options.flow:
         module = load_flow(options.flow, PRECISIONS["double"], options.context)
         dim, origin = module.dim, options.flow.name
     else:
-        module, dim, origin = load_model(options.model), options.dim, options.model
-        if options.state_dict:
-            load_weights(module, options.state_dict)
+        origin = str(options.model)
+        module, dim = own_module(options, origin), options.dim
     with failing_module(dim):
         sign = export_torchscript(
             module,
@@ -99,6 +124,15 @@ def export(options: Options) -> None:
         )
     ending = "" if sign else ", without an inverse: Euclidean and independence kernels only"
     print(f"{options.output}: dim {dim}, tiles of {options.tile_width} chains{ending}")
+
+
+def export(options: Options) -> None:
+    set_threads(1)
+    expect_directory(options.output)
+    if options.density:
+        write_density(options, options.density)
+    else:
+        write_flow(options)
 
 
 if __name__ == "__main__":

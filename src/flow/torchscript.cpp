@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "flow/torchscript.hpp"
 
-#include <dlfcn.h>
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <stdexcept>
 #include <type_traits>
 #include <vector>
 
 #include "flotilla/core/error.hpp"
+#include "flow/torchscript_plugin.hpp"
 #include "torchscript/engine.hpp"
 
 namespace flotilla {
@@ -18,54 +15,13 @@ namespace {
 using torchscript::Engine;
 using torchscript::Method;
 
-const torchscript::Plugin& load_plugin() {
-  const std::string installed =
-      fmt::format("{}/{}", FLOTILLA_PLUGIN_DIRECTORY, torchscript::kPluginFile);
-  void* library = dlopen(torchscript::kPluginFile, RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) library = dlopen(installed.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    throw InputError(fmt::format(
-        "a TorchScript file needs LibTorch, and this flotilla was built without it or cannot load "
-        "it ({}): install LibTorch (on Debian libtorch-dev), then configure and build flotilla "
-        "again",
-        dlerror()));
-  }
-  const auto entry =
-      reinterpret_cast<torchscript::PluginEntry>(dlsym(library, torchscript::kPluginSymbol));
-  if (entry == nullptr) {
-    throw InputError(fmt::format("{} is of another version of flotilla: build both together",
-                                 torchscript::kPluginFile));
-  }
-  return *entry();
-}
-
-/// Loads the plugin once and never unloads it: LibTorch does not survive unloading.
-const torchscript::Plugin& plugin() {
-  static const torchscript::Plugin& loaded = load_plugin();
-  return loaded;
-}
-
-/// Turns an error of the plugin (one line) into an InputError: the file is at fault.
-template <typename Work>
-auto blaming_the_file(Work work) {
-  try {
-    return work();
-  } catch (const InputError&) {
-    throw;
-  } catch (const std::runtime_error& error) {
-    throw InputError(error.what());
-  } catch (const std::logic_error& error) {  // LibTorch looks up what a damaged file lacks
-    throw InputError(fmt::format("LibTorch finds it damaged: {}", error.what()));
-  }
-}
-
 template <typename T>
 std::unique_ptr<Engine<T>> make_engine(const std::string& bytes) {
   return blaming_the_file([&] {
     if constexpr (std::is_same_v<T, float>) {
-      return plugin().make_float(bytes);
+      return torchscript_plugin().make_float(bytes);
     } else {
-      return plugin().make_double(bytes);
+      return torchscript_plugin().make_double(bytes);
     }
   });
 }
@@ -198,7 +154,7 @@ Tensor to_tensor(const std::map<std::string, torchscript::Array>& arrays, const 
 
 bool torchscript_available() {
   try {
-    plugin();
+    torchscript_plugin();
     return true;
   } catch (const InputError&) {
     return false;
@@ -206,7 +162,8 @@ bool torchscript_available() {
 }
 
 FlowRecord torchscript_record(const std::string& bytes) {
-  const torchscript::Description found = blaming_the_file([&] { return plugin().describe(bytes); });
+  const torchscript::Description found =
+      blaming_the_file([&] { return torchscript_plugin().describe(bytes); });
   FlowRecord record;
   record.dim = found.dim;
   record.base.type = found.base_type;

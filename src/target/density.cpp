@@ -11,6 +11,7 @@
 #include "flotilla/core/printed.hpp"
 #include "target/library_density.hpp"
 #include "target/shared_library.hpp"
+#include "target/torchscript_density.hpp"
 
 namespace flotilla {
 namespace {
@@ -29,7 +30,9 @@ struct LibraryKind {
 };
 
 const std::vector<FileKind>& file_kinds() {
-  static const std::vector<FileKind> kinds = {};
+  static const std::vector<FileKind> kinds = {
+      {".pt", open_torchscript_density},
+  };
   return kinds;
 }
 

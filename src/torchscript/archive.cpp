@@ -7,8 +7,30 @@
 namespace flotilla::torchscript {
 namespace {
 
-constexpr const char* kFormat = "flotilla-torchscript";
-constexpr std::int64_t kFormatVersion = 1;
+/// Files of one content.
+struct Format {
+  const char* name;
+  std::int64_t version;
+  std::vector<const char*> modules;
+  const char* refusal;  ///< of TorchScript that is something else
+};
+
+const Format& format_of(Content content) {
+  static const Format flow = {
+      "flotilla-torchscript",
+      1,
+      {"single", "double_"},
+      "it is TorchScript, but not a flow by scripts/export_torchscript.py: export the module with "
+      "that"};
+  static const Format density = {
+      "flotilla-torchscript-density",
+      1,
+      {"double_"},
+      "it is TorchScript, but not a density by scripts/export_torchscript.py --density: export the "
+      "module with that"};
+  return content == Content::kFlow ? flow : density;
+}
+
 constexpr std::int64_t kLargestDim = std::int64_t{1} << 24U;
 constexpr std::int64_t kWidestTile = 4096;
 
@@ -86,20 +108,18 @@ std::string essence(const std::string& message) {
   return chosen;
 }
 
-torch::jit::Module load_archive(const std::string& bytes) {
+torch::jit::Module load_archive(const std::string& bytes, Content content) {
+  const Format& format = format_of(content);
   torch::jit::Module archive = with_torch("it does not load as TorchScript", [&] {
     std::istringstream stream(bytes);
     return torch::jit::load(stream, c10::Device(c10::kCPU));
   });
-  if (!archive.hasattr("format") || text(archive, "format") != kFormat) {
-    fail(
-        "it is TorchScript, but not by scripts/export_torchscript.py: export the module with that");
-  }
-  if (whole_number(archive, "format_version", 0, kLargestDim) != kFormatVersion) {
-    fail("its format version is not " + std::to_string(kFormatVersion) +
+  if (!archive.hasattr("format") || text(archive, "format") != format.name) fail(format.refusal);
+  if (whole_number(archive, "format_version", 0, kLargestDim) != format.version) {
+    fail("its format version is not " + std::to_string(format.version) +
          ", the one that this program reads: export the module again");
   }
-  for (const char* precision : {"single", "double_"}) {
+  for (const char* precision : format.modules) {
     if (!attribute(archive, precision).isModule()) {
       fail(std::string("its attribute '") + precision + "' is no module");
     }
@@ -109,7 +129,7 @@ torch::jit::Module load_archive(const std::string& bytes) {
 }
 
 Description describe(const std::string& bytes) {
-  const torch::jit::Module archive = load_archive(bytes);
+  const torch::jit::Module archive = load_archive(bytes, Content::kFlow);
   return with_torch("its contents cannot be read", [&] {
     Description found;
     found.dim = whole_number(archive, "dim", 1, kLargestDim);
@@ -119,6 +139,17 @@ Description describe(const std::string& bytes) {
     found.base_arrays = arrays(archive, "base_arrays");
     found.golden = arrays(archive, "golden");
     found.provenance = texts(archive, "provenance");
+    return found;
+  });
+}
+
+DensityDescription describe_density(const std::string& bytes) {
+  const torch::jit::Module archive = load_archive(bytes, Content::kDensity);
+  return with_torch("its contents cannot be read", [&] {
+    DensityDescription found;
+    found.dim = whole_number(archive, "dim", 1, kLargestDim);
+    found.width = whole_number(archive, "tile_width", 1, kWidestTile);
+    found.golden = arrays(archive, "golden");
     return found;
   });
 }

@@ -28,10 +28,14 @@ auto with_torch(const std::string& what, Work work) {
   }
 }
 
+/// What a file holds.
+enum class Content { kFlow, kDensity };
+
 /// Loads a module from the bytes of a file. @throws std::runtime_error if they are not such a file
-torch::jit::Module load_archive(const std::string& bytes);
+torch::jit::Module load_archive(const std::string& bytes, Content content);
 
 /// Reads the entries of a file. @throws std::runtime_error if one is missing or of another kind
 Description describe(const std::string& bytes);
+DensityDescription describe_density(const std::string& bytes);
 
 }  // namespace flotilla::torchscript

@@ -8,9 +8,9 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/torch.h>
 
-#include <algorithm>
-
 #include "torchscript/archive.hpp"
+#include "torchscript/density.hpp"
+#include "torchscript/tensors.hpp"
 
 namespace flotilla::torchscript {
 namespace {
@@ -19,7 +19,7 @@ template <typename T>
 class ModuleEngine final : public Engine<T> {
  public:
   explicit ModuleEngine(const std::string& bytes) {
-    const torch::jit::Module archive = load_archive(bytes);
+    const torch::jit::Module archive = load_archive(bytes, Content::kFlow);
     shape_ = {archive.attr("tile_width").toInt(), archive.attr("dim").toInt()};
     has_inverse_ = archive.attr("inverse_sign").toInt() != 0;
     module_ = archive.attr(kPrecision).toModule();
@@ -35,9 +35,9 @@ class ModuleEngine final : public Engine<T> {
   void evaluate(Method method, const T* points, T* images, T* log_det) const override {
     const torch::NoGradGuard no_graph;
     run(method, [&] {
-      const Mapped mapped = map(method, copy_of(points, shape_));
-      store(mapped.point, images);
-      store(mapped.log_det, log_det);
+      const Mapped mapped = map(method, copy_of<T>(points, shape_));
+      store<T>(mapped.point, images);
+      store<T>(mapped.log_det, log_det);
     });
   }
 
@@ -46,7 +46,7 @@ class ModuleEngine final : public Engine<T> {
   void push(Method method, const T* points, T* v) const override {
     const torch::AutoGradMode graph(true);
     run(method, [&] {
-      const at::Tensor at_points = copy_of(points, shape_).requires_grad_();
+      const at::Tensor at_points = copy_of<T>(points, shape_).requires_grad_();
       const Mapped mapped = map(method, at_points);
       if (!mapped.point.requires_grad()) {
         throw std::runtime_error("its result does not depend on its argument");
@@ -55,26 +55,26 @@ class ModuleEngine final : public Engine<T> {
       const at::Tensor pulled = torch::autograd::grad({mapped.point}, {at_points}, {u},
                                                       /*retain_graph=*/true,
                                                       /*create_graph=*/true)[0];
-      store(torch::autograd::grad({pulled}, {u}, {copy_of(v, shape_)})[0], v);
+      store<T>(torch::autograd::grad({pulled}, {u}, {copy_of<T>(v, shape_)})[0], v);
     });
   }
 
   void pull(Method method, const T* points, const T* log_det_bar, T* w) const override {
     const torch::AutoGradMode graph(true);
     run(method, [&] {
-      const at::Tensor at_points = copy_of(points, shape_).requires_grad_();
+      const at::Tensor at_points = copy_of<T>(points, shape_).requires_grad_();
       const Mapped mapped = map(method, at_points);
       std::vector<at::Tensor> outputs;
       std::vector<at::Tensor> cotangents;
       if (mapped.point.requires_grad()) {
         outputs.push_back(mapped.point);
-        cotangents.push_back(copy_of(w, shape_));
+        cotangents.push_back(copy_of<T>(w, shape_));
       }
       if (mapped.log_det.requires_grad()) {
         outputs.push_back(mapped.log_det);
-        cotangents.push_back(copy_of(log_det_bar, {shape_[0]}));
+        cotangents.push_back(copy_of<T>(log_det_bar, {shape_[0]}));
       }
-      store(torch::autograd::grad(outputs, {at_points}, cotangents)[0], w);
+      store<T>(torch::autograd::grad(outputs, {at_points}, cotangents)[0], w);
     });
   }
 
@@ -85,7 +85,6 @@ class ModuleEngine final : public Engine<T> {
   };
 
   static constexpr const char* kPrecision = sizeof(T) == sizeof(float) ? "single" : "double_";
-  static constexpr at::ScalarType kScalar = sizeof(T) == sizeof(float) ? at::kFloat : at::kDouble;
 
   static const char* name(Method method) {
     return method == Method::kForward ? "forward" : "inverse";
@@ -96,20 +95,9 @@ class ModuleEngine final : public Engine<T> {
     with_torch(std::string("the TorchScript module failed in '") + name(method) + "'", work);
   }
 
-  static at::Tensor copy_of(const T* values, at::IntArrayRef shape) {
-    at::Tensor tensor = at::empty(shape, kScalar);
-    std::copy_n(values, tensor.numel(), tensor.template data_ptr<T>());
-    return tensor;
-  }
-
-  static void store(const at::Tensor& tensor, T* values) {
-    const at::Tensor plain = tensor.detach().contiguous();
-    std::copy_n(plain.template data_ptr<T>(), plain.numel(), values);
-  }
-
   static const at::Tensor& expect(const c10::IValue& value, at::IntArrayRef shape) {
     if (value.isTensor() && value.toTensor().sizes() == shape &&
-        value.toTensor().scalar_type() == kScalar) {
+        value.toTensor().scalar_type() == kScalar<T>) {
       return value.toTensor();
     }
     throw std::runtime_error("it returned something else than (points, log dets) in its precision");
@@ -157,12 +145,23 @@ std::unique_ptr<Engine<T>> make(const std::string& bytes) {
   return std::make_unique<ModuleEngine<T>>(bytes);
 }
 
+DensityDescription settle_and_describe_density(const std::string& bytes) {
+  settle_torch();
+  return describe_density(bytes);
+}
+
+std::unique_ptr<DensityEngine> make_density(const std::string& bytes) {
+  settle_torch();
+  return make_density_engine(bytes);
+}
+
 }  // namespace
 }  // namespace flotilla::torchscript
 
 extern "C" __attribute__((visibility("default"))) const flotilla::torchscript::Plugin*
 flotilla_torchscript_plugin() {
   using namespace flotilla::torchscript;
-  static const Plugin plugin{&settle_and_describe, &make<float>, &make<double>};
+  static const Plugin plugin{&settle_and_describe, &make<float>, &make<double>,
+                             &settle_and_describe_density, &make_density};
   return &plugin;
 }

@@ -53,11 +53,35 @@ class Engine {
   virtual void pull(Method method, const T* points, const T* log_det_bar, T* w) const = 0;
 };
 
-/// The plugin's entry point. Both functions throw std::runtime_error with one line.
+/// The attributes of a file of scripts/export_torchscript.py --density.
+struct DensityDescription {
+  std::int64_t dim = 0;
+  std::int64_t width = 0;               ///< number of points that the module takes at a time
+  std::map<std::string, Array> golden;  ///< "x", "log_density", "gradient"
+};
+
+/// A module that is a log density, in double precision. As with an Engine, a call throws
+/// std::runtime_error with one line, and keeps nothing for the next one.
+class DensityEngine {
+ public:
+  DensityEngine() = default;
+  virtual ~DensityEngine() = default;
+  DensityEngine(const DensityEngine&) = delete;
+  DensityEngine& operator=(const DensityEngine&) = delete;
+
+  /// @param points    [width x dim]
+  /// @param values    [width]
+  /// @param gradient  [width x dim]; null if it is not needed
+  virtual void evaluate(const double* points, double* values, double* gradient) const = 0;
+};
+
+/// The plugin's entry point. All functions throw std::runtime_error with one line.
 struct Plugin {
   Description (*describe)(const std::string& bytes);
   std::unique_ptr<Engine<float>> (*make_float)(const std::string& bytes);
   std::unique_ptr<Engine<double>> (*make_double)(const std::string& bytes);
+  DensityDescription (*describe_density)(const std::string& bytes);
+  std::unique_ptr<DensityEngine> (*make_density)(const std::string& bytes);
 };
 
 inline constexpr const char* kPluginFile = "libflotilla_torchscript.so";

@@ -21,7 +21,7 @@ ROOMS = {
     "core": set(),
     "torchscript": set(),  # a plugin of its own: plain C++ in front of LibTorch
     "flow": {"core", "torchscript"},
-    "target": {"core", "flow"},
+    "target": {"core", "flow", "torchscript"},
     "diagnostics": {"core"},
     "parallel": {"core"},
     "sampler": {"core", "flow", "target"},
@@ -66,7 +66,8 @@ LIBRARIES = {
     "mpi.h": ["include/flotilla/parallel/", "src/parallel/", "src/io/", "tests/"],
     "hdf5.h": ["src/io/hdf5.hpp", "apps/densities/"],  # plug-ins read their own data
     "hdf5_hl.h": ["src/io/hdf5.cpp"],
-    "boost/": ["src/io/", "src/diagnostics/rank_scores.cpp"],
+    "boost/": ["src/io/", "src/diagnostics/rank_scores.cpp", "tests/stan/bridge.cpp"],
+    "stan/": ["tests/stan/bridge.cpp"],
     "openssl/": ["src/io/"],
     "Random123/": ["src/core/"],
     "fmt/": ["src/", "apps/", "tests/"],
@@ -82,7 +83,7 @@ MEASURES_INSIDES = ["tests/", "apps/bench/"]
 
 OPERATING_SYSTEM = [
     "src/io/", "src/run/", "src/parallel/", "apps/", "tests/",
-    "src/flow/torchscript.cpp", "src/torchscript/",  # a plugin is loaded
+    "src/flow/torchscript_plugin.cpp", "src/torchscript/",  # a plugin is loaded
     "src/target/shared_library.cpp", "src/core/crash_sentence.cpp",
 ]
 OPERATING_SYSTEM_HEADER = re.compile(r"(sys/[a-z_]+|unistd|fcntl|signal|dlfcn|sched|spawn)\.h")

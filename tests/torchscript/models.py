@@ -172,3 +172,62 @@ class Raising(nn.Module):
 
 def raising():
     return torch.jit.script(Raising())
+
+
+class Banana(nn.Module):
+    """x0 ~ N(0, 1), x1 given x0 ~ N(x0^2 / 2, 1): a log density, without its constant."""
+
+    def forward(self, x):
+        return -0.5 * x[:, 0] ** 2 - 0.5 * (x[:, 1] - 0.5 * x[:, 0] ** 2) ** 2
+
+
+class HalfBanana(Banana):
+    """The banana where x0 > 0."""
+
+    def forward(self, x):
+        nothing = torch.full_like(x[:, 0], -float("inf"))
+        return torch.where(x[:, 0] > 0.0, super().forward(x), nothing)
+
+
+class Network(nn.Module):
+    """A log density with weights: a network of two tanh layers, with tails of N(0, I)."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = fixed_linear(DIM, HIDDEN, 0.7, 5)
+        self.last = fixed_linear(HIDDEN, 1, 0.5, 6)
+
+    def forward(self, x):
+        return self.last(torch.tanh(self.first(x)))[:, 0] - 0.5 * (x * x).sum(dim=1)
+
+
+class ConstantDensity(nn.Module):
+    def forward(self, x):
+        return torch.zeros(len(x), dtype=x.dtype)
+
+
+class GregariousDensity(Banana):
+    """Each log density is moved by the mean of all points."""
+
+    def forward(self, x):
+        return super().forward(x) + x.mean()
+
+
+class PairedDensity(Banana):
+    """It returns what a flow does."""
+
+    def forward(self, x):
+        return x, super().forward(x)
+
+
+class RaisingDensity(nn.Module):
+    """A uniform log density that raises an error far out."""
+
+    def forward(self, x: torch.Tensor):
+        if bool((x.abs() > 4.5).any()):
+            raise ValueError("too far out")
+        return 0.0 * x[:, 0]
+
+
+def raising_density():
+    return torch.jit.script(RaisingDensity())

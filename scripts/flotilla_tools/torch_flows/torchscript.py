@@ -153,11 +153,17 @@ def inverse_golden(module: Any, golden: Mapping[str, Any], sign: int) -> dict[st
     return {"z_from_x": found_z, "tangent_from_jvp": found_tangent}
 
 
+def results(module: Any, name: str, points: Tensor) -> tuple[Tensor, ...]:
+    """What a method returns: (points, log dets), or the log densities alone."""
+    found = getattr(module, name)(points)
+    return (found,) if torch.is_tensor(found) else tuple(found)
+
+
 def expect_independent(module: Any, name: str, points: Tensor) -> None:
     """Refuses a map in which a chain depends on the others of its batch."""
     alone = points.flip(0).clone()
     alone[0] = points[0]
-    for together, apart in zip(getattr(module, name)(points), getattr(module, name)(alone)):
+    for together, apart in zip(results(module, name, points), results(module, name, alone)):
         distance = largest_deviation(apart[:1], together[:1])
         if not distance <= LARGEST_TRACE_DEVIATION[points.dtype]:
             raise ExportError(
@@ -184,7 +190,7 @@ def traced(module: Any, points: Tensor, images: Tensor | None) -> Any:
         except Exception as problem:  # torch has no type of its own for what it cannot trace
             raise ExportError(f"expected a module that can be traced, found: {first_line(problem)}")
     for name, other in others:
-        for found, wanted in zip(getattr(result, name)(other), getattr(module, name)(other)):
+        for found, wanted in zip(results(result, name, other), results(module, name, other)):
             distance = largest_deviation(found, wanted)
             if not distance <= LARGEST_TRACE_DEVIATION[points.dtype]:
                 raise ExportError(
@@ -246,9 +252,9 @@ def export_torchscript(
     base = (base or StandardNormal(dim)).double()
     z = base.sample(tile_width, torch.Generator().manual_seed(1), torch.float64)
     with default_dtype(torch.float32):
-        single = trace_of(_fixed(module, torch.float32), z.float())
+        single = trace_of(fixed(module, torch.float32), z.float())
     with default_dtype(torch.float64):
-        own = _fixed(module, torch.float64)
+        own = fixed(module, torch.float64)
         sign = inverse_sign(own, z)
         double = trace_of(own, z)
         found = golden_values(_Sampling(own, base, dim), draws=tile_width)
@@ -263,7 +269,7 @@ def export_torchscript(
     return sign
 
 
-def _fixed(module: Any, dtype: torch.dtype) -> Any:
+def fixed(module: Any, dtype: torch.dtype) -> Any:
     """A copy in this precision that is not trained."""
     own = copy.deepcopy(module).to(dtype)
     for parameter in own.parameters():
