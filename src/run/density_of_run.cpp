@@ -23,6 +23,19 @@ std::string checksum_on_root(const std::string& path, const Communicator& comm) 
   return checksum;
 }
 
+/// The file that arguments name, alone or with a word behind it ("data.json generated"); empty if
+/// they name none. Collective.
+std::string file_of(const std::string& arguments, const Communicator& comm) {
+  std::error_code unknown;
+  const std::string before = arguments.substr(0, arguments.rfind(' '));
+  std::string path;
+  for (const std::string& candidate : {before, arguments}) {
+    if (comm.is_root() && std::filesystem::is_regular_file(candidate, unknown)) path = candidate;
+  }
+  comm.broadcast(path);
+  return path;
+}
+
 }  // namespace
 
 std::unique_ptr<Density> density_of(const DensitySource& source, Index dim,
@@ -48,14 +61,19 @@ RunFacts density_facts(const RunConfig& config, const Communicator& comm) {
             {"observation_checksum", checksum_on_root(config.observe, comm)}};
   }
   if (config.density.empty()) return {};
-  const std::string data = checksum_on_root(config.density_args, comm);
+  const std::string& arguments = config.density_args;
+  const std::string data = file_of(arguments, comm);
   RunFacts facts = {
       {"density", absolute_on_root(comm, config.density)},
       {"density_checksum", checksum_on_root(config.density, comm)},
-      {"density_args",
-       data.empty() ? config.density_args : absolute_on_root(comm, config.density_args)},
   };
-  if (!data.empty()) facts.emplace_back("density_data_checksum", data);
+  if (data.empty()) {
+    facts.emplace_back("density_args", arguments);
+  } else {
+    facts.emplace_back("density_args",
+                       absolute_on_root(comm, data) + arguments.substr(data.size()));
+    facts.emplace_back("density_data_checksum", checksum_on_root(data, comm));
+  }
   return facts;
 }
 

@@ -47,8 +47,9 @@ std::vector<Option> rows_of_what(RunConfig& run) {
       {.name = "density",
        .place = &run.density,
        .kind = OptionKind::kFile,
-       .help = having_density() + ": shared library of the density, by flotilla/target/"
-                                  "log_density.h; it has all rights of this program"},
+       .help = having_density() + ": the density, a library by flotilla/target/log_density.h or by "
+                                  "BridgeStan, or a TorchScript file; it has all rights of this "
+                                  "program"},
       {.name = "density-args",
        .place = &run.density_args,
        .kind = OptionKind::kArguments,

@@ -11,6 +11,7 @@
 #include "flotilla/core/printed.hpp"
 #include "target/library_density.hpp"
 #include "target/shared_library.hpp"
+#include "target/stan_density.hpp"
 #include "target/torchscript_density.hpp"
 
 namespace flotilla {
@@ -39,6 +40,7 @@ const std::vector<FileKind>& file_kinds() {
 const std::vector<LibraryKind>& library_kinds() {
   static const std::vector<LibraryKind> kinds = {
       {"flotilla_log_density_abi", "flotilla/target/log_density.h", open_library_density},
+      {"bs_log_density_gradient", "a Stan model by BridgeStan", open_stan_density},
   };
   return kinds;
 }

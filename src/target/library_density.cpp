@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstring>
-#include <sstream>
 
 #include "core/crash_sentence.hpp"
 #include "flotilla/core/error.hpp"
@@ -24,45 +22,16 @@ class Message {
   char* data() { return text_.data(); }
   std::size_t size() const { return text_.size(); }
 
-  /// ": WORDS", on one line; empty if the library wrote nothing.
+  /// ": WORDS", on one line.
   std::string words() {
     text_.back() = '\0';
-    std::string text = printable(text_.data());
-    for (char& letter : text) {
-      if (letter == '\n' || letter == '\t') letter = ' ';
-    }
-    const std::size_t last = text.find_last_not_of(' ');
-    text.resize(last == std::string::npos ? 0 : last + 1);
-    return text.empty() ? ", without a reason" : ": " + text;
+    const std::string line = on_one_line(text_.data());
+    return line.empty() ? ", without a reason" : ": " + line;
   }
 
  private:
   std::array<char, 1024> text_{};
 };
-
-/// Calls a function of the library. C knows no exceptions, but a library in C++ may let one out.
-/// @throws Error instead
-template <typename Error, typename Call>
-auto calling(const std::string& name, const char* function, Call call) {
-  const auto refuse = [&](const std::string& reason) {
-    return Error(fmt::format("{}: {} threw an exception{}: let none leave a function of C", name,
-                             function, reason));
-  };
-  try {
-    return call();
-  } catch (const std::exception& error) {
-    throw refuse(fmt::format(" ({})", printable(error.what())));
-  } catch (...) {
-    throw refuse("");
-  }
-}
-
-std::vector<std::string> between_commas(const std::string& text) {
-  std::vector<std::string> names;
-  std::istringstream stream(text);
-  for (std::string name; std::getline(stream, name, ',');) names.push_back(name);
-  return names;
-}
 
 class LibraryDensity final : public Density {
  public:

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <sstream>
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/printed.hpp"
@@ -37,6 +38,20 @@ void* SharedLibrary::expect(const char* symbol) const {
   if (address != nullptr) return address;
   throw InputError(fmt::format("{}: it has no function {}: define it, and build the library again",
                                name_, symbol));
+}
+
+std::string on_one_line(const char* text) {
+  std::istringstream words(printable(text));
+  std::string line;
+  for (std::string word; words >> word;) line += (line.empty() ? "" : " ") + word;
+  return line;
+}
+
+std::vector<std::string> between_commas(const char* text) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
+  return parts;
 }
 
 }  // namespace flotilla

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <fmt/format.h>
+
 #include <string>
+#include <vector>
+
+#include "flotilla/core/printed.hpp"
 
 namespace flotilla {
 
@@ -38,5 +43,28 @@ class SharedLibrary {
   std::string name_;
   void* handle_ = nullptr;
 };
+
+/// Calls a function of a library. C knows no exceptions, but a library in C++ may let one out.
+/// @throws Error instead
+template <typename Error, typename Call>
+auto calling(const std::string& name, const char* function, Call call) {
+  const auto refuse = [&](const std::string& reason) {
+    return Error(fmt::format("{}: {} threw an exception{}: let none leave a function of C", name,
+                             function, reason));
+  };
+  try {
+    return call();
+  } catch (const std::exception& error) {
+    throw refuse(fmt::format(" ({})", printable(error.what())));
+  } catch (...) {
+    throw refuse("");
+  }
+}
+
+/// The words of a text that a library wrote, as they can be shown, with one space between two.
+std::string on_one_line(const char* text);
+
+/// The parts of "mu,theta.1,theta.2".
+std::vector<std::string> between_commas(const char* text);
 
 }  // namespace flotilla
