@@ -83,6 +83,7 @@ int bs_log_density_gradient(const Model* model, bool propto, bool jacobian, cons
         point, static_cast<Eigen::Index>(bs_param_unc_num(model)));
     Eigen::VectorXd slope;
     *value = stan::model::log_prob_grad<false, true>(*model->stan, theta, slope, &std::cout);
+    stan::math::recover_memory();  // which Stan does after exceptions alone
     Eigen::Map<Eigen::VectorXd>(gradient, slope.size()) = slope;
   });
 }
