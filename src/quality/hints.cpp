@@ -132,6 +132,20 @@ double fitting_share(const D& run) {
   return std::isnan(rate) ? rate : GlobalShare::of(rate, has_bounded_weight(run.settings.target));
 }
 
+/// Whether hardly any move is global, and warm-up would find a larger share.
+bool wants_global_moves(const D& run) {
+  constexpr double kClearly = 0.1;
+  const double share = run.settings.global_fraction;
+  const double fitting =
+      std::isnan(run.global_acceptance_rate) ? GlobalShare::kInitial : fitting_share(run);
+  return share < 0.5 * GlobalShare::kFloor && share < fitting - kClearly;
+}
+
+std::string moves_that_are_global(const D& run) {
+  const double share = run.settings.global_fraction;
+  return share > 0.0 ? "only " + printed(share, Print::kPercent) : "none";
+}
+
 // ---- Changes of options.
 
 /// Rounded up to two digits.
@@ -259,7 +273,9 @@ Changes own_target(const D& run, const T& /*limits*/) {
 bool share_high(const D& run, const T& /*limits*/) {
   constexpr double kFar = 0.2;
   // Of chains that still move in, other moves are accepted than warm-up saw.
-  return run.settings.global_fraction > fitting_share(run) + kFar && !still_rises(run);
+  const double fitting = fitting_share(run);
+  return run.settings.global_fraction > std::max(fitting, GlobalShare::kFloor) + kFar &&
+         !still_rises(run);
 }
 
 std::string share_high_finding(const D& run, const T& /*limits*/) {
@@ -303,7 +319,7 @@ const NamedQuantity* far_apart(const D& run, const T& limits) {
 
 /// Modes that no local move connects, and hardly any global move is tried.
 bool modes_apart(const D& run, const T& limits) {
-  return run.settings.global_fraction < 0.5 * GlobalShare::kFloor && !share_low(run, limits) &&
+  return wants_global_moves(run) && !share_low(run, limits) &&
          (settled_apart(run, limits) != nullptr || far_apart(run, limits) != nullptr);
 }
 
@@ -314,9 +330,7 @@ std::string modes_finding(const D& run, const T& limits) {
       "modes, but {} of the moves are global",
       settled != nullptr ? settled->name + " has settled in each of them, at different values"
                          : far_apart(run, limits)->name + " is far apart between them",
-      run.settings.global_fraction > 0.0
-          ? "only " + printed(run.settings.global_fraction, Print::kPercent)
-          : "none");
+      moves_that_are_global(run));
 }
 
 /// Chains that stand still, though local moves are accepted as often as they should be.
@@ -326,23 +340,24 @@ bool standing(const D& run, const T& limits) {
 }
 
 std::string standing_finding(const D& run, const T& /*limits*/) {
-  if (run.settings.global_fraction > 0.0) {
+  if (!wants_global_moves(run)) {
     return "chains stand at points whose weight is so large that no move leads away";
   }
-  return "chains stand where local moves find no way, and none of the moves are global";
+  return fmt::format("chains stand where local moves find no way, and {} of the moves are global",
+                     moves_that_are_global(run));
 }
 
 Changes other_moves(const D& run, const T& /*limits*/) {
-  if (!(run.settings.global_fraction >= 0.5 * GlobalShare::kFloor)) return {adapted_share(run)};
+  if (wants_global_moves(run)) return {adapted_share(run)};
   if (run.settings.target == "tempered") return {{{"target", "clipped"}}};
   return {{{"thin", whole(10.0 * run.settings.thin)}}};
 }
 
 /// Chains that disagree, though global moves are made.
 bool modes_far(const D& run, const T& limits) {
-  return run.settings.global_fraction >= 0.5 * GlobalShare::kFloor &&
-         run.settings.target == "tempered" && settled_apart(run, limits) != nullptr &&
-         !still_rises(run) && !share_high(run, limits) && !share_low(run, limits);
+  return !wants_global_moves(run) && run.settings.target == "tempered" &&
+         settled_apart(run, limits) != nullptr && !still_rises(run) && !share_high(run, limits) &&
+         !share_low(run, limits);
 }
 
 std::string modes_far_finding(const D& run, const T& limits) {
