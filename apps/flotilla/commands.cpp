@@ -5,9 +5,9 @@ namespace flotilla::app {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
-      sample_command(),      summary_command(),       compare_command(),
-      evidence_command(),    study_command(),         flow_show_command(),
-      flow_verify_command(), flow_evaluate_command(), flow_identity_command(),
+      sample_command(),        summary_command(),       compare_command(),
+      evidence_command(),      study_command(),         flow_show_command(),
+      flow_verify_command(),   flow_evaluate_command(), flow_identity_command(),
       density_check_command(),
   };
   return all;
