@@ -17,8 +17,8 @@ struct EightSchools {
 
   template <typename T>
   std::array<T, kParameters> constrain(const std::array<T, kDim>& q, T& log_jacobian) const {
-    std::array<T, kParameters> p;
-    const T mu = q[kSchools];
+    std::array<T, kParameters> p{};
+    const T& mu = q[kSchools];
     const T tau = positive(q[kSchools + 1], log_jacobian);
     for (int j = 0; j < kSchools; ++j) p[j] = mu + tau * q[j];
     p[kSchools] = mu;

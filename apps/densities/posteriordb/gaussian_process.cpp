@@ -14,7 +14,7 @@ std::array<std::array<T, kPoints>, kPoints> cholesky(const std::vector<double>& 
                                                      const T& rho, const T& diagonal) {
   using std::exp;
   using std::sqrt;
-  std::array<std::array<T, kPoints>, kPoints> factor;
+  std::array<std::array<T, kPoints>, kPoints> factor{};
   for (int i = 0; i < kPoints; ++i) {
     for (int j = 0; j <= i; ++j) {
       const T distance = (x[i] - x[j]) / rho;
@@ -44,7 +44,7 @@ struct Regression {
 
   template <typename T>
   std::array<T, kParameters> constrain(const std::array<T, kDim>& q, T& log_jacobian) const {
-    std::array<T, kParameters> p;
+    std::array<T, kParameters> p{};
     for (int i = 0; i < kParameters; ++i) p[i] = positive(q[i], log_jacobian);
     return p;
   }
@@ -55,7 +55,7 @@ struct Regression {
     const auto& [rho, alpha, sigma] = p;
     const auto factor = cholesky(x, alpha, rho, sigma);
     T sum = log_prior(rho, alpha) + normal(sigma, 0.0, 1.0);
-    std::array<T, kPoints> white;  // factor^-1 y
+    std::array<T, kPoints> white{};  // factor^-1 y
     for (int i = 0; i < kPoints; ++i) {
       T rest(y[i]);
       for (int k = 0; k < i; ++k) rest -= factor[i][k] * white[k];
@@ -77,7 +77,7 @@ struct PoissonCounts {
 
   template <typename T>
   std::array<T, kParameters> constrain(const std::array<T, kDim>& q, T& log_jacobian) const {
-    std::array<T, kParameters> p;
+    std::array<T, kParameters> p{};
     p[0] = positive(q[0], log_jacobian);
     p[1] = positive(q[1], log_jacobian);
     const auto factor = cholesky(x, p[1], p[0], T(kJitter));

@@ -21,7 +21,7 @@ struct LotkaVolterra {
 
   template <typename T>
   std::array<T, kParameters> constrain(const std::array<T, kDim>& q, T& log_jacobian) const {
-    std::array<T, kParameters> p;
+    std::array<T, kParameters> p{};
     for (int i = 0; i < kParameters; ++i) p[i] = positive(q[i], log_jacobian);
     return p;
   }

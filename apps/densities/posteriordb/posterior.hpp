@@ -54,7 +54,7 @@ class Differentiated final : public Posterior {
 
   double log_density(const double* q, double* gradient) const override {
     if (gradient == nullptr) return value(numbers<double>(q));
-    std::array<Dual, Model::kDim> point;
+    std::array<Dual, Model::kDim> point{};
     for (int i = 0; i < Model::kDim; ++i) point[i] = Dual(q[i], Model::kDim, i);
     const Dual result = value(point);
     Eigen::Map<Directions>(gradient, Model::kDim) = result.derivatives();
@@ -73,7 +73,7 @@ class Differentiated final : public Posterior {
 
   template <typename T>
   static std::array<T, Model::kDim> numbers(const double* q) {
-    std::array<T, Model::kDim> point;
+    std::array<T, Model::kDim> point{};
     std::copy(q, q + Model::kDim, point.begin());
     return point;
   }
