@@ -111,7 +111,7 @@ Index recorded_rows(const TapeShape& shape) {
 /// coordinate on top: its position.
 template <typename T>
 double workspace_bytes(const Kernel<T>& kernel) {
-  const Index tapes = kernel.needs_tape() ? 2 : 1;
+  const Index tapes = kernel.keeps_tape() ? 2 : 1;
   const Index dim = kernel.flow().dim();
   const TapeShape shape = kernel.flow().tape_shape();
   const std::vector<Index> scratch = shape.shared_scratch();

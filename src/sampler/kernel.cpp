@@ -69,36 +69,32 @@ void stretch(const std::vector<double>& scales, Batch<T>& rows) {
   }
 }
 
-/// Copies z to position in the masked columns.
+/// Copies z to position.
 template <typename T>
-void take_positions(const ColumnMask& mask, Point<T>& point) {
-  const T* take = mask.row<T>();
-  for (Index i = 0; i < point.z.dim(); ++i) {
-    const T* z = point.z.row(i);
-    double* position = point.position.row(i);
-    for (Index c = 0; c < point.z.stride(); ++c) {
-      position[c] = take[c] != T{0} ? static_cast<double>(z[c]) : position[c];
-    }
-  }
+void take_positions(Point<T>& point) {
+  const T* z = point.z.row(0);
+  double* position = point.position.row(0);
+  const Index count = point.z.dim() * point.z.stride();
+  for (Index k = 0; k < count; ++k) position[k] = static_cast<double>(z[k]);
 }
 
 }  // namespace
 
 template <typename T>
 Workspace<T>::Workspace(const Kernel<T>& kernel, Index chains)
-    : current(kernel.flow(), chains, kernel.needs_tape()),
+    : current(kernel.flow(), chains, kernel.keeps_tape()),
       proposed(kernel.flow(), chains),
       memory(kernel.has_memory() ? Memory<T>(kernel.flow().dim(), chains) : Memory<T>()),
       outcome(chains),
       everywhere(ColumnMask::all(chains)),
+      drift_known(ColumnMask::all(chains)),
       cotangents(kernel.flow().dim(), chains),
       noise(kernel.flow().dim(), chains),
       displacement(kernel.flow().dim(), chains),
       finiteness(1, chains),
       uniform(1, chains),
       log_alpha(1, chains),
-      local_ratio(1, chains),
-      global_ratio(1, chains) {}
+      ratio(1, chains) {}
 
 template <typename T>
 Kernel<T>::Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<LocalMove<T>> local,
@@ -132,31 +128,58 @@ template <typename U>
 void Kernel<T>::begin(Workspace<T>& workspace, const Batch<U>& z,
                       const std::vector<double>& scales) const {
   workspace.proposed.move_to(z);
-  evaluate(workspace, workspace.proposed, scales);
+  evaluate(workspace, workspace.proposed);
+  if (moves_locally()) find_drift(workspace, workspace.proposed, scales);
   workspace.current.select(workspace.everywhere, workspace.proposed);
+  if (keeps_tape()) workspace.current.select_tape(workspace.everywhere, workspace.proposed);
+  workspace.drift_known = workspace.everywhere;
+  workspace.drifts_known = true;
 }
 
 template <typename T>
-void Kernel<T>::evaluate(Workspace<T>& workspace, Point<T>& point,
-                         const std::vector<double>& scales) const {
+bool Kernel<T>::can_start(const Workspace<T>& workspace, Index chain) const {
+  return std::isfinite(workspace.current.log_density(0, chain)) &&
+         std::isfinite(workspace.finiteness(0, chain));
+}
+
+template <typename T>
+void Kernel<T>::evaluate(Workspace<T>& workspace, Point<T>& point) const {
   std::copy_n(point.z.row(0), point.z.dim() * point.z.stride(), point.x.row(0));
   point.log_det.fill(0.0);
   flow_->forward(point.x, point.log_det, point.tape);
   target_->evaluate(point.z, point.x, point.log_det, point.log_density, workspace.cotangents);
-  if (moves_locally()) {
-    local_->prepare(*flow_, workspace.cotangents, target_->depends_on_x(), point);
-    stretch(scales, point.drift);
-  }
   workspace.finiteness.fill(T{0});
   probe(point.x, workspace.finiteness);
   probe(point.z, workspace.finiteness);
-  probe(point.drift, workspace.finiteness);
   double* log_density = point.log_density.row(0);
   for (Index c = 0; c < point.z.stride(); ++c) {
     const bool finite = std::isfinite(workspace.finiteness(0, c)) &&
                         std::isfinite(point.log_det(0, c)) && std::isfinite(log_density[c]);
     if (!finite) log_density[c] = -std::numeric_limits<double>::infinity();
   }
+}
+
+template <typename T>
+void Kernel<T>::find_drift(Workspace<T>& workspace, Point<T>& point,
+                           const std::vector<double>& scales) const {
+  local_->prepare(*flow_, workspace.cotangents, target_->depends_on_x(), point);
+  stretch(scales, point.drift);
+  probe(point.drift, workspace.finiteness);
+}
+
+// The products along the tape are computed for all chains, since they are those of a batch; the
+// chains whose drift was known have no tape of their z, and keep it.
+template <typename T>
+void Kernel<T>::find_missing_drifts(Workspace<T>& workspace,
+                                    const std::vector<double>& scales) const {
+  Point<T>& point = workspace.current;
+  Batch<T>& known = workspace.proposed.drift;
+  std::copy_n(point.drift.row(0), point.drift.dim() * point.drift.stride(), known.row(0));
+  target_->evaluate(point.z, point.x, point.log_det, workspace.log_alpha, workspace.cotangents);
+  find_drift(workspace, point, scales);
+  select_columns(workspace.drift_known, known, point.drift);
+  workspace.drift_known = workspace.everywhere;
+  workspace.drifts_known = true;
 }
 
 template <typename T>
@@ -172,79 +195,84 @@ void Kernel<T>::start_memory(const Random& random, std::uint64_t first_chain,
 template <typename T>
 void Kernel<T>::step(const Random& random, std::uint64_t step, std::uint64_t first_chain,
                      const Tuning& tuning, Workspace<T>& workspace) const {
-  choose(random, step, first_chain, tuning, workspace);
-  propose(random, step, first_chain, tuning, workspace);
-  evaluate(workspace, workspace.proposed, tuning.scales);
-  weigh(tuning.step_size, workspace);
-  decide(random, step, first_chain, workspace);
+  if (chooses_global(random, step, first_chain, tuning)) {
+    move_globally(random, step, first_chain, tuning, workspace);
+  } else {
+    move_locally(random, step, first_chain, tuning, workspace);
+  }
+}
+
+template <typename T>
+bool Kernel<T>::chooses_global(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+                               const Tuning& tuning) const {
+  if (!moves_locally() || !moves_globally()) return moves_globally();
+  return random.selector(Purpose::kChoice, step, first_chain) <=
+         tuning.global_fraction.value_or(global_fraction_);
+}
+
+template <typename T>
+void Kernel<T>::move_locally(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+                             const Tuning& tuning, Workspace<T>& workspace) const {
+  Point<T>& from = workspace.current;
+  Point<T>& to = workspace.proposed;
+  if (!workspace.drifts_known) find_missing_drifts(workspace, tuning.scales);
+  random.normals(Purpose::kLocalNoise, step, first_chain, workspace.noise);
+  if (has_memory()) local_->refresh(tuning, workspace.memory, workspace.noise);
+  local_->propose(*flow_, from, tuning.step_size, workspace.noise, workspace.displacement);
+  displace(from, workspace.displacement, tuning.scales, to);
+  evaluate(workspace, to);
+  find_drift(workspace, to, tuning.scales);
+  local_->log_ratio(*flow_, from, to, tuning.step_size, workspace.noise, workspace.displacement,
+                    workspace.ratio);
+  decide(random, step, first_chain, false, workspace.ratio, workspace);
   if (has_memory()) {
     local_->remember(tuning, workspace.outcome, workspace.log_alpha, workspace.noise,
                      workspace.displacement, workspace.memory);
   }
-  workspace.current.select(workspace.outcome.accepted, workspace.proposed);
+  from.select(workspace.outcome.accepted, to);
+  if (local_->needs_tape()) from.select_tape(workspace.outcome.accepted, to);
 }
 
 template <typename T>
-void Kernel<T>::choose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-                       const Tuning& tuning, Workspace<T>& workspace) const {
-  const bool mixed = moves_locally() && moves_globally();
-  const double global_fraction = tuning.global_fraction.value_or(global_fraction_);
-  if (mixed) random.uniforms(Purpose::kChoice, step, first_chain, workspace.uniform);
-  for (Index c = 0; c < workspace.current.z.chains(); ++c) {
-    const bool global = mixed ? workspace.uniform(0, c) <= global_fraction : moves_globally();
-    workspace.outcome.global.set(c, global);
-  }
-}
-
-template <typename T>
-void Kernel<T>::propose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-                        const Tuning& tuning, Workspace<T>& workspace) const {
+void Kernel<T>::move_globally(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+                              const Tuning& tuning, Workspace<T>& workspace) const {
+  Point<T>& from = workspace.current;
   Point<T>& to = workspace.proposed;
-  if (moves_locally()) {
-    random.normals(Purpose::kLocalNoise, step, first_chain, workspace.noise);
-    if (has_memory()) local_->refresh(tuning, workspace.memory, workspace.noise);
-    local_->propose(*flow_, workspace.current, tuning.step_size, workspace.noise,
-                    workspace.displacement);
-    displace(workspace.current, workspace.displacement, tuning.scales, to);
+  flow_->base().sample(random, Purpose::kGlobalNoise, step, first_chain, workspace.everywhere,
+                       to.z);
+  take_positions(to);
+  evaluate(workspace, to);
+  if (moves_locally() && !postpones_drift()) find_drift(workspace, to, tuning.scales);
+  workspace.ratio.fill(0.0);
+  flow_->base().add_log_density(from.z, 1.0, workspace.ratio);
+  flow_->base().add_log_density(to.z, -1.0, workspace.ratio);
+  decide(random, step, first_chain, true, workspace.ratio, workspace);
+  from.select(workspace.outcome.accepted, to);
+  if (keeps_tape()) from.select_tape(workspace.outcome.accepted, to);
+  if (!postpones_drift()) return;
+  for (Index c = 0; c < from.z.chains(); ++c) {
+    if (workspace.outcome.accepted[c]) workspace.drift_known.set(c, false);
   }
-  if (moves_globally()) {
-    const ColumnMask& global = workspace.outcome.global;
-    flow_->base().sample(random, Purpose::kGlobalNoise, step, first_chain, global, to.z);
-    take_positions(global, to);
-  }
-}
-
-template <typename T>
-void Kernel<T>::weigh(StepSize step_size, Workspace<T>& workspace) const {
-  if (moves_locally()) {
-    local_->log_ratio(*flow_, workspace.current, workspace.proposed, step_size, workspace.noise,
-                      workspace.displacement, workspace.local_ratio);
-  }
-  if (moves_globally()) {
-    workspace.global_ratio.fill(0.0);
-    flow_->base().add_log_density(workspace.current.z, 1.0, workspace.global_ratio);
-    flow_->base().add_log_density(workspace.proposed.z, -1.0, workspace.global_ratio);
-  }
+  workspace.drifts_known = false;
 }
 
 template <typename T>
 void Kernel<T>::decide(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-                       Workspace<T>& workspace) const {
+                       bool global, const PerChain& ratio, Workspace<T>& workspace) const {
   random.uniforms(Purpose::kAcceptance, step, first_chain, workspace.uniform);
   const Point<T>& from = workspace.current;
   const Point<T>& to = workspace.proposed;
+  const bool by_slice = has_memory() && !global;
   StepOutcome& outcome = workspace.outcome;
   squared_distance(from.position, to.position, outcome.squared_jump);
   for (Index c = 0; c < from.z.chains(); ++c) {
-    const double ratio =
-        outcome.global[c] ? workspace.global_ratio(0, c) : workspace.local_ratio(0, c);
-    const double log_alpha = to.log_density(0, c) - from.log_density(0, c) + ratio;
-    const bool diverging = !std::isfinite(to.log_density(0, c)) || !std::isfinite(ratio);
+    const double log_alpha = to.log_density(0, c) - from.log_density(0, c) + ratio(0, c);
+    const bool diverging = !std::isfinite(to.log_density(0, c)) || !std::isfinite(ratio(0, c));
     const double acceptance = diverging ? 0.0 : elementary::exp(std::min(log_alpha, 0.0));
-    const bool accepted = has_memory() && !outcome.global[c]
-                              ? std::abs(workspace.memory.slice(0, c)) < acceptance
-                              : workspace.uniform(0, c) <= acceptance;
+    const bool accepted = by_slice ? std::abs(workspace.memory.slice(0, c)) < acceptance
+                                   : workspace.uniform(0, c) <= acceptance;
     workspace.log_alpha(0, c) = log_alpha;
+    outcome.global.set(c, global);
     outcome.acceptance(0, c) = acceptance;
     outcome.accepted.set(c, accepted);
     outcome.diverging.set(c, diverging);

@@ -150,19 +150,16 @@ template <typename T>
 void Ghmc<T>::remember(const Tuning& tuning, const StepOutcome& outcome, const PerChain& log_alpha,
                        const Batch<T>& forth, const Batch<T>& back, Memory<T>& memory) const {
   const T* accepted = outcome.accepted.template row<T>();
-  const T* global = outcome.global.template row<T>();
   for (Index i = 0; i < forth.dim(); ++i) {
     const T* flipped = forth.row(i);
     const T* arrived = back.row(i);
     T* v = memory.momentum.row(i);
     for (Index c = 0; c < forth.stride(); ++c) {
-      const T next = accepted[c] != T{0} ? -arrived[c] : -flipped[c];
-      v[c] = global[c] != T{0} ? v[c] : next;
+      v[c] = accepted[c] != T{0} ? -arrived[c] : -flipped[c];
     }
   }
   const double drift = 0.5 * tuning.refreshment();
   for (Index c = 0; c < forth.chains(); ++c) {
-    if (outcome.global[c]) continue;
     double& u = memory.slice(0, c);
     // The bound keeps 0 * exp(-r) from being NaN.
     if (outcome.accepted[c]) u *= elementary::exp(std::min(-log_alpha(0, c), kLargestRescaling));

@@ -14,8 +14,7 @@ Point<T>::Point(const Flow<T>& flow, Index chains, bool keep_tape)
       drift(flow.dim(), chains),
       log_det(1, chains),
       log_density(1, chains),
-      tape(keep_tape ? flow.tape_shape() : TapeShape{}, chains),
-      keeps_tape(keep_tape) {}
+      tape(keep_tape ? flow.tape_shape() : TapeShape{}, chains) {}
 
 template <typename T>
 template <typename U>
@@ -35,7 +34,11 @@ void Point<T>::select(const ColumnMask& mask, const Point& other) {
   select_columns(mask, other.drift, drift);
   select_columns(mask, other.log_det, log_det);
   select_columns(mask, other.log_density, log_density);
-  if (keeps_tape) tape.select(mask, other.tape);
+}
+
+template <typename T>
+void Point<T>::select_tape(const ColumnMask& mask, const Point& other) {
+  tape.select(mask, other.tape);
 }
 
 template struct Point<float>;

@@ -52,9 +52,8 @@ Index Pool<T>::columns_of(Index tile) const {
 
 template <typename T>
 Index Pool<T>::first_without_density(Index tile) const {
-  const PerChain& log_density = workspace_.current.log_density;
   for (Index c = 0; c < columns_of(tile); ++c) {
-    if (!std::isfinite(log_density(0, c))) return c;
+    if (!kernel_->can_start(workspace_, c)) return c;
   }
   return -1;
 }
@@ -100,7 +99,7 @@ void Pool<T>::start_from_base(Index width) {
             kStartAttempts, kernel_->target().suspect()));
       }
       for (Index c = 0; c < tiling_.tile_width; ++c) {
-        missing.set(c, !std::isfinite(workspace_.current.log_density(0, c)));
+        missing.set(c, !kernel_->can_start(workspace_, c));
       }
     }
     kernel_->start_memory(random_, first_chain_of(t), workspace_);

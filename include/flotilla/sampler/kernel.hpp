@@ -15,7 +15,7 @@ template <typename T>
 class Kernel;
 
 /// The buffers of one tile in motion: the current point, the proposed point and what lies between
-/// them. The current point has a tape only if the kernel needs it.
+/// them. The current point has a tape only if the kernel keeps it.
 template <typename T>
 struct Workspace {
   Workspace() = default;
@@ -26,24 +26,25 @@ struct Workspace {
   Memory<T> memory;     ///< [0 x 0] if the kernel has none
   StepOutcome outcome;  ///< of the last step
 
-  ColumnMask everywhere;  ///< all chains: begin() selects with it
+  ColumnMask everywhere;      ///< all chains: begin() selects with it
+  ColumnMask drift_known;     ///< chains whose current.drift is that of their z
+  bool drifts_known = false;  ///< whether all are
   Cotangents<T> cotangents;
   Batch<T> noise;
   Batch<T> displacement;  ///< z' - z of the local proposal
-  Batch<T> finiteness;    ///< [1 x chains]; zero if everything is finite, else NaN
+  Batch<T> finiteness;    ///< [1 x chains]; zero if all of the proposed point is finite, else NaN
   PerChain uniform;
   PerChain log_alpha;  ///< log of the acceptance ratio
-  PerChain local_ratio;
-  PerChain global_ratio;
+  PerChain ratio;      ///< log of the ratio of proposal densities
 };
 
-/// The Markov kernel, which leaves pi invariant. Each chain makes a global move with probability
-/// global_fraction, else a local move; the choice does not depend on the state. A
-/// Metropolis-Hastings test follows.
+/// The Markov kernel, which leaves pi invariant. A tile makes global moves with probability
+/// global_fraction, else local ones; the choice does not depend on the state. A
+/// Metropolis-Hastings test follows for each chain.
 ///
-/// The global move is the paper's independence move z' ~ q_Z. Both kinds of move share one
-/// evaluation of the flow, so a mixture costs no more than its local move. Source:
-/// arXiv:2305.12149; src/README.md, kernels.
+/// The global move is the paper's independence move z' ~ q_Z. All chains of a tile make the same
+/// kind of move, since a global one needs no gradient: it is computed once a local move follows.
+/// Source: arXiv:2305.12149; src/README.md, kernels and share of global moves.
 template <typename T>
 class Kernel {
  public:
@@ -59,8 +60,8 @@ class Kernel {
   const Target<T>& target() const { return *target_; }
   double global_fraction() const { return global_fraction_; }
 
-  /// Whether the current point must keep a tape.
-  bool needs_tape() const { return moves_locally() && local_->needs_tape(); }
+  /// Whether the current point keeps a tape.
+  bool keeps_tape() const { return moves_locally() && (local_->needs_tape() || postpones_drift()); }
 
   /// Puts workspace.current at z and computes all that belongs to it: image, log det, log density,
   /// drift, tape.
@@ -70,6 +71,10 @@ class Kernel {
   template <typename U>
   void begin(Workspace<T>& workspace, const Batch<U>& z,
              const std::vector<double>& scales = {}) const;
+
+  /// Whether a chain can start from workspace.current after begin(): nothing there is infinite or
+  /// NaN, the drift included.
+  bool can_start(const Workspace<T>& workspace, Index chain) const;
 
   /// Draws the memory that chains start with, from its invariant density.
   ///
@@ -93,21 +98,34 @@ class Kernel {
 
   /// Conditioner passes per step. A pass costs Flow::multiply_adds() per chain.
   double passes() const;
-  /// Evaluations of grad log pi per step.
+  /// Evaluations of grad log pi per step, at most: a global move that another one follows needs
+  /// none.
   double gradients() const;
 
  private:
   bool moves_locally() const { return global_fraction_ < 1.0; }
   bool moves_globally() const { return global_fraction_ > 0.0; }
 
-  void evaluate(Workspace<T>& workspace, Point<T>& point, const std::vector<double>& scales) const;
-  void choose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-              const Tuning& tuning, Workspace<T>& workspace) const;
-  void propose(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-               const Tuning& tuning, Workspace<T>& workspace) const;
-  void weigh(StepSize step_size, Workspace<T>& workspace) const;
-  void decide(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-              Workspace<T>& workspace) const;
+  /// Whether global moves leave the drift to the local move that follows them. A density of x gives
+  /// its gradient with its value, and is not asked twice.
+  bool postpones_drift() const {
+    return moves_locally() && moves_globally() && !target_->depends_on_x();
+  }
+  bool chooses_global(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+                      const Tuning& tuning) const;
+  /// Everything but the drift; workspace.cotangents are those of the point.
+  void evaluate(Workspace<T>& workspace, Point<T>& point) const;
+  void find_drift(Workspace<T>& workspace, Point<T>& point,
+                  const std::vector<double>& scales) const;
+  /// Computes the drifts that global moves left out.
+  void find_missing_drifts(Workspace<T>& workspace, const std::vector<double>& scales) const;
+  void move_locally(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+                    const Tuning& tuning, Workspace<T>& workspace) const;
+  void move_globally(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+                     const Tuning& tuning, Workspace<T>& workspace) const;
+  /// @param ratio  log of the ratio of proposal densities, [1 x chains]
+  void decide(const Random& random, std::uint64_t step, std::uint64_t first_chain, bool global,
+              const PerChain& ratio, Workspace<T>& workspace) const;
 
   const Flow<T>* flow_;
   const Target<T>* target_;

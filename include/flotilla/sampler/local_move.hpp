@@ -67,7 +67,7 @@ class LocalMove {
   /// @pre has_memory(); the same for remember()
   virtual void refresh(const Tuning& /*tuning*/, const Memory<T>& /*memory*/,
                        Batch<T>& /*noise*/) const {}
-  /// Updates the memory of the chains that made a local move. A global move leaves it alone.
+  /// Updates the memory after a local move. Global moves leave it alone.
   ///
   /// @param outcome    of the step
   /// @param log_alpha  log of the acceptance ratio, [1 x chains]; may exceed 0

@@ -17,20 +17,20 @@ struct Point {
   template <typename U>
   void move_to(const Batch<U>& to);
 
-  /// Copies the masked columns of another point: accepted moves. Copies the tape only if this point
-  /// has one.
+  /// Copies the masked columns of another point, without their tape: accepted moves.
   void select(const ColumnMask& mask, const Point& other);
+  /// Copies the masked columns of another point's tape. @pre both points have one
+  void select_tape(const ColumnMask& mask, const Point& other);
 
   /// The chain's state, [dim x chains], in double. If J stretches by thousands, a step can be
   /// shorter than the rounding of z in float; that rounding would then dominate the step.
   Batch<double> position;
-  Batch<T> z;               ///< position as the flow sees it, rounded to T
-  Batch<T> x;               ///< f(z), [dim x chains]
-  Batch<T> drift;           ///< direction of the local move: s(z) or g(z), [dim x chains]
-  PerChain log_det;         ///< l(z)
-  PerChain log_density;     ///< log pi(z); -inf if anything above is not finite
-  Tape<T> tape;             ///< of the flow at z
-  bool keeps_tape = false;  ///< whether the point has a tape
+  Batch<T> z;            ///< position as the flow sees it, rounded to T
+  Batch<T> x;            ///< f(z), [dim x chains]
+  Batch<T> drift;        ///< direction of the local move: s(z) or g(z), [dim x chains]
+  PerChain log_det;      ///< l(z)
+  PerChain log_density;  ///< log pi(z); -inf if anything above is not finite
+  Tape<T> tape;          ///< of the flow at z
 };
 
 }  // namespace flotilla
