@@ -66,7 +66,8 @@ double wanted_of_a_chain(const T& limits) {
 
 /// Chains whose draws R-hat takes together.
 double chains_together(const D& run) {
-  return run.superchains > 0 ? static_cast<double>(run.chains / run.superchains) : 1.0;
+  const Index width = run.superchains > 0 ? run.chains / run.superchains : 1;
+  return static_cast<double>(width);
 }
 
 /// By what factor chains should be longer, with a margin; 1 if they are long enough.
@@ -180,7 +181,8 @@ Index superchains_for(const D& run, const T& limits) {
   constexpr double kMargin = 2.0;
   const double wanted = kMargin * wanted_of_a_chain(limits) / shortest_chain(run, limits);
   for (Index count = std::min(kMany, run.chains / 2); count >= kFew; --count) {
-    if (run.chains % count == 0 && static_cast<double>(run.chains / count) >= wanted) return count;
+    const Index width = run.chains / count;
+    if (run.chains % count == 0 && static_cast<double>(width) >= wanted) return count;
   }
   return 0;
 }

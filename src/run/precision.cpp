@@ -106,6 +106,7 @@ std::vector<double> of_largest(std::vector<std::pair<double, double>> errors) {
             [](const auto& one, const auto& other) { return one.first > other.first; });
   errors.resize((errors.size() + 3) / 4);
   std::vector<double> found;
+  found.reserve(errors.size());
   for (const auto& [log_density, error] : errors) found.push_back(error);
   return found;
 }

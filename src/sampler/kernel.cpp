@@ -195,7 +195,7 @@ void Kernel<T>::start_memory(const Random& random, std::uint64_t first_chain,
 template <typename T>
 void Kernel<T>::step(const Random& random, std::uint64_t step, std::uint64_t first_chain,
                      const Tuning& tuning, Workspace<T>& workspace) const {
-  if (chooses_global(random, step, first_chain, tuning)) {
+  if (chooses_global(random, step, tuning)) {
     move_globally(random, step, first_chain, tuning, workspace);
   } else {
     move_locally(random, step, first_chain, tuning, workspace);
@@ -203,10 +203,10 @@ void Kernel<T>::step(const Random& random, std::uint64_t step, std::uint64_t fir
 }
 
 template <typename T>
-bool Kernel<T>::chooses_global(const Random& random, std::uint64_t step, std::uint64_t first_chain,
+bool Kernel<T>::chooses_global(const Random& random, std::uint64_t step,
                                const Tuning& tuning) const {
   if (!moves_locally() || !moves_globally()) return moves_globally();
-  return random.selector(Purpose::kChoice, step, first_chain) <=
+  return random.selector(Purpose::kChoice, step, 0) <=
          tuning.global_fraction.value_or(global_fraction_);
 }
 

@@ -38,12 +38,13 @@ struct Workspace {
   PerChain ratio;      ///< log of the ratio of proposal densities
 };
 
-/// The Markov kernel, which leaves pi invariant. A tile makes global moves with probability
+/// The Markov kernel, which leaves pi invariant. A step makes global moves with probability
 /// global_fraction, else local ones; the choice does not depend on the state. A
 /// Metropolis-Hastings test follows for each chain.
 ///
-/// The global move is the paper's independence move z' ~ q_Z. All chains of a tile make the same
-/// kind of move, since a global one needs no gradient: it is computed once a local move follows.
+/// The global move is the paper's independence move z' ~ q_Z. All chains of the run make the same
+/// kind of move in a step, since a global one needs no gradient: it is computed once a local move
+/// follows. The choice is a function of the step alone, so that tiles of any width draw alike.
 /// Source: arXiv:2305.12149; src/README.md, kernels and share of global moves.
 template <typename T>
 class Kernel {
@@ -111,8 +112,7 @@ class Kernel {
   bool postpones_drift() const {
     return moves_locally() && moves_globally() && !target_->depends_on_x();
   }
-  bool chooses_global(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-                      const Tuning& tuning) const;
+  bool chooses_global(const Random& random, std::uint64_t step, const Tuning& tuning) const;
   /// Everything but the drift; workspace.cotangents are those of the point.
   void evaluate(Workspace<T>& workspace, Point<T>& point) const;
   void find_drift(Workspace<T>& workspace, Point<T>& point,
