@@ -48,12 +48,15 @@ CASES = {
         (MOONS, [*SMALL, "--global-fraction", 0.02, "--draws", 300]),
         (RINGS, [*SMALL, *"--global-fraction 0.05 --target clipped --warmup 0 --draws 60".split()]),
     ],
-    "standing chains": [(GAUSSIANS, [*LOCAL, "--chains", 128, "--draws", 400])],
+    "standing chains": [
+        (GAUSSIANS, [*LOCAL, "--chains", 128, "--draws", 400]),
+        ("heavy", [*SMALL, "--draws", 500]),
+    ],
     "modes apart": [(RINGS, [*SMALL, *LOCAL, "--kernel", "metric-mala", "--draws", 300])],
-    "modes far apart": [("heavy", [*SMALL, "--draws", 500])],
+    "modes far apart": [("heavy", [*SMALL, "--draws", 500, "--seed", 3])],
     "kernel": [
         (RANDOM_32, [*SMALL, "--kernel", "metric-mala", "--draws", 60]),
-        (RANDOM_32, [*SMALL, "--kernel", "mala", "--draws", 100]),
+        (RANDOM_32, [*SMALL, *LOCAL, "--kernel", "mala", "--draws", 100]),
     ],
 }
 CLEARLY = 1.3  # times as many effective draws for a gradient
