@@ -154,6 +154,14 @@ Option quiet_row(bool& quiet) {
           .help = "print nothing but errors"};
 }
 
+Option json_row(bool& json) {
+  return {.name = "json",
+          .place = &json,
+          .kind = OptionKind::kManner,
+          .group = OptionGroup::kOutput,
+          .help = "print JSON"};
+}
+
 Option config_row(std::string& path) {
   return {.name = "config",
           .place = &path,

@@ -11,6 +11,9 @@ namespace flotilla::app {
 /// The switch that keeps a command quiet.
 Option quiet_row(bool& quiet);
 
+/// The switch that makes a command print JSON.
+Option json_row(bool& json);
+
 /// The option --config, which every command has. @param path  where its value goes
 Option config_row(std::string& path);
 

@@ -17,11 +17,7 @@ struct Call {
 
 std::vector<Option> options_of(Call& call) {
   std::vector<Option> options = flotilla::options_of(call.check);
-  options.push_back({.name = "json",
-                     .place = &call.json,
-                     .kind = OptionKind::kManner,
-                     .group = OptionGroup::kOutput,
-                     .help = "print JSON"});
+  options.push_back(json_row(call.json));
   return options;
 }
 
