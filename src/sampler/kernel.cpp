@@ -224,7 +224,7 @@ void Kernel<T>::move_locally(const Random& random, std::uint64_t step, std::uint
   find_drift(workspace, to, tuning.scales);
   local_->log_ratio(*flow_, from, to, tuning.step_size, workspace.noise, workspace.displacement,
                     workspace.ratio);
-  decide(random, step, first_chain, false, workspace.ratio, workspace);
+  decide(random, step, first_chain, false, workspace);
   if (has_memory()) {
     local_->remember(tuning, workspace.outcome, workspace.log_alpha, workspace.noise,
                      workspace.displacement, workspace.memory);
@@ -246,7 +246,7 @@ void Kernel<T>::move_globally(const Random& random, std::uint64_t step, std::uin
   workspace.ratio.fill(0.0);
   flow_->base().add_log_density(from.z, 1.0, workspace.ratio);
   flow_->base().add_log_density(to.z, -1.0, workspace.ratio);
-  decide(random, step, first_chain, true, workspace.ratio, workspace);
+  decide(random, step, first_chain, true, workspace);
   from.select(workspace.outcome.accepted, to);
   if (keeps_tape()) from.select_tape(workspace.outcome.accepted, to);
   if (!postpones_drift()) return;
@@ -258,10 +258,11 @@ void Kernel<T>::move_globally(const Random& random, std::uint64_t step, std::uin
 
 template <typename T>
 void Kernel<T>::decide(const Random& random, std::uint64_t step, std::uint64_t first_chain,
-                       bool global, const PerChain& ratio, Workspace<T>& workspace) const {
+                       bool global, Workspace<T>& workspace) const {
   random.uniforms(Purpose::kAcceptance, step, first_chain, workspace.uniform);
   const Point<T>& from = workspace.current;
   const Point<T>& to = workspace.proposed;
+  const PerChain& ratio = workspace.ratio;
   const bool by_slice = has_memory() && !global;
   StepOutcome& outcome = workspace.outcome;
   squared_distance(from.position, to.position, outcome.squared_jump);

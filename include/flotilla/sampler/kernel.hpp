@@ -97,7 +97,7 @@ class Kernel {
   void step(const Random& random, std::uint64_t step, std::uint64_t first_chain,
             const Tuning& tuning, Workspace<T>& workspace) const;
 
-  /// Conditioner passes per step. A pass costs Flow::multiply_adds() per chain.
+  /// Conditioner passes per step, at most. A pass costs Flow::multiply_adds() per chain.
   double passes() const;
   /// Evaluations of grad log pi per step, at most: a global move that another one follows needs
   /// none.
@@ -123,9 +123,9 @@ class Kernel {
                     const Tuning& tuning, Workspace<T>& workspace) const;
   void move_globally(const Random& random, std::uint64_t step, std::uint64_t first_chain,
                      const Tuning& tuning, Workspace<T>& workspace) const;
-  /// @param ratio  log of the ratio of proposal densities, [1 x chains]
+  /// The test of each chain. @param global  the kind of the moves
   void decide(const Random& random, std::uint64_t step, std::uint64_t first_chain, bool global,
-              const PerChain& ratio, Workspace<T>& workspace) const;
+              Workspace<T>& workspace) const;
 
   const Flow<T>* flow_;
   const Target<T>* target_;
