@@ -41,12 +41,6 @@ def parse(arguments: list[str] | None = None) -> Options:
         help=f"of {', '.join(AIMS)} (default: all)",
     )
     add(
-        "--repeats",
-        type=positive(int),
-        default=1,
-        help="runs of each setting, with seeds that follow each other (default %(default)s)",
-    )
-    add(
         "--moves",
         type=positive(int),
         default=65536,
@@ -58,6 +52,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         chains={"nargs": "+", "default": [256, 4096], "help": "of a run (default 256 4096)"},
         warmup={"nargs": "+", "default": [100, 200, 500], "help": "steps (default 100 200 500)"},
         seed={},
+        repeats={},
     )
     return parser.parse_args(arguments, namespace=Options())
 

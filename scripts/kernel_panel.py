@@ -28,7 +28,7 @@ from flotilla_tools.measuring.kernel_panel import (
     write_sets,
 )
 from flotilla_tools.program import FLOWS, Flotilla
-from flotilla_tools.starting import positive, probability
+from flotilla_tools.starting import probability
 
 
 def parse(arguments: list[str] | None = None) -> Options:
@@ -53,12 +53,6 @@ def parse(arguments: list[str] | None = None) -> Options:
         help="of global moves, in the grid (default: 0 to 0.9); fewer for a costly flow",
     )
     add("--no-paper", action="store_true", help="leave the paper's settings out: they are slow")
-    add(
-        "--repeats",
-        type=positive(int),
-        default=1,
-        help="runs of each setting, with seeds that follow each other (default %(default)s)",
-    )
     add("--sets", type=Path, metavar="FOLDER", help="write data sets to train on, and stop")
     add_common(
         parser,
@@ -68,6 +62,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         warmup={"default": 300},
         draws={"default": 1000},
         seed={},
+        repeats={},
     )
     return parser.parse_args(arguments, namespace=Options())
 

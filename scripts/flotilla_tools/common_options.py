@@ -36,6 +36,11 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "help": "of Adam, at its highest (default %(default)s)",
     },
     "--ranks": {"type": positive(int), "default": 2, "help": "of a run (default %(default)s)"},
+    "--repeats": {
+        "type": positive(int),
+        "default": 1,
+        "help": "runs of each setting, with seeds that follow each other (default %(default)s)",
+    },
     "--resume": {"action": "store_true", "help": "go on from the checkpoint OUTPUT.checkpoint"},
     "--seed": {"type": int, "default": 1, "help": "of the random numbers (default %(default)s)"},
     "--thin": {

@@ -63,6 +63,17 @@ def random_flow(path, *arguments):
     return path
 
 
+def script(name, *arguments):
+    """Runs a script to its end; a CompletedProcess with text in stdout and stderr."""
+    return subprocess.run(
+        [PYTHON, str(SOURCE / "scripts" / name), *map(str, arguments)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
 def small_study(name):
     """Makes a study of 16 chains in which every second cell fails; the path of its output."""
     with open(f"{name}.toml", "w", encoding="utf-8") as file:

@@ -11,17 +11,9 @@ import unittest
 import h5py
 import numpy as np
 
-from program import ENVIRONMENT, MOONS, PROGRAM, PYTHON, SOURCE, ProgramTest, datasets, random_flow, run
-
-
-def script(name, *arguments):
-    return subprocess.run(
-        [PYTHON, str(SOURCE / "scripts" / name), *map(str, arguments)],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+from program import (
+    ENVIRONMENT, MOONS, PROGRAM, PYTHON, SOURCE, ProgramTest, datasets, random_flow, run, script,
+)
 
 
 class Scripts(ProgramTest):

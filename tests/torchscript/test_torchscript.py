@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 
 from program import (  # noqa: E402
-    ENVIRONMENT, MOONS, PROGRAM, PYTHON, SOURCE, ProgramTest, memory_of, moments, random_flow, run,
+    ENVIRONMENT, MOONS, PROGRAM, ProgramTest, memory_of, moments, random_flow, run, script,
 )
 
 NAF = HERE / "fixtures/zuko_naf.pt"
@@ -25,10 +25,7 @@ SHORT = ["--chains", 96, "--warmup", 20, "--draws", 10, "--tile-width", 32]
 
 class TorchScriptTest(ProgramTest):
     def script(self, *words):
-        program = str(SOURCE / "scripts/export_torchscript.py")
-        return subprocess.run(
-            [PYTHON, program, *map(str, words)], capture_output=True, text=True, timeout=120
-        )
+        return script("export_torchscript.py", *words)
 
     def exported(self, model, *words, dim=2):
         """The TorchScript file of the model with this name in models.py."""

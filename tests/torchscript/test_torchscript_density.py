@@ -3,7 +3,6 @@
 
 import math
 import pathlib
-import subprocess
 import sys
 import unittest
 
@@ -13,7 +12,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 
-from program import PYTHON, SOURCE, ProgramTest, random_flow, run  # noqa: E402
+from program import ProgramTest, random_flow, run, script  # noqa: E402
 
 sys.path.insert(0, str(HERE))
 
@@ -25,10 +24,7 @@ SHORT = ["--chains", 96, "--warmup", 20, "--draws", 10, "--tile-width", 32]
 
 class DensityTest(ProgramTest):
     def script(self, *words):
-        program = str(SOURCE / "scripts/export_torchscript.py")
-        return subprocess.run(
-            [PYTHON, program, *map(str, words)], capture_output=True, text=True, timeout=120
-        )
+        return script("export_torchscript.py", *words)
 
     def exported(self, model, *words, dim=2):
         """The TorchScript file of the density with this name in models.py."""
