@@ -31,6 +31,7 @@
 #include "run/precision.hpp"
 #include "run/report_log.hpp"
 #include "run/schedule.hpp"
+#include "run/shares.hpp"
 #include "run/stopwatch.hpp"
 
 namespace flotilla {
@@ -41,16 +42,24 @@ StepSize initial_step_size(const RunConfig& config, Index dim) {
       config.step_size.value_or(elementary::exp(-elementary::log(static_cast<double>(dim)) / 6.0)));
 }
 
+Division division_of(const RunConfig& config, const Communicator& comm) {
+  return {config.chains, config.tile_width, comm.size()};
+}
+
 /// Number of chains on the rank that has the most.
 Index largest_share(const RunConfig& config, const Communicator& comm) {
-  const Index tiles = (config.chains + config.tile_width - 1) / config.tile_width;
-  return (tiles + comm.size() - 1) / comm.size() * config.tile_width;
+  return division_of(config, comm).most() * config.tile_width;
+}
+
+/// What has to divide the tile width: the width of a TorchScript module.
+Index width_unit(const FlowRecord& record) {
+  if (!record.is_module()) return 1;
+  return static_cast<Index>(record.layers.front().numbers.at("tile_width"));
 }
 
 /// @throws InputError if tiles do not fit the width of a TorchScript module
 void expect_width(const RunConfig& config, const FlowRecord& record) {
-  if (!record.is_module()) return;
-  const auto width = static_cast<Index>(record.layers.front().numbers.at("tile_width"));
+  const Index width = width_unit(record);
   if (config.tile_width % width != 0) {
     throw InputError(
         fmt::format("--tile-width should be a multiple of {}, the width that the TorchScript file "
@@ -73,6 +82,7 @@ class Ensemble {
         exchange_(comm) {
     comm.together([&] {
       if (comm.is_root()) take_outputs();
+      note(uneven_shares(division_of(config, comm), config.superchains, width_unit(record)));
       if (record.is_module()) expect_golden<T>(record);
       flow_ = std::make_unique<Flow<T>>(record);
     });
@@ -120,8 +130,12 @@ class Ensemble {
     owner_.emplace(config.output);
     if (config.report_every > 0) ReportLog::expect_free(config.output, config.force);
     expect_replaceable(config.output, config.force);
-    const std::string removed = owner_->remove_leftovers();
-    if (observer_ != nullptr && !removed.empty()) observer_->noted(removed);
+    note(owner_->remove_leftovers());
+  }
+
+  /// Tells the observer a sentence, unless it is empty.
+  void note(const std::string& sentence) {
+    if (observer_ != nullptr && !sentence.empty()) observer_->noted(sentence);
   }
 
   /// Makes everything that belongs to this rank.

@@ -20,8 +20,8 @@ class Progress(ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotIn("\r", done.stdout)
         self.assertNotIn("\x1b", done.stdout)
-        for phase in ("warm-up  100%", "sampling 100%"):
-            self.assertEqual(done.stdout.count(phase), 1, done.stdout)
+        for once in ("1 rank is without work", "warm-up  100%", "sampling 100%"):
+            self.assertEqual(done.stdout.count(once), 1, done.stdout)
         for entry in (
             "acceptance rate, local",
             "acceptance rate, global",
