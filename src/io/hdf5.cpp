@@ -653,14 +653,18 @@ template Properties& Properties::filled_with(std::int8_t);
 template Properties& Properties::filled_with(std::int64_t);
 template void Dataset::read(float*) const;
 template void Dataset::read(double*) const;
+template void Dataset::read(std::int8_t*) const;
 template void Dataset::read(std::int64_t*) const;
 template void Dataset::read(const Slab&, float*) const;
 template void Dataset::read(const Slab&, double*) const;
+template void Dataset::read(const Slab&, std::int8_t*) const;
+template void Dataset::read(const Slab&, std::int64_t*) const;
 template void Dataset::write(const float*);
 template void Dataset::write(const double*);
 template void Dataset::write_together(const Slab&, const float*);
 template void Dataset::write_together(const Slab&, const double*);
 template void Dataset::write_together(const Slab&, const std::int8_t*);
+template void Dataset::write_together(const Slab&, const std::int64_t*);
 template void Dataset::write_together(bool, const double*);
 template void Dataset::write_together(bool, const std::int64_t*);
 

@@ -2,6 +2,7 @@
 #include "io/run_file.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
@@ -10,6 +11,7 @@
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/undefined.hpp"
+#include "io/run_layout.hpp"
 
 namespace flotilla {
 namespace {
@@ -34,29 +36,10 @@ constexpr Index kStatisticsChunkDraws = 100;
 constexpr std::size_t kStatistics = 4 * sizeof(double) + 3 * sizeof(std::int8_t);  // bytes a draw
 constexpr hsize_t kScaleChunk = hsize_t{1} << 16U;
 
-// ArviZ expects these on every group.
-constexpr std::array kGroupFacts = {
-    "created_at",       "inference_library",        "inference_library_version",
-    "creation_library", "creation_library_version", "creation_library_language"};
-
-/// The value of a flag that was not recorded, 0 and 1 being those that were.
-constexpr std::int8_t kMissing = -1;
-
-// A reader sees the flags of a run under way as numbers, of which kMissing is none. They become
-// truth values at the end. The attributes change in place: a kill in between does no harm.
-constexpr const char* kType = "dtype";
-constexpr const char* kNumbers = "int8";
-constexpr const char* kTruthValues = "bool";
-constexpr const char* kStatus = "status";
-constexpr const char* kUnfinished =
-    "unfinished: what was not made reads as missing; draws_committed in the root counts the draws "
-    "that are complete";
-constexpr const char* kComplete = "complete";
-
 /// What was never written reads as this: NaN, a flag that is missing, or no draws.
 template <typename V>
 V fill_value() {
-  if constexpr (std::is_same_v<V, std::int8_t>) return kMissing;
+  if constexpr (std::is_same_v<V, std::int8_t>) return kMissingFlag;
   if constexpr (std::numeric_limits<V>::has_quiet_NaN) return std::numeric_limits<V>::quiet_NaN();
   return V{};
 }
@@ -78,6 +61,12 @@ double padded(Index size, Index chunk) {
   const Index whole = (size + extent - 1) / extent * extent;
   return static_cast<double>(whole);
 }
+
+/// Variables of one group.
+struct GroupVariables {
+  std::string group;
+  std::vector<std::string> names;
+};
 
 /// A dataset without values yet. Without chunks it is contiguous.
 template <typename V>
@@ -160,8 +149,8 @@ class GroupBuilder {
   /// Adds a variable of truth values, marked as xarray marks them in netCDF once they are complete.
   Dataset flag(const std::string& name, const std::string& meaning) {
     Dataset dataset = variable<std::int8_t>(name, meaning);
-    dataset.write_text(kType, kNumbers);
-    dataset.write_fill_value(kMissing);
+    dataset.write_text(kFlagType, kNumbers);
+    dataset.write_fill_value(kMissingFlag);
     return dataset;
   }
 
@@ -185,14 +174,18 @@ void mark_complete(hdf5::File& file) {
     group.overwrite_text(kStatus, kComplete);
     for (const std::string& variable : group.names()) {
       Dataset dataset = group.dataset(variable);
-      if (!dataset.has_attribute(kType)) continue;
-      dataset.overwrite_text(kType, kTruthValues);
+      if (!dataset.has_attribute(kFlagType)) continue;
+      dataset.overwrite_text(kFlagType, kTruthValues);
       dataset.remove_attribute(hdf5::kFillValue);
     }
   }
 }
 
 }  // namespace
+
+Index RunFileLayout::tiles() const {
+  return (chains + chunk_chains - 1) / chunk_chains;
+}
 
 std::size_t RunFileLayout::derived_bytes() const {
   std::size_t bytes = 0;
@@ -224,6 +217,9 @@ double RunFileLayout::bytes(std::size_t scalar) const {
              static_cast<double>(derived.size()) * (chunks(chunk_draws) * kEntry + kVariable);
     bytes += whole_chains * padded(phase, kStatisticsChunkDraws) * double{kStatistics} +
              kNumberOfStatistics * chunks(kStatisticsChunkDraws) * kEntry;
+    const double entries = chunks(chunk_draws) * (variables + static_cast<double>(derived.size())) +
+                           chunks(kStatisticsChunkDraws) * kNumberOfStatistics;
+    bytes += static_cast<double>(sizeof(std::int64_t)) * entries;
     const double coordinates = static_cast<double>(phase + dim) + whole_chains;
     bytes += 3 * sizeof(std::int64_t) * (coordinates + (superchains > 0 ? whole_chains : 0.0));
   }
@@ -268,7 +264,8 @@ void RunFile<T>::create(const RunFacts& facts, const std::vector<std::string>& m
   for (const std::string& name : measured) file.write_number(name, kUndefined);
   create_start(facts);
   create_draw_set("", layout_.draws, facts, sampling_);
-  if (layout_.warmup_draws > 0) create_draw_set("warmup_", layout_.warmup_draws, facts, warmup_);
+  const Index warmup = layout_.warmup_draws;
+  if (warmup > 0) create_draw_set(kWarmupPrefix, warmup, facts, warmup_);
   if (layout_.windows > 0) create_adaptation(facts);
   file.flush();
 }
@@ -326,7 +323,8 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
   set.is_global = flag("is_global", "the last step proposed a global move");
   set.accepted = flag("accepted", "the last step's proposal was accepted");
 
-  set.committed = make_dataset<std::int64_t>(file_->contents(), prefix + "draws_committed", {}, {});
+  create_checksums(prefix, facts, set);
+  set.committed = make_dataset<std::int64_t>(file_->contents(), prefix + kCommitted, {}, {});
   set.committed.write_text("long_name",
                            "draws of each chain that are complete; later ones are missing");
 }
@@ -344,6 +342,37 @@ void RunFile<T>::add_derived(GroupBuilder& data, DrawSet& set) const {
         {data.variable<double>(variable.name, "derived from x by the density"),
          WaitingDraws<double>(layout_.local_chains, set.points.most, variable.size())});
   }
+}
+
+template <typename T>
+void RunFile<T>::create_checksums(const std::string& prefix, const RunFacts& facts, DrawSet& set) {
+  GroupBuilder group(*comm_, file_->contents(), prefix + kChecksumGroup, facts);
+  const auto add = [&](const std::string& name, const DrawProgress& progress,
+                       const std::vector<GroupVariables>& groups) {
+    Index variables = 0;
+    for (const GroupVariables& of : groups) variables += static_cast<Index>(of.names.size());
+    group.keep_dimensions(0);
+    group.dimension(name + "_block", (progress.total + progress.chunk - 1) / progress.chunk, 0);
+    group.dimension(name + "_tile", layout_.tiles(), 0);
+    group.dimension(name + "_variable", variables, 0);
+    ChecksumTable table = {
+        group.variable<std::int64_t>(name, "2^32 times the number of draws, and their CRC-32C"),
+        DrawChecksums(layout_.local_chains, layout_.chunk_chains, variables)};
+    table.dataset.write_whole_number(kBlockDraws, progress.chunk);
+    table.dataset.write_whole_number(kTileChains, layout_.chunk_chains);
+    for (const GroupVariables& of : groups) {
+      table.dataset.write_text(prefix + of.group, fmt::format("{}", fmt::join(of.names, " ")));
+    }
+    return table;
+  };
+  std::vector<GroupVariables> points = {{"posterior", {"x"}}};
+  for (const DerivedVariable& derived : layout_.derived) points[0].names.push_back(derived.name);
+  if (layout_.latent) points.push_back({"unconstrained_posterior", {"z"}});
+  set.point_checksums = add("points", set.points, points);
+  set.statistics_checksums = add("statistics", set.statistics,
+                                 {{"sample_stats",
+                                   {"lp", "acceptance_rate", "step_size", "diverging",
+                                    "log_det_jacobian", "is_global", "accepted"}}});
 }
 
 template <typename T>
@@ -404,15 +433,22 @@ void RunFile<T>::append(Phase phase, const DrawBlock<T>& block,
 template <typename T>
 void RunFile<T>::keep(DrawSet& set, const DrawBlock<T>& block,
                       const std::vector<std::vector<double>>& derived, Index first, Index count) {
-  const auto keep_points = [&](auto& variable, const auto& values) {
-    variable.waiting.add(set.points, values.data(), block.draws(), first, count);
+  const auto keep = [&](auto& variable, const auto& values, const DrawProgress& progress,
+                        DrawChecksums& sums, Index column) {
+    variable.waiting.add(progress, values.data(), block.draws(), first, count,
+                         sums.of_chains(column));
   };
-  const auto keep_statistic = [&](auto& variable, const auto& values) {
-    variable.waiting.add(set.statistics, values.data(), block.draws(), first, count);
+  Index column = 0;
+  const auto keep_points = [&](auto& variable, const auto& values) {
+    keep(variable, values, set.points, set.point_checksums.sums, column++);
   };
   keep_points(set.x, block.x);
-  if (layout_.latent) keep_points(set.z, block.z);
   for (std::size_t v = 0; v < set.derived.size(); ++v) keep_points(set.derived[v], derived.at(v));
+  if (layout_.latent) keep_points(set.z, block.z);
+  column = 0;
+  const auto keep_statistic = [&](auto& variable, const auto& values) {
+    keep(variable, values, set.statistics, set.statistics_checksums.sums, column++);
+  };
   keep_statistic(set.lp, block.log_density);
   keep_statistic(set.acceptance_rate, block.acceptance);
   keep_statistic(set.step_size, step_sizes_);
@@ -435,12 +471,17 @@ void RunFile<T>::write_waiting(DrawSet& set, bool all) {
   if (!points && !statistics) return;
   file_->together("writing draws", [&] { write(set, points, statistics); });
   comm_->barrier();  // only once all ranks have written do the draws count as good
+  file_->together("writing checksums", [&] {
+    if (points) write_checksums(set.point_checksums, set.points);
+    if (statistics) write_checksums(set.statistics_checksums, set.statistics);
+  });
   if (points) set.points.count_as_written();
   if (statistics) set.statistics.count_as_written();
   last_write_ = std::chrono::steady_clock::now();
   const Index good = std::min(set.points.written, set.statistics.written);
   if (good == set.draws) return;
   set.draws = good;
+  comm_->barrier();  // committed draws have checksums
   file_->together("committing draws", [&] { commit(set); });
   tell_worth();
 }
@@ -457,10 +498,10 @@ void RunFile<T>::write(DrawSet& set, bool points, bool statistics) {
   if (points) {
     const Sizes dim = {hdf5::size_of(layout_.dim)};
     write(set.x, set.points, dim);
-    if (layout_.latent) write(set.z, set.points, dim);
     for (std::size_t v = 0; v < set.derived.size(); ++v) {
       write(set.derived[v], set.points, sizes_of(layout_.derived[v].shape));
     }
+    if (layout_.latent) write(set.z, set.points, dim);
   }
   if (statistics) {
     write(set.lp, set.statistics, {});
@@ -471,6 +512,20 @@ void RunFile<T>::write(DrawSet& set, bool points, bool statistics) {
     write(set.is_global, set.statistics, {});
     write(set.accepted, set.statistics, {});
   }
+}
+
+/// Writes the checksums of the block under way, those draws included that wait. @pre those are in
+/// the file: a checksum never speaks of draws that a kill kept out
+template <typename T>
+void RunFile<T>::write_checksums(ChecksumTable& table, const DrawProgress& progress) {
+  const Index block = progress.written / progress.chunk;
+  const Index draws = progress.written % progress.chunk + progress.waiting;
+  const Index variables = table.sums.variables();
+  const Index first_tile = layout_.first_chain / layout_.chunk_chains;
+  table.dataset.write_together({{hdf5::size_of(block), hdf5::size_of(first_tile), 0},
+                                {1, hdf5::size_of(table.sums.tiles()), hdf5::size_of(variables)}},
+                               table.sums.entries(draws).data());
+  if (draws == progress.chunk) table.sums.restart();
 }
 
 template <typename T>

@@ -14,6 +14,7 @@
 #include "flotilla/sampler/pool.hpp"
 #include "flotilla/sampler/step_size.hpp"
 #include "flotilla/target/density.hpp"
+#include "io/draw_checksums.hpp"
 #include "io/facts.hpp"
 #include "io/hdf5.hpp"
 #include "io/replace_file.hpp"
@@ -41,6 +42,9 @@ struct RunFileLayout {
   Index local_chains = 0;   ///< of this rank
   Index largest_share = 0;  ///< number of chains on the rank that has the most
 
+  /// Number of tiles of the whole run; a chunk is as wide as a tile.
+  Index tiles() const;
+
   /// Bytes of the derived variables of one draw of one chain.
   std::size_t derived_bytes() const;
 
@@ -61,10 +65,10 @@ struct AdaptationWindow {
 /// All space is allocated when the file is created, and future draws read as missing: NaN, or -1 in
 /// flags, which become truth values at the end. Sampling touches no metadata, so the file can be
 /// opened at any moment, even if the run is killed. `draws_committed` tells how many draws of each
-/// chain are good, and the attribute `status` of every group whether that is all. Draws wait until
-/// they fill a chunk, at most a minute. The file gets its name once all its space is allocated.
-/// Everything is collective and throws the same on every rank; a failed write ends the program: see
-/// SharedFile.
+/// chain are good, the group `checksums` what their bytes add up to, and the attribute `status` of
+/// every group whether that is all. Draws wait until they fill a chunk, at most a minute. The file
+/// gets its name once all its space is allocated. Everything is collective and throws the same on
+/// every rank; a failed write ends the program: see SharedFile.
 template <typename T>
 class RunFile {
  public:
@@ -111,12 +115,19 @@ class RunFile {
     WaitingDraws<V> waiting;
   };
 
+  /// Checksums of the draws of a block, a chunk of the file, and where they are written.
+  struct ChecksumTable {
+    hdf5::Dataset dataset;  ///< [block x tile x variable]
+    DrawChecksums sums;     ///< of this rank's tiles
+  };
+
   /// The variables of one phase, and how far their draws are.
   struct DrawSet {
     Variable<T> x;
-    Variable<T> z;
     std::vector<Variable<double>> derived;
-    DrawProgress points;  ///< of these
+    Variable<T> z;
+    DrawProgress points;            ///< of these
+    ChecksumTable point_checksums;  ///< likewise, in this order
 
     Variable<double> lp;
     Variable<double> acceptance_rate;
@@ -125,7 +136,8 @@ class RunFile {
     Variable<double> log_det_jacobian;
     Variable<std::int8_t> is_global;
     Variable<std::int8_t> accepted;
-    DrawProgress statistics;  ///< of these
+    DrawProgress statistics;             ///< of these
+    ChecksumTable statistics_checksums;  ///< likewise, in this order
 
     hdf5::Dataset committed;
     Index draws = 0;  ///< of each chain, committed
@@ -137,10 +149,12 @@ class RunFile {
   void create_start(const RunFacts& facts);
   void create_adaptation(const RunFacts& facts);
   void add_derived(GroupBuilder& data, DrawSet& set) const;
+  void create_checksums(const std::string& prefix, const RunFacts& facts, DrawSet& set);
   void keep(DrawSet& set, const DrawBlock<T>& block,
             const std::vector<std::vector<double>>& derived, Index first, Index count);
   void write_waiting(DrawSet& set, bool all);
   void write(DrawSet& set, bool points, bool statistics);
+  void write_checksums(ChecksumTable& table, const DrawProgress& progress);
   void commit(DrawSet& set);
   void write_now_and_then(DrawSet& set);
   void flush();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "flotilla/core/batch.hpp"
@@ -43,7 +44,9 @@ class WaitingDraws {
   /// @param values  [chains x draws x width]
   /// @param first   first draw to copy
   /// @param count   of draws to copy, at most progress.left()
-  void add(const DrawProgress& progress, const V* values, Index draws, Index first, Index count);
+  /// @param sums    [chains], checksums that go on with these draws
+  void add(const DrawProgress& progress, const V* values, Index draws, Index first, Index count,
+           std::uint32_t* sums);
 
   /// The draws that wait, [chains x progress.waiting x width]. Draws may be added no more after
   /// this, until these count as written.

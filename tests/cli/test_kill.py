@@ -32,7 +32,7 @@ class Kill(ProgramTest):
             partial += 0 < committed < 4000
             self.assertLessEqual(committed, 4000)
             for name, values in found.items():
-                if values.ndim < 2:
+                if values.ndim < 2 or name.startswith("checksums/"):
                     continue
                 self.assertTrue(
                     same_bits(values[:, :committed], whole[name][:, :committed]), name

@@ -35,6 +35,16 @@ GROUPS = {
 FLAGS = ("diverging", "is_global", "accepted")
 
 
+def crc32c(data):
+    """Castagnoli's checksum, a bit at a time."""
+    state = 0xFFFFFFFF
+    for byte in data:
+        state ^= byte
+        for _ in range(8):
+            state = state >> 1 ^ (0x82F63B78 if state & 1 else 0)
+    return state ^ 0xFFFFFFFF
+
+
 class RunFiles(ProgramTest):
     def test_xarray_opens_every_group_with_both_engines(self):
         path = self.sample(*SIZE, "--save-warmup", ranks=2)
@@ -51,6 +61,10 @@ class RunFiles(ProgramTest):
             with xarray.open_dataset(path, group="adaptation", engine=engine) as adaptation:
                 self.assertEqual(dict(adaptation.sizes), {"window": 20})
                 self.assertFalse(np.isnan(adaptation.step_size).any())
+            with xarray.open_dataset(path, group="checksums", engine=engine) as checksums:
+                self.assertEqual(set(checksums.data_vars), {"points", "statistics"})
+                self.assertEqual(checksums.points.shape, (1, 2, 2))
+                self.assertEqual(checksums.points.attrs["posterior"], "x")
             with xarray.open_dataset(path, engine=engine) as root:
                 self.assertEqual(int(root.draws_committed), 30)
                 self.assertEqual(int(root.warmup_draws_committed), 40)
@@ -77,6 +91,27 @@ class RunFiles(ProgramTest):
                 self.assertIn(name, data.attrs)
             self.assertEqual(data.attrs["inference_library"], "flotilla")
             self.assertEqual(data.attrs["status"], "complete")
+
+    def test_checksums_are_those_of_the_bytes_of_each_block(self):
+        path = self.sample("--chains", 37, "--tile-width", 32, "--warmup", 5, "--draws", 103)
+        found = datasets(path)
+        compared = 0
+        with h5py.File(path, "r") as file:
+            for table in ("points", "statistics"):
+                entries, facts = found[f"checksums/{table}"], file[f"checksums/{table}"].attrs
+                groups = ("posterior", "unconstrained_posterior", "sample_stats")
+                names = [f"{group}/{name}" for group in groups if group in facts
+                         for name in facts[group].decode().split()]  # fmt: skip
+                self.assertEqual(entries.shape, (2, 2, len(names)))
+                self.assertEqual((facts["draws"], facts["chains"]), (100, 32))
+                for (block, tile, column), entry in np.ndenumerate(entries):
+                    chains = found[names[column]][32 * tile : 32 * tile + 32]
+                    values = chains[:, 100 * block : 100 * block + 100]
+                    sums = [crc32c(chain.tobytes()) for chain in values]
+                    expected = crc32c(b"".join(sum.to_bytes(4, "little") for sum in sums))
+                    self.assertEqual(entry, (values.shape[1] << 32) + expected, names[column])
+                    compared += 1
+        self.assertEqual(compared, 4 * 9)
 
     def test_h5dump_and_ncdump_read_it(self):
         path = self.sample(*SIZE)

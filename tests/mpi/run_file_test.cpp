@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <memory>
 #include <vector>
 
+#include "io/draw_checksums.hpp"
 #include "mpi/shared_file.hpp"
 #include "support/scratch_directory.hpp"
 
@@ -123,6 +126,37 @@ class RunFileTest : public testing::Test {
     EXPECT_EQ(place, found.size());
   }
 
+  /// Compares a row of a table of checksums with what rank 0 reads of a variable.
+  ///
+  /// @param draws  [of the variable, of a block, that the row speaks of]
+  template <typename V>
+  void expect_checksums(const std::string& variable, Index per_draw, std::array<Index, 3> draws,
+                        const std::string& table, Index column, Index columns) const {
+    const auto [total, in_block, covered] = draws;
+    const std::vector<V> values =
+        read<V>(variable, static_cast<std::size_t>(kChains * total * per_draw));
+    const Index blocks = (total + in_block - 1) / in_block;
+    const std::vector<std::int64_t> entries =
+        read<std::int64_t>(table, static_cast<std::size_t>(blocks * 4 * columns));
+    for (Index block = 0; block < blocks; ++block) {
+      const Index first = block * in_block;
+      const Index count = std::clamp<Index>(covered - first, 0, std::min(in_block, total - first));
+      DrawChecksums sums(kChains, kWidth, 1);
+      std::vector<V> part;
+      for (Index c = 0; c < kChains; ++c) {
+        const auto begin = values.begin() + (c * total + first) * per_draw;
+        part.insert(part.end(), begin, begin + count * per_draw);
+      }
+      sums.add(0, part.data(), count * per_draw);
+      for (Index tile = 0; tile < 4; ++tile) {
+        const std::int64_t expected = sums.entries(count)[static_cast<std::size_t>(tile)];
+        const Index place = (block * 4 + tile) * columns + column;
+        ASSERT_EQ(entries[static_cast<std::size_t>(place)], expected)
+            << variable << ", block " << block << ", tile " << tile;
+      }
+    }
+  }
+
   Communicator comm_{MPI_COMM_WORLD};
   ScratchDirectory directory_;
   std::string path_;
@@ -153,6 +187,33 @@ TEST_F(RunFileTest, HoldsWhatEveryRankWroteAndNaNWhereNobodyDid) {
     EXPECT_EQ(read<double>("warmup_sample_stats/step_size", kChains * 2).back(), 0.5);
     EXPECT_EQ(hdf5::File::open(path_).read_number("measured"), 42.0);
     EXPECT_EQ(hdf5::File::open(path_).read_text("created_at"), "today");
+  }
+  comm_.barrier();
+}
+
+TEST_F(RunFileTest, HoldsChecksumsOfWhatItHoldsOnAnyNumberOfRanks) {
+  auto file = make();
+  file->append(Phase::kWarmUp, block_of(0, 2), derived_of(0, 2), StepSize(0.5));
+  file->append(Phase::kSampling, block_of(0, 3), derived_of(0, 3), StepSize(0.25));
+  file->append(Phase::kSampling, block_of(3, 3), derived_of(3, 3), StepSize(0.25));
+  file->finish({});
+  comm_.barrier();
+  if (comm_.is_root()) {
+    expect_checksums<float>("warmup_posterior/x", kDim, {2, 2, 2}, "warmup_checksums/points", 0, 4);
+    expect_checksums<float>("posterior/x", kDim, {7, 4, 6}, "checksums/points", 0, 4);
+    expect_checksums<double>("posterior/mu", 1, {7, 4, 6}, "checksums/points", 1, 4);
+    expect_checksums<double>("posterior/theta", 6, {7, 4, 6}, "checksums/points", 2, 4);
+    expect_checksums<float>("unconstrained_posterior/z", kDim, {7, 4, 6}, "checksums/points", 3, 4);
+    expect_checksums<double>("sample_stats/lp", 1, {7, 7, 6}, "checksums/statistics", 0, 7);
+    expect_checksums<double>("sample_stats/step_size", 1, {7, 7, 6}, "checksums/statistics", 2, 7);
+    expect_checksums<std::int8_t>("sample_stats/accepted", 1, {7, 7, 6}, "checksums/statistics", 6,
+                                  7);
+    const hdf5::Dataset table = hdf5::File::open(path_).dataset("checksums/points");
+    EXPECT_EQ(table.sizes(), (hdf5::Sizes{2, 4, 4}));
+    EXPECT_EQ(table.read_text("posterior"), "x mu theta");
+    EXPECT_EQ(table.read_text("unconstrained_posterior"), "z");
+    EXPECT_EQ(table.read_number("draws"), 4);
+    EXPECT_EQ(table.read_number("chains"), kWidth);
   }
   comm_.barrier();
 }
