@@ -26,7 +26,7 @@ int density_check(const Communicator& comm, const Command& command, const Words&
   if (!read_command_line(comm, command, options_of(call), words)) return 0;
   const DensityCheck found = check_density(call.check, comm);
   if (comm.is_root()) show(call.json ? check_json(found) : check_text(found));
-  const double failed = comm.is_root() && !found.passed() ? 1.0 : 0.0;
+  const double failed = comm.is_root() && !passed(found.findings) ? 1.0 : 0.0;
   return comm.largest(failed) > 0.0 ? kVerdict : 0;
 }
 

@@ -22,7 +22,7 @@
 namespace flotilla {
 namespace {
 
-using Verdict = CheckFinding::Verdict;
+using Verdict = Finding::Verdict;
 
 constexpr Index kWidth = 64;          // points of a call that is timed, and of a flow's batch
 constexpr Index kMostGradients = 16;  // points at which the gradient is held against differences
@@ -69,7 +69,7 @@ bool same_bits(const std::vector<double>& one, const std::vector<double>& other)
          same_bits(one.data(), other.data(), static_cast<Index>(one.size()));
 }
 
-CheckFinding values_finding(const Values& values) {
+Finding values_finding(const Values& values) {
   const auto all = static_cast<Index>(values.log_density.size());
   const auto finite = std::count_if(values.log_density.begin(), values.log_density.end(),
                                     [](double value) { return std::isfinite(value); });
@@ -83,7 +83,7 @@ CheckFinding values_finding(const Values& values) {
 }
 
 /// Two calls with the same points.
-CheckFinding repeat_finding(const Density& density, const Rows& rows, const Values& values) {
+Finding repeat_finding(const Density& density, const Rows& rows, const Values& values) {
   const Values again = evaluate(density, rows.points());
   const Values bare = evaluate(density, rows.points(), false);
   if (!same_bits(values.log_density, again.log_density) ||
@@ -100,7 +100,7 @@ CheckFinding repeat_finding(const Density& density, const Rows& rows, const Valu
 }
 
 /// Points one by one, from the last to the first, against all of them in one call.
-CheckFinding batch_finding(const Density& density, const Rows& rows, const Values& values) {
+Finding batch_finding(const Density& density, const Rows& rows, const Values& values) {
   for (Index k = rows.count - 1; k >= 0; --k) {
     const Values alone = evaluate(density, rows.point(k));
     const bool same =
@@ -143,7 +143,7 @@ Difference difference(const Density& density, const Rows& rows, Index point, Ind
 }
 
 /// The gradient against differences, at some points and coordinates spread over all.
-CheckFinding gradient_finding(const Density& density, const Rows& rows, const Values& values) {
+Finding gradient_finding(const Density& density, const Rows& rows, const Values& values) {
   constexpr double kTolerance = 1e-5;  // of the point's largest derivative
   Index compared = 0;
   double largest = 0.0;
@@ -185,7 +185,7 @@ std::vector<double> derive(const Density& density, const DataPoints& points) {
   return values;
 }
 
-CheckFinding outputs_finding(const Density& density, const Rows& rows) {
+Finding outputs_finding(const Density& density, const Rows& rows) {
   std::string names;
   for (const DerivedVariable& variable : derived_variables(density.outputs())) {
     names += (names.empty() ? "" : ", ") + variable.name;
@@ -235,7 +235,7 @@ double cost_of(const Flow<double>& flow) {
   });
 }
 
-CheckFinding cost_finding(const DensityCheck& check) {
+Finding cost_finding(const DensityCheck& check) {
   const std::string beside =
       std::isnan(check.flow_seconds_per_point)
           ? ""
@@ -332,12 +332,6 @@ DensityCheck check_on_this_rank(const DensityCheckConfig& config, const Flow<dou
 }
 
 }  // namespace
-
-bool DensityCheck::passed() const {
-  return std::none_of(findings.begin(), findings.end(), [](const CheckFinding& finding) {
-    return finding.verdict == Verdict::kFailed;
-  });
-}
 
 std::vector<Option> options_of(DensityCheckConfig& check) {
   return {

@@ -9,6 +9,7 @@
 #include "flotilla/core/location.hpp"
 #include "flotilla/core/undefined.hpp"
 #include "flotilla/parallel/communicator.hpp"
+#include "flotilla/run/finding.hpp"
 #include "flotilla/run/option.hpp"
 
 namespace flotilla {
@@ -31,25 +32,14 @@ struct DensityCheckConfig {
 /// The options of a check as a table. It points into `check`, which must outlive it.
 std::vector<Option> options_of(DensityCheckConfig& check);
 
-/// What a check found.
-struct CheckFinding {
-  enum class Verdict { kPassed, kNoted, kFailed };
-
-  std::string name;  ///< "gradient"
-  Verdict verdict = Verdict::kPassed;
-  std::string sentence;
-};
-
 struct DensityCheck {
   std::string density;  ///< its name
   Index dim = 0;
   Index points = 0;
-  std::vector<CheckFinding> findings;
+  std::vector<Finding> findings;
   double seconds_per_point = kUndefined;       ///< of value and gradient, in batches
   double flow_seconds_per_point = kUndefined;  ///< forward pass and reverse pass; without flow
                                                ///< undefined
-
-  bool passed() const;
 };
 
 /// Checks that a density is what a run takes it for: values that are a function of the point alone,
