@@ -3,16 +3,19 @@
 """Computes the moments of a phi^4 ring to many digits: truth for apps/densities/phi4.c.
 
     phi4_truth.py --sites 64 --m2 -1 --coupling 0.5
+    phi4_truth.py --sites 64 --m2 -1 --coupling 0.5 -o ring.toml
+    flotilla compare RUN.h5 --truth ring.toml
 
 S = sum_i (x[i+1] - x[i])^2 / 2 + m2 x[i]^2 / 2 + coupling x[i]^4. The trace of the transfer matrix
 to the power of the number of sites is the integral of exp(-S). On an equidistant grid the
 trapezoidal rule is exact to rounding, since the kernel is analytic and falls off faster than a
 Gaussian. Prints <x^2>, <x^4>, the susceptibility <(sum_i x[i])^2> / sites and log Z, the log of the
-integral.
+integral. With -o also writes what a run of that density can be held against.
 """
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,7 @@ class Options(argparse.Namespace):
     m2: float
     coupling: float
     nodes: int
+    output: Path | None
 
 
 @dataclass
@@ -43,6 +47,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("--m2", type=float, required=True, help="mass squared; may be negative")
     add("--coupling", type=positive(float), required=True, help="lambda, of the fourth power")
     add("--nodes", type=positive(int), default=801, help="of the quadrature (default %(default)s)")
+    add("-o", "--output", type=Path, metavar="TRUTH.toml", help="file of moments to write")
     return parser.parse_args(arguments, namespace=Options())
 
 
@@ -76,12 +81,35 @@ def moments(sites: int, m2: float, coupling: float, nodes: int = 801) -> Moments
     )
 
 
+def as_toml(found: Moments, options: Options) -> str:
+    """The moments of x and of the outputs of apps/densities/phi4.c, for --truth."""
+    ring = f"{options.sites} sites, m2 = {options.m2}, coupling = {options.coupling}"
+    return f"""\
+# A phi^4 ring of {ring}: phi4_truth.py.
+[x]
+mean = 0
+sd = {found.square**0.5:.10g}
+
+[magnetisation]
+mean = 0
+sd = {(found.susceptibility / options.sites) ** 0.5:.10g}
+
+[square]
+mean = {found.square:.10g}
+
+[susceptibility]
+mean = {found.susceptibility:.10g}
+"""
+
+
 def tell(options: Options) -> None:
     found = moments(options.sites, options.m2, options.coupling, options.nodes)
     print(f"<x^2>            {found.square:.10g}")
     print(f"<x^4>            {found.fourth:.10g}")
     print(f"susceptibility   {found.susceptibility:.10g}")
     print(f"log Z            {found.log_z:.10g}")
+    if options.output is not None:
+        options.output.write_text(as_toml(found, options))
 
 
 if __name__ == "__main__":

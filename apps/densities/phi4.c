@@ -6,7 +6,8 @@
  *     S = sum_i (x[i+1] - x[i])^2 / 2 + m2 x[i]^2 / 2 + lambda x[i]^4
  *
  * Any number of sites from 2 on. Arguments: "m2,lambda"; m2 may be negative, lambda is above 0.
- * scripts/phi4_truth.py computes its moments.
+ * Outputs: magnetisation, the mean of x over the ring; square, that of x^2; susceptibility,
+ * (sum_i x[i])^2 / sites. scripts/phi4_truth.py computes their means.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,4 +77,37 @@ int flotilla_log_density_evaluate(flotilla_log_density* density, int64_t points,
 
 void flotilla_log_density_close(flotilla_log_density* density) {
   free(density);
+}
+
+enum { kOutputs = 3 };
+
+int64_t flotilla_log_density_outputs(const flotilla_log_density* density) {
+  (void)density;
+  return kOutputs;
+}
+
+const char* flotilla_log_density_output_names(const flotilla_log_density* density) {
+  (void)density;
+  return "magnetisation,square,susceptibility";
+}
+
+int flotilla_log_density_derive(flotilla_log_density* density, int64_t points, int64_t dim,
+                                const double* x, double* outputs, char* message,
+                                size_t message_size) {
+  (void)density;
+  (void)message;
+  (void)message_size;
+  for (int64_t k = 0; k < points; ++k) {
+    const double* phi = x + k * dim;
+    double sum = 0.0;
+    double squares = 0.0;
+    for (int64_t i = 0; i < dim; ++i) {
+      sum += phi[i];
+      squares += phi[i] * phi[i];
+    }
+    outputs[k * kOutputs] = sum / (double)dim;
+    outputs[k * kOutputs + 1] = squares / (double)dim;
+    outputs[k * kOutputs + 2] = sum * sum / (double)dim;
+  }
+  return 0;
 }

@@ -495,74 +495,9 @@ double quantile_of(std::vector<double> values, double p) {
   return values[static_cast<std::size_t>(place)];
 }
 
-}  // namespace
-
-std::vector<Option> options_of(ComparisonConfig& comparison) {
-  return {
-      {.name = "run",
-       .place = &comparison.run,
-       .kind = OptionKind::kRun,
-       .help = "run file",
-       .positional = true,
-       .required = true},
-      {.name = "reference",
-       .place = &comparison.reference,
-       .kind = OptionKind::kArray,
-       .help = "draws of the truth, of shape [n x dim]: half of them are compared with the other "
-               "half, as the floor",
-       .required = true},
-      {.name = "flow",
-       .place = &comparison.flow,
-       .kind = OptionKind::kFlow,
-       .help = "the run's flow file, if it has moved",
-       .otherwise = "the one that the run names"},
-      {.name = "modes",
-       .place = &comparison.modes,
-       .kind = OptionKind::kArray,
-       .help = "points on modes, of shape [m x dim + 1]: the last column numbers the modes from 0"},
-      {.name = "seed",
-       .place = &comparison.seed,
-       .help = "of directions, resamples and naive draws"},
-      {.name = "neighbours",
-       .place = &comparison.neighbours,
-       .group = OptionGroup::kHow,
-       .help = "k of precision, recall, density and coverage",
-       .range = {1.0, 7.0}},
-      {.name = "quantile",
-       .place = &comparison.quantile,
-       .group = OptionGroup::kHow,
-       .help = "quantile of the reference's log q_X, below which draws are counted",
-       .range = {0.0, 1.0, true}},
-      {.name = "points",
-       .place = &comparison.points,
-       .group = OptionGroup::kHowMuch,
-       .help = "points of each set; fewer if a set has fewer",
-       .range = {8.0, kMostPoints}},
-      {.name = "projections",
-       .place = &comparison.projections,
-       .group = OptionGroup::kHowMuch,
-       .help = "directions of the sliced distance",
-       .range = {1.0, 100000.0}},
-      {.name = "resamples",
-       .place = &comparison.resamples,
-       .group = OptionGroup::kHowMuch,
-       .help = "resamples of the bootstrap",
-       .range = {2.0, 10000.0}},
-  };
-}
-
-void ComparisonConfig::validate() const {
-  ComparisonConfig comparison = *this;  // options_of() needs a configuration that can be changed
-  check_options(options_of(comparison));
-}
-
-void expect_comparable(const ComparisonConfig& config, Index dim, const Communicator& comm) {
-  expect_points(replicate_numbers(comm, config.reference), config.reference, dim, kFewestRows);
-  if (!config.modes.empty()) read_modes(config, dim, comm);
-}
-
-Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
-  config.validate();
+/// Compares the draws of a run, naive ones and the reference's second half with its first half.
+/// Collective. @pre config has a reference
+Comparison compare_draws(const ComparisonConfig& config, const Communicator& comm) {
   std::unique_ptr<RunReader> reader;
   RunVariable x;
   comm.together([&] {
@@ -612,7 +547,7 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
   against.pairs = all_pairs(against.points, against.resamples, against.points, against.resamples,
                             against.bandwidth, comm);
 
-  Comparison comparison{count, against.bandwidth, {}, {}, remark};
+  Comparison comparison{count, against.bandwidth, {}, {}, remark, {}};
   if (!config.modes.empty()) comparison.modes = mode_weights(against.points, modes, mean);
   std::uint64_t seed = config.seed;
   for (auto& [name, points, density] : samples) {
@@ -626,6 +561,90 @@ Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
     measure_neighbours(config, against, points, comm, quality);
     if (!config.modes.empty()) quality.modes = mode_weights(points, modes, mean);
     comparison.samples.push_back(quality);
+  }
+  return comparison;
+}
+
+}  // namespace
+
+std::vector<Option> options_of(ComparisonConfig& comparison) {
+  return {
+      {.name = "run",
+       .place = &comparison.run,
+       .kind = OptionKind::kRun,
+       .help = "run file",
+       .positional = true,
+       .required = true},
+      {.name = "reference",
+       .place = &comparison.reference,
+       .kind = OptionKind::kArray,
+       .help = "draws of the truth, of shape [n x dim]: half of them are compared with the other "
+               "half, as the floor"},
+      {.name = "truth",
+       .place = &comparison.truth,
+       .kind = OptionKind::kFile,
+       .help = "true moments, a TOML file: mean and sd in a section [x], or of another variable"},
+      {.name = "flow",
+       .place = &comparison.flow,
+       .kind = OptionKind::kFlow,
+       .help = "the run's flow file, if it has moved",
+       .otherwise = "the one that the run names"},
+      {.name = "modes",
+       .place = &comparison.modes,
+       .kind = OptionKind::kArray,
+       .help = "points on modes, of shape [m x dim + 1]: the last column numbers the modes from 0"},
+      {.name = "seed",
+       .place = &comparison.seed,
+       .help = "of directions, resamples and naive draws"},
+      {.name = "neighbours",
+       .place = &comparison.neighbours,
+       .group = OptionGroup::kHow,
+       .help = "k of precision, recall, density and coverage",
+       .range = {1.0, 7.0}},
+      {.name = "quantile",
+       .place = &comparison.quantile,
+       .group = OptionGroup::kHow,
+       .help = "quantile of the reference's log q_X, below which draws are counted",
+       .range = {0.0, 1.0, true}},
+      {.name = "points",
+       .place = &comparison.points,
+       .group = OptionGroup::kHowMuch,
+       .help = "points of each set; fewer if a set has fewer",
+       .range = {8.0, kMostPoints}},
+      {.name = "projections",
+       .place = &comparison.projections,
+       .group = OptionGroup::kHowMuch,
+       .help = "directions of the sliced distance",
+       .range = {1.0, 100000.0}},
+      {.name = "resamples",
+       .place = &comparison.resamples,
+       .group = OptionGroup::kHowMuch,
+       .help = "resamples of the bootstrap",
+       .range = {2.0, 10000.0}},
+  };
+}
+
+void ComparisonConfig::validate() const {
+  ComparisonConfig comparison = *this;  // options_of() needs a configuration that can be changed
+  check_options(options_of(comparison));
+  if (!reference.empty() || !truth.empty()) return;
+  throw InputError(
+      "a comparison needs something true: give --reference (draws), --truth (moments) or both");
+}
+
+void expect_comparable(const ComparisonConfig& config, Index dim, const Communicator& comm) {
+  if (!config.truth.empty()) expect_truth(config.truth, dim, comm);
+  if (config.reference.empty()) return;
+  expect_points(replicate_numbers(comm, config.reference), config.reference, dim, kFewestRows);
+  if (!config.modes.empty()) read_modes(config, dim, comm);
+}
+
+Comparison compare(const ComparisonConfig& config, const Communicator& comm) {
+  config.validate();
+  Comparison comparison;
+  if (!config.reference.empty()) comparison = compare_draws(config, comm);
+  if (!config.truth.empty()) {
+    comparison.truth = hold_against_truth(config.run, config.truth, comm);
   }
   return comparison;
 }

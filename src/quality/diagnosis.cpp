@@ -70,16 +70,6 @@ std::vector<QuantitySummary> unpacked(const std::vector<double>& numbers) {
   return summaries;
 }
 
-/// "x[3]", "L[0,1]", or the bare name of a number.
-std::string quantity_name(const RunVariable& variable, Index coordinate) {
-  if (variable.scalar) return variable.name;
-  std::vector<Index> place(variable.shape.size());
-  for (std::size_t d = place.size(); d-- > 0; coordinate /= variable.shape[d]) {
-    place[d] = coordinate % variable.shape[d];
-  }
-  return fmt::format("{}[{}]", variable.name, fmt::join(place, ","));
-}
-
 /// Summaries of all coordinates of a variable. Every rank computes its share.
 void summarise_variable(const RunReader& reader, const RunVariable& variable, bool exact,
                         const Communicator& comm, Diagnosis& diagnosis) {
@@ -92,7 +82,8 @@ void summarise_variable(const RunReader& reader, const RunVariable& variable, bo
   });
   const std::vector<QuantitySummary> all = unpacked(comm.gather(packed(own)));
   for (Index i = 0; i < variable.dim; ++i) {
-    diagnosis.quantities.push_back({quantity_name(variable, i), all[static_cast<std::size_t>(i)]});
+    diagnosis.quantities.push_back(
+        {coordinate_name(variable, i), all[static_cast<std::size_t>(i)]});
   }
 }
 

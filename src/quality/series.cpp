@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "quality/series.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <cmath>
 #include <span>
 
@@ -20,26 +23,6 @@ void gather_columns(const T* values, Index rows, Index width, Index first, Index
     const T* row = values + r * width + first;
     for (Index j = 0; j < count; ++j) out[j * rows + r] = row[j];
   }
-}
-
-std::vector<QuantitySummary> summarise_exactly(const RunReader& reader, const RunVariable& variable,
-                                               CoordinateRange range, Index superchains) {
-  std::vector<QuantitySummary> summaries;
-  const Index rows = variable.chains * variable.draws;
-  const Index width = std::max<Index>(1, kChainBytes / (rows * static_cast<Index>(sizeof(double))));
-  ChainDraws draws(variable.chains, variable.draws);
-  std::vector<double> values;
-  for (Index done = 0; done < range.count; done += width) {
-    const Index count = std::min(width, range.count - done);
-    values.resize(static_cast<std::size_t>(rows * count));
-    reader.read(variable, {0, variable.chains, 0, variable.draws, range.first + done, count},
-                values.data());
-    for (Index i = 0; i < count; ++i) {
-      gather_columns(values.data(), rows, count, i, 1, draws.values.data());
-      summaries.push_back(summarise(draws, superchains));
-    }
-  }
-  return summaries;
 }
 
 /// Reads some coordinates of a variable, pass by pass through the file.
@@ -183,7 +166,44 @@ std::vector<QuantitySummary> summarise_in_streams(const RunReader& reader,
   return summaries;
 }
 
+std::vector<QuantitySummary> summarise_exactly(const RunReader& reader, const RunVariable& variable,
+                                               CoordinateRange range, Index superchains) {
+  std::vector<QuantitySummary> summaries;
+  for_each_coordinate(reader, variable, range, [&](const ChainDraws& draws) {
+    summaries.push_back(summarise(draws, superchains));
+  });
+  return summaries;
+}
+
 }  // namespace
+
+std::string coordinate_name(const RunVariable& variable, Index coordinate) {
+  if (variable.scalar) return variable.name;
+  std::vector<Index> place(variable.shape.size());
+  for (std::size_t d = place.size(); d-- > 0; coordinate /= variable.shape[d]) {
+    place[d] = coordinate % variable.shape[d];
+  }
+  return fmt::format("{}[{}]", variable.name, fmt::join(place, ","));
+}
+
+void for_each_coordinate(const RunReader& reader, const RunVariable& variable,
+                         CoordinateRange range,
+                         const std::function<void(const ChainDraws&)>& visit) {
+  const Index rows = variable.chains * variable.draws;
+  const Index width = std::max<Index>(1, kChainBytes / (rows * static_cast<Index>(sizeof(double))));
+  ChainDraws draws(variable.chains, variable.draws);
+  std::vector<double> values;
+  for (Index done = 0; done < range.count; done += width) {
+    const Index count = std::min(width, range.count - done);
+    values.resize(static_cast<std::size_t>(rows * count));
+    reader.read(variable, {0, variable.chains, 0, variable.draws, range.first + done, count},
+                values.data());
+    for (Index i = 0; i < count; ++i) {
+      gather_columns(values.data(), rows, count, i, 1, draws.values.data());
+      visit(draws);
+    }
+  }
+}
 
 std::vector<QuantitySummary> summarise_coordinates(const RunReader& reader,
                                                    const RunVariable& variable,

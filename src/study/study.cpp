@@ -148,7 +148,8 @@ double mode_distance(const SampleQuality& sample, const std::vector<Estimate>& t
   return 0.5 * sum;
 }
 
-/// Figures of the run, of naive draws, and of the reference's second half (the floor).
+/// Figures of the run, of naive draws, and of the reference's second half (the floor); then how far
+/// the run's moments are from the true ones.
 Figures quality_figures(const Comparison& comparison) {
   Figures found;
   for (const SampleQuality& sample : comparison.samples) {
@@ -162,6 +163,10 @@ Figures quality_figures(const Comparison& comparison) {
     for (std::size_t k = 0; k < sample.modes.size(); ++k) {
       found.emplace_back(fmt::format("{}mode_{}", prefix, k), sample.modes[k].value);
     }
+  }
+  if (const std::optional<TruthScores>& truth = comparison.truth) {
+    found.emplace_back("truth_farthest", truth->farthest().distance);
+    found.emplace_back("truth_typical", truth->typical());
   }
   return found;
 }

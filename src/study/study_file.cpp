@@ -242,7 +242,7 @@ class StudyFile {
     check_required(options.run);
     if (compared) {
       comparison.run = cell.config.output;
-      check_required(options.compare);
+      comparison.validate();
       cell.comparison = comparison;
     }
     plan_.cells.push_back(cell);

@@ -183,6 +183,114 @@ class Compare(ProgramTest):
         for word in ("run", "naive", "reference", "sliced Wasserstein", "coverage", "±"):
             self.assertIn(word, table)
 
+    def held(self, truth, *arguments, path=None, code=0, ranks=None):
+        """What `compare` says of a run beside true moments, as a dictionary."""
+        with open(self.path("truth.toml"), "w") as file:
+            file.write(truth)
+        words = ["compare", path or self.run_file, "--truth", self.path("truth.toml"), *arguments]
+        done = run(*words, "--json", ranks=ranks)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return json.loads(done.stdout)
+
+    def normal_run(self):
+        """A run of x = loc + scale z, whose moments are known; and its draws."""
+        flow = self.path("normal.h5")
+        words = ["--loc", "1,-2,0", "--scale", "1,3,0.5"]
+        self.assertEqual(run("flow", "identity", "--dim", 3, *words, "-o", flow).returncode, 0)
+        size = ["--chains", 64, "--draws", 400, "--warmup", 200, "--global-fraction", 0]
+        path = self.sample(*size, flow=flow, output="normal_run.h5")
+        with h5py.File(path) as file:
+            return path, file["posterior/x"][()].astype(float)
+
+    def test_moments_are_held_against_the_truth(self):
+        path, x = self.normal_run()
+        right = "[x]\nmean = [1, -2, 0]\nsd = [1, 3.0, 0.5]\n"
+        found = self.held(right, path=path)["truth"]
+        self.assertTrue(found["agrees"])
+        self.assertLess(found["farthest"], 4)
+        moments = {one["name"]: one for one in found["moments"]}
+        self.assertEqual(len(moments), 6)
+        squares = (x - x.mean(axis=(0, 1))) ** 2
+        for i in range(3):
+            mean, sd = moments[f"mean of x[{i}]"], moments[f"sd of x[{i}]"]
+            self.assertAlmostEqual(mean["value"], x[:, :, i].mean(), places=9)
+            self.assertAlmostEqual(sd["value"], x[:, :, i].std(ddof=1), places=9)
+            # Chains are independent: their spread is an error that knows nothing of an ESS. Of 64
+            # chains it is known to 9 %.
+            for one, values in ((mean, x[:, :, i]), (sd, squares[:, :, i] / (2 * sd["value"]))):
+                expected = values.mean(axis=1).std(ddof=1) / 8
+                self.assertLess(abs(one["error"] / expected - 1), 0.4)
+                self.assertAlmostEqual(
+                    one["distance"], abs(one["value"] - one["truth"]) / one["error"], places=9
+                )
+        alone = self.held(right, path=path)
+        self.assertEqual(self.held(right, path=path, ranks=3), alone)
+        table = run("compare", path, "--truth", self.path("truth.toml")).stdout
+        self.assertIn("They agree with the truth: none of 6 is more than 4 standard errors", table)
+
+    def test_a_wrong_truth_is_a_verdict(self):
+        path, _ = self.normal_run()
+        told = 0
+        for wrong, apart, farthest in (
+            ("mean = [1, -2, 0]\nsd = [1, 3.3, 0.5]", 1, "sd of x[1]"),
+            ("mean = 0", 2, "mean of x[0]"),
+            ("mean = [1, nan, 0.2]", 1, "mean of x[2]"),
+        ):
+            found = self.held(f"[x]\n{wrong}\n", path=path, code=3)["truth"]
+            self.assertFalse(found["agrees"])
+            self.assertEqual(found["apart"], apart)
+            worst = max(found["moments"], key=lambda one: one["distance"])
+            self.assertIn(worst["name"], (farthest, "mean of x[1]"))
+            self.assertEqual(worst["distance"], found["farthest"])
+            told += 1
+        self.assertEqual(told, 3)
+        table = run("compare", path, "--truth", self.path("truth.toml"))
+        self.assertIn("They do not agree with the truth: 1 of 2", table.stdout)
+        # A truth that is not exact has an error of its own.
+        unsure = "[x]\nmean = [1, nan, 0.2]\nmean_error = 0.1\n"
+        self.assertLess(self.held(unsure, path=path)["truth"]["farthest"], 2.5)
+
+    def test_draws_and_moments_can_both_be_true(self):
+        x = self.truth
+        errors = x.std(axis=0) / np.sqrt(len(x))
+        moments = f"[x]\nmean = {x.mean(axis=0).tolist()}\nmean_error = {errors.tolist()}\n"
+        words = [*self.words[1:], "--modes", self.data + ":modes"]
+        both = json.loads(run("compare", self.run_file, *words, "--json").stdout)
+        # The flow is not the toy: 2000 draws of the toy may tell the two apart or not.
+        with open(self.path("truth.toml"), "w") as file:
+            file.write(moments)
+        done = run("compare", self.run_file, *words, "--truth", self.path("truth.toml"), "--json")
+        found = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 0 if found["truth"]["agrees"] else 3)
+        self.assertEqual({**found, "truth": None}, {**both, "truth": None})
+
+    def test_a_truth_that_cannot_be_used_is_named(self):
+        told = 0
+        for text, expected in (
+            ("", "found none"),
+            ("mean = 0\n", "truth.toml:1: 'mean' should stand in the section of a variable"),
+            ("[x]\nmode = 0\n", "'mode' should be mean, sd, mean_error or sd_error"),
+            ("[x]\nsd = [1, -1]\n", "'sd' should be a number of at least 0"),
+            ("[x]\nmean = 'zero'\n", "'mean' should be a finite number"),
+            ("[x]\nmean = inf\n", "'mean' should be a finite number"),
+            ("[x]\nmean = []\n", "'mean' has no number"),
+            ("[x]\nmean = [0, 0, 0]\n", "should have 1 number or 2, one for each coordinate"),
+            ("[theta]\nmean = 0\n", "'posterior/theta': there is no such variable"),
+            ("[x]\nmean = nan\n", "none of its moments is known"),
+            ("[x\nmean = 0\n", "this is no TOML"),
+        ):
+            with open(self.path("truth.toml"), "w") as file:
+                file.write(text)
+            done = run("compare", self.run_file, "--truth", self.path("truth.toml"))
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertIn(expected, done.stderr)
+            told += 1
+        self.assertEqual(told, 11)
+        done = run("compare", self.run_file, "--truth", self.path("missing.toml"), ranks=2)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("missing.toml", done.stderr)
+
     def test_what_cannot_be_compared_is_named(self):
         with h5py.File(self.data, "r+") as file:
             file["wide"] = np.zeros((40, 3))
@@ -209,7 +317,7 @@ class Compare(ProgramTest):
             ([self.run_file, "--reference", self.data + ":nan"], "finite"),
             ([self.run_file, "--reference", self.data + ":same"], "same point"),
             ([self.run_file, "--reference", self.data], "name one"),
-            ([self.run_file], "reference is required"),
+            ([self.run_file], "give --reference (draws), --truth (moments)"),
             ([*self.words, "--modes", self.data + ":labels"], "number modes from 0"),
             ([*self.words, "--points", 100000], "--points should be"),
             ([*self.words, "--neighbours", 0], "--neighbours should be"),

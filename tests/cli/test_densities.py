@@ -217,7 +217,7 @@ class ExactDraws(ProgramTest):
 
     def test_a_ring_has_the_moments_of_its_transfer_matrix(self):
         script = str(SOURCE / "scripts" / "phi4_truth.py")
-        ring = ["--sites", "8", "--m2", "-1", "--coupling", "0.5"]
+        ring = ["--sites", "8", "--m2", "-1", "--coupling", "0.5", "-o", self.path("ring.toml")]
         done = subprocess.run([PYTHON, script, *ring], capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         rows = [line.rsplit(None, 1) for line in done.stdout.splitlines()]
@@ -226,7 +226,11 @@ class ExactDraws(ProgramTest):
         self.assertEqual(run("flow", "identity", "--dim", 8, "-o", flow).returncode, 0)
         words = ["--target", "explicit", "--density", example("phi4"), "--density-args", "-1,0.5"]
         size = ["--chains", 128, "--warmup", 300, "--draws", 400, "--global-fraction", 0]
-        with h5py.File(self.sample(*size, *words, flow=flow), "r") as file:
+        path = self.sample(*size, *words, flow=flow)
+        done = run("compare", path, "--truth", self.path("ring.toml"))
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("none of 20", done.stdout)  # x[0] to x[7] and magnetisation have an sd too
+        with h5py.File(path, "r") as file:
             x = file["posterior/x"][()].astype(float)
         for name, values in (
             ("<x^2>", (x**2).mean(axis=2)),

@@ -192,7 +192,7 @@ class Mistakes(ProgramTest):
             (["flow"], "'flow' is no command"),
             (["flow", "shwo"], "'flow shwo' is no command: did you mean 'flow show'?"),
             (["summary", "a.h5", "--max-rhat", "0.9"], "--max-rhat should be a number of at least 1"),
-            (["compare", "a.h5"], "--reference is required"),
+            (["compare", "a.h5"], "give --reference (draws), --truth (moments)"),
             (["compare", "a.h5", "--reference", "b.h5", "--quantile", 1], "--quantile should be"),
             (["study", "a.toml", "-o", ""], "--output should be the path of a file but is ''"),
             (["study", "a.toml"], "a.toml: it cannot be read: there is no such file"),

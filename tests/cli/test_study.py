@@ -291,6 +291,33 @@ compare_modes = {json.dumps([reference[name] + ":modes" for name in names])}
         self.assertIn("FAILED", self.study(study, code=3).stdout)
         self.assertFalse(os.path.exists(self.path("study.cells/0000.h5")))
 
+    def test_runs_are_held_against_true_moments(self):
+        flow = self.path("normal.h5")
+        done = run("flow", "identity", "--dim", 2, "--loc", "1,2", "-o", flow)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name, mean in (("right", [1, 2]), ("wrong", [1, 1])):
+            with open(self.path(f"{name}.toml"), "w") as file:
+                file.write(f"[x]\nmean = {mean}\nsd = 1\n")
+        text = f"""
+[sample]
+flow = "{flow}"
+chains = 64
+warmup = 60
+draws = 40
+
+[list]
+compare_truth = ["right.toml", "wrong.toml", "missing.toml"]
+"""
+        self.study(self.write(text), code=3)  # for the missing file
+        runs = self.tables()["runs"]
+        self.assertLess(runs["truth_farthest"][0], 4)
+        self.assertLess(runs["truth_typical"][0], 2.5)
+        self.assertGreater(runs["truth_farthest"][1], 10)
+        self.assertIn("missing.toml", runs["message"][2])
+        with open(self.path("wrong.toml"), "a") as file:
+            file.write("# other bytes\n")
+        self.assertIn("1 done before", self.study(self.write(text), code=3).stdout)
+
     def test_what_is_wrong_with_a_study_is_named(self):
         told = 0
         for text, expected in (
@@ -300,7 +327,7 @@ compare_modes = {json.dumps([reference[name] + ":modes" for name in names])}
             (STUDY.replace("chains = 64", "chains = many"), "study.toml:9: this is no TOML"),
             (STUDY.replace('"mala", "metric-mala"', '"hmc"'), "should be one of"),
             (STUDY.replace('"importance"', '"none.h5"'), "no such file"),
-            (STUDY + "[compare]\npoints = 50\n", "reference is required"),
+            (STUDY + "[compare]\npoints = 50\n", "give --reference (draws), --truth (moments)"),
         ):
             for ranks in (None, 2):
                 done = run("study", self.write(text), "-o", self.path("s.h5"), ranks=ranks)

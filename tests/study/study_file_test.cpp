@@ -222,8 +222,9 @@ TEST_F(StudyFile, AsksForWhatARunCannotDoWithout) {
     return "";
   };
   EXPECT_NE(told("[sample]\nchains = 3\n").find("--flow is required"), std::string::npos);
-  EXPECT_NE(told(std::string(kSound) + "[compare]\npoints = 20\n").find("--reference is required"),
+  EXPECT_NE(told(std::string(kSound) + "[compare]\npoints = 20\n").find("give --reference (draws)"),
             std::string::npos);
+  EXPECT_EQ(told(std::string(kSound) + "[compare]\ntruth = 'moments.toml'\n"), "");
 }
 
 }  // namespace

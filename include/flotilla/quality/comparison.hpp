@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "flotilla/core/batch.hpp"
 #include "flotilla/core/location.hpp"
 #include "flotilla/parallel/communicator.hpp"
+#include "flotilla/quality/truth.hpp"
 #include "flotilla/run/option.hpp"
 
 namespace flotilla {
@@ -18,7 +20,8 @@ inline constexpr Index kMostPoints = 50000;
 /// What to compare with what, and how closely.
 struct ComparisonConfig {
   std::string run;       ///< the run file
-  Location reference;    ///< draws of the truth [n x dim], n >= 16
+  Location reference;    ///< draws of the truth [n x dim], n >= 16; empty: no draws are compared
+  std::string truth;     ///< TOML file of true moments; empty: no moments are compared
   std::string flow;      ///< flow file; empty: the flow that the run names
   Location modes;        ///< points on modes [m x (dim + 1)]; the last column is the mode's number,
                          ///< from 0; empty: no modes
@@ -30,7 +33,7 @@ struct ComparisonConfig {
                             ///< SampleQuality::below_quantile
   std::uint64_t seed = 1;   ///< seeds directions, resamples and naive draws
 
-  /// @throws InputError naming what is out of range
+  /// @throws InputError naming what is out of range, or if there is neither draws nor moments
   void validate() const;
 };
 
@@ -88,17 +91,18 @@ struct Comparison {
   double bandwidth = 0.0;       ///< bandwidth of the MMD kernel: median distance of reference
                                 ///< points
   std::vector<Estimate> modes;  ///< weights in the reference's first half; empty without modes
-  std::vector<SampleQuality> samples;
-  std::string remark;  ///< why the run's log density is unknown; empty if it is known
+  std::vector<SampleQuality> samples;  ///< empty without a reference
+  std::string remark;                ///< why the run's log density is unknown; empty if it is known
+  std::optional<TruthScores> truth;  ///< empty without true moments
 };
 
-/// Checks that a run of a flow can be compared, before the run is made. Reads the reference and the
-/// modes. Collective. @param dim  dimension of the flow
+/// Checks that a run of a flow can be compared, before the run is made. Reads the reference, the
+/// modes and the true moments. Collective. @param dim  dimension of the flow
 /// @throws InputError, the same on every rank
 void expect_comparable(const ComparisonConfig& config, Index dim, const Communicator& comm);
 
 /// Compares three samples with the first half of a reference: a run, naive draws of its flow, and
-/// the reference's second half.
+/// the reference's second half. Holds moments of the run against true ones, if there are any.
 ///
 /// The errors of the first three measures come from a bootstrap. The errors of shares and means
 /// assume independent points: for autocorrelated draws they are too small. Nearest neighbours are
