@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <limits>
 #include <new>
+#include <numeric>
 #include <utility>
 
 #include "parallel/mpi_check.hpp"
@@ -63,6 +64,13 @@ void broadcast_from(std::string& bytes, int root, int rank, MPI_Comm comm) {
     const auto count = static_cast<int>(std::min(kPiece, size - first));
     check(MPI_Bcast(bytes.data() + first, count, MPI_BYTE, root, comm), "MPI_Bcast");
   }
+}
+
+/// Where each part begins, if parts of these sizes follow one another; the end of the last one.
+std::vector<int> places_of(const std::vector<int>& counts) {
+  std::vector<int> places(counts.size() + 1, 0);
+  std::partial_sum(counts.begin(), counts.end(), places.begin() + 1);
+  return places;
 }
 
 }  // namespace
@@ -150,13 +158,32 @@ std::vector<double> Communicator::gather(const std::vector<double>& values) cons
   const int mine = static_cast<int>(values.size());
   std::vector<int> counts(static_cast<std::size_t>(size_));
   check(MPI_Allgather(&mine, 1, MPI_INT, counts.data(), 1, MPI_INT, comm_), "MPI_Allgather");
-  std::vector<int> offsets(counts.size(), 0);
-  for (std::size_t r = 1; r < counts.size(); ++r) offsets[r] = offsets[r - 1] + counts[r - 1];
-  std::vector<double> all(static_cast<std::size_t>(offsets.back() + counts.back()));
-  check(MPI_Allgatherv(values.data(), mine, MPI_DOUBLE, all.data(), counts.data(), offsets.data(),
+  const std::vector<int> places = places_of(counts);
+  std::vector<double> all(static_cast<std::size_t>(places.back()));
+  check(MPI_Allgatherv(values.data(), mine, MPI_DOUBLE, all.data(), counts.data(), places.data(),
                        MPI_DOUBLE, comm_),
         "MPI_Allgatherv");
   return all;
+}
+
+std::vector<double> Communicator::exchange(const std::vector<double>& values,
+                                           const std::vector<int>& counts) const {
+  std::vector<int> incoming(counts.size());
+  check(MPI_Alltoall(counts.data(), 1, MPI_INT, incoming.data(), 1, MPI_INT, comm_),
+        "MPI_Alltoall");
+  const std::vector<int> from = places_of(counts);
+  const std::vector<int> to = places_of(incoming);
+  std::vector<double> received(static_cast<std::size_t>(to.back()));
+  check(MPI_Alltoallv(values.data(), counts.data(), from.data(), MPI_DOUBLE, received.data(),
+                      incoming.data(), to.data(), MPI_DOUBLE, comm_),
+        "MPI_Alltoallv");
+  return received;
+}
+
+double Communicator::mean(double value) const {
+  double sum = 0.0;
+  check(MPI_Allreduce(&value, &sum, 1, MPI_DOUBLE, MPI_SUM, comm_), "MPI_Allreduce");
+  return sum / size_;
 }
 
 double Communicator::largest(double value) const {

@@ -13,9 +13,8 @@ namespace flotilla {
 namespace {
 
 constexpr std::size_t kMostWindows = 4;
-constexpr Index kQuantitiesTogether = 64;            // most quantities that are sent at once
-constexpr Index kNumbersTogether = Index{1} << 24U;  // most numbers that are sent at once, all
-                                                     // ranks
+constexpr Index kQuantitiesTogether = 64;            // most that a rank merges at once
+constexpr Index kNumbersTogether = Index{1} << 24U;  // most that a rank receives at once
 constexpr std::size_t kStateSize = std::tuple_size_v<Rhat::State>;
 
 /// The next state of a packed sequence.
@@ -118,18 +117,60 @@ void ConvergenceMonitor<T>::add_states(Index quantity, const Segment& segment,
   }
 }
 
+/// The rank's own quantities of [first, end), merged over all chains. Collective.
+/// @return QuantityFigures, one after another
 template <typename T>
-void ConvergenceMonitor<T>::judge(Index quantity, Rhat split, Rhat whole, double nested,
+std::vector<double> ConvergenceMonitor<T>::merge_own(const Communicator& comm, Index first,
+                                                     Index end) const {
+  const auto share_begins = [&](Index rank) { return first + (end - first) * rank / comm.size(); };
+  std::vector<double> states;
+  std::vector<int> counts;
+  for (Index rank = 0; rank < comm.size(); ++rank) {
+    const std::size_t before = states.size();
+    for (const Segment& segment : segments_) {
+      for (Index q = share_begins(rank); q < share_begins(rank + 1); ++q) {
+        add_states(q, segment, states);
+      }
+    }
+    counts.push_back(static_cast<int>(states.size() - before));
+  }
+  const std::vector<double> all = comm.exchange(states, counts);
+  const Index own = share_begins(comm.rank() + 1) - share_begins(comm.rank());
+  const std::size_t of_segment = static_cast<std::size_t>(own) * 2 * kStateSize;
+  std::vector<double> figures;
+  for (Index q = 0; q < own; ++q) {
+    Rhat split;
+    Rhat whole;
+    NestedRhat nested(superchain_width_);
+    for (std::size_t begin = static_cast<std::size_t>(q) * 2 * kStateSize; begin < all.size();
+         begin += of_segment) {
+      std::size_t place = begin;
+      split.merge(take(all, place));
+      const Rhat part = take(all, place);
+      whole.merge(part);
+      nested.merge(part);
+    }
+    // A drift that all chains share does not show in a single window.
+    const double rhat = windows_.size() > 1 ? split.value() : kUndefined;
+    const double constant = whole.is_constant() ? 1.0 : 0.0;
+    const QuantityFigures found = {whole.means().mean(), constant, rhat, whole.effective_size(),
+                                   nested.value()};
+    figures.insert(figures.end(), found.begin(), found.end());
+  }
+  return figures;
+}
+
+template <typename T>
+void ConvergenceMonitor<T>::judge(Index quantity, const QuantityFigures& figures,
                                   ConvergenceReport& report) const {
-  if (quantity + 1 < quantities_) report.means.push_back(whole.means().mean());
-  if (whole.is_constant()) return;  // if all are, no chain has moved, and figures stay undefined
+  const auto [mean, constant, rhat, effective_size, nested] = figures;
+  if (quantity + 1 < quantities_) report.means.push_back(mean);
+  if (constant != 0.0) return;  // if all are, no chain has moved, and figures stay undefined
   const bool first = report.ess_of.empty();
   const std::string name =
       quantity + 1 < quantities_ ? fmt::format("x[{}]", quantity) : std::string("lp");
-  // A drift that all chains share does not show in a single window.
-  const double rhat = windows_.size() > 1 ? split.value() : kUndefined;
   keep_worst(rhat, 1.0, name, report.rhat, report.rhat_of);
-  keep_worst(whole.effective_size(), -1.0, name, report.ess, report.ess_of);
+  keep_worst(effective_size, -1.0, name, report.ess, report.ess_of);
   if (superchain_width_ > 1) {
     std::string nested_of = first ? "" : name;
     keep_worst(nested, 1.0, name, report.nested_rhat, nested_of);
@@ -143,30 +184,17 @@ ConvergenceReport ConvergenceMonitor<T>::report(const Communicator& comm, bool s
   report.draws = draws_;
   const Index segments =
       tiling_.chains / tiling_.tile_width + tiling_.chains / superchain_width_ + 1;
-  const Index together = std::clamp<Index>(
+  const Index of_rank = std::clamp<Index>(
       kNumbersTogether / (2 * static_cast<Index>(kStateSize) * segments), 1, kQuantitiesTogether);
+  const Index together = of_rank * comm.size();
   for (Index first = 0; first < quantities_; first += together) {
     const Index end = std::min(first + together, quantities_);
-    std::vector<double> own;
-    for (const Segment& segment : segments_) {
-      for (Index q = first; q < end; ++q) add_states(q, segment, own);
-    }
-    const std::vector<double> all = comm.gather(own);
-    const std::size_t of_segment = static_cast<std::size_t>(end - first) * 2 * kStateSize;
+    const std::vector<double> figures = comm.gather(merge_own(comm, first, end));
     for (Index q = first; q < end; ++q) {
-      Rhat split;
-      Rhat whole;
-      NestedRhat nested(superchain_width_);
-      const std::size_t offset = static_cast<std::size_t>(q - first) * 2 * kStateSize;
-      for (std::size_t place = offset; place < all.size();) {
-        const std::size_t begin = place;
-        split.merge(take(all, place));
-        const Rhat part = take(all, place);
-        whole.merge(part);
-        nested.merge(part);
-        place = begin + of_segment;
-      }
-      judge(q, split, whole, nested.value(), report);
+      QuantityFigures one{};
+      std::copy_n(figures.begin() + (q - first) * static_cast<std::ptrdiff_t>(one.size()),
+                  one.size(), one.begin());
+      judge(q, one, report);
     }
   }
   return report;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "flotilla/diagnostics/rhat.hpp"
@@ -25,8 +26,8 @@ class ConvergenceMonitor {
   /// Adds a block of draws.
   void observe(const DrawBlock<T>& block);
 
-  /// Reports how well the chains agree. Partial sums are merged in the order of tiles, whichever
-  /// rank has them. Collective.
+  /// Reports how well the chains agree. Each rank merges a share of the quantities, over all
+  /// chains in the order of tiles, so that the last bits do not depend on the ranks. Collective.
   ///
   /// @param stretch_ends  a stretch of draws ends here. All stretches have equal length. R-hat
   /// looks
@@ -37,6 +38,10 @@ class ConvergenceMonitor {
   /// Moments of all quantities of this rank's chains: [quantity x chain].
   using Window = std::vector<Moments>;
 
+  /// Of one quantity: mean, whether nothing varies (0 or 1), R-hat of windows, effective sample
+  /// size, nested R-hat.
+  using QuantityFigures = std::array<double, 5>;
+
   /// Chains of one tile and one superchain; chains of one tile if all chains start apart.
   struct Segment {
     Index first = 0;  ///< first of them, counted within this rank
@@ -45,8 +50,8 @@ class ConvergenceMonitor {
 
   void close_stretch();
   void add_states(Index quantity, const Segment& segment, std::vector<double>& states) const;
-  void judge(Index quantity, Rhat split, Rhat whole, double nested,
-             ConvergenceReport& report) const;
+  std::vector<double> merge_own(const Communicator& comm, Index first, Index end) const;
+  void judge(Index quantity, const QuantityFigures& figures, ConvergenceReport& report) const;
 
   Tiling tiling_;
   Index quantities_;  ///< coordinates of x, and lp

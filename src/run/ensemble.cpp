@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <memory>
 #include <new>
-#include <numeric>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -327,8 +326,7 @@ class Ensemble {
   RunSummary summarise(const Tuning& tuning, const Stopwatch& clock) const {
     const double seconds = clock.seconds();
     const auto mean_share = [&](Activity activity) {
-      const std::vector<double> shares = comm_.gather({clock.seconds(activity) / seconds});
-      return std::accumulate(shares.begin(), shares.end(), 0.0) / comm_.size();
+      return comm_.mean(clock.seconds(activity) / seconds);
     };
     RunSummary summary;
     summary.draws = drawn_;

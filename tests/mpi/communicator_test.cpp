@@ -41,10 +41,26 @@ TEST_F(CommunicatorTest, GathersInTheOrderOfRanksEvenFromIdleOnes) {
   EXPECT_EQ(all, expected);
 }
 
+TEST_F(CommunicatorTest, ExchangesPartsInTheOrderOfRanksEmptyOnesToo) {
+  // Rank s sends r numbers to rank r, s each.
+  std::vector<double> values;
+  std::vector<int> counts;
+  for (int r = 0; r < comm_.size(); ++r) {
+    values.insert(values.end(), static_cast<std::size_t>(r), comm_.rank());
+    counts.push_back(r);
+  }
+  std::vector<double> expected;
+  for (int s = 0; s < comm_.size(); ++s) {
+    expected.insert(expected.end(), static_cast<std::size_t>(comm_.rank()), s);
+  }
+  EXPECT_EQ(comm_.exchange(values, counts), expected);
+}
+
 TEST_F(CommunicatorTest, AgreesOnlyWhereAllDo) {
   EXPECT_TRUE(comm_.all_agree(true));
   EXPECT_FALSE(comm_.all_agree(!is_last()));
   EXPECT_EQ(comm_.largest(comm_.rank()), comm_.size() - 1);
+  EXPECT_EQ(comm_.mean(2.0 * comm_.rank()), comm_.size() - 1);
 }
 
 TEST_F(CommunicatorTest, SumsIntegersExactly) {

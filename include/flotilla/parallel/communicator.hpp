@@ -70,6 +70,13 @@ class Communicator {
   void broadcast(std::string& bytes) const;
   /// The values of all ranks, in rank order, on every rank.
   std::vector<double> gather(const std::vector<double>& values) const;
+  /// Sends a part of `values` to each rank: the first counts[0] of them to rank 0, and so on.
+  /// Returns what all ranks sent to this one, in rank order.
+  /// @param counts  [ranks]; sums to the number of values
+  std::vector<double> exchange(const std::vector<double>& values,
+                               const std::vector<int>& counts) const;
+  /// The mean of all ranks' values. Its last bits depend on the number of ranks.
+  double mean(double value) const;
   /// The largest value of all ranks.
   double largest(double value) const;
   /// Starts an element-wise sum of integers over ranks. The sum is exact, so its order does not
