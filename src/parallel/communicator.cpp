@@ -174,9 +174,24 @@ std::vector<double> Communicator::exchange(const std::vector<double>& values,
   const std::vector<int> from = places_of(counts);
   const std::vector<int> to = places_of(incoming);
   std::vector<double> received(static_cast<std::size_t>(to.back()));
-  check(MPI_Alltoallv(values.data(), counts.data(), from.data(), MPI_DOUBLE, received.data(),
-                      incoming.data(), to.data(), MPI_DOUBLE, comm_),
-        "MPI_Alltoallv");
+  // MPI_Alltoallv would send empty messages to everybody.
+  std::vector<MPI_Request> requests;
+  for (int rank = 0; rank < size_; ++rank) {
+    const auto r = static_cast<std::size_t>(rank);
+    if (incoming[r] == 0) continue;
+    check(MPI_Irecv(received.data() + to[r], incoming[r], MPI_DOUBLE, rank, 0, comm_,
+                    &requests.emplace_back(MPI_REQUEST_NULL)),
+          "MPI_Irecv");
+  }
+  for (int rank = 0; rank < size_; ++rank) {
+    const auto r = static_cast<std::size_t>(rank);
+    if (counts[r] == 0) continue;
+    check(MPI_Isend(values.data() + from[r], counts[r], MPI_DOUBLE, rank, 0, comm_,
+                    &requests.emplace_back(MPI_REQUEST_NULL)),
+          "MPI_Isend");
+  }
+  check(MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE),
+        "MPI_Waitall");
   return received;
 }
 
