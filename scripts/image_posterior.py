@@ -8,7 +8,7 @@
 
 Each of the first images is observed: half of its pixels, with noise.  A run of the program draws
 from its posterior.  Half of the chains start from draws of the flow, half from other images: those
-nearest to what was observed, of 1024 draws and of all other images.  The table has the shares of
+nearest to what was observed, of 8192 draws and of all other images.  The table has the shares of
 pixels whose true value lies in the central intervals of their draws, of all images and of those
 whose chains met (R-hat of log pi at most 1.1).  If the truths are draws of the flow, these shares
 should be 50 and 90 %; on other images they also say how well the flow learnt them.  ± is one

@@ -17,6 +17,7 @@
 #include "flotilla/io/hdf5_errors.hpp"
 #include "flotilla/parallel/communicator.hpp"
 #include "flotilla/parallel/environment.hpp"
+#include "flotilla/parallel/last_words.hpp"
 #include "flotilla/run/versions.hpp"
 #include "help.hpp"
 #include "reporter.hpp"
@@ -116,6 +117,7 @@ int start(int argc, char** argv) {
   silence_hdf5_errors();
   tell_crashes();
   const Communicator comm = Communicator::world();
+  const LastWords last_words(comm);
   return run(comm, environment, Words(argv + 1, argv + argc));
 }
 

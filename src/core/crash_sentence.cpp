@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
+#include <ctime>
 
 #include "flotilla/core/crashes.hpp"
 
@@ -21,6 +23,10 @@ const CrashSentence* volatile spoken = nullptr;
 std::array<char, std::size_t{1} << 16U> stack;  // the usual one may be what overflowed
 std::array<struct sigaction, kSignals.size()> before;
 stack_t stack_before;
+int own_flag = 0;
+int* flag = &own_flag;
+
+constexpr timespec kHearing = {.tv_sec = 0, .tv_nsec = 200'000'000};  // a launcher may end us all
 
 void restore_handlers() {
   for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before[i], nullptr);
@@ -41,6 +47,17 @@ void set_handlers(void (*handler)(int)) {
 
 void tell_crashes() {
   told = true;
+}
+
+void share_last_words(int* shared) {
+  flag = shared == nullptr ? &own_flag : shared;
+}
+
+bool claim_last_words() {
+  static_assert(std::atomic_ref<int>::is_always_lock_free);
+  if (std::atomic_ref<int>(*flag).exchange(1) == 0) return true;
+  nanosleep(&kHearing, nullptr);
+  return false;
 }
 
 CrashSentence::CrashSentence(const std::string& sentence, int exit_code, When when)
@@ -70,8 +87,10 @@ void CrashSentence::handle(int signal) {
     raise(signal);
     return;
   }
-  const ssize_t ignored = write(STDERR_FILENO, sentence->text_.data(), sentence->bytes_);
-  (void)ignored;
+  if (claim_last_words()) {
+    const ssize_t ignored = write(STDERR_FILENO, sentence->text_.data(), sentence->bytes_);
+    (void)ignored;
+  }
   _exit(sentence->exit_code_);
 }
 

@@ -9,8 +9,8 @@ namespace flotilla {
 
 /// What a program says as it ends, if it crashes and tell_crashes() was called.
 ///
-/// A sentence that is being spoken for counts; where several are, the outermost. Handlers of
-/// signals are set while at least one sentence lives.
+/// One of the processes that share_last_words() speaks. A sentence that is being spoken for counts;
+/// where several are, the outermost. Handlers of signals are set while at least one sentence lives.
 class CrashSentence {
  public:
   /// When a sentence counts: throughout its life, or only where Speaking says so.

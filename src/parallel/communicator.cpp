@@ -12,6 +12,7 @@
 #include <numeric>
 #include <utility>
 
+#include "flotilla/core/crashes.hpp"
 #include "parallel/mpi_check.hpp"
 
 namespace flotilla {
@@ -131,7 +132,7 @@ void Communicator::abort(const std::string& reason) const {
   int ranks = 1;
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   const std::string who = ranks == 1 ? "" : fmt::format("rank {}: ", rank_);
-  fmt::print(stderr, "flotilla: {}{}\n", who, reason);
+  if (claim_last_words()) fmt::print(stderr, "flotilla: {}{}\n", who, reason);
   std::fflush(nullptr);
   // Nobody waits for a single process, and MPI would add lines of its own.
   if (ranks == 1) std::_Exit(EXIT_FAILURE);

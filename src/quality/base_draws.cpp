@@ -14,6 +14,7 @@ void for_each_base_tile(const Flow<double>& flow, const Target<double>& target,
   Batch<double> z(flow.dim(), width);
   Batch<double> x(flow.dim(), width);
   Cotangents<double> cotangents(flow.dim(), width);
+  cotangents.wants_x_bar = false;
   PerChain log_det(1, width);
   PerChain log_ratio(1, width);
   PerChain base_density(1, width);

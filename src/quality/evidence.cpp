@@ -149,6 +149,7 @@ void expect_target_of_run(const RunReader& run, const Selection& selection,
   PerChain log_det(1, kWidth);
   PerChain found(1, kWidth);
   Cotangents<double> cotangents(flow.dim(), kWidth);
+  cotangents.wants_x_bar = false;
   Tape<double> tape(flow.tape_shape(), kWidth);
   log_det.fill(0.0);
   flow.forward(x, log_det, tape);

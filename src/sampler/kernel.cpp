@@ -94,7 +94,9 @@ Workspace<T>::Workspace(const Kernel<T>& kernel, Index chains)
       finiteness(1, chains),
       uniform(1, chains),
       log_alpha(1, chains),
-      ratio(1, chains) {}
+      ratio(1, chains) {
+  cotangents.wants_x_bar = kernel.needs_gradients();
+}
 
 template <typename T>
 Kernel<T>::Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<LocalMove<T>> local,

@@ -39,14 +39,16 @@ void DensityTarget<T>::evaluate(const Batch<T>& z, const Batch<T>& x, const PerC
                                 PerChain& log_density, Cotangents<T>& cotangents) const {
   add_base(z, log_density, cotangents);
   cotangents.log_det_bar.fill(static_cast<T>(log_det_weight_));
-  cotangents.x_bar.fill(T{0});
+  const bool with_gradient = cotangents.wants_x_bar;
+  if (with_gradient) cotangents.x_bar.fill(T{0});
   if (beta_ == 0.0) return;
   gather(x, log_det);
   if (!columns_.empty()) {
     density_->evaluate({static_cast<Index>(columns_.size()), x.dim(), points_.data()},
-                       values_.data(), gradient_.data());
+                       values_.data(), with_gradient ? gradient_.data() : nullptr);
   }
-  scatter(log_det, log_density, cotangents.x_bar);
+  scatter_values(log_det, log_density);
+  if (with_gradient) scatter_gradient(cotangents.x_bar);
 }
 
 /// Begins with the base density's part.
@@ -105,11 +107,10 @@ void DensityTarget<T>::grow(Index dim, Index chains) const {
 
 /// Adds what the density found to the columns that it saw. All others have no density.
 template <typename T>
-void DensityTarget<T>::scatter(const PerChain& log_det, PerChain& log_density,
-                               Batch<T>& x_bar) const {
+void DensityTarget<T>::scatter_values(const PerChain& log_det, PerChain& log_density) const {
   const auto count = static_cast<Index>(columns_.size());
   Index next = 0;
-  for (Index c = 0; c < x_bar.chains(); ++c) {
+  for (Index c = 0; c < log_density.chains(); ++c) {
     const bool seen = next < count && columns_[static_cast<std::size_t>(next)] == c;
     if (seen) {
       const double value = values_[static_cast<std::size_t>(next++)];
@@ -118,6 +119,12 @@ void DensityTarget<T>::scatter(const PerChain& log_det, PerChain& log_density,
       log_density(0, c) = -std::numeric_limits<double>::infinity();
     }
   }
+}
+
+/// Adds the gradients to the same columns.
+template <typename T>
+void DensityTarget<T>::scatter_gradient(Batch<T>& x_bar) const {
+  const auto count = static_cast<Index>(columns_.size());
   for (Index first = 0; first < count; first += kBlock) {
     const Index end = std::min(first + kBlock, count);
     for (Index i = 0; i < x_bar.dim(); ++i) {

@@ -13,6 +13,7 @@
 #include "support/allocation_counter.hpp"
 #include "support/batches.hpp"
 #include "support/choices.hpp"
+#include "support/normal_density.hpp"
 #include "support/test_flows.hpp"
 
 namespace flotilla::test {
@@ -181,6 +182,35 @@ TEST(Kernel, RejectsAndCountsWhatIsNotFinite) {
   EXPECT_GT(overflowing, 5);
   EXPECT_LT(overflowing, kChains - 5);
   EXPECT_EQ(MoveTotals(statistics).non_finite(), static_cast<double>(overflowing));
+}
+
+// A gradient can be the dearest part of a density.
+TEST(Kernel, AsksADensityForGradientsOnlyIfItHasLocalMoves) {
+  int tried = 0;
+  for (const double global_fraction : {0.5, 1.0}) {
+    const NormalDensity density(0.4, 1.5);
+    const Flow<double> flow(real_nvp());
+    const DensityTarget<double> target(flow.base(), density, DensityRole::kPosterior, 1.0);
+    const Kernel<double> kernel(flow, target, make_local_move<double>({"mala", {}}),
+                                global_fraction);
+    Workspace<double> work(kernel, kChains);
+    Batch<double> start(flow.dim(), kChains);
+    flow.base().sample(Random(3), Purpose::kStart, 0, 0, ColumnMask::all(kChains), start);
+    kernel.begin(work, start);
+    for (std::uint64_t step = 0; step < 5; ++step) {
+      kernel.step(Random(3), step, 0, {StepSize(0.5)}, work);
+    }
+    EXPECT_EQ(density.calls, 6);
+    EXPECT_EQ(density.gradients, kernel.needs_gradients() ? 6 : 0);
+    EXPECT_EQ(kernel.needs_gradients(), global_fraction < 1.0);
+    // The values are those of calls with a gradient.
+    PerChain log_density(1, kChains);
+    Cotangents<double> cotangents(flow.dim(), kChains);
+    target.evaluate(work.current.z, work.current.x, work.current.log_det, log_density, cotangents);
+    EXPECT_EQ(differing_bits(to_matrix(log_density), to_matrix(work.current.log_density)), 0);
+    ++tried;
+  }
+  EXPECT_EQ(tried, 2);
 }
 
 TEST(Kernel, RefusesAGlobalFractionOutsideOfZeroToOne) {

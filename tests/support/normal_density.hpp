@@ -21,6 +21,7 @@ class NormalDensity final : public Density {
   void evaluate(const DataPoints& points, double* log_density, double* gradient) const override {
     ++calls;
     seen += points.count;
+    if (gradient != nullptr) ++gradients;
     for (Index k = 0; k < points.count; ++k) {
       const double* const x = points.x + k * points.dim;
       log_density[k] = x[0] > edge_ ? -HUGE_VAL : 0.0;
@@ -33,7 +34,8 @@ class NormalDensity final : public Density {
   }
 
   mutable Index calls = 0;
-  mutable Index seen = 0;  ///< points
+  mutable Index seen = 0;       ///< points
+  mutable Index gradients = 0;  ///< calls that asked for one
 
  private:
   std::string name_ = "normal";

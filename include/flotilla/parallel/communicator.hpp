@@ -58,8 +58,9 @@ class Communicator {
   bool is_root() const { return rank_ == 0; }
   MPI_Comm handle() const { return comm_; }
 
-  /// Ends the program on all ranks and prints the reason on standard error. Use it for a failure
-  /// that only this rank knows of while others may wait for it. Not collective.
+  /// Ends the program on all ranks and prints the reason on standard error, if claim_last_words()
+  /// allows. Use it for a failure that only this rank knows of while others may wait for it. Not
+  /// collective.
   [[noreturn]] void abort(const std::string& reason) const;
 
   /// Returns once every rank has called it.

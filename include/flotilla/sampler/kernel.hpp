@@ -61,6 +61,9 @@ class Kernel {
   const Target<T>& target() const { return *target_; }
   double global_fraction() const { return global_fraction_; }
 
+  /// Whether steps ask for grad log pi.
+  bool needs_gradients() const { return moves_locally(); }
+
   /// Whether the current point keeps a tape.
   bool keeps_tape() const { return moves_locally() && (local_->needs_tape() || postpones_drift()); }
 

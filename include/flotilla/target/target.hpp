@@ -22,6 +22,8 @@ struct Cotangents {
   Batch<T> z_bar;        ///< [dim x chains]
   Batch<T> x_bar;        ///< [dim x chains]; used only if Target::depends_on_x()
   Batch<T> log_det_bar;  ///< [1 x chains]
+  /// Whether x_bar will be read. Where not, a target may leave it as it is, if it is dear.
+  bool wants_x_bar = true;
 };
 
 /// A density pi(z) with respect to dz, as a function of a latent point z, its image x and l =
@@ -114,7 +116,7 @@ class DensityTarget final : public Target<T> {
 
   bool depends_on_x() const override { return beta_ > 0.0; }
 
-  /// @throws DensityError
+  /// Asks the density for its gradient only if cotangents.wants_x_bar. @throws DensityError
   void evaluate(const Batch<T>& z, const Batch<T>& x, const PerChain& log_det,
                 PerChain& log_density, Cotangents<T>& cotangents) const override;
 
@@ -124,7 +126,8 @@ class DensityTarget final : public Target<T> {
   void add_base(const Batch<T>& z, PerChain& log_density, Cotangents<T>& cotangents) const;
   void grow(Index dim, Index chains) const;
   void gather(const Batch<T>& x, const PerChain& log_det) const;
-  void scatter(const PerChain& log_det, PerChain& log_density, Batch<T>& x_bar) const;
+  void scatter_values(const PerChain& log_det, PerChain& log_density) const;
+  void scatter_gradient(Batch<T>& x_bar) const;
 
   const Base<T>* base_;
   const Density* density_;

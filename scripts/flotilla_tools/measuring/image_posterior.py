@@ -30,6 +30,10 @@ LEVELS = (0.5, 0.9)
 MET = 1.1
 """Chains whose R-hat of log pi is at most this count as having met."""
 
+NAIVE_DRAWS = 8192
+"""Of the flow, among which starting points are looked for: about as many as there are images. The
+farther off chains start, the longer they take to move in."""
+
 DRAWS_KEPT = 4
 """Draws of an image that its result holds, each of a chain of its own, from both kinds of starts in
 turns."""
@@ -94,7 +98,7 @@ def naive_draws(options: Options) -> Array:
     """[draw x pixel] of the flow, made once for a folder."""
     path = options.output / "naive.h5"
     if not path.exists():
-        settings = {"target": "tempered", "beta": 0, "global-fraction": 1, "chains": 1024}
+        settings = {"target": "tempered", "beta": 0, "global-fraction": 1, "chains": NAIVE_DRAWS}
         phases = {"warmup": 0, "draws": 1, "no-adapt": True, "report-every": 0}
         Flotilla(options.flotilla, 1).sample(options.flow, path, {**settings, **phases})
     with h5py.File(path, "r") as file:
