@@ -64,18 +64,24 @@ double largest_shift(const Batch<double>& shift, Index column, const std::vector
   return largest;
 }
 
-/// The log density of each column of a batch, -inf where x is not finite.
+/// The log density of each column of a batch, -inf where x is not finite. One call: it may be dear.
 std::vector<double> log_densities(const Density& density, const Batch<double>& x) {
   std::vector<double> values(static_cast<std::size_t>(x.chains()),
                              -std::numeric_limits<double>::infinity());
-  std::vector<double> point(static_cast<std::size_t>(x.dim()));
+  std::vector<double> points;
+  std::vector<std::size_t> columns;
   for (Index c = 0; c < x.chains(); ++c) {
-    for (Index i = 0; i < x.dim(); ++i) point[static_cast<std::size_t>(i)] = x(i, c);
-    const bool finite =
-        std::all_of(point.begin(), point.end(), [](double value) { return std::isfinite(value); });
-    double* const value = &values[static_cast<std::size_t>(c)];
-    if (finite) density.evaluate({1, x.dim(), point.data()}, value, nullptr);
+    bool finite = true;
+    for (Index i = 0; i < x.dim(); ++i) finite = finite && std::isfinite(x(i, c));
+    if (!finite) continue;
+    for (Index i = 0; i < x.dim(); ++i) points.push_back(x(i, c));
+    columns.push_back(static_cast<std::size_t>(c));
   }
+  if (columns.empty()) return values;
+  std::vector<double> found(columns.size());
+  density.evaluate({static_cast<Index>(columns.size()), x.dim(), points.data()}, found.data(),
+                   nullptr);
+  for (std::size_t k = 0; k < columns.size(); ++k) values[columns[k]] = found[k];
   return values;
 }
 
