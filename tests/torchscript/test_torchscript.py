@@ -140,6 +140,35 @@ class WithoutInverse(TorchScriptTest):
             for (mean, error), truth in zip(moments(path), (-1.0, 0.0, 2.0, 1.0)):
                 self.assertLess(abs(mean - truth) / error, 4.0, output)
 
+    def test_posteriors_and_densities_need_none(self):
+        flow = self.exported("Shear", "--tile-width", 32)
+        with h5py.File(self.path("seen.h5"), "w") as file:
+            file["y"], file["noise"], file["indices"] = [0.8], 0.5, [0]
+        # x1 ~ N(0, 1) a priori, and x2 = z2 exp(x1)
+        seen = ["posterior", "--observe", self.path("seen.h5")]
+        given_y = (0.64, 0.0, 0.64**2 + 0.2, math.exp(2 * 0.64 + 2 * 0.2))
+        density = pathlib.Path(os.environ["FLOTILLA_DENSITIES"]) / "gaussian_mixture.so"
+        mixture = ["explicit", "--density", density, "--density-args", 1]
+        rows = [
+            (seen, ["--kernel", "ghmc"], given_y),
+            (seen, ["--kernel", "mala"], given_y),
+            (seen, ["--global-fraction", 1], given_y),
+            # not by global moves alone: the density has heavier tails than the flow
+            (mixture, ["--kernel", "ghmc", "--global-fraction", 0.2], (0.4, 0.0, 2.0, 1.0)),
+        ]
+        size = ["--chains", 128, "--warmup", 300, "--draws", 500, "--tile-width", 32, "--force"]
+        compared = 0
+        for target, kernel, truth in rows:
+            path = self.sample(*size, "--target", *target, *kernel, flow=flow)
+            for (mean, error), expected in zip(moments(path), truth, strict=True):
+                self.assertLess(error, 0.2, kernel)
+                self.assertLess(abs(mean - expected) / error, 4.0, kernel)
+                compared += 1
+        self.assertEqual(compared, 16)
+        for target in (seen, mixture):
+            words = ["--target", *target, "--kernel", "metric-mala", "-o", self.path("x.h5")]
+            self.assertIn("--kernel ghmc", self.refused("sample", flow, *words))
+
     def test_what_needs_one_is_refused_by_name(self):
         flow = self.exported("ShearBothWays", "--no-inverse")
         words = ["--kernel", "metric-mala", "-o", self.path("x.h5")]

@@ -67,7 +67,6 @@ int flotilla_log_density_evaluate(flotilla_log_density* density, int64_t points,
   const std::string& fault = density->fault;
   ++density->calls;
   if (fault == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  if (fault == "second") std::this_thread::sleep_for(std::chrono::seconds(1));
   if (fault == "print") std::printf("hello\n");
   if (fault == "crash" && density->calls > 20) crash();
   if (fault == "throw" && density->calls > 20) throw std::runtime_error("thrown on purpose");
