@@ -10,6 +10,7 @@ import unittest
 import zipfile
 
 import numpy as np
+from flotilla_tools.errors import InputError
 from flotilla_tools.measuring import posterior_table
 from program import PROGRAM
 
@@ -38,6 +39,10 @@ class PosteriorTable(unittest.TestCase):
             np.testing.assert_array_equal(found["mu"], [1, 2, 3, 4])
             posterior_table.write_data(database, "a-b", database / "data.json")
             self.assertEqual(json.loads((database / "data.json").read_text()), {"N": 2})
+            whole = database / "data/data/a.json.zip"
+            whole.write_bytes(whole.read_bytes()[:-30])
+            with self.assertRaisesRegex(InputError, "expected JSON in a zip file"):
+                posterior_table.write_data(database, "a-b", database / "data.json")
 
     @staticmethod
     def zip(path, content):

@@ -75,9 +75,12 @@ def unzipped(path: Path) -> Any:
         raise InputError(
             f"expected posteriordb's {path}, found no such file: give its posterior_database"
         )
-    with zipfile.ZipFile(path) as archive:
-        with archive.open(archive.namelist()[0]) as file:
-            return json.load(io.TextIOWrapper(file, "utf-8"))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            with archive.open(archive.namelist()[0]) as file:
+                return json.load(io.TextIOWrapper(file, "utf-8"))
+    except (zipfile.BadZipFile, IndexError, ValueError) as error:
+        raise InputError(f"{path}: expected JSON in a zip file, found {error}: copy it again")
 
 
 def reference(database: Path, name: str) -> dict[str, Array]:
@@ -197,6 +200,8 @@ def rows(options: Options) -> Iterator[Row]:
 
 
 def row(name: str, library: Path, folder: Path, options: Options) -> Row:
+    true = reference(options.database, name)
+    expected = {key: independent_moments(draws) for key, draws in true.items()}
     data = folder / "data.json"
     write_data(options.database, name, data)
     model = name.split("-")[1]
@@ -208,8 +213,6 @@ def row(name: str, library: Path, folder: Path, options: Options) -> Row:
     }
     with contextlib.redirect_stdout(sys.stderr):
         rounds = refining.refine(refining.Options(**{**vars(options), **own}))
-    true = reference(options.database, name)
-    expected = {key: independent_moments(draws) for key, draws in true.items()}
 
     def found(one: refining.Round) -> Yield:
         moments = moments_of_run(one.run, list(expected))
