@@ -11,7 +11,7 @@ import numpy as np
 from flotilla_tools.arrays import Array, read_array
 from flotilla_tools.errors import InputError
 
-HIDDEN = ("random", "left", "centre")
+HIDDEN = ("random", "left", "bottom", "centre")
 """Which half of the pixels is not observed."""
 
 
@@ -55,6 +55,8 @@ def seen_pixels(hidden: str | None, side: int, rng: np.random.Generator) -> Arra
     seen = np.ones((side, side), dtype=bool)
     if hidden == "left":
         seen[:, : side // 2] = False
+    elif hidden == "bottom":
+        seen[(side + 1) // 2 :] = False
     elif hidden == "centre":  # a square of half of the pixels
         rows = np.abs(np.arange(side) - (side - 1) / 2) < side / math.sqrt(8)
         seen[np.ix_(rows, rows)] = False

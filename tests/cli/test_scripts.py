@@ -205,7 +205,8 @@ class Scripts(ProgramTest):
         images = self.path("images.npy")
         image = np.arange(64.0).reshape(8, 8)
         np.save(images, image.reshape(1, 64))
-        hidden = {"left": image[:, 4:], "centre": image[np.r_[0, 7]], "random": None, None: image}
+        hidden = {"left": image[:, 4:], "bottom": image[:4], "centre": image[np.r_[0, 7]]}
+        hidden |= {"random": None, None: image}
         for name, expected in hidden.items():
             found = self.observed(images, *(["--hide", name] if name else []))
             seen = found["truth"][found["indices"]]
