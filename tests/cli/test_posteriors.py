@@ -55,6 +55,10 @@ class PosteriorTable(unittest.TestCase):
             posterior_table.for_old_stan("array[N, 2] real<lower=0> y;\narray[K] simplex[K] p;"),
             "real<lower=0> y[N, 2];\nsimplex[K] p[K];",
         )
+        self.assertEqual(
+            posterior_table.for_old_stan("array[] real f(real t, array[] real z) {"),
+            "real[] f(real t, real z[]) {",
+        )
 
     @unittest.skipUnless(DATABASE, "FLOTILLA_POSTERIORDB names no posterior_database")
     def test_every_posterior_is_the_gradient_of_itself(self):

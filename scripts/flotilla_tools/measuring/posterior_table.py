@@ -205,6 +205,7 @@ def row(name: str, library: Path, folder: Path, options: Options) -> Row:
     data = folder / "data.json"
     write_data(options.database, name, data)
     model = name.split("-")[1]
+    stan = by_stan(options.database / f"models/stan/{model}.stan", data, folder, options)
     own = {
         "density": str(library),
         "density_args": f"{model} {data}",
@@ -218,7 +219,6 @@ def row(name: str, library: Path, folder: Path, options: Options) -> Row:
         moments = moments_of_run(one.run, list(expected))
         return Yield(one.per_gradient, one.per_second, one.rhat, distance(moments, expected))
 
-    stan = by_stan(options.database / f"models/stan/{model}.stan", data, folder, options)
     return Row(name, found(rounds[0]), found(rounds[-1]), stan)
 
 
@@ -236,6 +236,7 @@ def by_stan(model: Path, data: Path, folder: Path, options: Options) -> Yield | 
 
 def for_old_stan(model: str) -> str:
     """A model in today's language for the Stan of Debian's R, which knows no `array`."""
+    model = re.sub(r"array\[([^]]*)\] (\w+) (\w+)(?=\()", r"\2[\1] \3", model)  # functions
     return re.sub(r"array\[([^]]*)\] (\w+(?:\[\w+\])?(?:<[^>]*>)?) (\w+)", r"\2 \3[\1]", model)
 
 
