@@ -39,6 +39,10 @@ class Options(argparse.Namespace):
     directory: Path | None
     flotilla: Path | None
     output: Path
+    model: bool
+    latency: float
+    bandwidth: float
+    file_bandwidth: float
 
 
 FIGURES = ("chain_steps_per_second", "flow_share", "exchange_share", "output_share")

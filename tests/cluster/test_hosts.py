@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Several hosts with TCP between them: network namespaces of this machine, which root alone makes.
+
+FLOTILLA_HOSTS=1: also a host that is cut off in mid-run, which takes half a minute.
+"""
+
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+import h5py
+
+PROGRAM = os.environ["FLOTILLA_PROGRAM"]
+FOLDER = Path(__file__).parent
+FLOW = FOLDER.parents[1] / "apps/flows/two_moons.h5"
+SKIPPED = 77  # exit code of hosts_here
+# Seconds after which a connection without a sign of life is lost: those of flotilla.job.
+SIGNS_OF_LIFE = {
+    f"OMPI_MCA_oob_tcp_keepalive_{name}": value
+    for name, value in (("time", "10"), ("intvl", "5"), ("probes", "3"))
+}
+
+CUT = """
+mpirun --host $HOSTS_HERE -n 3 {run} &
+run=$!
+until [[ -s cut.h5 ]]; do kill -0 $run; sleep 0.1; done
+sleep 2
+ip -n ${{HOSTS_PREFIX}}2 link set net down
+begun=$SECONDS
+code=0
+wait $run || code=$?
+echo "$((SECONDS - begun)) seconds, exit code $code"
+sleep 1
+echo "$(ip netns pids ${{HOSTS_PREFIX}}2 | wc -l) processes left"
+"""
+
+
+class Hosts(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="flotilla_hosts_")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def sample(self, output, *options):
+        words = [PROGRAM, "sample", FLOW, "-o", output, "--quiet", "--chains", 192, *options]
+        return " ".join(str(word) for word in words)
+
+    def on_hosts(self, count, script):
+        """What bash prints on the first host."""
+        words = [FOLDER / "hosts_here", self.folder / "hosts", str(count), "bash", "-ec", script]
+        environment = {**os.environ, **SIGNS_OF_LIFE}
+        for chosen in ("OMPI_MCA_pml", "OMPI_MCA_btl"):
+            environment.pop(chosen, None)
+        done = subprocess.run(
+            words,
+            env=environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if done.returncode == SKIPPED:
+            self.skipTest(done.stderr.strip())
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def expect_equal(self, one, other):
+        """All datasets of two runs, bit for bit."""
+        compared = []
+        with h5py.File(self.folder / one) as first, h5py.File(self.folder / other) as second:
+
+            def compare(name, item):
+                if isinstance(item, h5py.Dataset):
+                    self.assertEqual(item[()].tobytes(), second[name][()].tobytes(), name)
+                    compared.append(name)
+
+            first.visititems(compare)
+        self.assertIn("posterior/x", compared)
+
+    def test_hosts_make_the_draws_of_one_process(self):
+        subprocess.run(["bash", "-c", self.sample("one.h5")], cwd=self.folder, check=True)
+        found = self.on_hosts(
+            3,
+            "mpirun --host $HOSTS_HERE -n 3 hostname\n"
+            f"mpirun --host $HOSTS_HERE -n 3 {self.sample('three.h5')}",
+        )
+        self.assertEqual(sorted(found.split()), ["host1", "host2", "host3"])
+        self.expect_equal("one.h5", "three.h5")
+
+    @unittest.skipUnless(os.environ.get("FLOTILLA_HOSTS"), "FLOTILLA_HOSTS=1 cuts off a host")
+    def test_a_host_that_is_cut_off_ends_the_run_within_a_minute(self):
+        endless = self.sample("cut.h5", "--draws", 10000, "--thin", 1000)
+        found = self.on_hosts(3, CUT.format(run=endless))
+        seconds, code = found.splitlines()[0].split(" seconds, exit code ")
+        self.assertLess(int(seconds), 60)
+        self.assertNotEqual(int(code), 0)
+        self.assertIn("0 processes left", found)
+
+
+if __name__ == "__main__":
+    unittest.main()
