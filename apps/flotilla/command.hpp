@@ -43,6 +43,7 @@ Command sample_command();
 Command summary_command();
 Command compare_command();
 Command evidence_command();
+Command verify_command();
 Command study_command();
 Command flow_show_command();
 Command flow_verify_command();

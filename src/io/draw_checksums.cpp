@@ -4,26 +4,23 @@
 #include <algorithm>
 #include <array>
 
-#include "io/crc32c.hpp"
-
 namespace flotilla {
 namespace {
 
 constexpr unsigned kSumBits = 32;
 
-/// The checksum of a tile.
-std::uint32_t sum_of(const std::uint32_t* chains, Index count) {
+}  // namespace
+
+std::uint32_t tile_checksum(std::span<const std::uint32_t> chains) {
   std::uint32_t sum = kEmptyCrc32c;
-  for (Index c = 0; c < count; ++c) {
+  for (const std::uint32_t chain : chains) {
     const std::array<unsigned char, 4> bytes = {
-        static_cast<unsigned char>(chains[c]), static_cast<unsigned char>(chains[c] >> 8U),
-        static_cast<unsigned char>(chains[c] >> 16U), static_cast<unsigned char>(chains[c] >> 24U)};
+        static_cast<unsigned char>(chain), static_cast<unsigned char>(chain >> 8U),
+        static_cast<unsigned char>(chain >> 16U), static_cast<unsigned char>(chain >> 24U)};
     sum = crc32c(sum, bytes.data(), bytes.size());
   }
   return sum;
 }
-
-}  // namespace
 
 std::int64_t DrawChecksum::packed() const {
   return static_cast<std::int64_t>((static_cast<std::uint64_t>(draws) << kSumBits) | sum);
@@ -57,7 +54,8 @@ std::span<const std::int64_t> DrawChecksums::entries(Index draws) {
     const Index first = tile * width_;
     const Index count = std::min(width_, chains_ - first);
     for (Index variable = 0; variable < variables_; ++variable, ++place) {
-      const std::uint32_t sum = sum_of(of_chains(variable) + first, count);
+      const std::uint32_t sum =
+          tile_checksum({of_chains(variable) + first, static_cast<std::size_t>(count)});
       entries_[place] = DrawChecksum{draws, sum}.packed();
     }
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flotilla/core/batch.hpp"
+#include "io/crc32c.hpp"
 
 namespace flotilla {
 
@@ -18,6 +19,9 @@ struct DrawChecksum {
   std::int64_t packed() const;
   static DrawChecksum unpacked(std::int64_t entry);
 };
+
+/// The checksum of a tile, from those of its chains.
+std::uint32_t tile_checksum(std::span<const std::uint32_t> chains);
 
 /// Checksums of the draws of one block, of some tiles and variables, as they come.
 ///

@@ -10,9 +10,8 @@
 #include "flotilla/io/replication.hpp"
 
 namespace flotilla {
-namespace {
-
-FlowRecord record_of_run(const RunReader& run, const std::string& given, const Communicator& comm) {
+FlowRecord flow_record_of_run(const RunReader& run, const std::string& given,
+                              const Communicator& comm) {
   const std::string path = given.empty() ? run.text("flow_file") : given;
   FlowRecord record = replicate_flow(comm, path);
   const std::string expected = run.text("flow_checksum");
@@ -28,11 +27,9 @@ FlowRecord record_of_run(const RunReader& run, const std::string& given, const C
   return record;
 }
 
-}  // namespace
-
 std::unique_ptr<Flow<double>> flow_of_run(const RunReader& run, const std::string& path, Index dim,
                                           const Communicator& comm) {
-  const FlowRecord record = record_of_run(run, path, comm);
+  const FlowRecord record = flow_record_of_run(run, path, comm);
   std::unique_ptr<Flow<double>> flow;
   comm.together([&] { flow = std::make_unique<Flow<double>>(record); });
   if (flow->dim() == dim) return flow;

@@ -10,6 +10,13 @@
 
 namespace flotilla {
 
+/// The record of a run's flow, at the run's context. Collective.
+///
+/// @param path  its file; empty: the one that the run names
+/// @throws InputError, the same on every rank, if the file is not the flow that was sampled
+FlowRecord flow_record_of_run(const RunReader& run, const std::string& path,
+                              const Communicator& comm);
+
 /// The flow of a run at its context, whose draws have `dim` coordinates. Collective.
 ///
 /// @param path  its file; empty: the one that the run names

@@ -9,7 +9,7 @@ import unittest
 from program import PROGRAM, ProgramTest, run
 
 COMMANDS = [
-    "sample", "summary", "compare", "evidence", "study", "flow show", "flow verify",
+    "sample", "summary", "compare", "evidence", "verify", "study", "flow show", "flow verify",
     "flow evaluate", "flow identity", "density check",
 ]
 GROUPS = ["What", "How", "How much", "Stopping", "Output"]

@@ -161,16 +161,18 @@ class HostileFiles(ProgramTest):
 
     def test_a_run_file_with_any_change_is_read_or_refused(self):
         path = self.sample("--chains", 8, "--draws", 6, "--warmup", 20, "--superchains", 2)
-        refused = 0
+        refused = noticed = 0
         for seed in range(TRIED):
             copy, what = self.harmed(path, seed)
             refused += self.expect_told(command("summary", copy), what, (0, 2)) == 2
+            noticed += self.expect_told(command("verify", copy), what, (0, 2, 3)) != 0
             if seed % 10 == 0:
                 self.expect_told(command("summary", copy, "--json"), what, (0, 2))
                 self.expect_told(script("plot_run.py", copy), what, (0, 1, 2))
                 self.expect_told(script("report.py", copy), what, (0, 1, 2))
             os.remove(copy)
         self.assertGreater(refused, TRIED // 8)
+        self.assertGreater(noticed, TRIED // 2)
 
     def test_a_flow_file_with_any_change_is_read_or_refused(self):
         path = random_flow(self.path("flow.h5"), "--dim", 3, "--layers", 1, "--widths", 2)

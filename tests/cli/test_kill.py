@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import xarray
 
-from program import ENVIRONMENT, MOONS, ProgramTest, command, datasets, same_bits
+from program import ENVIRONMENT, MOONS, ProgramTest, command, datasets, run, same_bits
 
 SIZE = ["--chains", 128, "--warmup", 20, "--draws", 4000, "--tile-width", 32]
 KILLS = 6
@@ -27,6 +27,8 @@ class Kill(ProgramTest):
         for attempt in range(KILLS):
             path = self.path(f"killed_{attempt}.h5")
             self.run_for(path, seconds * (attempt + 0.5) / KILLS)
+            verified = run("verify", path)
+            self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
             found = datasets(path)
             committed = int(found["draws_committed"])
             partial += 0 < committed < 4000

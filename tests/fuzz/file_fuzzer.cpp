@@ -2,7 +2,7 @@
 
 // Hostile files. Every input is written as HDF5 and read as the program reads it, as a flow and as
 // a run. If it passes for a flow, the flow is built and run; if it passes for a run, it is
-// summarised. Every error must be an InputError.
+// summarised and verified. Every error must be an InputError.
 //
 // An input is text with one operation per line. Mutations therefore stay HDF5 and reach our own
 // checks:
@@ -35,6 +35,7 @@
 #include "flotilla/io/run_reader.hpp"
 #include "flotilla/run/recorded.hpp"
 #include "io/hdf5.hpp"
+#include "io/run_blocks.hpp"
 #include "quality/series.hpp"
 
 namespace flotilla {
@@ -180,6 +181,13 @@ void summarise_run(const std::string& path) {
   }
 }
 
+/// What `flotilla verify` does without the flow.
+void verify_run_file(const std::string& path) {
+  const RunReader reader(path);
+  const RunStructure structure = look_at_structure(reader);
+  look_at_blocks(reader, structure, 0, 1);
+}
+
 void expect_told(const std::function<void()>& work) {
   try {
     work();
@@ -210,5 +218,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   write_file(kPath, std::string(data, data + size));
   expect_told([] { read_and_run(kPath); });
   expect_told([] { summarise_run(kPath); });
+  expect_told([] { verify_run_file(kPath); });
   return 0;
 }

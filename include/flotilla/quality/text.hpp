@@ -7,6 +7,7 @@
 #include "flotilla/quality/diagnosis.hpp"
 #include "flotilla/quality/evidence.hpp"
 #include "flotilla/quality/figures.hpp"
+#include "flotilla/quality/verification.hpp"
 
 namespace flotilla {
 
@@ -36,5 +37,9 @@ std::string as_json(const Comparison& comparison);
 /// refused is null.
 std::string as_table(const Evidence& evidence);
 std::string as_json(const Evidence& evidence);
+
+/// A verification as a line for every finding, and as JSON.
+std::string as_table(const Verification& verification);
+std::string as_json(const Verification& verification);
 
 }  // namespace flotilla
