@@ -102,7 +102,7 @@ class Recipes(unittest.TestCase):
     def test_what_the_image_does_works_on_a_bare_debian(self):
         bare = Path(os.environ["FLOTILLA_BARE"])
         (package,) = (SOURCE / "build/package").glob("flotilla_*.deb")
-        shutil.copy(package, bare / "tmp")
+        shutil.copy(package, bare / "opt")
         for name in ("post", "environment", "test"):
             script = "set -e\n" + sections()[name]
             subprocess.run(["chroot", bare, "sh", "-c", script], check=True, timeout=1200)
