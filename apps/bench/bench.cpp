@@ -25,12 +25,27 @@
 namespace flotilla::bench {
 namespace {
 
+/// A density that costs nothing: what its target takes is the cost of the interface.
+class FreeDensity final : public Density {
+ public:
+  const std::string& name() const override { return name_; }
+  Index dim() const override { return 0; }
+  void evaluate(const DataPoints& points, double* log_density, double* gradient) const override {
+    std::fill_n(log_density, points.count, 0.0);
+    if (gradient != nullptr) std::fill_n(gradient, points.count * points.dim, 0.0);
+  }
+
+ private:
+  std::string name_ = "free";
+};
+
 /// A flow of one size in one precision, and a tile of chains at typical points.
 template <typename T>
 struct Stage {
   explicit Stage(const FlowRecord& record)
       : flow(record),
         target(flow.base(), 1.0),
+        exact(flow.base(), density, DensityRole::kExplicit, 1.0),
         metric(flow, target, std::make_unique<MetricMala<T>>(), 0.0),
         work(metric, kChains),
         v(flow.dim(), kChains),
@@ -43,6 +58,8 @@ struct Stage {
 
   Flow<T> flow;
   TemperedTarget<T> target;
+  FreeDensity density;
+  DensityTarget<T> exact;
   Kernel<T> metric;
   Workspace<T> work;
   Batch<T> v;
@@ -57,11 +74,14 @@ struct Size {
   std::vector<Index> widths;
 };
 
-/// The two RealNVPs of the first table in apps/bench/README.md, and every kind of layer in three
-/// dimensions.
+/// The two RealNVPs of the first table in apps/bench/README.md, small ones of 32 dimensions, and
+/// every kind of layer in three dimensions.
 std::vector<Size> sizes() {
   std::vector<Size> all = {{"2d_64x64", Kind::kAffineCoupling, 2, 8, {64, 64}},
-                           {"784d_512x512", Kind::kAffineCoupling, 784, 8, {512, 512}}};
+                           {"784d_512x512", Kind::kAffineCoupling, 784, 8, {512, 512}},
+                           {"32d_32", Kind::kAffineCoupling, 32, 2, {32}},
+                           {"32d_64x64", Kind::kAffineCoupling, 32, 6, {64, 64}},
+                           {"32d_128x128", Kind::kAffineCoupling, 32, 8, {128, 128}}};
   const std::vector<std::pair<const char*, Kind>> kinds = {{"affine", Kind::kAffineCoupling},
                                                            {"spline", Kind::kSplineCoupling},
                                                            {"maf", Kind::kMaf},
@@ -124,9 +144,9 @@ double workspace_bytes(const Kernel<T>& kernel) {
 template <typename T>
 void add_kernels(const std::string& prefix, const std::shared_ptr<Stage<T>>& stage,
                  const Peak& peak) {
-  const auto add = [&](const char* name, std::unique_ptr<LocalMove<T>> local, double global) {
-    const auto kernel =
-        std::make_shared<Kernel<T>>(stage->flow, stage->target, std::move(local), global);
+  const auto add = [&](const char* name, std::unique_ptr<LocalMove<T>> local, double global,
+                       const Target<T>& target) {
+    const auto kernel = std::make_shared<Kernel<T>>(stage->flow, target, std::move(local), global);
     benchmark::RegisterBenchmark((prefix + name).c_str(), [=](benchmark::State& state) {
       const Random random(1);
       const Tuning tuning{StepSize(0.05)};
@@ -140,11 +160,13 @@ void add_kernels(const std::string& prefix, const std::shared_ptr<Stage<T>>& sta
       state.counters["workspace_mb"] = 1e-6 * workspace_bytes<T>(*kernel);
     });
   };
-  add("step/metric_mala", std::make_unique<MetricMala<T>>(), 0.0);
-  add("step/mala", std::make_unique<EuclideanMala<T>>(), 0.0);
-  add("step/ghmc", std::make_unique<Ghmc<T>>(), 0.0);
-  add("step/independence", std::make_unique<MetricMala<T>>(), 1.0);
-  add("step/mixture", std::make_unique<MetricMala<T>>(), 0.1);
+  const Target<T>& tempered = stage->target;
+  add("step/metric_mala", std::make_unique<MetricMala<T>>(), 0.0, tempered);
+  add("step/mala", std::make_unique<EuclideanMala<T>>(), 0.0, tempered);
+  add("step/ghmc", std::make_unique<Ghmc<T>>(), 0.0, tempered);
+  add("step/ghmc_explicit", std::make_unique<Ghmc<T>>(), 0.0, stage->exact);
+  add("step/independence", std::make_unique<MetricMala<T>>(), 1.0, tempered);
+  add("step/mixture", std::make_unique<MetricMala<T>>(), 0.1, tempered);
 }
 
 /// The element-wise work of a spline alone, per coordinate and chain: what it adds to a

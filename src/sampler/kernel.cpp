@@ -81,20 +81,21 @@ void take_positions(Point<T>& point) {
 }  // namespace
 
 template <typename T>
-Workspace<T>::Workspace(const Kernel<T>& kernel, Index chains)
-    : current(kernel.flow(), chains, kernel.keeps_tape()),
-      proposed(kernel.flow(), chains),
-      memory(kernel.has_memory() ? Memory<T>(kernel.flow().dim(), chains) : Memory<T>()),
-      outcome(chains),
-      everywhere(ColumnMask::all(chains)),
-      drift_known(ColumnMask::all(chains)),
-      cotangents(kernel.flow().dim(), chains),
-      noise(kernel.flow().dim(), chains),
-      displacement(kernel.flow().dim(), chains),
-      finiteness(1, chains),
-      uniform(1, chains),
-      log_alpha(1, chains),
-      ratio(1, chains) {
+Workspace<T>::Workspace(const Kernel<T>& kernel, Index columns)
+    : chains(columns),
+      current(kernel.flow(), columns, kernel.keeps_tape()),
+      proposed(kernel.flow(), columns),
+      memory(kernel.has_memory() ? Memory<T>(kernel.flow().dim(), columns) : Memory<T>()),
+      outcome(columns),
+      everywhere(ColumnMask::all(columns)),
+      drift_known(ColumnMask::all(columns)),
+      cotangents(kernel.flow().dim(), columns),
+      noise(kernel.flow().dim(), columns),
+      displacement(kernel.flow().dim(), columns),
+      finiteness(1, columns),
+      uniform(1, columns),
+      log_alpha(1, columns),
+      ratio(1, columns) {
   cotangents.wants_x_bar = kernel.needs_gradients();
 }
 
@@ -149,6 +150,12 @@ void Kernel<T>::evaluate(Workspace<T>& workspace, Point<T>& point) const {
   std::copy_n(point.z.row(0), point.z.dim() * point.z.stride(), point.x.row(0));
   point.log_det.fill(0.0);
   flow_->forward(point.x, point.log_det, point.tape);
+  if (target_->depends_on_x()) {
+    // Without l padding has no density, and what computes one from x need not be asked for it.
+    for (Index c = workspace.chains; c < point.z.chains(); ++c) {
+      point.log_det(0, c) = std::numeric_limits<double>::quiet_NaN();
+    }
+  }
   target_->evaluate(point.z, point.x, point.log_det, point.log_density, workspace.cotangents);
   workspace.finiteness.fill(T{0});
   probe(point.x, workspace.finiteness);

@@ -86,6 +86,7 @@ void Pool<T>::start_from_base(Index width) {
   ColumnMask missing(tiling_.tile_width);
   Batch<T> z(base.dim(), tiling_.tile_width);
   for (Index t = 0; t < tiling_.tiles; ++t) {
+    workspace_.chains = columns_of(t);
     for (Index c = 0; c < tiling_.tile_width; ++c) missing.set(c, true);
     for (std::uint64_t attempt = 0;; ++attempt) {
       draw_starts(attempt, first_chain_of(t), width, missing, z);
@@ -120,6 +121,7 @@ void Pool<T>::start_from(const Tensor& points, Index width) {
         "--start needs the flow's inverse, but this flow has none: start from the base density");
   }
   for (Index t = 0; t < tiling_.tiles; ++t) {
+    workspace_.chains = columns_of(t);
     const auto first = static_cast<Index>(first_chain_of(t));
     for (Index c = 0; c < tiling_.tile_width; ++c) {
       const Index chain = first + std::min(c, columns_of(t) - 1);  // padding repeats the last chain
@@ -145,6 +147,7 @@ void Pool<T>::start_from(const Tensor& points, Index width) {
 template <typename T>
 void Pool<T>::enter(Index tile, const std::vector<double>& scales) {
   const ChainState<T>& state = tiles_[static_cast<std::size_t>(tile)];
+  workspace_.chains = columns_of(tile);
   kernel_->begin(workspace_, state.position, scales);
   workspace_.memory = state.memory;
 }

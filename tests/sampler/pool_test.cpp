@@ -13,6 +13,7 @@
 #include "flotilla/sampler/registry.hpp"
 #include "support/allocation_counter.hpp"
 #include "support/choices.hpp"
+#include "support/normal_density.hpp"
 #include "support/test_flows.hpp"
 
 namespace flotilla::test {
@@ -173,6 +174,33 @@ TEST(Pool, CountsTheMovesOfItsChainsAndNotOfThePadding) {
   DrawBlock<float> draws(3, kChains, kSteps);
   const MoveTotals moved(pool.advance({0, kSteps, 0, 0}, {StepSize(0.4)}, draws));
   EXPECT_EQ(moved.moves(), static_cast<double>(kChains * kSteps));
+}
+
+TEST_P(PoolOfEveryKernel, ShowsADensityItsChainsAndNotThePadding) {
+  const NormalDensity density(0.3, 1.2);
+  const DensityTarget<float> target(scene_.flow.base(), density, DensityRole::kExplicit, 1.0);
+  const Kernel<float> kernel(scene_.flow, target, make_local_move<float>({GetParam(), {}}), 0.0);
+  const Tensor points{{1, 3}, {0.1, 0.2, 0.3}};
+  std::vector<std::vector<float>> found;
+  for (const Index tile_width : {32, 64, 256}) {
+    Pool<float> pool(kernel, Random(17), Tiling::share(kChains, tile_width, 0, 1));
+    DrawBlock<float> draws(3, kChains, kSteps);
+    density.seen = 0;
+    if (tile_width == 32) {
+      pool.start_from_base();
+    } else {
+      pool.start_from(points);
+    }
+    EXPECT_EQ(density.seen, kChains) << "start";
+    pool.start_from_base();
+    density.seen = 0;
+    const MoveTotals moved(pool.advance({0, kSteps, 0, 1}, {StepSize(0.1)}, draws));
+    EXPECT_EQ(density.seen, kChains * (1 + kSteps));  // the current points first
+    EXPECT_GT(moved.local_acceptance_rate(), 0.1);
+    found.push_back(draws.z);
+  }
+  EXPECT_TRUE(same_bits(found[0], found[1]));
+  EXPECT_TRUE(same_bits(found[0], found[2]));
 }
 
 TEST(Pool, StartsChainsFromPointsOfTheDataSpace) {

@@ -19,8 +19,11 @@ class Kernel;
 template <typename T>
 struct Workspace {
   Workspace() = default;
-  Workspace(const Kernel<T>& kernel, Index chains);
+  /// @param columns  of a tile, all of them chains
+  Workspace(const Kernel<T>& kernel, Index columns);
 
+  Index chains = 0;  ///< of the tile, its first columns; the others are padding, which moves along
+                     ///< but is not shown to a density from outside
   Point<T> current;
   Point<T> proposed;
   Memory<T> memory;     ///< [0 x 0] if the kernel has none
