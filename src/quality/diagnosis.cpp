@@ -224,7 +224,9 @@ double gradients_per_step(const RunReader& run) {
 }  // namespace
 
 bool Diagnosis::is_constant(const QuantitySummary& summary) const {
-  return draws > 1 && unmoved_chains < static_cast<double>(chains) && summary.sd == 0.0;
+  constexpr double kRounding = 1e-12;  // the mean of equal values may not be that value
+  return draws > 1 && unmoved_chains < static_cast<double>(chains) &&
+         summary.sd <= kRounding * std::abs(summary.mean);
 }
 
 double Diagnosis::smallest_ess() const {
