@@ -5,6 +5,8 @@
     plot_study.py study.h5                       writes study.png
     plot_study.py study.h5 -o figure.png --kind chains
 
+densities   effective draws per gradient of each density's flows, for each kernel; how far moments
+            are from the truth
 kernels     effective draws per gradient against the share of global moves, for each kernel
 step-size   effective draws per gradient against acceptance rate; acceptance against step size, or
             against the rate that warm-up aims at

@@ -11,6 +11,7 @@ import unittest
 import h5py
 import numpy as np
 
+from flotilla_tools.plotting import study
 from program import MOONS, PYTHON, SOURCE, ProgramTest, random_flow, run
 
 EXAMPLES = pathlib.Path(os.environ["FLOTILLA_DENSITIES"])
@@ -202,6 +203,77 @@ class ExactDraws(ProgramTest):
             self.assertEqual(facts["density"].decode(), example("eight_schools"))
             self.assertTrue(facts["density_checksum"].decode().startswith("sha256:"))
             self.assertEqual(facts["density_args"].decode(), "")
+
+    def mixture(self, flow, half_distance, *words, code=0):
+        """A run of two modes: is it converged, is it right, and its ESS per gradient."""
+        truth = self.path("mixture.toml")
+        with open(truth, "w") as file:
+            sd = [(1 + 0.84 * half_distance**2) ** 0.5, 1.0]
+            file.write(f"[x]\nmean = [{0.4 * half_distance}, 0.0]\nsd = {sd}\n")
+        density = ["--density", example("gaussian_mixture"), "--density-args", half_distance]
+        path = self.sample("--target", "explicit", *density, "--force", *words, flow=flow)
+        judged = run("summary", path, "--strict", "--json")
+        converged = {0: True, 3: False}[judged.returncode]
+        held = run("compare", path, "--truth", truth, "--json")
+        right = {0: True, 3: False}[held.returncode]
+        self.assertEqual(json.loads(held.stdout)["truth"]["agrees"], right)
+        return converged, right, json.loads(judged.stdout)
+
+    def test_a_bad_flow_draws_right_and_pays(self):
+        bad = random_flow(self.path("bad.h5"), "--dim", 2, "--layers", 4, "--widths", 16)
+        good = self.path("good.h5")
+        shape = ["--loc", "0.8,0", "--scale", "2.1,1"]  # of the mixture
+        self.assertEqual(run("flow", "identity", "--dim", 2, *shape, "-o", good).returncode, 0)
+        size = ["--chains", 128, "--warmup", 300, "--draws", 500, "--thin", 6]
+        price = {}
+        for flow in (bad, good):
+            converged, right, found = self.mixture(flow, 2, *size)
+            self.assertTrue(converged, found["hints"])
+            self.assertTrue(right)
+            price[flow] = found["sampling"]["ess_per_gradient"]
+        self.assertGreater(price[bad], 0.01)
+        self.assertGreater(price[good], 1.5 * price[bad])
+
+    def test_a_mode_that_a_flow_has_not_learnt_is_seen_from_spread_starts_alone(self):
+        flow = self.path("half.h5")  # it knows the mode at 5, and nothing of the one at -5
+        self.assertEqual(run("flow", "identity", "--dim", 2, "--loc", "5,0", "-o", flow).returncode, 0)
+        with h5py.File(self.path("spread.h5"), "w") as file:
+            file["x"] = np.random.default_rng(2).normal(size=(64, 2)) * [6, 1]
+        size = ["--chains", 64, "--warmup", 200, "--draws", 400]
+        converged, right, found = self.mixture(flow, 5, *size, "--start", self.path("spread.h5:x"))
+        self.assertFalse(converged)
+        rhat = {one["name"]: one["rhat"] for one in found["quantities"]}
+        self.assertGreater(rhat["x[0]"], 1.5)
+        # From the base density no chain finds the other mode: chains agree, and only the truth tells.
+        converged, right, found = self.mixture(flow, 5, *size)
+        self.assertTrue(converged, found)
+        self.assertFalse(right)
+
+    def test_a_study_over_densities_has_a_picture(self):
+        flow = self.path("nothing.h5")
+        self.assertEqual(run("flow", "identity", "--dim", 2, "-o", flow).returncode, 0)
+        with open(self.path("banana.toml"), "w") as file:
+            file.write("[x]\nmean = 0\nsd = [1, 3]\n")  # s = 1, b = 2
+        names = ["banana", "gaussian_mixture"]
+        with open(self.path("densities.toml"), "w") as file:
+            file.write(
+                '[sample]\ntarget = "explicit"\nchains = 64\nwarmup = 60\ndraws = 60\n'
+                f'flow = "{flow}"\n[list]\ndensity = {[example(name) for name in names]}\n'
+                'density_args = ["1,2", "0"]\n'
+                f'compare_truth = ["{self.path("banana.toml")}", "{self.path("normal.toml")}"]\n'
+                '[grid]\nkernel = ["mala", "ghmc"]\n'
+            )
+        with open(self.path("normal.toml"), "w") as file:
+            file.write("[x]\nmean = 0\nsd = 1\n")  # both modes at 0
+        output = pathlib.Path(self.path("densities.h5"))
+        done = run("study", self.path("densities.toml"), "-o", output, "--quiet")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        panels = np.array(study.draw_study(output)[-1].axes).reshape(2, 2)
+        self.assertEqual([panel.get_title("left") for panel in panels[0]], names)
+        self.assertEqual(panels[1, 0].get_legend_handles_labels()[1], ["mala", "ghmc"])
+        drawn = [line.get_ydata()[0] for line in panels[1, 1].lines]
+        self.assertTrue(np.isfinite(drawn).all())
+        self.assertIn(4, drawn)  # the line of what agrees
 
     def test_summary_shows_what_was_derived(self):
         flow = random_flow(self.path("flow.h5"), "--dim", 10, "--layers", 2, "--widths", 8)

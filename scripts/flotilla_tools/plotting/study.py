@@ -29,6 +29,9 @@ from flotilla_tools.plotting.style import COLOURS, MARKERS, STYLE, PlotError
 CONVERGED = 1.01
 """R-hat of chains that agree, as 'flotilla summary' has it."""
 
+AGREES = 4
+"""Standard errors within which a moment agrees with the truth, as 'flotilla compare' has it."""
+
 QUALITY = (
     ("energy_distance", "energy distance"),
     ("precision", "precision"),
@@ -44,6 +47,8 @@ SHARES = ("precision", "recall", "coverage")
 
 def kinds_of(study: StudyTables) -> list[str]:
     """The pictures that a study's columns ask for, the most telling one last."""
+    if study.varies("density"):
+        return ["densities"]
     if study.varies("global_fraction"):
         return ["kernels"]
     if study.varies("step_size") or study.varies("target_accept"):
@@ -55,8 +60,8 @@ def kinds_of(study: StudyTables) -> list[str]:
     if study.varies("beta"):
         return ["beta", "quality"] if "precision" in study.means else ["beta"]
     raise PlotError(
-        "expected a study that varies global_fraction, step_size, target_accept, warmup with "
-        "chains, chains or beta, found none of them: use the CSV files beside it"
+        "expected a study that varies density, global_fraction, step_size, target_accept, warmup "
+        "with chains, chains or beta, found none of them: use the CSV files beside it"
     )
 
 
@@ -228,6 +233,46 @@ def explain_points(axes: Axes, found: bool) -> None:
         points += axes.plot([], [], marker="x", markersize=8, **grey)
         texts.append("share found by warm-up")
     axes.legend(points, texts)
+
+
+def draw_densities(study: StudyTables) -> Figure:
+    """A panel per density, with its flows side by side; below, how far the moments are from the
+    truth, where it is known. Hollow points did not converge."""
+    expect_columns(study, "densities", "density")
+    panels = list(study.groups("density"))
+    known = "truth_farthest" in study.means
+    figure, axes = grid_of(1 + known, len(panels), 2.0, 2.1, sharex="col", sharey="row")
+    for column, (density, chosen) in zip(axes.T, panels):
+        for number, (kernel, like) in enumerate(study.groups("kernel")):
+            rows = np.flatnonzero(chosen & like)
+            for panel, name in zip(column, ("ess_per_gradient", "truth_farthest")):
+                draw_flows(panel, study, rows, name, kernel, number)
+        flows = [show("flow", flow) for flow in study.means["flow"][rows]]
+        column[-1].set_xticks(range(len(flows)), flows)
+        column[-1].set_xlim(-0.3, len(flows) - 0.7)
+        column[0].set_title(density)
+    axes[0, 0].set(ylabel="ESS per gradient", yscale="log")
+    plain_ticks(axes[0, 0].yaxis)
+    if known:
+        axes[1, 0].set(ylabel="farthest moment\n(standard errors)", yscale="log")
+        plain_ticks(axes[1, 0].yaxis)
+        for panel in axes[1]:
+            panel.axhline(AGREES, color="0.5", linestyle="--", linewidth=0.8)
+    explain_points(axes[0, -1], False)
+    name_lines(axes[-1, 0])
+    name_picture(figure, study, "flow", "kernel")
+    return figure
+
+
+def draw_flows(
+    axes: Axes, study: StudyTables, rows: Array, name: str, label: str, number: int
+) -> None:
+    """A figure of some rows, side by side; points are filled where R-hat is small."""
+    axes.plot(range(len(rows)), study.means[name][rows], label=label, **look(number))
+    for place, row in enumerate(rows):
+        if not converged(study, row):
+            hollow = {**look(number), "linestyle": "", "markerfacecolor": "white", "zorder": 3}
+            axes.plot(place, study.means[name][row], **hollow)
 
 
 def draw_step_size(study: StudyTables) -> Figure:
@@ -446,6 +491,7 @@ def draw_quality(study: StudyTables) -> Figure:
 
 
 KINDS: dict[str, Callable[[StudyTables], Figure]] = {
+    "densities": draw_densities,
     "kernels": draw_kernels,
     "step-size": draw_step_size,
     "exchange": draw_exchange,

@@ -114,7 +114,7 @@ class StudyTables:
 def show(name: str, value: Any) -> str:
     """A value in a legend. A number needs the name of its column, a text does not."""
     if isinstance(value, str):
-        return Path(value).stem if value.endswith((".h5", ".pt")) else value
+        return Path(value).stem if value.endswith((".h5", ".pt", ".so")) else value
     if name == "chains" and value == 1:
         return "1 chain"
     if name == "chains":
