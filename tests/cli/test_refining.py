@@ -6,7 +6,9 @@ import subprocess
 import unittest
 
 import h5py
+import numpy as np
 
+from flotilla_tools.training import real_nvp
 from program import ENVIRONMENT, PROGRAM, PYTHON, SOURCE, TIME_LIMIT, ProgramTest, moments, run
 
 LIBRARY = os.environ["FLOTILLA_UNNORMALISED"]
@@ -50,6 +52,20 @@ class Refining(ProgramTest):
         for (mean, error), expected in zip(found, truth):
             self.assertLess(error, 0.3)
             self.assertLess(abs(mean - expected), 4 * error, found)
+
+    def test_whole_chains_of_a_run_are_held_out(self):
+        path = self.sample("--chains", 20, "--warmup", 30, "--draws", 15)
+        own = real_nvp.Options(seed=3, noise=None, train_size=None, held_out_size=None)
+        data = real_nvp.file_data(path, own)
+        with h5py.File(path) as file:
+            x = file["posterior/x"][()]
+        np.testing.assert_array_equal(data.held_out, x[-2:].reshape(-1, 2))
+        first, second = data.epoch(0).numpy(), data.epoch(1).numpy()
+        self.assertFalse(np.array_equal(first, second))
+        for draws in (first, second):
+            np.testing.assert_array_equal(
+                np.sort(draws, axis=0), np.sort(x[:-2].reshape(-1, 2), axis=0)
+            )
 
     def test_what_cannot_be_used_is_one_sentence(self):
         (self.directory / "folder").mkdir()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.errors import InputError
-from flotilla_tools.run_draws import read_points
+from flotilla_tools.run_draws import is_run_file, read_points
 from flotilla_tools.torch_flows.computing import set_threads
 from flotilla_tools.torch_flows.conditioners import Conditioner
 from flotilla_tools.torch_flows.flow import Flow, half_masks
@@ -55,7 +55,7 @@ def toy_data(toy: ToySet, options: Options) -> TrainingSet:
 
 
 def file_data(name: str, options: Options) -> TrainingSet:
-    """The array in a file, split once at random into training and held-out draws."""
+    """The array in a file, or the draws of a run, split once into training and held-out draws."""
     if options.noise is not None:
         raise InputError(f"expected --noise only with a toy, found it with {name}: leave it out")
     draws = read_draws(name)
@@ -66,13 +66,24 @@ def file_data(name: str, options: Options) -> TrainingSet:
             f"expected at least {max(train_size, 1)} + {held_out_size} draws to train on and "
             f"hold out, found {len(draws)} in {name}: lower --train-size or --held-out-size"
         )
-    draws = as_float(draws[stream(options.seed, 1).permutation(len(draws))])
+    draws = as_float(draws[order(is_run_file(name), len(draws), held_out_size, options.seed)])
     train = draws[held_out_size : held_out_size + train_size]
 
     def epoch(number: int) -> Tensor:
         return train[stream(options.seed, 2, number).permutation(train_size)]
 
     return TrainingSet(draws[:held_out_size], epoch, train_size)
+
+
+def order(of_run: bool, count: int, held_out_size: int, seed: int) -> Array:
+    """Which draw comes where: at random, held-out ones first. Of a run these are those of the last
+    chains: draws of one chain resemble each other, so that others of theirs would have been seen
+    in training."""
+    random = stream(seed, 1)
+    if not of_run:
+        return random.permutation(count)
+    others = count - held_out_size
+    return np.concatenate([np.arange(others, count), random.permutation(others)])
 
 
 def as_float(draws: Array) -> Tensor:
