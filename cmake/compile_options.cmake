@@ -36,10 +36,22 @@ endif()
 add_library(flotilla_kernel_options INTERFACE)
 target_compile_options(flotilla_kernel_options INTERFACE -fno-math-errno -fno-trapping-math
                                                          -ffp-contract=fast)
-if(FLOTILLA_ARCH)
-  target_compile_options(flotilla_kernel_options INTERFACE -march=${FLOTILLA_ARCH})
+# On a processor that lacks it, the library says so before it does anything: core/processor.hpp.
+string(REGEX MATCH "^(x86_64|AMD64)$" FLOTILLA_X86_64 "${CMAKE_SYSTEM_PROCESSOR}")
+if(FLOTILLA_ARCH MATCHES "^x86-64" AND NOT FLOTILLA_X86_64)
+  message(FATAL_ERROR "FLOTILLA_ARCH is ${FLOTILLA_ARCH}, but this is ${CMAKE_SYSTEM_PROCESSOR}: "
+                      "take native, or an instruction set of this processor")
 endif()
-# Where a package comes to a processor that is too old for it, the loader says so and ends.
-if(FLOTILLA_ARCH MATCHES "^x86-64-v")
-  target_link_options(flotilla_kernel_options INTERFACE -Wl,-z,${FLOTILLA_ARCH})
+if(FLOTILLA_ARCH)
+  include(CheckCXXCompilerFlag)
+  string(MAKE_C_IDENTIFIER "FLOTILLA_TAKES_${FLOTILLA_ARCH}" takes)
+  check_cxx_compiler_flag(-march=${FLOTILLA_ARCH} ${takes})
+  if(${takes})
+    target_compile_options(flotilla_kernel_options INTERFACE -march=${FLOTILLA_ARCH})
+  elseif(FLOTILLA_ARCH STREQUAL "native")
+    message(STATUS "The compiler knows no -march=native: it takes its own default")
+  else()
+    message(FATAL_ERROR "The compiler knows no FLOTILLA_ARCH ${FLOTILLA_ARCH}: take native, "
+                        "x86-64-v2, x86-64-v3 or x86-64-v4")
+  endif()
 endif()

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "flotilla/core/version.hpp"
 
+#include <string>
+
 #include "build_facts.hpp"
+#include "core/processor.hpp"
 
 namespace flotilla {
 
@@ -13,6 +16,8 @@ constexpr std::string_view kInstructionSet = "x86-64 AVX-512F FMA";
 constexpr std::string_view kInstructionSet = "x86-64 AVX2 FMA";
 #elif defined(__AVX__)
 constexpr std::string_view kInstructionSet = "x86-64 AVX";
+#elif defined(__SSE4_2__)
+constexpr std::string_view kInstructionSet = "x86-64 SSE4.2";
 #elif defined(__x86_64__)
 constexpr std::string_view kInstructionSet = "x86-64 SSE2";
 #elif defined(__aarch64__)
@@ -24,8 +29,15 @@ constexpr std::string_view kInstructionSet = "unknown";
 }  // namespace
 
 BuildFacts build_facts() {
-  return {FLOTILLA_VERSION, FLOTILLA_GIT_COMMIT, FLOTILLA_COMPILER, FLOTILLA_FLAGS,
-          kInstructionSet};
+  static const std::string kFeatures = [] {
+    std::string names;
+    for (const char* const* name = needed_features(); *name != nullptr; ++name) {
+      names.append(names.empty() ? "" : " ").append(*name);
+    }
+    return names;
+  }();
+  return {FLOTILLA_VERSION, FLOTILLA_GIT_COMMIT, FLOTILLA_COMPILER,
+          FLOTILLA_FLAGS,   kInstructionSet,     kFeatures};
 }
 
 }  // namespace flotilla

@@ -84,7 +84,7 @@ MEASURES_INSIDES = ["tests/", "apps/bench/"]
 OPERATING_SYSTEM = [
     "src/io/", "src/run/", "src/parallel/", "apps/", "tests/",
     "src/flow/torchscript_plugin.cpp", "src/torchscript/",  # a plugin is loaded
-    "src/target/shared_library.cpp", "src/core/crash_sentence.cpp",
+    "src/target/shared_library.cpp", "src/core/crash_sentence.cpp", "src/core/processor.cpp",
 ]
 OPERATING_SYSTEM_HEADER = re.compile(r"(sys/[a-z_]+|unistd|fcntl|signal|dlfcn|sched|spawn)\.h")
 

@@ -12,6 +12,7 @@ struct BuildFacts {
   std::string_view compiler;
   std::string_view flags;
   std::string_view instruction_set;  ///< of the kernels: it and the compiler decide the bits
+  std::string_view features;         ///< of the processor that it needs: "avx2 fma"
 };
 
 /// The facts of this build. Not collective.
