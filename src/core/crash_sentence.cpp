@@ -50,6 +50,7 @@ void tell_crashes() {
 }
 
 void share_last_words(int* shared) {
+  own_flag = 0;
   flag = shared == nullptr ? &own_flag : shared;
 }
 

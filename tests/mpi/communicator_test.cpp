@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "flotilla/core/crashes.hpp"
+#include "flotilla/parallel/last_words.hpp"
+
 namespace flotilla::test {
 namespace {
 
@@ -70,6 +73,17 @@ TEST_F(CommunicatorTest, SumsIntegersExactly) {
   const std::int64_t size = comm_.size();
   EXPECT_EQ(sums, (std::vector<std::int64_t>{size * kLarge, size * (size - 1) / 2, -size}));
   EXPECT_FALSE(pending.active());
+}
+
+// The ranks of a test are all on one machine.
+TEST_F(CommunicatorTest, LetsOneRankSayWhyAllEnd) {
+  for (int time = 0; time < 2; ++time) {  // a new flag each time
+    const LastWords last_words(comm_);
+    const bool first = claim_last_words();
+    const bool again = claim_last_words();
+    PendingSum speaking = comm_.begin_sum({first ? 1 : 0, again ? 1 : 0});
+    EXPECT_EQ(speaking.wait(), (std::vector<std::int64_t>{1, 0}));
+  }
 }
 
 TEST_F(CommunicatorTest, ThrowsOnEveryRankWhatOneRankThrew) {

@@ -11,7 +11,7 @@ void tell_crashes();
 /// Where processes end together for one reason, the first of them says it: those that share this
 /// flag in their memory. Each process has a flag of its own otherwise. LastWords shares one.
 ///
-/// @param flag  0 at first, and outlives what may crash; null to have one's own again
+/// @param flag  0 at first, and outlives what may crash; null to have one's own again, unclaimed
 void share_last_words(int* flag);
 
 /// Whether this process may say why it ends: at most one of those that share a flag. The others
