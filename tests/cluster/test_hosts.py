@@ -16,7 +16,7 @@ PROGRAM = os.environ["FLOTILLA_PROGRAM"]
 FOLDER = Path(__file__).parent
 FLOW = FOLDER.parents[1] / "apps/flows/two_moons.h5"
 SKIPPED = 77  # exit code of hosts_here
-# Seconds after which a connection without a sign of life is lost: those of flotilla.job.
+# Seconds after which a connection without a sign of life is lost: those of scripts/cluster/job.
 SIGNS_OF_LIFE = {
     f"OMPI_MCA_oob_tcp_keepalive_{name}": value
     for name, value in (("time", "10"), ("intvl", "5"), ("probes", "3"))

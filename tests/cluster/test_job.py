@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The job script under stand-ins for the three schedulers: what it starts, and what it does after.
+"""The job scripts under stand-ins for the three schedulers: what it starts, and what it does after.
 
 Each stand-in writes down how it was called.  The program is one too, and ends as it is told.
 """
@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-JOB = Path(__file__).parents[2] / "scripts/cluster/flotilla.job"
+CLUSTER = Path(__file__).parents[2] / "scripts/cluster"
 
 RECORD = '#!/bin/bash\necho "${0##*/} $*" >>"$CALLS"\n'
 # A launcher starts one rank: it drops its own options.
@@ -26,9 +26,11 @@ COMMANDS = {
     "qstat": WALLTIME,
     "lfs": RECORD,
 }
+# The file that is submitted, and what the scheduler sets in a job.
+FILES = {"slurm": "flotilla.sbatch", "pbs": "flotilla.pbs", "lsf": "flotilla.lsf"}
 SCHEDULERS = {
     "slurm": {"SLURM_JOB_ID": "7"},
-    "pbs": {"PBS_JOBID": "7.host"},
+    "pbs": {"PBS_JOBID": "7.host", "PBS_O_WORKDIR": "."},
     "lsf": {"LSB_JOBID": "7"},
 }
 # A job of an array knows its place in it.
@@ -53,8 +55,9 @@ class Job(unittest.TestCase):
         calls.write_text("")
         surroundings = {"PATH": self.path, "CALLS": str(calls), "CODE": str(code)}
         surroundings |= {"FLOW": "mine.h5", "RUN": "runs/run.h5", "OPTIONS": "--chains 128"}
+        surroundings["JOB"] = str(CLUSTER / "job")
         done = subprocess.run(
-            ["bash", JOB],
+            ["bash", CLUSTER / FILES.get(scheduler, "flotilla.sbatch")],
             env=surroundings | SCHEDULERS.get(scheduler, {}) | settings,
             cwd=self.folder,
             capture_output=True,
@@ -78,7 +81,7 @@ class Job(unittest.TestCase):
     def test_a_stopped_run_queues_again(self):
         again = {
             "slurm": "scontrol requeue 7",
-            "pbs": f"qsub -v FLOW,RUN,OPTIONS,KEEP,START,INDEX {JOB}",
+            "pbs": f"qsub -v FLOW,RUN,OPTIONS,KEEP,START,INDEX,JOB {CLUSTER / FILES['pbs']}",
         }
         for scheduler in SCHEDULERS:
             with self.subTest(scheduler):
@@ -88,7 +91,7 @@ class Job(unittest.TestCase):
                     [call for call in calls if call.startswith(("scontrol", "qsub"))],
                     [again[scheduler]] if scheduler in again else [],
                 )
-        self.assertIn("#BSUB -Q 75", JOB.read_text(encoding="ascii"))
+        self.assertIn("#BSUB -Q 75", (CLUSTER / FILES["lsf"]).read_text(encoding="ascii"))
 
     def test_a_run_that_failed_does_not_queue_again(self):
         for scheduler in SCHEDULERS:

@@ -17,7 +17,7 @@ import h5py
 PROGRAM = Path(os.environ["FLOTILLA_PROGRAM"])
 SOURCE = Path(__file__).parents[2]
 MOONS = SOURCE / "apps/flows/two_moons.h5"
-JOB = SOURCE / "scripts/cluster/flotilla.job"
+JOB = SOURCE / "scripts/cluster/flotilla.sbatch"
 SKIPPED = 77  # exit code of slurm_here
 CORES = 4
 # Two minutes of work and more on two ranks, where a job has one.
@@ -85,6 +85,7 @@ class OnSlurm(unittest.TestCase):
             "job=$(sbatch --parsable --ntasks-per-node=2 --time=1 --signal=USR1@20 "
             f"{JOB}){WAIT}",
             FLOW=str(MOONS),
+            JOB=str(SOURCE / "scripts/cluster/job"),
             RUN="run.h5",
             OPTIONS=work,
         )
@@ -101,6 +102,7 @@ class OnSlurm(unittest.TestCase):
             'scontrol show job "$job" | grep -q JobState=COMPLETED && break\n'
             "done",
             FLOW=str(MOONS),
+            JOB=str(SOURCE / "scripts/cluster/job"),
             RUN="run.h5",
             OPTIONS=work,
         )
