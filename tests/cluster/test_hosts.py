@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Several hosts with TCP between them: network namespaces of this machine, which root alone makes.
 
-FLOTILLA_HOSTS=1: also a host that is cut off in mid-run, which takes half a minute.
+FLOTILLA_HOSTS=1: also a host that is cut off in mid-run, and a network so slow that a run's time is
+that of its messages, which the model of scaling has to give; three minutes.
 """
 
 import os
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 import h5py
+
+from flotilla_tools.measuring import scaling_model
 
 PROGRAM = os.environ["FLOTILLA_PROGRAM"]
 FOLDER = Path(__file__).parent
@@ -35,6 +39,17 @@ echo "$((SECONDS - begun)) seconds, exit code $code"
 sleep 1
 echo "$(ip netns pids ${{HOSTS_PREFIX}}2 | wc -l) processes left"
 """
+
+LATENCY = 0.1  # seconds, beside which waiting for a core is little
+SLOW = """
+{switch} {latency} ${{HOSTS_PREFIX}}1 ${{HOSTS_PREFIX}}2 &
+switch=$!
+until ip -n ${{HOSTS_PREFIX}}2 address show dev slow up 2>/dev/null | grep -q 10.92; do sleep 0.1; done
+export OMPI_MCA_btl_tcp_if_include=10.92.0.0/24
+mpirun --host $HOSTS_HERE -n 2 {run}
+kill $switch
+"""
+BY_HAND = unittest.skipUnless(os.environ.get("FLOTILLA_HOSTS"), "FLOTILLA_HOSTS=1 does this")
 
 
 class Hosts(unittest.TestCase):
@@ -89,7 +104,7 @@ class Hosts(unittest.TestCase):
         self.assertEqual(sorted(found.split()), ["host1", "host2", "host3"])
         self.expect_equal("one.h5", "three.h5")
 
-    @unittest.skipUnless(os.environ.get("FLOTILLA_HOSTS"), "FLOTILLA_HOSTS=1 cuts off a host")
+    @BY_HAND
     def test_a_host_that_is_cut_off_ends_the_run_within_a_minute(self):
         endless = self.sample("cut.h5", "--draws", 10000, "--thin", 1000)
         found = self.on_hosts(3, CUT.format(run=endless))
@@ -97,6 +112,26 @@ class Hosts(unittest.TestCase):
         self.assertLess(int(seconds), 60)
         self.assertNotEqual(int(code), 0)
         self.assertIn("0 processes left", found)
+
+    @BY_HAND
+    def test_a_slow_network_takes_the_time_that_the_model_says(self):
+        self.on_hosts(
+            2,
+            SLOW.format(
+                switch=f"{sys.executable} {FOLDER / 'slow_switch.py'}",
+                latency=LATENCY,
+                run=self.sample("slow.h5", "--draws", 200, "--warmup", 20),
+            ),
+        )
+        with h5py.File(self.folder / "slow.h5") as file:
+            measured = float(file.attrs["sampling_seconds"]) / 2
+        block = scaling_model.in_a_block(2)
+        report = scaling_model.in_a_report(2, tiles=2, dim=2)
+        predicted = LATENCY * (block.rounds + report.rounds + report.messages)
+        print(f"100 draws: {measured:.2f} s measured, {predicted:.2f} s predicted")
+        self.assertGreater(measured, 0.9 * predicted)
+        # The switch is a process too, and waits for a core on a busy machine.
+        self.assertLess(measured, 1.5 * predicted)
 
 
 if __name__ == "__main__":
