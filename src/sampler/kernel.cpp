@@ -140,6 +140,30 @@ void Kernel<T>::begin(Workspace<T>& workspace, const Batch<U>& z,
 }
 
 template <typename T>
+void Kernel<T>::leave(Workspace<T>& workspace, const std::vector<double>& scales,
+                      Known<T>& known) const {
+  if (!workspace.drifts_known) find_missing_drifts(workspace, scales);
+  const Point<T>& point = workspace.current;
+  known.x = point.x;
+  known.drift = point.drift;
+  known.log_det = point.log_det;
+  known.log_density = point.log_density;
+}
+
+template <typename T>
+void Kernel<T>::enter(Workspace<T>& workspace, const Batch<double>& z,
+                      const Known<T>& known) const {
+  Point<T>& point = workspace.current;
+  point.move_to(z);
+  point.x = known.x;
+  point.drift = known.drift;
+  point.log_det = known.log_det;
+  point.log_density = known.log_density;
+  workspace.drift_known = workspace.everywhere;
+  workspace.drifts_known = true;
+}
+
+template <typename T>
 bool Kernel<T>::can_start(const Workspace<T>& workspace, Index chain) const {
   return std::isfinite(workspace.current.log_density(0, chain)) &&
          std::isfinite(workspace.finiteness(0, chain));

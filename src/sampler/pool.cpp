@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "flotilla/core/error.hpp"
 
@@ -35,7 +36,9 @@ Pool<T>::Pool(const Kernel<T>& kernel, const Random& random, const Tiling& tilin
   const Index dim = kernel.flow().dim();
   for (Index t = 0; t < tiling.tiles; ++t) {
     tiles_.emplace_back(dim, tiling.tile_width, kernel.has_memory());
+    if (kernel.may_know()) known_.emplace_back(dim, tiling.tile_width);
   }
+  scales_.resize(known_.size());
   if (tiling.tiles > 0) workspace_ = Workspace<T>(kernel, tiling.tile_width);
 }
 
@@ -104,7 +107,7 @@ void Pool<T>::start_from_base(Index width) {
       }
     }
     kernel_->start_memory(random_, first_chain_of(t), workspace_);
-    leave(t);
+    leave(t, {});
   }
 }
 
@@ -140,23 +143,39 @@ void Pool<T>::start_from(const Tensor& points, Index width) {
           (first + lost) / width % points.shape[0]));
     }
     kernel_->start_memory(random_, first_chain_of(t), workspace_);
-    leave(t);
+    leave(t, {});
   }
 }
 
 template <typename T>
 void Pool<T>::enter(Index tile, const std::vector<double>& scales) {
-  const ChainState<T>& state = tiles_[static_cast<std::size_t>(tile)];
+  const auto t = static_cast<std::size_t>(tile);
+  const ChainState<T>& state = tiles_[t];
   workspace_.chains = columns_of(tile);
-  kernel_->begin(workspace_, state.position, scales);
+  if (t < known_.size() && scales_[t] == scales) {
+    kernel_->enter(workspace_, state.position, known_[t]);
+  } else {
+    kernel_->begin(workspace_, state.position, scales);
+  }
   workspace_.memory = state.memory;
 }
 
 template <typename T>
-void Pool<T>::leave(Index tile) {
-  ChainState<T>& state = tiles_[static_cast<std::size_t>(tile)];
+void Pool<T>::leave(Index tile, const std::vector<double>& scales) {
+  const auto t = static_cast<std::size_t>(tile);
+  ChainState<T>& state = tiles_[t];
   state.position = workspace_.current.position;
   state.memory = workspace_.memory;
+  if (t >= known_.size()) return;
+  kernel_->leave(workspace_, scales, known_[t]);
+  scales_[t] = scales;
+}
+
+template <typename T>
+void Pool<T>::restore(Index tile, ChainState<T> state) {
+  const auto t = static_cast<std::size_t>(tile);
+  tiles_[t] = std::move(state);
+  if (t < known_.size()) scales_[t].reset();
 }
 
 template <typename T>
@@ -182,7 +201,7 @@ MoveStatistics Pool<T>::advance(const Block& block, const Tuning& tuning, DrawBl
       statistics.observe(workspace_.outcome, columns_of(t));
       if (block.keeps(step)) draws.store(workspace_, t * tiling_.tile_width, columns_of(t), draw++);
     }
-    leave(t);
+    leave(t, tuning.scales);
   }
   return statistics;
 }

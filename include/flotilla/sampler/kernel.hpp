@@ -67,6 +67,9 @@ class Kernel {
   /// Whether steps ask for grad log pi.
   bool needs_gradients() const { return moves_locally(); }
 
+  /// Whether leave() and enter() save the work of begin(): not where a move needs the tape.
+  bool may_know() const { return !moves_locally() || !local_->needs_tape(); }
+
   /// Whether the current point keeps a tape.
   bool keeps_tape() const { return moves_locally() && (local_->needs_tape() || postpones_drift()); }
 
@@ -78,6 +81,14 @@ class Kernel {
   template <typename U>
   void begin(Workspace<T>& workspace, const Batch<U>& z,
              const std::vector<double>& scales = {}) const;
+
+  /// Computes what a step left out, and keeps what is known of workspace.current. @pre may_know()
+  void leave(Workspace<T>& workspace, const std::vector<double>& scales, Known<T>& known) const;
+
+  /// Puts workspace.current at z with what leave() kept there: the same bits as begin().
+  ///
+  /// @pre known is that of these positions, for the scales of the steps that follow
+  void enter(Workspace<T>& workspace, const Batch<double>& z, const Known<T>& known) const;
 
   /// Whether a chain can start from workspace.current after begin(): nothing there is infinite or
   /// NaN, the drift included.

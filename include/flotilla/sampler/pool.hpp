@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "flotilla/flow/record.hpp"
@@ -46,7 +47,7 @@ struct Block {
 };
 
 /// The chains of one rank. Tiles advance one after another through one workspace. Memory is
-/// therefore two points, plus one ChainState for each tile.
+/// therefore two points, plus for each tile one ChainState and what is known there.
 ///
 /// It does not know of other ranks: what a tile does is a function of its index alone.
 template <typename T>
@@ -81,6 +82,13 @@ class Pool {
   /// @returns the statistics of all moves of this rank's chains
   MoveStatistics advance(const Block& block, const Tuning& tuning, DrawBlock<T>& draws);
 
+  /// Number of this rank's tiles.
+  Index tiles() const { return tiling_.tiles; }
+  /// All that the chains of a tile are. A state from a checkpoint may take its place.
+  /// @param tile  counted within this rank
+  const ChainState<T>& state(Index tile) const { return tiles_[static_cast<std::size_t>(tile)]; }
+  void restore(Index tile, ChainState<T> state);
+
   /// How far this rank's chains lie apart now.
   /// @param scales  units for eigenvalues; see LatentSpread
   LatentSpread spread(const std::vector<double>& scales) const;
@@ -93,7 +101,7 @@ class Pool {
                    const ColumnMask& missing, Batch<T>& z) const;
   /// Puts a tile into the workspace, and back.
   void enter(Index tile, const std::vector<double>& scales);
-  void leave(Index tile);
+  void leave(Index tile, const std::vector<double>& scales);
   /// The first chain of the tile without a finite log density at the workspace's current point; -1
   /// if all have one.
   Index first_without_density(Index tile) const;
@@ -102,6 +110,8 @@ class Pool {
   Random random_;
   Tiling tiling_;
   std::vector<ChainState<T>> tiles_;
+  std::vector<Known<T>> known_;                      ///< of each tile; empty if it saves nothing
+  std::vector<std::optional<std::vector<double>>> scales_;  ///< that it is known for; empty: for none
   Workspace<T> workspace_;
 };
 
