@@ -40,6 +40,7 @@ std::vector<Option> default_options() {
 }
 
 Command sample_command();
+Command resume_command();
 Command summary_command();
 Command compare_command();
 Command evidence_command();
@@ -63,6 +64,7 @@ inline constexpr ExitCode kExitCodes[] = {
     {0, "success"},
     {1, "the machine failed: MPI, HDF5, memory or the disk; or a density did in mid-run"},
     {2, "the input cannot be used: an option, a file"},
+    {75, "told to stop, by a signal or by --max-walltime: the run can go on"},
 };
 inline constexpr int kVerdict = 3;
 

@@ -5,10 +5,10 @@ namespace flotilla::app {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
-      sample_command(),        summary_command(),       compare_command(),
-      evidence_command(),      verify_command(),        study_command(),
-      flow_show_command(),     flow_verify_command(),   flow_evaluate_command(),
-      flow_identity_command(), density_check_command(),
+      sample_command(),        resume_command(),        summary_command(),
+      compare_command(),       evidence_command(),      verify_command(),
+      study_command(),         flow_show_command(),     flow_verify_command(),
+      flow_evaluate_command(), flow_identity_command(), density_check_command(),
   };
   return all;
 }

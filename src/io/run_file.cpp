@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <type_traits>
@@ -21,18 +22,12 @@ using hdf5::Properties;
 using hdf5::Sizes;
 using hdf5::Slab;
 
-// Data handed to the operating system survive the death of the program, but not of the machine. So
-// they are forced to the disk from time to time.
-constexpr std::chrono::seconds kFlushInterval{10};
-
-// Draws that do not fill a chunk yet are written all the same after so long: a kill costs no more.
-// It takes a write for every chain, so it cannot be done often.
-constexpr std::chrono::seconds kWriteInterval{60};
 // Of a rank's draws that wait, in data space; their statistics have as much.
 constexpr Index kWaitingBytes = Index{1} << 27U;
 
 // One number per draw: a chunk holds many draws, whatever the dimension.
 constexpr Index kStatisticsChunkDraws = 100;
+constexpr int kNumberOfStatistics = 7;
 constexpr std::size_t kStatistics = 4 * sizeof(double) + 3 * sizeof(std::int8_t);  // bytes a draw
 constexpr hsize_t kScaleChunk = hsize_t{1} << 16U;
 
@@ -176,7 +171,8 @@ void mark_complete(hdf5::File& file) {
       Dataset dataset = group.dataset(variable);
       if (!dataset.has_attribute(kFlagType)) continue;
       dataset.overwrite_text(kFlagType, kTruthValues);
-      dataset.remove_attribute(hdf5::kFillValue);
+      // It is gone if the run was killed right here and went on.
+      if (dataset.has_attribute(hdf5::kFillValue)) dataset.remove_attribute(hdf5::kFillValue);
     }
   }
 }
@@ -196,7 +192,6 @@ std::size_t RunFileLayout::derived_bytes() const {
 }
 
 double RunFileLayout::bytes(std::size_t scalar) const {
-  constexpr double kNumberOfStatistics = 7;
   constexpr double kEntry = 100;  // of a chunk in the index of its dataset; at least half full
   constexpr double kVariable = 1U << 13U;  // names and attributes of a derived one
   constexpr double kRest = 1U << 18U;      // names, attributes, indices of few chunks
@@ -241,16 +236,37 @@ RunFile<T>::RunFile(const Communicator& comm, const std::string& path, bool forc
   });
   file_.emplace(comm, path, comm.is_root() ? replacement_->unfinished() : "", bytes, advice);
   file_->together("making room for the draws", [&] { create(facts, measured); });
-  comm.barrier();  // only once all ranks have written does it get its name
+}
+
+template <typename T>
+RunFile<T>::RunFile(const Communicator& comm, const std::string& path, const RunFileLayout& layout,
+                    const DrawsSoFar& so_far)
+    : comm_(&comm), layout_(layout), path_(path) {
+  sampling_.draws = so_far.committed;
+  confirmed_ = so_far.committed;
+  sampling_.points.written = so_far.sampling;
+  warmup_.draws = so_far.committed_warmup;
+  warmup_.points.written = so_far.warmup;
+  file_.emplace(comm, path);
+  published_ = true;
+  tell_worth();
+  file_->together("opening its parts", [&] { open(); });
   comm.together([&] {
-    if (!comm.is_root()) return;
+    if (comm.is_root()) made_ = FileIdentity::of(path).value_or(FileIdentity());
+  });
+}
+
+template <typename T>
+void RunFile<T>::publish() {
+  comm_->barrier();  // only once all ranks have written does it get its name
+  comm_->together([&] {
+    if (!comm_->is_root()) return;
     release_space(replacement_->unfinished());
     replacement_->finish();
-    made_ = FileIdentity::of(path).value_or(FileIdentity());
+    made_ = FileIdentity::of(path_).value_or(FileIdentity());
   });
+  published_ = true;
   tell_worth();
-  last_flush_ = std::chrono::steady_clock::now();
-  last_write_ = last_flush_;
 }
 
 template <typename T>
@@ -290,38 +306,29 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
   };
   GroupBuilder data = make_group("posterior", layout_.chunk_draws);
   data.dimension("x_dim_0", layout_.dim, layout_.dim);
-  set.points =
-      progress(draws, layout_.chunk_draws,
-               sizeof(T) * static_cast<std::size_t>(layout_.dim) + layout_.derived_bytes());
-  const auto point = [&](GroupBuilder& group, const char* name, const char* meaning) {
-    return Variable<T>{group.variable<T>(name, meaning),
-                       WaitingDraws<T>(layout_.local_chains, set.points.most, layout_.dim)};
-  };
-  set.x = point(data, "x", "draws in data space, x = f(z)");
+  size_draw_set(draws, set);
+  set.x.dataset = data.variable<T>("x", "draws in data space, x = f(z)");
   add_derived(data, set);
   if (layout_.latent) {
     GroupBuilder latent = make_group("unconstrained_posterior", layout_.chunk_draws);
     latent.dimension("z_dim_0", layout_.dim, layout_.dim);
-    set.z = point(latent, "z", "draws in latent space");
+    set.z.dataset = latent.variable<T>("z", "draws in latent space");
   }
   GroupBuilder stats = make_group("sample_stats", kStatisticsChunkDraws);
-  set.statistics = progress(draws, kStatisticsChunkDraws, kStatistics);
   const auto number = [&](const char* name, const char* meaning) {
-    return Variable<double>{stats.variable<double>(name, meaning),
-                            WaitingDraws<double>(layout_.local_chains, set.statistics.most, 1)};
+    return stats.variable<double>(name, meaning);
   };
   const auto flag = [&](const char* name, const char* meaning) {
-    return Variable<std::int8_t>{
-        stats.flag(name, meaning),
-        WaitingDraws<std::int8_t>(layout_.local_chains, set.statistics.most, 1)};
+    return stats.flag(name, meaning);
   };
-  set.lp = number("lp", "log density of the target in latent space, unnormalised");
-  set.acceptance_rate = number("acceptance_rate", "acceptance probability of the last step");
-  set.step_size = number("step_size", "step size of local moves");
-  set.diverging = flag("diverging", "the last proposal had a non-finite value");
-  set.log_det_jacobian = number("log_det_jacobian", "log |det dx/dz|");
-  set.is_global = flag("is_global", "the last step proposed a global move");
-  set.accepted = flag("accepted", "the last step's proposal was accepted");
+  set.lp.dataset = number("lp", "log density of the target in latent space, unnormalised");
+  set.acceptance_rate.dataset =
+      number("acceptance_rate", "acceptance probability of the last step");
+  set.step_size.dataset = number("step_size", "step size of local moves");
+  set.diverging.dataset = flag("diverging", "the last proposal had a non-finite value");
+  set.log_det_jacobian.dataset = number("log_det_jacobian", "log |det dx/dz|");
+  set.is_global.dataset = flag("is_global", "the last step proposed a global move");
+  set.accepted.dataset = flag("accepted", "the last step's proposal was accepted");
 
   create_checksums(prefix, facts, set);
   set.committed = make_dataset<std::int64_t>(file_->contents(), prefix + kCommitted, {}, {});
@@ -332,16 +339,123 @@ void RunFile<T>::create_draw_set(const std::string& prefix, Index draws, const R
 /// Each variable has dimensions of its own behind chain and draw.
 template <typename T>
 void RunFile<T>::add_derived(GroupBuilder& data, DrawSet& set) const {
-  for (const DerivedVariable& variable : layout_.derived) {
+  for (std::size_t v = 0; v < layout_.derived.size(); ++v) {
+    const DerivedVariable& variable = layout_.derived[v];
     data.keep_dimensions(2);
     for (std::size_t d = 0; d < variable.shape.size(); ++d) {
       data.dimension(fmt::format("{}_dim_{}", variable.name, d), variable.shape[d],
                      variable.shape[d]);
     }
-    set.derived.push_back(
-        {data.variable<double>(variable.name, "derived from x by the density"),
-         WaitingDraws<double>(layout_.local_chains, set.points.most, variable.size())});
+    set.derived[v].dataset = data.variable<double>(variable.name, "derived from x by the density");
   }
+}
+
+/// Makes room for the draws that wait.
+template <typename T>
+void RunFile<T>::size_draw_set(Index draws, DrawSet& set) const {
+  const auto sized = [&](auto& variable, const DrawProgress& progress, Index width) {
+    variable.waiting = {layout_.local_chains, progress.most, width};
+  };
+  const Index written = set.points.written;
+  set.points =
+      progress(draws, layout_.chunk_draws,
+               sizeof(T) * static_cast<std::size_t>(layout_.dim) + layout_.derived_bytes());
+  set.statistics = progress(draws, kStatisticsChunkDraws, kStatistics);
+  set.points.written = written;
+  set.statistics.written = written;
+  sized(set.x, set.points, layout_.dim);
+  if (layout_.latent) sized(set.z, set.points, layout_.dim);
+  set.derived.resize(layout_.derived.size());
+  for (std::size_t v = 0; v < set.derived.size(); ++v) {
+    sized(set.derived[v], set.points, layout_.derived[v].size());
+  }
+  sized(set.lp, set.statistics, 1);
+  sized(set.acceptance_rate, set.statistics, 1);
+  sized(set.step_size, set.statistics, 1);
+  sized(set.diverging, set.statistics, 1);
+  sized(set.log_det_jacobian, set.statistics, 1);
+  sized(set.is_global, set.statistics, 1);
+  sized(set.accepted, set.statistics, 1);
+  const auto summed = [&](Index variables) {
+    return DrawChecksums(layout_.local_chains, layout_.chunk_chains, variables);
+  };
+  const auto derived = static_cast<Index>(set.derived.size());
+  set.point_checksums.sums = summed(layout_.latent ? 2 + derived : 1 + derived);
+  set.statistics_checksums.sums = summed(kNumberOfStatistics);
+}
+
+template <typename T>
+void RunFile<T>::open() {
+  open_draw_set("", layout_.draws, sampling_);
+  if (layout_.warmup_draws > 0) open_draw_set("warmup_", layout_.warmup_draws, warmup_);
+  if (layout_.windows == 0) return;
+  const hdf5::Group group = file_->contents().group("adaptation");
+  adaptation_ = {group.dataset("step_size"), group.dataset("acceptance_rate"),
+                 group.dataset("global_acceptance_rate")};
+}
+
+/// @pre the draws that count are in set.points.written
+template <typename T>
+void RunFile<T>::open_draw_set(const std::string& prefix, Index draws, DrawSet& set) {
+  size_draw_set(draws, set);
+  const hdf5::File& file = file_->contents();
+  const hdf5::Group data = file.group(prefix + "posterior");
+  set.x.dataset = data.dataset("x");
+  for (std::size_t v = 0; v < set.derived.size(); ++v) {
+    set.derived[v].dataset = data.dataset(layout_.derived[v].name);
+  }
+  if (layout_.latent) {
+    set.z.dataset = file.group(prefix + "unconstrained_posterior").dataset("z");
+  }
+  const hdf5::Group stats = file.group(prefix + "sample_stats");
+  set.lp.dataset = stats.dataset("lp");
+  set.acceptance_rate.dataset = stats.dataset("acceptance_rate");
+  set.step_size.dataset = stats.dataset("step_size");
+  set.diverging.dataset = stats.dataset("diverging");
+  set.log_det_jacobian.dataset = stats.dataset("log_det_jacobian");
+  set.is_global.dataset = stats.dataset("is_global");
+  set.accepted.dataset = stats.dataset("accepted");
+  set.committed = file.dataset(prefix + kCommitted);
+  const hdf5::Group checksums = file.group(prefix + kChecksumGroup);
+  set.point_checksums.dataset = checksums.dataset("points");
+  set.statistics_checksums.dataset = checksums.dataset("statistics");
+  recall_checksums(set);
+}
+
+/// Reads the draws of a block that is not full yet, since its checksums go on.
+template <typename T>
+void RunFile<T>::recall_checksums(DrawSet& set) {
+  Index column = 0;
+  const auto recall = [&]<typename V>(Variable<V>& variable, const DrawProgress& progress,
+                                      ChecksumTable& table, const Sizes& inner) {
+    const Index draws = progress.written % progress.chunk;
+    if (draws > 0 && layout_.local_chains > 0) {
+      Slab slab = {{hdf5::size_of(layout_.first_chain), hdf5::size_of(progress.written - draws)},
+                   {hdf5::size_of(layout_.local_chains), hdf5::size_of(draws)}};
+      slab.start.resize(2 + inner.size(), 0);
+      slab.count.insert(slab.count.end(), inner.begin(), inner.end());
+      const hsize_t per_chain =
+          std::accumulate(inner.begin(), inner.end(), slab.count[1], std::multiplies<>());
+      std::vector<V> values(slab.count[0] * per_chain);
+      variable.dataset.read(slab, values.data());
+      table.sums.add(column, values.data(), static_cast<Index>(per_chain));
+    }
+    ++column;
+  };
+  const Sizes dim = {hdf5::size_of(layout_.dim)};
+  recall(set.x, set.points, set.point_checksums, dim);
+  for (std::size_t v = 0; v < set.derived.size(); ++v) {
+    recall(set.derived[v], set.points, set.point_checksums, sizes_of(layout_.derived[v].shape));
+  }
+  if (layout_.latent) recall(set.z, set.points, set.point_checksums, dim);
+  column = 0;
+  recall(set.lp, set.statistics, set.statistics_checksums, {});
+  recall(set.acceptance_rate, set.statistics, set.statistics_checksums, {});
+  recall(set.step_size, set.statistics, set.statistics_checksums, {});
+  recall(set.diverging, set.statistics, set.statistics_checksums, {});
+  recall(set.log_det_jacobian, set.statistics, set.statistics_checksums, {});
+  recall(set.is_global, set.statistics, set.statistics_checksums, {});
+  recall(set.accepted, set.statistics, set.statistics_checksums, {});
 }
 
 template <typename T>
@@ -355,24 +469,23 @@ void RunFile<T>::create_checksums(const std::string& prefix, const RunFacts& fac
     group.dimension(name + "_block", (progress.total + progress.chunk - 1) / progress.chunk, 0);
     group.dimension(name + "_tile", layout_.tiles(), 0);
     group.dimension(name + "_variable", variables, 0);
-    ChecksumTable table = {
-        group.variable<std::int64_t>(name, "2^32 times the number of draws, and their CRC-32C"),
-        DrawChecksums(layout_.local_chains, layout_.chunk_chains, variables)};
-    table.dataset.write_whole_number(kBlockDraws, progress.chunk);
-    table.dataset.write_whole_number(kTileChains, layout_.chunk_chains);
+    Dataset table =
+        group.variable<std::int64_t>(name, "2^32 times the number of draws, and their CRC-32C");
+    table.write_whole_number(kBlockDraws, progress.chunk);
+    table.write_whole_number(kTileChains, layout_.chunk_chains);
     for (const GroupVariables& of : groups) {
-      table.dataset.write_text(prefix + of.group, fmt::format("{}", fmt::join(of.names, " ")));
+      table.write_text(prefix + of.group, fmt::format("{}", fmt::join(of.names, " ")));
     }
     return table;
   };
   std::vector<GroupVariables> points = {{"posterior", {"x"}}};
   for (const DerivedVariable& derived : layout_.derived) points[0].names.push_back(derived.name);
   if (layout_.latent) points.push_back({"unconstrained_posterior", {"z"}});
-  set.point_checksums = add("points", set.points, points);
-  set.statistics_checksums = add("statistics", set.statistics,
-                                 {{"sample_stats",
-                                   {"lp", "acceptance_rate", "step_size", "diverging",
-                                    "log_det_jacobian", "is_global", "accepted"}}});
+  set.point_checksums.dataset = add("points", set.points, points);
+  set.statistics_checksums.dataset = add("statistics", set.statistics,
+                                         {{"sample_stats",
+                                           {"lp", "acceptance_rate", "step_size", "diverging",
+                                            "log_det_jacobian", "is_global", "accepted"}}});
 }
 
 template <typename T>
@@ -427,7 +540,6 @@ void RunFile<T>::append(Phase phase, const DrawBlock<T>& block,
     first += count;
     write_waiting(set, false);
   }
-  write_now_and_then(set);
 }
 
 template <typename T>
@@ -472,14 +584,14 @@ void RunFile<T>::write_waiting(DrawSet& set, bool all) {
   file_->together("writing draws", [&] { write(set, points, statistics); });
   comm_->barrier();  // only once all ranks have written do the draws count as good
   file_->together("writing checksums", [&] {
-    if (points) write_checksums(set.point_checksums, set.points);
-    if (statistics) write_checksums(set.statistics_checksums, set.statistics);
+    if (points) write_checksums(set.point_checksums, set.points, set.draws);
+    if (statistics) write_checksums(set.statistics_checksums, set.statistics, set.draws);
   });
   if (points) set.points.count_as_written();
   if (statistics) set.statistics.count_as_written();
-  last_write_ = std::chrono::steady_clock::now();
   const Index good = std::min(set.points.written, set.statistics.written);
-  if (good == set.draws) return;
+  // A run that goes on makes draws again that count already.
+  if (good <= set.draws) return;
   set.draws = good;
   comm_->barrier();  // committed draws have checksums
   file_->together("committing draws", [&] { commit(set); });
@@ -516,15 +628,19 @@ void RunFile<T>::write(DrawSet& set, bool points, bool statistics) {
 
 /// Writes the checksums of the block under way, those draws included that wait. @pre those are in
 /// the file: a checksum never speaks of draws that a kill kept out
+/// @param committed  draws that the file had checksums of: those are left while they are made again
 template <typename T>
-void RunFile<T>::write_checksums(ChecksumTable& table, const DrawProgress& progress) {
+void RunFile<T>::write_checksums(ChecksumTable& table, const DrawProgress& progress,
+                                 Index committed) {
   const Index block = progress.written / progress.chunk;
   const Index draws = progress.written % progress.chunk + progress.waiting;
   const Index variables = table.sums.variables();
   const Index first_tile = layout_.first_chain / layout_.chunk_chains;
-  table.dataset.write_together({{hdf5::size_of(block), hdf5::size_of(first_tile), 0},
-                                {1, hdf5::size_of(table.sums.tiles()), hdf5::size_of(variables)}},
-                               table.sums.entries(draws).data());
+  if (progress.written + progress.waiting >= committed) {
+    table.dataset.write_together({{hdf5::size_of(block), hdf5::size_of(first_tile), 0},
+                                  {1, hdf5::size_of(table.sums.tiles()), hdf5::size_of(variables)}},
+                                 table.sums.entries(draws).data());
+  }
   if (draws == progress.chunk) table.sums.restart();
 }
 
@@ -534,18 +650,13 @@ void RunFile<T>::commit(DrawSet& set) {
   set.committed.write_together(comm_->is_root(), &draws);
 }
 
-/// Rank 0's clock decides what all ranks do.
 template <typename T>
-void RunFile<T>::write_now_and_then(DrawSet& set) {
-  const auto now = std::chrono::steady_clock::now();
-  double due = 0.0;
-  if (comm_->is_root() && now - last_flush_ >= kFlushInterval) due = 1.0;
-  if (comm_->is_root() && now - last_write_ >= kWriteInterval) due = 2.0;
-  due = comm_->largest(due);
-  if (due == 0.0) return;
-  if (due == 2.0) write_waiting(set, true);
+void RunFile<T>::save(bool waiting) {
+  if (waiting) {
+    write_waiting(warmup_, true);
+    write_waiting(sampling_, true);
+  }
   flush();
-  last_flush_ = now;
 }
 
 template <typename T>
@@ -558,6 +669,7 @@ void RunFile<T>::flush() {
 
 template <typename T>
 void RunFile<T>::tell_worth() {
+  if (!published_) return;
   file_->keep(
       fmt::format("it keeps {} complete draws of each chain, of which the disk has confirmed {}",
                   sampling_.draws, confirmed_));
@@ -565,6 +677,7 @@ void RunFile<T>::tell_worth() {
 
 template <typename T>
 void RunFile<T>::expect_still_there() const {
+  if (!published_) return;
   comm_->together([&] {
     if (!comm_->is_root()) return;
     flotilla::expect_still_there(path_, made_, "the draws of this run are lost");

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -53,11 +52,26 @@ struct RunFileLayout {
   double bytes(std::size_t scalar) const;
 };
 
+/// How far the draws of a run file count when a run goes on, of each chain. Later ones are made
+/// again.
+struct DrawsSoFar {
+  Index warmup = 0;
+  Index sampling = 0;
+  Index committed_warmup = 0;  ///< those that the file has; at least as many
+  Index committed = 0;
+};
+
 /// One window of warm-up as the adaptation saw it, summed over all ranks.
 struct AdaptationWindow {
   double step_size = 0.0;  ///< of the window's local moves
   double acceptance_rate = 0.0;
   double global_acceptance_rate = 0.0;
+
+  /// Writes its state to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(step_size, acceptance_rate, global_acceptance_rate);
+  }
 };
 
 /// The HDF5 file of a run. All ranks write it together; ArviZ and xarray read it.
@@ -66,9 +80,9 @@ struct AdaptationWindow {
 /// flags, which become truth values at the end. Sampling touches no metadata, so the file can be
 /// opened at any moment, even if the run is killed. `draws_committed` tells how many draws of each
 /// chain are good, the group `checksums` what their bytes add up to, and the attribute `status` of
-/// every group whether that is all. Draws wait until they fill a chunk, at most a minute. The file
-/// gets its name once all its space is allocated. Everything is collective and throws the same on
-/// every rank; a failed write ends the program: see SharedFile.
+/// every group whether that is all. Draws wait until they fill a chunk, or until save(). The file
+/// gets its name by publish(). Everything is collective and throws the same on every rank; a failed
+/// write ends the program: see SharedFile.
 template <typename T>
 class RunFile {
  public:
@@ -79,9 +93,16 @@ class RunFile {
   RunFile(const Communicator& comm, const std::string& path, bool force,
           const RunFileLayout& layout, const RunFacts& facts,
           const std::vector<std::string>& measured);
+  /// Opens the file of a run that goes on. @param layout  that it was made with, but for the ranks
+  /// @throws Hdf5Error; a failure in mid-way ends the program
+  RunFile(const Communicator& comm, const std::string& path, const RunFileLayout& layout,
+          const DrawsSoFar& so_far);
   ~RunFile();
   RunFile(const RunFile&) = delete;
   RunFile& operator=(const RunFile&) = delete;
+
+  /// Gives a new file its name, in place of what had it.
+  void publish();
 
   /// Writes where the chains start. @param block  one draw of each chain; only x is used
   void write_start(const DrawBlock<T>& block);
@@ -89,14 +110,16 @@ class RunFile {
   /// Writes one of the measured numbers before the end, so that a killed run has it.
   void write_measured(const std::string& name, double value);
 
-  /// Appends a block of draws. Writes and commits those that fill a chunk, or end their phase; once
-  /// a minute, all of them.
+  /// Appends a block of draws. Writes and commits those that fill a chunk, or end their phase.
   ///
   /// @param derived    of each variable of the layout, [chains x draws x size]
   /// @param step_size  of the block's local moves
   /// @throws EnvironmentError if somebody has removed or replaced the file
   void append(Phase phase, const DrawBlock<T>& block,
               const std::vector<std::vector<double>>& derived, StepSize step_size);
+
+  /// Forces all that was written to the disk. @param waiting  first writes the draws that wait
+  void save(bool waiting);
 
   /// Writes the adaptation group. Missing windows stay NaN.
   void write_adaptation(const std::vector<AdaptationWindow>& windows);
@@ -150,13 +173,16 @@ class RunFile {
   void create_adaptation(const RunFacts& facts);
   void add_derived(GroupBuilder& data, DrawSet& set) const;
   void create_checksums(const std::string& prefix, const RunFacts& facts, DrawSet& set);
+  void open();
+  void open_draw_set(const std::string& prefix, Index draws, DrawSet& set);
+  void size_draw_set(Index draws, DrawSet& set) const;
+  void recall_checksums(DrawSet& set);
   void keep(DrawSet& set, const DrawBlock<T>& block,
             const std::vector<std::vector<double>>& derived, Index first, Index count);
   void write_waiting(DrawSet& set, bool all);
   void write(DrawSet& set, bool points, bool statistics);
-  void write_checksums(ChecksumTable& table, const DrawProgress& progress);
+  void write_checksums(ChecksumTable& table, const DrawProgress& progress, Index committed);
   void commit(DrawSet& set);
-  void write_now_and_then(DrawSet& set);
   void flush();
   void tell_worth();
   void expect_still_there() const;
@@ -174,10 +200,9 @@ class RunFile {
   std::array<hdf5::Dataset, 3> adaptation_;
   std::vector<double> step_sizes_;
   Index sampling_draws_ = 0;  ///< set when the file is closed
-  FileIdentity made_;         ///< the file, on rank 0
+  bool published_ = false;    ///< the file has its own name
+  FileIdentity made_;         ///< likewise, on rank 0
   Index confirmed_ = 0;       ///< draws of each chain that a flush has forced to the disk
-  std::chrono::steady_clock::time_point last_flush_;
-  std::chrono::steady_clock::time_point last_write_;
 };
 
 }  // namespace flotilla

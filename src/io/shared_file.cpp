@@ -37,6 +37,11 @@ SharedFile::SharedFile(const Communicator& comm, std::string path, std::string u
   together("opening it", [&] { file_ = hdf5::File::open_together(unfinished_, comm.handle()); });
 }
 
+SharedFile::SharedFile(const Communicator& comm, std::string path)
+    : comm_(&comm), path_(std::move(path)), worth_("it keeps what it held") {
+  together("opening it", [&] { file_ = hdf5::File::open_together(path_, comm.handle()); });
+}
+
 void SharedFile::make_empty() const {
   try {
     hdf5::File::create_for_ranks(unfinished_);

@@ -22,6 +22,8 @@ class SharedFile {
   /// @throws EnvironmentError if the disk has fewer bytes left, or the file cannot be made
   SharedFile(const Communicator& comm, std::string path, std::string unfinished, double bytes,
              const std::string& advice);
+  /// Opens a file that is there, under its own name.
+  SharedFile(const Communicator& comm, std::string path);
   /// Closes it.
   ~SharedFile();
   SharedFile(const SharedFile&) = delete;

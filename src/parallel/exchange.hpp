@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "flotilla/parallel/communicator.hpp"
 
@@ -25,13 +28,25 @@ class StatisticsExchange {
 
   /// Waits for the last sums and returns them. Collective.
   std::optional<std::vector<std::int64_t>> drain() {
-    if (!pending_.active()) return std::nullopt;
-    return pending_.wait();
+    settle();
+    return std::exchange(arrived_, std::nullopt);
+  }
+
+  /// Waits for the last sums and keeps them for the next call. Collective.
+  void settle() {
+    if (pending_.active()) arrived_ = pending_.wait();
+  }
+
+  /// Writes what waits for the next call to an archive, or reads it back. @pre settle() was called
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(arrived_);
   }
 
  private:
   const Communicator* comm_;
   PendingSum pending_;
+  std::optional<std::vector<std::int64_t>> arrived_;
 };
 
 }  // namespace flotilla

@@ -12,7 +12,6 @@
 namespace flotilla {
 namespace {
 
-constexpr std::size_t kMostWindows = 4;
 constexpr Index kQuantitiesTogether = 64;            // most that a rank merges at once
 constexpr Index kNumbersTogether = Index{1} << 24U;  // most that a rank receives at once
 constexpr std::size_t kStateSize = std::tuple_size_v<Rhat::State>;

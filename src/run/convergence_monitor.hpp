@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <vector>
 
 #include "flotilla/diagnostics/rhat.hpp"
@@ -34,7 +35,26 @@ class ConvergenceMonitor {
   ///                      at whole stretches alone, the other figures at all draws
   ConvergenceReport report(const Communicator& comm, bool stretch_ends);
 
+  /// Writes what all chains share to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    auto windows = static_cast<std::uint64_t>(windows_.size());
+    with(stretches_, length_, draws_, windows);
+    if (windows > kMostWindows) windows = kMostWindows;
+    windows_.resize(windows, Window(current_.size()));
+  }
+
+  /// The same for the chains of a tile, after what all share.
+  /// @param tile  counted within this rank
+  template <typename Archive>
+  void archive_tile(Index tile, Archive& with) {
+    for (Window& window : windows_) archive_window(window, tile, with);
+    archive_window(current_, tile, with);
+  }
+
  private:
+  static constexpr std::size_t kMostWindows = 4;
+
   /// Moments of all quantities of this rank's chains: [quantity x chain].
   using Window = std::vector<Moments>;
 
@@ -47,6 +67,19 @@ class ConvergenceMonitor {
     Index first = 0;  ///< first of them, counted within this rank
     Index end = 0;
   };
+
+  /// Records of tiles are equally long, the last one's too.
+  template <typename Archive>
+  void archive_window(Window& window, Index tile, Archive& with) {
+    const Index first = tile * tiling_.tile_width;
+    Moments padding;
+    for (Index q = 0; q < quantities_; ++q) {
+      for (Index c = first; c < first + tiling_.tile_width; ++c) {
+        const bool chain = c < tiling_.local_chains();
+        with(chain ? window[static_cast<std::size_t>(q * tiling_.local_chains() + c)] : padding);
+      }
+    }
+  }
 
   void close_stretch();
   void add_states(Index quantity, const Segment& segment, std::vector<double>& states) const;

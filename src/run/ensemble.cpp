@@ -16,10 +16,14 @@
 #include "flotilla/core/undefined.hpp"
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
+#include "flotilla/run/stopping.hpp"
 #include "flotilla/sampler/adaptation.hpp"
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/target/registry.hpp"
+#include "io/archive.hpp"
+#include "io/checkpoint.hpp"
 #include "io/output_owner.hpp"
+#include "io/run_copy.hpp"
 #include "io/run_file.hpp"
 #include "parallel/exchange.hpp"
 #include "run/calibration.hpp"
@@ -29,9 +33,12 @@
 #include "run/facts.hpp"
 #include "run/precision.hpp"
 #include "run/report_log.hpp"
+#include "run/resumption.hpp"
+#include "run/run_state.hpp"
 #include "run/schedule.hpp"
 #include "run/shares.hpp"
 #include "run/stopwatch.hpp"
+#include "run/timetable.hpp"
 
 namespace flotilla {
 namespace {
@@ -67,6 +74,9 @@ void expect_width(const RunConfig& config, const FlowRecord& record) {
   }
 }
 
+/// Steps of a block at least, where a tile is evaluated anew at the beginning of each.
+constexpr Index kLeastSteps = 4;
+
 template <typename T>
 class Ensemble {
  public:
@@ -92,21 +102,34 @@ class Ensemble {
       if (target_ == nullptr) throw InputError("the program's own target was not made: it is null");
       prepare();
     });
-    start();
-    file_ = std::make_unique<RunFile<T>>(comm, config.output, config.force, layout(),
-                                         run_facts(config, specification_, record, comm),
-                                         measured_names());
-    comm.together([&] {
-      pool_->look(draws_);
-      // After the run file: creating that decides whether an existing run may be replaced.
-      if (monitor_ != nullptr) log_ = std::make_unique<ReportLog>(comm, config.output);
-    });
-    file_->write_start(draws_);
+    const RunFacts facts = run_facts(config, specification_, record, comm);
+    if (config.resume) resumption_ = decide_resumption(config_, facts, comm);
+    note(resumption_.note);
+    switch (resumption_.kind) {
+      case Resumption::Kind::kStart:
+        begin(facts);
+        break;
+      case Resumption::Kind::kGoOn:
+        go_on();
+        break;
+      case Resumption::Kind::kExtend:
+        extend(facts);
+        break;
+      case Resumption::Kind::kDone:
+        break;
+    }
   }
 
   RunSummary run() {
+    if (resumption_.kind == Resumption::Kind::kDone) {
+      RunSummary summary;
+      summary.draws = resumption_.committed;
+      summary.was_complete = true;
+      return summary;
+    }
     try {
-      return sample(warm_up());
+      const bool goes_on = state_.phase == Phase::kSampling || warm_up();
+      return goes_on && sample() ? finish() : stop();
     } catch (const std::bad_alloc&) {
       // The ranks have not agreed on this failure. Unwinding would wait for the others in a
       // destructor.
@@ -127,8 +150,10 @@ class Ensemble {
     check_outputs(options_of(config));
     expect_replaceable(config.output, true);
     owner_.emplace(config.output);
-    if (config.report_every > 0) ReportLog::expect_free(config.output, config.force);
-    expect_replaceable(config.output, config.force);
+    const bool replaces = config.force || config.resume;
+    if (config.report_every > 0) ReportLog::expect_free(config.output, replaces);
+    expect_replaceable(config.output, replaces);
+    expect_checkpoint_free(config.output);
     note(owner_->remove_leftovers());
   }
 
@@ -146,6 +171,8 @@ class Ensemble {
     const Tiling tiling =
         Tiling::share(config_.chains, config_.tile_width, comm_.rank(), comm_.size());
     pool_ = std::make_unique<Pool<T>>(*kernel_, Random(config_.seed), tiling);
+    adaptation_ = begin_adaptation();
+    timetable_ = std::make_unique<Timetable>(comm_, intervals());
     if (config_.report_every > 0) {
       monitor_ =
           std::make_unique<ConvergenceMonitor<T>>(tiling, flow_->dim(), config_.superchain_width());
@@ -154,22 +181,104 @@ class Ensemble {
                           config_.latent);
   }
 
-  Tuning warm_up() {
-    Stopwatch clock;
-    Adaptation adaptation = begin_adaptation();
-    for (const Block block : schedule_.warmup) {
-      const Tuning tuning = adaptation.current();
-      WindowSums window{advance(block, tuning, clock), {}};
-      if (adaptation.needs_spread()) window.spread = pool_->spread(tuning.scales).sums();
-      windows_.push_back({tuning.step_size.value(), kUndefined, kUndefined});
-      learn(post(window, clock), adaptation);
-      if (config_.save_warmup) write(Phase::kWarmUp, tuning.step_size, clock);
-      report(Phase::kWarmUp, block, tuning.step_size, clock);
+  /// A run from its first step.
+  void begin(const RunFacts& facts) {
+    start();
+    run_id_ = run_id_of(facts);
+    file_ = std::make_unique<RunFile<T>>(comm_, config_.output, config_.force || config_.resume,
+                                         layout(), facts, measured_names());
+    file_->publish();
+    comm_.together([&] {
+      pool_->look(draws_);
+      // After the run file: creating that decides whether an existing run may be replaced.
+      if (comm_.is_root()) remove_checkpoint(config_.output);
+      open_log();
+    });
+    file_->write_start(draws_);
+  }
+
+  /// A run that was stopped or killed.
+  void go_on() {
+    restore();
+    if (!resumption_.seam.empty()) {
+      comm_.together([&] {
+        if (comm_.is_root()) record_seam(config_.output, state_.drawn, resumption_.seam);
+      });
     }
-    learn(drain(clock), adaptation);
-    file_->write_adaptation(windows_);
-    warmup_seconds_ = clock.seconds();
-    return std::move(adaptation).freeze();
+    file_ = std::make_unique<RunFile<T>>(comm_, config_.output, layout(), so_far());
+    comm_.together([&] { open_log(); });
+  }
+
+  /// A run that was made for fewer draws: in a longer file, which gets its name once it holds what
+  /// the shorter one held.
+  void extend(const RunFacts& facts) {
+    restore();
+    forget_last_report();
+    file_ = std::make_unique<RunFile<T>>(comm_, config_.output, true, layout(),
+                                         with_run_id(facts, run_id_), measured_names());
+    copy_draws(comm_, config_.output, layout(), so_far(), *file_);
+    if (state_.phase == Phase::kSampling) file_->write_adaptation(state_.windows);
+    file_->publish();
+    comm_.together([&] { open_log(); });
+  }
+
+  /// A run reports after its last draw, wherever that is. A longer one does not report there.
+  void forget_last_report() {
+    if (config_.report_every == 0 || state_.last_report.draws % config_.report_every == 0) return;
+    const std::size_t end_of_last = reports_.rfind('\n');
+    if (end_of_last == std::string::npos) return;
+    const std::size_t end = reports_.rfind('\n', end_of_last - 1);
+    reports_.resize(end == std::string::npos ? 0 : end + 1);
+  }
+
+  void open_log() {
+    if (monitor_ != nullptr) log_ = std::make_unique<ReportLog>(comm_, config_.output, reports_);
+  }
+
+  DrawsSoFar so_far() const {
+    const bool warm = state_.phase == Phase::kSampling;
+    const Index warmup = layout().warmup_draws;
+    return {.warmup = warm ? warmup : std::min(warmup, state_.steps / config_.thin),
+            .sampling = state_.drawn,
+            .committed_warmup = resumption_.committed_warmup,
+            .committed = resumption_.committed};
+  }
+
+  /// @return whether the run goes on
+  bool warm_up() {
+    while (state_.steps < schedule_.warmup.steps()) {
+      const Block block = schedule_.warmup.after(state_.steps, timetable_->steps());
+      const Tuning tuning = adaptation_->current();
+      window_.merge(advance(block, tuning));
+      if (schedule_.warmup.ends_with(block)) end_window(tuning);
+      if (config_.save_warmup) write(Phase::kWarmUp, tuning.step_size);
+      state_.steps += block.steps;
+      report(block, tuning.step_size);
+      if (!keep_time(block)) return false;
+    }
+    learn(clock_.measure(Activity::kExchange, [&] { return to_sums(exchange_.drain()); }));
+    file_->write_adaptation(state_.windows);
+    tuning_ = std::move(*adaptation_).freeze();
+    state_.warmup_seconds = clock_.seconds();
+    state_.phase = Phase::kSampling;
+    state_.steps = 0;
+    clock_ = Stopwatch();
+    save(true);
+    return true;
+  }
+
+  void end_window(const Tuning& tuning) {
+    WindowSums sums{std::exchange(window_, {}), {}};
+    if (adaptation_->needs_spread()) sums.spread = pool_->spread(tuning.scales).sums();
+    state_.windows.push_back({tuning.step_size.value(), kUndefined, kUndefined});
+    learn(post(sums));
+  }
+
+  Intervals intervals() const {
+    using Seconds = std::chrono::duration<double>;
+    return {.checkpoint = Seconds(60.0 * config_.checkpoint_every),
+            .walltime = Seconds(config_.walltime_seconds()),
+            .least_steps = kernel_->may_know() ? 1 : kLeastSteps};
   }
 
   Adaptation begin_adaptation() const {
@@ -180,48 +289,188 @@ class Ensemble {
         .share = config_.adapt && !config_.global_fraction,
         .bounded_weight = has_bounded_weight(specification_.name),
     };
-    const double target_accept = config_.wanted_acceptance();
-    return {{initial_step_size(config_, flow_->dim())}, adaptive, target_accept, flow_->dim()};
+    return {{initial_step_size(config_, flow_->dim())},
+            adaptive,
+            config_.wanted_acceptance(),
+            flow_->dim()};
   }
 
-  RunSummary sample(const Tuning& tuning) {
-    file_->write_measured("step_size", tuning.step_size.value());
-    file_->write_measured("global_fraction", share_of(tuning));
-    Stopwatch clock;
-    bool met = false;
-    for (const Block block : schedule_.sampling) {
-      count(post({advance(block, tuning, clock), {}}, clock));
-      write(Phase::kSampling, tuning.step_size, clock);
-      drawn_ += block.draws();
-      met = watch(block, clock);
-      report(Phase::kSampling, block, tuning.step_size, clock, met);
-      if (met) break;
+  /// @return whether the run goes on
+  bool sample() {
+    file_->write_measured("step_size", tuning_.step_size.value());
+    file_->write_measured("global_fraction", share_of(tuning_));
+    while (!state_.suffices && state_.steps < schedule_.sampling.steps()) {
+      const Block block = schedule_.sampling.after(state_.steps, timetable_->steps());
+      count(post({advance(block, tuning_), {}}));
+      write(Phase::kSampling, tuning_.step_size);
+      state_.steps += block.steps;
+      state_.drawn += block.draws();
+      state_.suffices = watch(block);
+      report(block, tuning_.step_size);
+      if (!keep_time(block)) return false;
     }
-    count(drain(clock));
-    RunSummary summary = summarise(tuning, clock);
-    file_->finish(measured_facts(summary), drawn_ < config_.draws);
+    return true;
+  }
+
+  RunSummary finish() {
+    StopSignals::heeded();
+    timetable_->finish();
+    count(to_sums(exchange_.drain()));
+    save(true);
+    RunSummary summary = summarise(tuning_);
+    file_->finish(measured_facts(summary), state_.drawn < config_.draws);
     comm_.together([&] {
       if (log_ != nullptr) log_->finish();
     });
     return summary;
   }
 
+  /// The end of a run that goes on some other time: all is in its files.
+  RunSummary stop() {
+    timetable_->finish();
+    RunSummary summary;
+    summary.draws = state_.drawn;
+    summary.target = specification_;
+    summary.stopped_by = stopped_by_;
+    summary.may_go_on = config_.checkpoint_every > 0.0;
+    return summary;
+  }
+
+  /// Does what is due at the end of a block. Returns whether the run goes on.
+  bool keep_time(const Block& block) {
+    const Due due = timetable_->agree(block.steps, block_seconds_);
+    if (!due.stop.empty()) {
+      StopSignals::heeded();
+      stopped_by_ = due.stop;
+      save(true);
+      return state_.phase == Phase::kSampling &&
+             (state_.suffices || state_.steps == schedule_.sampling.steps());
+    }
+    if (due.checkpoint) {
+      save(false);
+    } else if (due.flush || due.write) {
+      const StopSignals::Unhurried unhurried;
+      clock_.measure(Activity::kOutput, [&] { file_->save(due.write); });
+      timetable_->done(due, std::nullopt);
+    }
+    return true;
+  }
+
+  /// Writes a checkpoint, and before it all draws that it speaks of.
+  /// @param now  the run ends, or may not come back here for long; else a failure is told and the
+  ///             run goes on
+  void save(bool now) {
+    const StopSignals::Unhurried unhurried;
+    const Stopwatch clock;
+    clock_.measure(Activity::kOutput, [&] { file_->save(true); });
+    if (config_.checkpoint_every == 0.0) return;
+    clock_.measure(Activity::kExchange, [&] { settle(); });
+    try {
+      clock_.measure(Activity::kOutput, [&] { write_checkpoint(); });
+    } catch (const EnvironmentError& error) {
+      if (now && !stopped_by_.empty()) throw;
+      note(fmt::format("{}: the run goes on, and the checkpoint before it counts", error.what()));
+    }
+    timetable_->done({}, clock.seconds());
+    checkpoint_seconds_ += clock.seconds();
+  }
+
+  /// Makes the state between two blocks one that does not depend on who has which tile.
+  void settle() {
+    exchange_.settle();
+    const MoveStatistics::Sums& own = window_.sums();
+    const std::vector<std::int64_t> sums = comm_.begin_sum({own.begin(), own.end()}).wait();
+    MoveStatistics::Sums all{};
+    if (comm_.is_root()) std::copy(sums.begin(), sums.end(), all.begin());
+    window_ = MoveStatistics(all);
+  }
+
+  void write_checkpoint() {
+    std::string shared;
+    comm_.together([&] {
+      if (!comm_.is_root()) return;
+      ArchiveWriter archive;
+      archive_shared(archive);
+      shared = run_id_ + std::move(archive).bytes();
+    });
+    const Tiling& tiling = pool_->tiling();
+    checkpoint_bytes_ = flotilla::write_checkpoint(
+        comm_, checkpoint_path(config_.output), shared,
+        {division_of(config_, comm_).tiles(), tiling.first_tile, tiling.tiles}, [&](Index tile) {
+          ArchiveWriter archive;
+          ChainState<T> state = pool_->state(tile);
+          archive(state);
+          if (monitor_ != nullptr) monitor_->archive_tile(tile, archive);
+          return std::move(archive).bytes();
+        });
+  }
+
+  /// Reads back what write_checkpoint() wrote, on any number of ranks.
+  void restore() {
+    run_id_ = resumption_.run_id;
+    comm_.together([&] {
+      const std::string path = checkpoint_path(config_.output);
+      const CheckpointReader checkpoint(path);
+      if (!checkpoint.shared().starts_with(run_id_) ||
+          checkpoint.tiles() != division_of(config_, comm_).tiles()) {
+        throw InputError(fmt::format("{} is that of another run than {}", path, config_.output));
+      }
+      ArchiveReader shared(checkpoint.shared().substr(run_id_.size()));
+      archive_shared(shared);
+      if (!comm_.is_root()) window_ = {};
+      expect_state(path);
+      for (Index tile = 0; tile < pool_->tiling().tiles; ++tile) {
+        ArchiveReader archive(checkpoint.tile(pool_->tiling().first_tile + tile));
+        ChainState<T> state = pool_->state(tile);
+        archive(state);
+        pool_->restore(tile, std::move(state));
+        if (monitor_ != nullptr) monitor_->archive_tile(tile, archive);
+      }
+    });
+    note(fmt::format("{} goes on after {} of {} {}", config_.output,
+                     state_.phase == Phase::kWarmUp ? state_.steps : state_.drawn,
+                     state_.phase == Phase::kWarmUp ? config_.warmup : config_.draws,
+                     state_.phase == Phase::kWarmUp ? "steps of warm-up" : "draws"));
+  }
+
+  /// All that ranks share. What is written and what is read is the same list.
+  template <typename Archive>
+  void archive_shared(Archive& with) {
+    if (log_ != nullptr) reports_ = log_->text();
+    with(state_, tuning_, *adaptation_, window_, exchange_, clock_, reports_);
+    if (monitor_ != nullptr) with(*monitor_);
+  }
+
+  /// @throws InputError if the checkpoint speaks of draws that the run file does not have
+  void expect_state(const std::string& path) const {
+    const Index steps =
+        state_.phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
+    const bool within = state_.steps >= 0 && state_.steps <= steps && state_.drawn >= 0 &&
+                        state_.learnt <= state_.windows.size();
+    if (!within) throw InputError(fmt::format("{} is damaged: it has impossible counts", path));
+    if (state_.drawn <= resumption_.committed) return;
+    throw InputError(fmt::format(
+        "{} was written after {} draws, but {} has {}: put back the run file that belongs to it, "
+        "or remove the checkpoint to begin the run again",
+        path, state_.drawn, config_.output, resumption_.committed));
+  }
+
   double share_of(const Tuning& tuning) const {
     return tuning.global_fraction.value_or(kernel_->global_fraction());
   }
 
-  MoveStatistics advance(const Block& block, const Tuning& tuning, Stopwatch& clock) {
-    return clock.measure(Activity::kFlow, [&] { return pool_->advance(block, tuning, draws_); });
+  MoveStatistics advance(const Block& block, const Tuning& tuning) {
+    const Stopwatch block_clock;
+    MoveStatistics moves =
+        clock_.measure(Activity::kFlow, [&] { return pool_->advance(block, tuning, draws_); });
+    block_seconds_ = block_clock.seconds();
+    return moves;
   }
 
   /// Posts this window's sums to the exchange. Returns those of the window before.
-  std::optional<WindowSums> post(const WindowSums& window, Stopwatch& clock) {
-    return clock.measure(Activity::kExchange,
-                         [&] { return to_sums(exchange_.post(window.row())); });
-  }
-
-  std::optional<WindowSums> drain(Stopwatch& clock) {
-    return clock.measure(Activity::kExchange, [&] { return to_sums(exchange_.drain()); });
+  std::optional<WindowSums> post(const WindowSums& window) {
+    return clock_.measure(Activity::kExchange,
+                          [&] { return to_sums(exchange_.post(window.row())); });
   }
 
   static std::optional<WindowSums> to_sums(const std::optional<std::vector<std::int64_t>>& row) {
@@ -229,45 +478,45 @@ class Ensemble {
     return WindowSums::of_row(*row);
   }
 
-  void learn(const std::optional<WindowSums>& window, Adaptation& adaptation) {
+  void learn(const std::optional<WindowSums>& window) {
     if (!window) return;
     const MoveTotals totals(window->moves);
-    acceptance_rate_ = totals.local_acceptance_rate();
-    AdaptationWindow& entry = windows_[learnt_++];
-    entry.acceptance_rate = acceptance_rate_;
+    state_.acceptance_rate = totals.local_acceptance_rate();
+    AdaptationWindow& entry = state_.windows.at(state_.learnt++);
+    entry.acceptance_rate = state_.acceptance_rate;
     entry.global_acceptance_rate = totals.global_acceptance_rate();
-    adaptation.update(StepSize(entry.step_size), *window);
+    adaptation_->update(StepSize(entry.step_size), *window);
   }
 
   void count(const std::optional<WindowSums>& window) {
     if (!window) return;
-    moves_.add(window->moves);
-    acceptance_rate_ = MoveTotals(window->moves).local_acceptance_rate();
+    state_.moves.add(window->moves);
+    state_.acceptance_rate = MoveTotals(window->moves).local_acceptance_rate();
   }
 
-  void write(Phase phase, StepSize step_size, Stopwatch& clock) {
+  void write(Phase phase, StepSize step_size) {
     const auto* const derived =
-        clock.measure(Activity::kFlow, [&] { return &derived_.of(draws_); });
-    clock.measure(Activity::kOutput, [&] { file_->append(phase, draws_, *derived, step_size); });
+        clock_.measure(Activity::kFlow, [&] { return &derived_.of(draws_); });
+    clock_.measure(Activity::kOutput, [&] { file_->append(phase, draws_, *derived, step_size); });
   }
 
   /// Reports convergence if a report is due, and after the last draw. Returns whether the run may
   /// stop.
-  bool watch(const Block& block, Stopwatch& clock) {
+  bool watch(const Block& block) {
     if (monitor_ == nullptr) return false;
-    return clock.measure(Activity::kExchange, [&] {
+    return clock_.measure(Activity::kExchange, [&] {
       monitor_->observe(draws_);
       // With thinning, a draw may end before a stretch does.
       const auto steps = static_cast<Index>(block.first_step - block.phase_start) + block.steps;
       const bool stretch_ends = steps % (config_.report_every * config_.thin) == 0;
       if (!stretch_ends && steps < config_.draws * config_.thin) return false;
       count(to_sums(exchange_.drain()));  // all moves so far, whatever the length of blocks
-      ConvergenceReport& report = last_report_;
+      ConvergenceReport& report = state_.last_report;
       report = monitor_->report(comm_, stretch_ends);
-      report.acceptance_rate = moves_.local_acceptance_rate();
-      report.global_acceptance_rate = moves_.global_acceptance_rate();
-      report.mean_squared_jump = moves_.mean_squared_jump();
-      log_->append(report, clock.seconds());
+      report.acceptance_rate = state_.moves.local_acceptance_rate();
+      report.global_acceptance_rate = state_.moves.global_acceptance_rate();
+      report.mean_squared_jump = state_.moves.mean_squared_jump();
+      log_->append(report, clock_.seconds());
       if (observer_ != nullptr) observer_->reported(report);
       return suffices(report);
     });
@@ -280,21 +529,20 @@ class Ensemble {
            (!config_.until_ess || report.ess >= *config_.until_ess);
   }
 
-  /// @param stopped  the phase ends with this block, before its last step
-  void report(Phase phase, const Block& block, StepSize step_size, const Stopwatch& clock,
-              bool stopped = false) {
+  void report(const Block& block, StepSize step_size) {
     if (observer_ == nullptr) return;
     const auto before = static_cast<Index>(block.first_step - block.phase_start);
     Progress progress;
-    progress.phase = phase;
+    progress.phase = state_.phase;
     progress.steps = before + block.steps;
-    progress.steps_total = phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
-    if (stopped) progress.steps_total = progress.steps;
-    progress.seconds = clock.seconds();
+    progress.steps_total =
+        state_.phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
+    if (state_.suffices) progress.steps_total = progress.steps;
+    progress.seconds = clock_.seconds();
     progress.chain_steps_per_second =
         static_cast<double>(progress.steps * config_.chains) / progress.seconds;
     progress.step_size = step_size.value();
-    progress.acceptance_rate = acceptance_rate_;
+    progress.acceptance_rate = state_.acceptance_rate;
     observer_->advanced(progress);
   }
 
@@ -323,16 +571,16 @@ class Ensemble {
             .largest_share = largest_share(config_, comm_)};
   }
 
-  RunSummary summarise(const Tuning& tuning, const Stopwatch& clock) const {
-    const double seconds = clock.seconds();
+  RunSummary summarise(const Tuning& tuning) const {
+    const double seconds = clock_.seconds();
     const auto mean_share = [&](Activity activity) {
-      return comm_.mean(clock.seconds(activity) / seconds);
+      return comm_.mean(clock_.seconds(activity) / seconds);
     };
     RunSummary summary;
-    summary.draws = drawn_;
-    summary.moves = moves_;
-    summary.last_report = last_report_;
-    summary.gradients = moves_.moves() * kernel_->gradients();
+    summary.draws = state_.drawn;
+    summary.moves = state_.moves;
+    summary.last_report = state_.last_report;
+    summary.gradients = state_.moves.moves() * kernel_->gradients();
     summary.target = specification_;
     summary.step_size = tuning.step_size.value();
     summary.global_fraction = share_of(tuning);
@@ -342,9 +590,9 @@ class Ensemble {
       summary.smallest_scale = *least;
       summary.largest_scale = *most;
     }
-    summary.warmup_seconds = comm_.largest(warmup_seconds_);
+    summary.warmup_seconds = comm_.largest(state_.warmup_seconds);
     summary.sampling_seconds = comm_.largest(seconds);
-    summary.chain_steps_per_second = moves_.moves() / summary.sampling_seconds;
+    summary.chain_steps_per_second = state_.moves.moves() / summary.sampling_seconds;
     summary.flow_share = mean_share(Activity::kFlow);
     summary.exchange_share = mean_share(Activity::kExchange);
     summary.output_share = mean_share(Activity::kOutput);
@@ -368,13 +616,19 @@ class Ensemble {
   std::unique_ptr<ConvergenceMonitor<T>> monitor_;  ///< null without reports; likewise the next
   std::unique_ptr<ReportLog> log_;
 
-  std::vector<AdaptationWindow> windows_;
-  std::size_t learnt_ = 0;
-  Index drawn_ = 0;
-  ConvergenceReport last_report_;
-  MoveTotals moves_;
-  double acceptance_rate_ = kUndefined;
-  double warmup_seconds_ = 0.0;
+  Resumption resumption_;
+  std::string run_id_;
+  std::string reports_;  ///< on rank 0: those that a checkpoint had
+  RunState state_;
+  std::optional<Adaptation> adaptation_;
+  MoveStatistics window_;         ///< of the window of warm-up under way, on this rank
+  Tuning tuning_{StepSize(1.0)};  ///< of the sampling phase
+  Stopwatch clock_;               ///< of this phase
+  std::unique_ptr<Timetable> timetable_;
+  double block_seconds_ = 0.0;  ///< that the last block took
+  std::string stopped_by_;
+  double checkpoint_bytes_ = 0.0;
+  double checkpoint_seconds_ = 0.0;
 };
 
 template <typename T>

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <random>
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/version.hpp"
@@ -34,6 +35,14 @@ std::string absolute(const std::string& path) {
   std::error_code unknown;
   const std::filesystem::path whole = std::filesystem::absolute(path, unknown);
   return unknown ? path : whole.string();
+}
+
+/// 128 random bits, in hexadecimal.
+std::string random_number() {
+  std::random_device device;
+  std::string text;
+  for (int word = 0; word < 4; ++word) text += fmt::format("{:08x}", device());
+  return text;
 }
 
 /// The name as attributes and Python can spell it.
@@ -122,6 +131,7 @@ RunFacts run_facts(const RunConfig& config, const Specification& target, const F
   facts.insert(facts.end(), library.begin(), library.end());
   const RunFacts own = {
       {"config", from_root(comm, config.text())},
+      {"run_id", from_root(comm, random_number())},
       {"flow_file", absolute_on_root(comm, config.flow)},
       {"flow_checksum", record.checksum},
       {"random", "Philox4x32-10"},

@@ -13,6 +13,7 @@
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/sampler/statistics.hpp"
 #include "flotilla/target/registry.hpp"
+#include "run/duration.hpp"
 
 namespace flotilla {
 namespace {
@@ -175,6 +176,12 @@ std::vector<Option> rows_of_stopping(RunConfig& run) {
        .group = OptionGroup::kStopping,
        .help = "stop once R-hat is at most this in a report; with superchains nested R-hat",
        .range = {.low = 1.0}},
+      {.name = "max-walltime",
+       .place = &run.max_walltime,
+       .kind = OptionKind::kManner,
+       .group = OptionGroup::kStopping,
+       .help = "stop in time to go on later: 55m, 1h30m, 3600s or 12:00:00",
+       .otherwise = "no limit"},
       {.name = "until-ess",
        .place = &run.until_ess,
        .group = OptionGroup::kStopping,
@@ -196,6 +203,25 @@ std::vector<Option> rows_of_output(RunConfig& run) {
        .kind = OptionKind::kManner,
        .group = OptionGroup::kOutput,
        .help = "replace an existing run file"},
+      {.name = "resume",
+       .place = &run.resume,
+       .kind = OptionKind::kManner,
+       .group = OptionGroup::kOutput,
+       .help = "go on with the run in the output if it was stopped or killed; begin it if there is "
+               "none; do nothing if it is complete"},
+      {.name = "accept-seam",
+       .place = &run.accept_seam,
+       .kind = OptionKind::kManner,
+       .group = OptionGroup::kOutput,
+       .help = "go on though another program or instruction set makes other bits; the run file "
+               "says from which draw on"},
+      {.name = "checkpoint-every",
+       .place = &run.checkpoint_every,
+       .kind = OptionKind::kManner,
+       .group = OptionGroup::kOutput,
+       .help = "time between two checkpoints, in OUTPUT.checkpoint; 0: none, and no --resume",
+       .range = {.low = 0.0},
+       .unit = "minutes"},
       {.name = "save-warmup",
        .place = &run.save_warmup,
        .group = OptionGroup::kOutput,
@@ -338,12 +364,21 @@ void RunConfig::validate() const {
   expect_target(target);
   expect_kernel(kernel);
   expect_density(*this);
+  walltime_seconds();
   for (const Rule& rule : rules()) {
     if (rule.holds(run)) continue;
     throw InputError(fmt::format("--{} should be {} but is {} with --{} {}", rule.option,
                                  rule.expected, current_text(*find_option(options, rule.option)),
                                  rule.given, current_text(*find_option(options, rule.given))));
   }
+}
+
+double RunConfig::walltime_seconds() const {
+  if (max_walltime.empty()) return 0.0;
+  if (const std::optional<double> seconds = seconds_of(max_walltime)) return *seconds;
+  throw InputError(fmt::format(
+      "--max-walltime should be a duration such as 55m, 1h30m, 3600s or 12:00:00 but is '{}'",
+      max_walltime));
 }
 
 double RunConfig::wanted_acceptance() const {

@@ -33,7 +33,7 @@ void ReportLog::expect_free(const std::string& output, bool force) {
   expect_replaceable(path, force);
 }
 
-ReportLog::ReportLog(const Communicator& comm, const std::string& output)
+ReportLog::ReportLog(const Communicator& comm, const std::string& output, const std::string& before)
     : output_(output), path_(path_beside(output)) {
   if (!comm.is_root()) return;
   file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
@@ -44,6 +44,7 @@ ReportLog::ReportLog(const Communicator& comm, const std::string& output)
         path_, std::strerror(errno)));
   }
   made_ = FileIdentity::of(path_).value_or(FileIdentity());
+  add(before);
 }
 
 ReportLog::~ReportLog() {
@@ -64,7 +65,12 @@ void ReportLog::append(const ConvergenceReport& report, double seconds) {
       {"global_acceptance_rate", json_number(report.global_acceptance_rate)},
       {"mean_squared_jump", json_number(report.mean_squared_jump)},
   };
-  waiting_ += line.dump() + "\n";
+  add(line.dump() + "\n");
+}
+
+void ReportLog::add(const std::string& lines) {
+  text_ += lines;
+  waiting_ += lines;
   write_waiting();
 }
 

@@ -18,14 +18,18 @@ class ReportLog {
   static void expect_free(const std::string& output, bool force);
 
   /// Creates the file. Not collective: throws on rank 0 alone, inside Communicator::together().
+  /// @param before  lines of the same run that were written before it was stopped
   /// @throws InputError if it cannot be written
-  ReportLog(const Communicator& comm, const std::string& output);
+  ReportLog(const Communicator& comm, const std::string& output, const std::string& before = "");
   ~ReportLog();
   ReportLog(const ReportLog&) = delete;
   ReportLog& operator=(const ReportLog&) = delete;
 
   /// @param seconds  since the start of sampling
   void append(const ConvergenceReport& report, double seconds);
+
+  /// All lines so far; empty but on rank 0.
+  const std::string& text() const { return text_; }
 
   /// Not collective, as above.
   /// @throws EnvironmentError if the file does not hold every report now, or is no longer there
@@ -35,12 +39,14 @@ class ReportLog {
   static std::string path_beside(const std::string& output);
 
  private:
+  void add(const std::string& lines);
   void write_waiting();
 
   std::string output_;
   std::string path_;
-  int file_ = -1;        ///< open on rank 0 only
-  FileIdentity made_;    ///< its size is that of the lines written so far
+  int file_ = -1;      ///< open on rank 0 only
+  FileIdentity made_;  ///< its size is that of the lines written so far
+  std::string text_;
   std::string waiting_;  ///< lines, or the rest of one, that the disk has not taken yet
   int reason_ = 0;       ///< why: errno
 };

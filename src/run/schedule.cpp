@@ -41,6 +41,19 @@ Block Blocks::operator[](Index i) const {
           first_step_, thin_};
 }
 
+Block Blocks::after(Index done, Index most) const {
+  const Index in_stretch = (stretch_ + block_steps_ - 1) / block_steps_;
+  const Block whole = (*this)[done / stretch_ * in_stretch + done % stretch_ / block_steps_];
+  const auto begin = static_cast<Index>(whole.first_step - first_step_);
+  return {first_step_ + static_cast<std::uint64_t>(done),
+          std::min(most, begin + whole.steps - done), first_step_, thin_};
+}
+
+bool Blocks::ends_with(const Block& part) const {
+  const auto end = static_cast<Index>(part.first_step - first_step_) + part.steps;
+  return end == steps_ || end % stretch_ == 0 || end % stretch_ % block_steps_ == 0;
+}
+
 Index Blocks::largest_draws() const {
   return thin_ == 0 ? 0 : (std::min(block_steps_, steps_) + thin_ - 1) / thin_;
 }

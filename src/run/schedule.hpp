@@ -17,6 +17,15 @@ class Blocks {
 
   Index size() const;
   Block operator[](Index i) const;
+  /// The rest of a block, or the first steps of it.
+  ///
+  /// @param done  steps of the phase that were made, fewer than steps()
+  /// @param most  number of steps to make now, >= 1
+  Block after(Index done, Index most) const;
+  /// Whether a block of these ends with a part of it.
+  bool ends_with(const Block& part) const;
+  /// Steps of the phase.
+  Index steps() const { return steps_; }
   /// Upper bound for the number of draws that a block keeps; nearly tight.
   Index largest_draws() const;
 

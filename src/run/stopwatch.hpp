@@ -19,8 +19,17 @@ class Stopwatch {
     return work();
   }
 
-  double seconds() const { return since(start_); }
+  double seconds() const { return before_ + since(start_); }
   double seconds(Activity activity) const { return spent_[static_cast<std::size_t>(activity)]; }
+
+  /// Writes the times to an archive, or goes on from there.
+  template <typename Archive>
+  void archive(Archive& with) {
+    double so_far = seconds();
+    with(so_far, spent_);
+    before_ = so_far;
+    start_ = Clock::now();
+  }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -42,6 +51,7 @@ class Stopwatch {
     Clock::time_point begin_ = Clock::now();
   };
 
+  double before_ = 0.0;  ///< of the same phase, by a process that ended
   Clock::time_point start_ = Clock::now();
   std::array<double, 3> spent_{};
 };

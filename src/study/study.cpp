@@ -239,7 +239,8 @@ class Group {
  private:
   /// Collective within the group. Throws the same on all its ranks.
   void run(std::size_t cell, CellRecord& record) const {
-    const RunConfig& config = plan_.cells[cell].config;
+    RunConfig config = plan_.cells[cell].config;
+    config.checkpoint_every = 0.0;  // a study goes on cell by cell
     const FlowRecord flow = replicate_flow(comm_, config.flow, config.context);
     if (reference_ && static_cast<Index>(reference_->mean.size()) != flow.dim) {
       throw InputError(fmt::format("{}: its draws have {} coordinates, but the flow has {}",

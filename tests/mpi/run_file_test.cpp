@@ -46,9 +46,11 @@ class RunFileTest : public testing::Test {
   }
 
   std::unique_ptr<RunFile<float>> make(bool force = false) const {
-    return std::make_unique<RunFile<float>>(
+    auto file = std::make_unique<RunFile<float>>(
         comm_, path_, force, layout(), RunFacts{{"created_at", "today"}, {"seed", std::int64_t{4}}},
         std::vector<std::string>{"measured"});
+    file->publish();
+    return file;
   }
 
   DrawBlock<float> block_of(Index first_draw, Index draws) const {
@@ -270,7 +272,9 @@ TEST_F(RunFileTest, KnowsHowMuchSpaceItTakes) {
       other.draws = draws;
       other.warmup_draws = warmup;
       other.superchains = kChains;
-      RunFile<float>(comm_, path_, true, other, {}, {}).finish({});
+      RunFile<float> file(comm_, path_, true, other, {}, {});
+      file.publish();
+      file.finish({});
       const double size = static_cast<double>(std::filesystem::file_size(path_));
       EXPECT_GE(other.bytes(sizeof(float)), size) << draws << " " << warmup;
       EXPECT_LE(other.bytes(sizeof(float)), 1.1 * size + 262144.0) << draws << " " << warmup;

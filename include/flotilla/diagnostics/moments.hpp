@@ -39,6 +39,12 @@ class Moments {
   /// Sample variance, with count - 1 in the denominator; NaN for fewer than two values.
   double variance() const { return count_ > 1.0 ? deviations_ / (count_ - 1.0) : kUndefined; }
 
+  /// Writes its state to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(count_, mean_, deviations_);
+  }
+
  private:
   double count_ = 0.0;
   double mean_ = 0.0;

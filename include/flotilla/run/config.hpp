@@ -18,8 +18,12 @@ namespace flotilla {
 struct RunConfig {
   std::string flow;  ///< flow file
   std::string output = "run.h5";
-  bool force = false;  ///< replace an existing output
-  Location start;      ///< points in data space [n x dim] to start from; empty: draws of q_Z
+  bool force = false;              ///< replace an existing output
+  bool resume = false;             ///< go on with the run in the output; begin it if there is none
+  bool accept_seam = false;        ///< go on with a program that makes other bits, and record it
+  double checkpoint_every = 10.0;  ///< minutes; 0: no checkpoints
+  std::string max_walltime;        ///< stop in time, "55m"; empty: no limit
+  Location start;  ///< points in data space [n x dim] to start from; empty: draws of q_Z
 
   std::string density;       ///< library of the density, where the target needs one
   std::string density_args;  ///< what it is opened with
@@ -63,6 +67,9 @@ struct RunConfig {
   double wanted_acceptance() const;
   /// Whether a convergence report may end the run.
   bool may_stop_early() const { return until_rhat || until_ess; }
+
+  /// Seconds that the run may take; 0: no limit. @throws InputError if max_walltime is no duration
+  double walltime_seconds() const;
 
   /// @throws InputError naming the first option that is out of range, and its range
   void validate() const;

@@ -24,6 +24,13 @@ struct ConvergenceReport {
                                         ///< global moves
   double global_acceptance_rate = kUndefined;
   double mean_squared_jump = kUndefined;  ///< in latent space, per step
+
+  /// Writes its state to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(draws, rhat, rhat_of, nested_rhat, ess, ess_of, means, acceptance_rate,
+         global_acceptance_rate, mean_squared_jump);
+  }
 };
 
 }  // namespace flotilla

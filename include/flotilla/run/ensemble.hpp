@@ -36,12 +36,19 @@ struct RunSummary {
   double flow_share = 0.0;              ///< share of the sampling time spent moving chains; mean
                                         ///< over ranks
   double exchange_share = 0.0;          ///< share spent waiting for statistics
+  std::string stopped_by;     ///< the signal or the limit that stopped the run before its last
+                              ///< draw: then figures below draws are not set. Empty: it ended
+  bool may_go_on = true;      ///< where it was stopped: whether a checkpoint was written
+  bool was_complete = false;  ///< the output held the whole run already: nothing was done
   double output_share = 0.0;  ///< share spent writing draws and waiting for other ranks to write
 };
 
-/// Runs the whole ensemble: broadcast of the flow, start, warm-up, sampling, run file.
+/// Runs the whole ensemble: broadcast of the flow, start, warm-up, sampling, run file. With
+/// config.resume it goes on with the run that the output holds.
 ///
-/// The draws are a function of (flow, configuration, seed) and of nothing else. Collective.
+/// The draws are a function of (flow, configuration, seed) and of nothing else: neither of ranks
+/// nor of where a run was stopped. A process in which StopSignals live can be asked to stop.
+/// Collective.
 /// @param observer  told on rank 0; may be null
 /// @throws InputError, EnvironmentError, Hdf5Error, the same on every rank. A failure on one rank
 /// alone (MPI, memory during the run), and any failed write to the run file, ends the program on

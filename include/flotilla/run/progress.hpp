@@ -28,7 +28,7 @@ class ProgressObserver {
   ProgressObserver(const ProgressObserver&) = delete;
   ProgressObserver& operator=(const ProgressObserver&) = delete;
 
-  /// Called before the first step with a sentence on something that was decided. Must not throw:
+  /// Called with a sentence on something that was decided, or went wrong. Must not throw:
   /// the other ranks would wait for rank 0 forever. The same holds for the others.
   virtual void noted(const std::string& /*sentence*/) noexcept {}
   /// Called after every block.

@@ -3,9 +3,15 @@
 
 #include "flotilla/core/parameter.hpp"
 #include "flotilla/io/run_reader.hpp"
+#include "flotilla/parallel/communicator.hpp"
+#include "flotilla/run/config.hpp"
 #include "flotilla/target/density.hpp"
 
 namespace flotilla {
+
+/// The configuration that a run file records, with the file at its present place as the output.
+/// Collective. @throws InputError, the same on every rank, if it records none
+RunConfig recorded_config(const Communicator& comm, const std::string& path);
 
 /// The resolved target specification of a run. make_target() makes the same target from it. Not
 /// collective.

@@ -53,6 +53,12 @@ class Adaptation {
   /// The tuning to sample with. After it nothing is left that could adapt.
   Tuning freeze() &&;
 
+  /// Writes its state to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(step_size_, spread_, share_);
+  }
+
  private:
   /// The same tuning with all but its step size as adapted so far.
   Tuning with(StepSize step_size) const;

@@ -37,6 +37,12 @@ class GlobalShare {
   /// In [kLeast, kCeiling]; kInitial while nothing is known.
   double current() const;
 
+  /// Writes its state to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(updates_, moves_, acceptance_);
+  }
+
  private:
   bool bounded_weight_;
   std::uint64_t updates_ = 0;

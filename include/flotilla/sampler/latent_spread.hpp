@@ -55,6 +55,12 @@ class SpreadAdaptation {
   /// Source: Hoffman & Sountsov 2022, section 3.
   double damping() const;
 
+  /// Writes its state to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(updates_, sums_);
+  }
+
  private:
   std::uint64_t updates_ = 0;
   std::vector<double> sums_;  ///< as in LatentSpread, forgetting

@@ -46,6 +46,12 @@ class MoveStatistics {
 
   const Sums& sums() const { return sums_; }
 
+  /// Writes its state to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(sums_);
+  }
+
  private:
   friend class MoveTotals;
   enum Slot : std::size_t {
@@ -83,6 +89,12 @@ class MoveTotals {
   /// Mean squared jump in latent space over all moves; rejected moves count as zero. NaN without
   /// moves.
   double mean_squared_jump() const;
+
+  /// Writes its state to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(high_, low_);
+  }
 
  private:
   double sum(std::size_t slot) const;

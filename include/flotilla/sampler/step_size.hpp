@@ -15,6 +15,12 @@ class StepSize {
   explicit StepSize(double value);
   double value() const { return value_; }
 
+  /// Writes its state to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(value_);
+  }
+
  private:
   double value_;
 };
@@ -44,6 +50,12 @@ class StepSizeAdaptation {
   /// accepted, the one nearest to the solution. Without such a window it is current(), the initial
   /// one or a smaller one.
   StepSize freeze() &&;
+
+  /// Writes its state to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(log_step_, log_tried_, updates_, weight_, u_, a_, uu_, ua_);
+  }
 
  private:
   /// The log step size at which the line reaches the target, and at most one move of an update away

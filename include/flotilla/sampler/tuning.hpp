@@ -24,6 +24,12 @@ struct Tuning {
   /// The share alpha in [0, 1] of new noise in the momentum of each step: alpha^2 = 1 - exp(-2 eps
   /// gamma). Source: Hoffman & Sountsov 2022, section 3.
   double refreshment() const;
+
+  /// Writes its state to an archive, or reads it back.
+  template <typename Archive>
+  void archive(Archive& with) {
+    with(step_size, damping, scales, global_fraction);
+  }
 };
 
 }  // namespace flotilla
