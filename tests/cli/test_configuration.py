@@ -95,7 +95,8 @@ class Configuration(ProgramTest):
         # An option without a value is not recorded. One of kind manner never is.
         unset = {"step-size", "target-accept", "until-rhat", "until-ess"}
         unset |= {"clip-level", "clip-quantile", "clip-sharpness"}  # of another target
-        self.assertEqual(names - keys - unset, {"force", "quiet", "config"})
+        manner = {"force", "quiet", "config", "resume", "accept-seam", "checkpoint-every"}
+        self.assertEqual(names - keys - unset, manner | {"max-walltime"})
         config = self.write("force = true\nquiet = true\n")
         done = run("sample", MOONS, "-o", self.path("run.h5"), "--config", config, "--draws", 1)
         self.assertEqual((done.returncode, done.stdout), (0, ""))

@@ -9,8 +9,8 @@ import unittest
 from program import PROGRAM, ProgramTest, run
 
 COMMANDS = [
-    "sample", "summary", "compare", "evidence", "verify", "study", "flow show", "flow verify",
-    "flow evaluate", "flow identity", "density check",
+    "sample", "resume", "summary", "compare", "evidence", "verify", "study", "flow show",
+    "flow verify", "flow evaluate", "flow identity", "density check",
 ]
 GROUPS = ["What", "How", "How much", "Stopping", "Output"]
 OPTION = re.compile(r"^  (?:[A-Za-z.0-9]+, )?(?:-\w, )?(--[a-z-]+)(.*)$")
@@ -119,7 +119,7 @@ class Help(ProgramTest):
         )
         self.assertEqual(self.complete("flotilla", "sample", "--kernel", "m"),
                          ["metric-mala", "mala"])
-        self.assertEqual(self.complete("flotilla", "sample", "--ch"), ["--chains"])
+        self.assertEqual(self.complete("flotilla", "sample", "--cha"), ["--chains"])
         self.assertEqual(self.complete("flotilla", "sample", "x"), [])
 
     def test_the_program_says_what_it_is_made_of(self):

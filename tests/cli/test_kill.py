@@ -42,13 +42,15 @@ class Kill(ProgramTest):
         # The machine decides when a kill arrives, but some kills must come during the run.
         self.assertGreater(partial, 0)
 
-    def run_for(self, path, seconds):
-        """Kills both ranks this long after their file appeared; returns how long they ran."""
+    def run_for(self, path, seconds, begun=None):
+        """Kills both ranks this long after a file appeared, by default that of the run; returns how
+        long they ran.
+        """
         words = command("sample", MOONS, "-o", path, *SIZE, "--quiet", ranks=2)
         with subprocess.Popen(
             words, env=ENVIRONMENT, start_new_session=True, stderr=subprocess.DEVNULL
         ) as process:
-            while not os.path.exists(path) and process.poll() is None:
+            while not os.path.exists(begun or path) and process.poll() is None:
                 time.sleep(0.005)
             begin = time.monotonic()
             if seconds is not None:
@@ -60,7 +62,7 @@ class Kill(ProgramTest):
 
     def test_draws_that_were_never_made_are_missing_to_every_reader(self):
         path = self.path("killed.h5")
-        self.run_for(path, 0.05)
+        self.run_for(path, 0.1, begun=self.path("killed.checkpoint"))  # that of warm-up
         with h5py.File(path, "r") as file:
             committed = int(file["draws_committed"][()])
             self.assertEqual(file["posterior/x"].shape, (128, 4000, 2))

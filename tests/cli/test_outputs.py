@@ -152,7 +152,7 @@ class Outputs(ProgramTest):
         self.assertEqual(len(told), 1, done.stdout)
         self.assertIn(f"process {owner.pid} on ", told[0])
         self.assertIn(left.name, told[0])
-        self.assertEqual(self.names(), ["long.h5", "long.jsonl"])
+        self.assertEqual(self.names(), ["long.checkpoint", "long.h5", "long.jsonl"])
 
     def test_of_two_studies_of_one_file_one_runs(self):
         (self.directory / "study.toml").write_text(STUDY.format(flow=MOONS), encoding="utf-8")

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "flotilla/core/error.hpp"
 
 namespace flotilla::test {
@@ -48,6 +50,50 @@ TEST(Schedule, CoversEveryStepAndEveryDrawOnce) {
     }
   }
   EXPECT_EQ(tried, 24);
+}
+
+/// Walks a phase in parts of these lengths, again and again.
+Covered walk_parts(const Blocks& blocks, const std::vector<Index>& lengths) {
+  Covered covered{blocks.steps() == 0 ? 0 : blocks[0].phase_start, 0};
+  Index ends = 0;
+  std::size_t part = 0;
+  for (Index done = 0; done < blocks.steps(); ++part) {
+    const Index most = lengths[part % lengths.size()];
+    const Block block = blocks.after(done, most);
+    EXPECT_EQ(block.first_step, covered.end);
+    EXPECT_GT(block.steps, 0);
+    EXPECT_LE(block.steps, most);
+    done += block.steps;
+    covered.end += static_cast<std::uint64_t>(block.steps);
+    covered.draws += block.draws();
+    ends += blocks.ends_with(block) ? 1 : 0;
+  }
+  EXPECT_EQ(ends, blocks.size());
+  return covered;
+}
+
+TEST(Schedule, PartsOfBlocksCoverEveryStepOnceAndEndWhereBlocksDo) {
+  int tried = 0;
+  for (const std::vector<Index>& lengths :
+       {std::vector<Index>{1}, {4}, {1, 7, 1000}, {Index{1} << 40U}}) {
+    for (const Index report_every : {0, 7, 100}) {
+      RunConfig config;
+      config.warmup = 245;
+      config.draws = 257;
+      config.thin = 3;
+      config.report_every = report_every;
+      config.save_warmup = true;
+      const Schedule schedule = make_schedule(config, 8, 64);
+      const Covered before = walk_parts(schedule.warmup, lengths);
+      EXPECT_EQ(before.end, 245U);
+      EXPECT_EQ(before.draws, 245 / 3);
+      const Covered after = walk_parts(schedule.sampling, lengths);
+      EXPECT_EQ(after.end, 245U + 257U * 3U);
+      EXPECT_EQ(after.draws, 257);
+      ++tried;
+    }
+  }
+  EXPECT_EQ(tried, 12);
 }
 
 TEST(Schedule, EndsWarmUpBlocksWhereStatisticsAreExchanged) {
