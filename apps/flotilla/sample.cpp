@@ -108,6 +108,7 @@ int resume(const Communicator& comm, const Command& command, const Words& words)
   run.accept_seam = call.manner.accept_seam;
   run.checkpoint_every = call.manner.checkpoint_every;
   run.max_walltime = call.manner.max_walltime;
+  run.stall_timeout = call.manner.stall_timeout;
   if (call.draws > 0) run.draws = call.draws;
   return sample(comm, run, call.quiet);
 }

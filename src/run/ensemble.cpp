@@ -17,27 +17,23 @@
 #include "flotilla/flow/golden.hpp"
 #include "flotilla/io/replication.hpp"
 #include "flotilla/run/stopping.hpp"
-#include "flotilla/sampler/adaptation.hpp"
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/target/registry.hpp"
-#include "io/archive.hpp"
 #include "io/checkpoint.hpp"
 #include "io/output_owner.hpp"
 #include "io/run_copy.hpp"
 #include "io/run_file.hpp"
-#include "parallel/exchange.hpp"
 #include "run/calibration.hpp"
-#include "run/convergence_monitor.hpp"
+#include "run/course.hpp"
 #include "run/density_of_run.hpp"
 #include "run/derived_outputs.hpp"
 #include "run/facts.hpp"
 #include "run/precision.hpp"
 #include "run/report_log.hpp"
 #include "run/resumption.hpp"
-#include "run/run_state.hpp"
 #include "run/schedule.hpp"
 #include "run/shares.hpp"
-#include "run/stopwatch.hpp"
+#include "run/stall_watch.hpp"
 #include "run/timetable.hpp"
 
 namespace flotilla {
@@ -88,7 +84,7 @@ class Ensemble {
         specification_(config.target),
         comm_(comm),
         observer_(comm.is_root() ? observer : nullptr),
-        exchange_(comm) {
+        course_(comm) {
     comm.together([&] {
       if (comm.is_root()) take_outputs();
       note(uneven_shares(division_of(config, comm), config.superchains, width_unit(record)));
@@ -128,7 +124,7 @@ class Ensemble {
       return summary;
     }
     try {
-      const bool goes_on = state_.phase == Phase::kSampling || warm_up();
+      const bool goes_on = course_.state.phase == Phase::kSampling || warm_up();
       return goes_on && sample() ? finish() : stop();
     } catch (const std::bad_alloc&) {
       // The ranks have not agreed on this failure. Unwinding would wait for the others in a
@@ -170,11 +166,14 @@ class Ensemble {
                               largest_share(config_, comm_));
     const Tiling tiling =
         Tiling::share(config_.chains, config_.tile_width, comm_.rank(), comm_.size());
-    pool_ = std::make_unique<Pool<T>>(*kernel_, Random(config_.seed), tiling);
-    adaptation_ = begin_adaptation();
+    course_.pool = std::make_unique<Pool<T>>(*kernel_, Random(config_.seed), tiling);
+    course_.adaptation = begin_adaptation();
     timetable_ = std::make_unique<Timetable>(comm_, intervals());
+    stall_watch_ = std::make_unique<StallWatch>(
+        fmt::format("rank {}", comm_.rank()),
+        std::chrono::duration<double>(comm_.size() > 1 ? 60.0 * config_.stall_timeout : 0.0));
     if (config_.report_every > 0) {
-      monitor_ =
+      course_.monitor =
           std::make_unique<ConvergenceMonitor<T>>(tiling, flow_->dim(), config_.superchain_width());
     }
     draws_ = DrawBlock<T>(flow_->dim(), tiling.local_chains(), schedule_.largest_draws(),
@@ -189,7 +188,7 @@ class Ensemble {
                                          layout(), facts, measured_names());
     file_->publish();
     comm_.together([&] {
-      pool_->look(draws_);
+      course_.pool->look(draws_);
       // After the run file: creating that decides whether an existing run may be replaced.
       if (comm_.is_root()) remove_checkpoint(config_.output);
       open_log();
@@ -202,7 +201,7 @@ class Ensemble {
     restore();
     if (!resumption_.seam.empty()) {
       comm_.together([&] {
-        if (comm_.is_root()) record_seam(config_.output, state_.drawn, resumption_.seam);
+        if (comm_.is_root()) record_seam(config_.output, course_.state.drawn, resumption_.seam);
       });
     }
     file_ = std::make_unique<RunFile<T>>(comm_, config_.output, layout(), so_far());
@@ -217,60 +216,63 @@ class Ensemble {
     file_ = std::make_unique<RunFile<T>>(comm_, config_.output, true, layout(),
                                          with_run_id(facts, run_id_), measured_names());
     copy_draws(comm_, config_.output, layout(), so_far(), *file_);
-    if (state_.phase == Phase::kSampling) file_->write_adaptation(state_.windows);
+    if (course_.state.phase == Phase::kSampling) file_->write_adaptation(course_.state.windows);
     file_->publish();
     comm_.together([&] { open_log(); });
   }
 
   /// A run reports after its last draw, wherever that is. A longer one does not report there.
   void forget_last_report() {
-    if (config_.report_every == 0 || state_.last_report.draws % config_.report_every == 0) return;
-    const std::size_t end_of_last = reports_.rfind('\n');
+    if (config_.report_every == 0 || course_.state.last_report.draws % config_.report_every == 0)
+      return;
+    const std::size_t end_of_last = course_.reports.rfind('\n');
     if (end_of_last == std::string::npos) return;
-    const std::size_t end = reports_.rfind('\n', end_of_last - 1);
-    reports_.resize(end == std::string::npos ? 0 : end + 1);
+    const std::size_t end = course_.reports.rfind('\n', end_of_last - 1);
+    course_.reports.resize(end == std::string::npos ? 0 : end + 1);
   }
 
   void open_log() {
-    if (monitor_ != nullptr) log_ = std::make_unique<ReportLog>(comm_, config_.output, reports_);
+    if (course_.monitor != nullptr)
+      log_ = std::make_unique<ReportLog>(comm_, config_.output, course_.reports);
   }
 
   DrawsSoFar so_far() const {
-    const bool warm = state_.phase == Phase::kSampling;
+    const bool warm = course_.state.phase == Phase::kSampling;
     const Index warmup = layout().warmup_draws;
-    return {.warmup = warm ? warmup : std::min(warmup, state_.steps / config_.thin),
-            .sampling = state_.drawn,
+    return {.warmup = warm ? warmup : std::min(warmup, course_.state.steps / config_.thin),
+            .sampling = course_.state.drawn,
             .committed_warmup = resumption_.committed_warmup,
             .committed = resumption_.committed};
   }
 
   /// @return whether the run goes on
   bool warm_up() {
-    while (state_.steps < schedule_.warmup.steps()) {
-      const Block block = schedule_.warmup.after(state_.steps, timetable_->steps());
-      const Tuning tuning = adaptation_->current();
-      window_.merge(advance(block, tuning));
+    while (course_.state.steps < schedule_.warmup.steps()) {
+      const Block block = schedule_.warmup.after(course_.state.steps, timetable_->steps());
+      const Tuning tuning = course_.adaptation->current();
+      course_.window.merge(advance(block, tuning));
       if (schedule_.warmup.ends_with(block)) end_window(tuning);
       if (config_.save_warmup) write(Phase::kWarmUp, tuning.step_size);
-      state_.steps += block.steps;
+      course_.state.steps += block.steps;
       report(block, tuning.step_size);
       if (!keep_time(block)) return false;
     }
-    learn(clock_.measure(Activity::kExchange, [&] { return to_sums(exchange_.drain()); }));
-    file_->write_adaptation(state_.windows);
-    tuning_ = std::move(*adaptation_).freeze();
-    state_.warmup_seconds = clock_.seconds();
-    state_.phase = Phase::kSampling;
-    state_.steps = 0;
-    clock_ = Stopwatch();
+    learn(with_ranks(Activity::kExchange, [&] { return to_sums(course_.exchange.drain()); }));
+    file_->write_adaptation(course_.state.windows);
+    course_.tuning = std::move(*course_.adaptation).freeze();
+    course_.state.warmup_seconds = course_.clock.seconds();
+    course_.state.phase = Phase::kSampling;
+    course_.state.steps = 0;
+    course_.clock = Stopwatch();
     save(true);
     return true;
   }
 
   void end_window(const Tuning& tuning) {
-    WindowSums sums{std::exchange(window_, {}), {}};
-    if (adaptation_->needs_spread()) sums.spread = pool_->spread(tuning.scales).sums();
-    state_.windows.push_back({tuning.step_size.value(), kUndefined, kUndefined});
+    WindowSums sums{std::exchange(course_.window, {}), {}};
+    if (course_.adaptation->needs_spread())
+      sums.spread = course_.pool->spread(tuning.scales).sums();
+    course_.state.windows.push_back({tuning.step_size.value(), kUndefined, kUndefined});
     learn(post(sums));
   }
 
@@ -297,16 +299,16 @@ class Ensemble {
 
   /// @return whether the run goes on
   bool sample() {
-    file_->write_measured("step_size", tuning_.step_size.value());
-    file_->write_measured("global_fraction", share_of(tuning_));
-    while (!state_.suffices && state_.steps < schedule_.sampling.steps()) {
-      const Block block = schedule_.sampling.after(state_.steps, timetable_->steps());
-      count(post({advance(block, tuning_), {}}));
-      write(Phase::kSampling, tuning_.step_size);
-      state_.steps += block.steps;
-      state_.drawn += block.draws();
-      state_.suffices = watch(block);
-      report(block, tuning_.step_size);
+    file_->write_measured("step_size", course_.tuning.step_size.value());
+    file_->write_measured("global_fraction", share_of(course_.tuning));
+    while (!course_.state.suffices && course_.state.steps < schedule_.sampling.steps()) {
+      const Block block = schedule_.sampling.after(course_.state.steps, timetable_->steps());
+      count(post({advance(block, course_.tuning), {}}));
+      write(Phase::kSampling, course_.tuning.step_size);
+      course_.state.steps += block.steps;
+      course_.state.drawn += block.draws();
+      course_.state.suffices = watch(block);
+      report(block, course_.tuning.step_size);
       if (!keep_time(block)) return false;
     }
     return true;
@@ -315,10 +317,10 @@ class Ensemble {
   RunSummary finish() {
     StopSignals::heeded();
     timetable_->finish();
-    count(to_sums(exchange_.drain()));
+    count(to_sums(course_.exchange.drain()));
     save(true);
-    RunSummary summary = summarise(tuning_);
-    file_->finish(measured_facts(summary), state_.drawn < config_.draws);
+    RunSummary summary = summarise(course_.tuning);
+    file_->finish(measured_facts(summary), course_.state.drawn < config_.draws);
     comm_.together([&] {
       if (log_ != nullptr) log_->finish();
     });
@@ -329,7 +331,7 @@ class Ensemble {
   RunSummary stop() {
     timetable_->finish();
     RunSummary summary;
-    summary.draws = state_.drawn;
+    summary.draws = course_.state.drawn;
     summary.target = specification_;
     summary.stopped_by = stopped_by_;
     summary.may_go_on = config_.checkpoint_every > 0.0;
@@ -338,19 +340,20 @@ class Ensemble {
 
   /// Does what is due at the end of a block. Returns whether the run goes on.
   bool keep_time(const Block& block) {
-    const Due due = timetable_->agree(block.steps, block_seconds_);
+    const Due due = with_ranks(Activity::kExchange,
+                               [&] { return timetable_->agree(block.steps, block_seconds_); });
     if (!due.stop.empty()) {
       StopSignals::heeded();
       stopped_by_ = due.stop;
       save(true);
-      return state_.phase == Phase::kSampling &&
-             (state_.suffices || state_.steps == schedule_.sampling.steps());
+      return course_.state.phase == Phase::kSampling &&
+             (course_.state.suffices || course_.state.steps == schedule_.sampling.steps());
     }
     if (due.checkpoint) {
       save(false);
     } else if (due.flush || due.write) {
       const StopSignals::Unhurried unhurried;
-      clock_.measure(Activity::kOutput, [&] { file_->save(due.write); });
+      with_ranks(Activity::kOutput, [&] { file_->save(due.write); });
       timetable_->done(due, std::nullopt);
     }
     return true;
@@ -362,11 +365,12 @@ class Ensemble {
   void save(bool now) {
     const StopSignals::Unhurried unhurried;
     const Stopwatch clock;
-    clock_.measure(Activity::kOutput, [&] { file_->save(true); });
+    with_ranks(Activity::kOutput, [&] { file_->save(true); });
     if (config_.checkpoint_every == 0.0) return;
-    clock_.measure(Activity::kExchange, [&] { settle(); });
+    if (log_ != nullptr) course_.reports = log_->text();
     try {
-      clock_.measure(Activity::kOutput, [&] { write_checkpoint(); });
+      with_ranks(Activity::kOutput,
+                 [&] { checkpoint_bytes_ = save_course(comm_, checkpoint(), course_); });
     } catch (const EnvironmentError& error) {
       if (now && !stopped_by_.empty()) throw;
       note(fmt::format("{}: the run goes on, and the checkpoint before it counts", error.what()));
@@ -375,102 +379,61 @@ class Ensemble {
     checkpoint_seconds_ += clock.seconds();
   }
 
-  /// Makes the state between two blocks one that does not depend on who has which tile.
-  void settle() {
-    exchange_.settle();
-    const MoveStatistics::Sums& own = window_.sums();
-    const std::vector<std::int64_t> sums = comm_.begin_sum({own.begin(), own.end()}).wait();
-    MoveStatistics::Sums all{};
-    if (comm_.is_root()) std::copy(sums.begin(), sums.end(), all.begin());
-    window_ = MoveStatistics(all);
+  CheckpointPlace checkpoint() const {
+    return {checkpoint_path(config_.output), run_id_, division_of(config_, comm_).tiles()};
   }
 
-  void write_checkpoint() {
-    std::string shared;
-    comm_.together([&] {
-      if (!comm_.is_root()) return;
-      ArchiveWriter archive;
-      archive_shared(archive);
-      shared = run_id_ + std::move(archive).bytes();
-    });
-    const Tiling& tiling = pool_->tiling();
-    checkpoint_bytes_ = flotilla::write_checkpoint(
-        comm_, checkpoint_path(config_.output), shared,
-        {division_of(config_, comm_).tiles(), tiling.first_tile, tiling.tiles}, [&](Index tile) {
-          ArchiveWriter archive;
-          ChainState<T> state = pool_->state(tile);
-          archive(state);
-          if (monitor_ != nullptr) monitor_->archive_tile(tile, archive);
-          return std::move(archive).bytes();
-        });
-  }
-
-  /// Reads back what write_checkpoint() wrote, on any number of ranks.
+  /// Reads a checkpoint back.
   void restore() {
     run_id_ = resumption_.run_id;
-    comm_.together([&] {
-      const std::string path = checkpoint_path(config_.output);
-      const CheckpointReader checkpoint(path);
-      if (!checkpoint.shared().starts_with(run_id_) ||
-          checkpoint.tiles() != division_of(config_, comm_).tiles()) {
-        throw InputError(fmt::format("{} is that of another run than {}", path, config_.output));
-      }
-      ArchiveReader shared(checkpoint.shared().substr(run_id_.size()));
-      archive_shared(shared);
-      if (!comm_.is_root()) window_ = {};
-      expect_state(path);
-      for (Index tile = 0; tile < pool_->tiling().tiles; ++tile) {
-        ArchiveReader archive(checkpoint.tile(pool_->tiling().first_tile + tile));
-        ChainState<T> state = pool_->state(tile);
-        archive(state);
-        pool_->restore(tile, std::move(state));
-        if (monitor_ != nullptr) monitor_->archive_tile(tile, archive);
-      }
-    });
+    restore_course(comm_, checkpoint(), course_);
+    comm_.together([&] { expect_state(); });
+    const bool warm = course_.state.phase == Phase::kSampling;
     note(fmt::format("{} goes on after {} of {} {}", config_.output,
-                     state_.phase == Phase::kWarmUp ? state_.steps : state_.drawn,
-                     state_.phase == Phase::kWarmUp ? config_.warmup : config_.draws,
-                     state_.phase == Phase::kWarmUp ? "steps of warm-up" : "draws"));
-  }
-
-  /// All that ranks share. What is written and what is read is the same list.
-  template <typename Archive>
-  void archive_shared(Archive& with) {
-    if (log_ != nullptr) reports_ = log_->text();
-    with(state_, tuning_, *adaptation_, window_, exchange_, clock_, reports_);
-    if (monitor_ != nullptr) with(*monitor_);
+                     warm ? course_.state.drawn : course_.state.steps,
+                     warm ? config_.draws : config_.warmup, warm ? "draws" : "steps of warm-up"));
   }
 
   /// @throws InputError if the checkpoint speaks of draws that the run file does not have
-  void expect_state(const std::string& path) const {
+  void expect_state() const {
+    const std::string path = checkpoint_path(config_.output);
     const Index steps =
-        state_.phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
-    const bool within = state_.steps >= 0 && state_.steps <= steps && state_.drawn >= 0 &&
-                        state_.learnt <= state_.windows.size();
+        course_.state.phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
+    const bool within = course_.state.steps >= 0 && course_.state.steps <= steps &&
+                        course_.state.drawn >= 0 &&
+                        course_.state.learnt <= course_.state.windows.size();
     if (!within) throw InputError(fmt::format("{} is damaged: it has impossible counts", path));
-    if (state_.drawn <= resumption_.committed) return;
+    if (course_.state.drawn <= resumption_.committed) return;
     throw InputError(fmt::format(
         "{} was written after {} draws, but {} has {}: put back the run file that belongs to it, "
         "or remove the checkpoint to begin the run again",
-        path, state_.drawn, config_.output, resumption_.committed));
+        path, course_.state.drawn, config_.output, resumption_.committed));
   }
 
   double share_of(const Tuning& tuning) const {
     return tuning.global_fraction.value_or(kernel_->global_fraction());
   }
 
+  /// Work in which this rank waits for the others.
+  template <typename Work>
+  auto with_ranks(Activity activity, Work work) {
+    const char* const doing = activity == Activity::kOutput ? "writing" : "exchanging sums";
+    const StallWatch::Waiting waiting(*stall_watch_, doing, course_.state.steps);
+    return course_.clock.measure(activity, work);
+  }
+
   MoveStatistics advance(const Block& block, const Tuning& tuning) {
     const Stopwatch block_clock;
-    MoveStatistics moves =
-        clock_.measure(Activity::kFlow, [&] { return pool_->advance(block, tuning, draws_); });
+    MoveStatistics moves = course_.clock.measure(
+        Activity::kFlow, [&] { return course_.pool->advance(block, tuning, draws_); });
     block_seconds_ = block_clock.seconds();
     return moves;
   }
 
   /// Posts this window's sums to the exchange. Returns those of the window before.
   std::optional<WindowSums> post(const WindowSums& window) {
-    return clock_.measure(Activity::kExchange,
-                          [&] { return to_sums(exchange_.post(window.row())); });
+    return with_ranks(Activity::kExchange,
+                      [&] { return to_sums(course_.exchange.post(window.row())); });
   }
 
   static std::optional<WindowSums> to_sums(const std::optional<std::vector<std::int64_t>>& row) {
@@ -481,42 +444,42 @@ class Ensemble {
   void learn(const std::optional<WindowSums>& window) {
     if (!window) return;
     const MoveTotals totals(window->moves);
-    state_.acceptance_rate = totals.local_acceptance_rate();
-    AdaptationWindow& entry = state_.windows.at(state_.learnt++);
-    entry.acceptance_rate = state_.acceptance_rate;
+    course_.state.acceptance_rate = totals.local_acceptance_rate();
+    AdaptationWindow& entry = course_.state.windows.at(course_.state.learnt++);
+    entry.acceptance_rate = course_.state.acceptance_rate;
     entry.global_acceptance_rate = totals.global_acceptance_rate();
-    adaptation_->update(StepSize(entry.step_size), *window);
+    course_.adaptation->update(StepSize(entry.step_size), *window);
   }
 
   void count(const std::optional<WindowSums>& window) {
     if (!window) return;
-    state_.moves.add(window->moves);
-    state_.acceptance_rate = MoveTotals(window->moves).local_acceptance_rate();
+    course_.state.moves.add(window->moves);
+    course_.state.acceptance_rate = MoveTotals(window->moves).local_acceptance_rate();
   }
 
   void write(Phase phase, StepSize step_size) {
     const auto* const derived =
-        clock_.measure(Activity::kFlow, [&] { return &derived_.of(draws_); });
-    clock_.measure(Activity::kOutput, [&] { file_->append(phase, draws_, *derived, step_size); });
+        course_.clock.measure(Activity::kFlow, [&] { return &derived_.of(draws_); });
+    with_ranks(Activity::kOutput, [&] { file_->append(phase, draws_, *derived, step_size); });
   }
 
   /// Reports convergence if a report is due, and after the last draw. Returns whether the run may
   /// stop.
   bool watch(const Block& block) {
-    if (monitor_ == nullptr) return false;
-    return clock_.measure(Activity::kExchange, [&] {
-      monitor_->observe(draws_);
+    if (course_.monitor == nullptr) return false;
+    return with_ranks(Activity::kExchange, [&] {
+      course_.monitor->observe(draws_);
       // With thinning, a draw may end before a stretch does.
       const auto steps = static_cast<Index>(block.first_step - block.phase_start) + block.steps;
       const bool stretch_ends = steps % (config_.report_every * config_.thin) == 0;
       if (!stretch_ends && steps < config_.draws * config_.thin) return false;
-      count(to_sums(exchange_.drain()));  // all moves so far, whatever the length of blocks
-      ConvergenceReport& report = state_.last_report;
-      report = monitor_->report(comm_, stretch_ends);
-      report.acceptance_rate = state_.moves.local_acceptance_rate();
-      report.global_acceptance_rate = state_.moves.global_acceptance_rate();
-      report.mean_squared_jump = state_.moves.mean_squared_jump();
-      log_->append(report, clock_.seconds());
+      count(to_sums(course_.exchange.drain()));  // all moves so far, whatever the length of blocks
+      ConvergenceReport& report = course_.state.last_report;
+      report = course_.monitor->report(comm_, stretch_ends);
+      report.acceptance_rate = course_.state.moves.local_acceptance_rate();
+      report.global_acceptance_rate = course_.state.moves.global_acceptance_rate();
+      report.mean_squared_jump = course_.state.moves.mean_squared_jump();
+      log_->append(report, course_.clock.seconds());
       if (observer_ != nullptr) observer_->reported(report);
       return suffices(report);
     });
@@ -533,26 +496,26 @@ class Ensemble {
     if (observer_ == nullptr) return;
     const auto before = static_cast<Index>(block.first_step - block.phase_start);
     Progress progress;
-    progress.phase = state_.phase;
+    progress.phase = course_.state.phase;
     progress.steps = before + block.steps;
     progress.steps_total =
-        state_.phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
-    if (state_.suffices) progress.steps_total = progress.steps;
-    progress.seconds = clock_.seconds();
+        course_.state.phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
+    if (course_.state.suffices) progress.steps_total = progress.steps;
+    progress.seconds = course_.clock.seconds();
     progress.chain_steps_per_second =
         static_cast<double>(progress.steps * config_.chains) / progress.seconds;
     progress.step_size = step_size.value();
-    progress.acceptance_rate = state_.acceptance_rate;
+    progress.acceptance_rate = course_.state.acceptance_rate;
     observer_->advanced(progress);
   }
 
   void start() {
     if (config_.start.empty()) {
-      comm_.together([&] { pool_->start_from_base(config_.superchain_width()); });
+      comm_.together([&] { course_.pool->start_from_base(config_.superchain_width()); });
       return;
     }
     const Tensor points = replicate_points(comm_, config_.start);
-    comm_.together([&] { pool_->start_from(points, config_.superchain_width()); });
+    comm_.together([&] { course_.pool->start_from(points, config_.superchain_width()); });
   }
 
   RunFileLayout layout() const {
@@ -566,21 +529,21 @@ class Ensemble {
             .derived = derived_.variables(),
             .chunk_chains = config_.tile_width,
             .chunk_draws = schedule_.chunk_draws,
-            .first_chain = pool_->tiling().first_chain(),
-            .local_chains = pool_->tiling().local_chains(),
+            .first_chain = course_.pool->tiling().first_chain(),
+            .local_chains = course_.pool->tiling().local_chains(),
             .largest_share = largest_share(config_, comm_)};
   }
 
   RunSummary summarise(const Tuning& tuning) const {
-    const double seconds = clock_.seconds();
+    const double seconds = course_.clock.seconds();
     const auto mean_share = [&](Activity activity) {
-      return comm_.mean(clock_.seconds(activity) / seconds);
+      return comm_.mean(course_.clock.seconds(activity) / seconds);
     };
     RunSummary summary;
-    summary.draws = state_.drawn;
-    summary.moves = state_.moves;
-    summary.last_report = state_.last_report;
-    summary.gradients = state_.moves.moves() * kernel_->gradients();
+    summary.draws = course_.state.drawn;
+    summary.moves = course_.state.moves;
+    summary.last_report = course_.state.last_report;
+    summary.gradients = course_.state.moves.moves() * kernel_->gradients();
     summary.target = specification_;
     summary.step_size = tuning.step_size.value();
     summary.global_fraction = share_of(tuning);
@@ -590,9 +553,11 @@ class Ensemble {
       summary.smallest_scale = *least;
       summary.largest_scale = *most;
     }
-    summary.warmup_seconds = comm_.largest(state_.warmup_seconds);
+    summary.warmup_seconds = comm_.largest(course_.state.warmup_seconds);
     summary.sampling_seconds = comm_.largest(seconds);
-    summary.chain_steps_per_second = state_.moves.moves() / summary.sampling_seconds;
+    summary.chain_steps_per_second = course_.state.moves.moves() / summary.sampling_seconds;
+    summary.checkpoint_megabytes = config_.checkpoint_every > 0.0 ? checkpoint_bytes_ * 1e-6 : 0.0;
+    summary.checkpoint_seconds = checkpoint_seconds_;
     summary.flow_share = mean_share(Activity::kFlow);
     summary.exchange_share = mean_share(Activity::kExchange);
     summary.output_share = mean_share(Activity::kOutput);
@@ -609,22 +574,15 @@ class Ensemble {
   std::unique_ptr<Target<T>> target_;
   std::unique_ptr<Kernel<T>> kernel_;
   Schedule schedule_;
-  std::unique_ptr<Pool<T>> pool_;
   DrawBlock<T> draws_;
-  StatisticsExchange exchange_;
   std::unique_ptr<RunFile<T>> file_;
-  std::unique_ptr<ConvergenceMonitor<T>> monitor_;  ///< null without reports; likewise the next
-  std::unique_ptr<ReportLog> log_;
+  std::unique_ptr<ReportLog> log_;  ///< null without reports
 
   Resumption resumption_;
   std::string run_id_;
-  std::string reports_;  ///< on rank 0: those that a checkpoint had
-  RunState state_;
-  std::optional<Adaptation> adaptation_;
-  MoveStatistics window_;         ///< of the window of warm-up under way, on this rank
-  Tuning tuning_{StepSize(1.0)};  ///< of the sampling phase
-  Stopwatch clock_;               ///< of this phase
+  Course<T> course_;
   std::unique_ptr<Timetable> timetable_;
+  std::unique_ptr<StallWatch> stall_watch_;
   double block_seconds_ = 0.0;  ///< that the last block took
   std::string stopped_by_;
   double checkpoint_bytes_ = 0.0;

@@ -37,6 +37,10 @@ const std::vector<MeasuredFigure>& measured_figures() {
        Print::kPercent},
       {"output_share", "share of time in I/O", [](const S& s) { return s.output_share; },
        Print::kPercent},
+      {"checkpoint_seconds", "checkpoints", [](const S& s) { return s.checkpoint_seconds; },
+       Print::kSeconds},
+      {"checkpoint_megabytes", "size of a checkpoint, MB",
+       [](const S& s) { return s.checkpoint_megabytes; }, Print::kGeneral},
   };
   return rows;
 }

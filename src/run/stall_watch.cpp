@@ -2,7 +2,6 @@
 #include "run/stall_watch.hpp"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <signal.h>  // NOLINT: pthread_sigmask
 
 #include <algorithm>

@@ -18,6 +18,9 @@ constexpr Seconds kFlushInterval{10.0};
 // It takes a write for every chain, so it cannot be done often.
 constexpr Seconds kWriteInterval{60.0};
 
+// A limit of time counts from here: when the program was loaded.
+const std::chrono::steady_clock::time_point kProgramStart = std::chrono::steady_clock::now();
+
 constexpr double kBlockSeconds = 1.0;
 constexpr double kMostSteps = 0x1p20;
 
@@ -34,16 +37,15 @@ Timetable::Timetable(const Communicator& comm, const Intervals& intervals)
       is_root_(comm.is_root()),
       exchange_(comm),
       steps_(intervals.least_steps),
-      begin_(Clock::now()),
-      last_flush_(begin_),
-      last_write_(begin_),
-      last_checkpoint_(begin_) {}
+      last_flush_(Clock::now()),
+      last_write_(last_flush_),
+      last_checkpoint_(last_flush_) {}
 
 bool Timetable::time_ends(double block_seconds) const {
   if (intervals_.walltime.count() <= 0.0) return false;
   // This block's wish is granted after the next one.
   const double needed = 2.0 * (block_seconds + checkpoint_seconds_) + kReserveSeconds;
-  return Clock::now() - begin_ + Seconds(needed) >= intervals_.walltime;
+  return Clock::now() - kProgramStart + Seconds(needed) >= intervals_.walltime;
 }
 
 std::vector<std::int64_t> Timetable::wishes(Index steps, double seconds) const {
@@ -52,18 +54,21 @@ std::vector<std::int64_t> Timetable::wishes(Index steps, double seconds) const {
   if (!is_root_) return row;
   const Clock::time_point now = Clock::now();
   if (time_ends(seconds)) row[kStopReasons.size() - 1] = 1;
-  row[kFlush] = now - last_flush_ >= kFlushInterval ? 1 : 0;
-  row[kWrite] = now - last_write_ >= kWriteInterval ? 1 : 0;
-  row[kCheckpoint] =
-      intervals_.checkpoint.count() > 0.0 && now - last_checkpoint_ >= intervals_.checkpoint ? 1
-                                                                                             : 0;
+  const auto due = [&](Clock::time_point last, Seconds interval) {
+    return !wished_ && interval.count() > 0.0 && now - last >= interval ? 1 : 0;
+  };
+  row[kFlush] = due(last_flush_, kFlushInterval);
+  row[kWrite] = due(last_write_, kWriteInterval);
+  row[kCheckpoint] = due(last_checkpoint_, intervals_.checkpoint);
   const double in_time = kBlockSeconds * static_cast<double>(steps) / std::max(seconds, 1e-9);
   row[kSteps] = static_cast<std::int64_t>(std::min(in_time, kMostSteps));
   return row;
 }
 
 Due Timetable::agree(Index steps, double seconds) {
-  const auto agreed = exchange_.post(wishes(steps, seconds));
+  const std::vector<std::int64_t> row = wishes(steps, seconds);
+  wished_ = row[kFlush] + row[kWrite] + row[kCheckpoint] > 0;
+  const auto agreed = exchange_.post(row);
   Due due;
   if (!agreed) return due;
   steps_ = std::max<Index>(intervals_.least_steps, (*agreed)[kSteps]);

@@ -61,7 +61,7 @@ class Timetable {
   StatisticsExchange exchange_;
   Index steps_;
   double checkpoint_seconds_ = 0.0;  ///< that the last one took
-  Clock::time_point begin_;
+  bool wished_ = false;              ///< something is on its way to be agreed on
   Clock::time_point last_flush_;
   Clock::time_point last_write_;
   Clock::time_point last_checkpoint_;

@@ -96,7 +96,7 @@ class Configuration(ProgramTest):
         unset = {"step-size", "target-accept", "until-rhat", "until-ess"}
         unset |= {"clip-level", "clip-quantile", "clip-sharpness"}  # of another target
         manner = {"force", "quiet", "config", "resume", "accept-seam", "checkpoint-every"}
-        self.assertEqual(names - keys - unset, manner | {"max-walltime"})
+        self.assertEqual(names - keys - unset, manner | {"max-walltime", "stall-timeout"})
         config = self.write("force = true\nquiet = true\n")
         done = run("sample", MOONS, "-o", self.path("run.h5"), "--config", config, "--draws", 1)
         self.assertEqual((done.returncode, done.stdout), (0, ""))

@@ -22,6 +22,7 @@ struct RunConfig {
   bool resume = false;             ///< go on with the run in the output; begin it if there is none
   bool accept_seam = false;        ///< go on with a program that makes other bits, and record it
   double checkpoint_every = 10.0;  ///< minutes; 0: no checkpoints
+  double stall_timeout = 30.0;     ///< minutes that a rank waits for others; 0: for ever
   std::string max_walltime;        ///< stop in time, "55m"; empty: no limit
   Location start;  ///< points in data space [n x dim] to start from; empty: draws of q_Z
 

@@ -40,6 +40,8 @@ struct RunSummary {
                               ///< draw: then figures below draws are not set. Empty: it ended
   bool may_go_on = true;      ///< where it was stopped: whether a checkpoint was written
   bool was_complete = false;  ///< the output held the whole run already: nothing was done
+  double checkpoint_megabytes = 0.0;  ///< of the last checkpoint
+  double checkpoint_seconds = 0.0;    ///< spent on checkpoints by this process
   double output_share = 0.0;  ///< share spent writing draws and waiting for other ranks to write
 };
 
