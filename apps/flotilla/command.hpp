@@ -51,6 +51,7 @@ Command flow_verify_command();
 Command flow_evaluate_command();
 Command flow_identity_command();
 Command density_check_command();
+Command doctor_command();
 
 /// All commands, in the order of help.
 const std::vector<Command>& commands();

@@ -9,6 +9,7 @@ const std::vector<Command>& commands() {
       compare_command(),       evidence_command(),      verify_command(),
       study_command(),         flow_show_command(),     flow_verify_command(),
       flow_evaluate_command(), flow_identity_command(), density_check_command(),
+      doctor_command(),
   };
   return all;
 }

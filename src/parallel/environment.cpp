@@ -104,7 +104,17 @@ std::string make_session_folder() {
   return folder;
 }
 
+/// MPI itself sets some of what a launcher sets: later it could not be found any more.
+std::optional<std::string>& found_at_start() {
+  static std::optional<std::string> sentence;
+  return sentence;
+}
+
 }  // namespace
+
+const std::optional<std::string>& launcher_misunderstanding() {
+  return found_at_start();
+}
 
 std::string mpi_version() {
   std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
@@ -148,6 +158,7 @@ MpiEnvironment::MpiEnvironment(int& argc, char**& argv) {
   int size = 0;
   check(MPI_Comm_size(MPI_COMM_WORLD, &size), "MPI_Comm_size");
   if (size > 1) misunderstanding_.reset();
+  found_at_start() = misunderstanding_;
 }
 
 MpiEnvironment::~MpiEnvironment() {

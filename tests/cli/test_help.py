@@ -10,7 +10,7 @@ from program import PROGRAM, ProgramTest, run
 
 COMMANDS = [
     "sample", "resume", "summary", "compare", "evidence", "verify", "study", "flow show",
-    "flow verify", "flow evaluate", "flow identity", "density check",
+    "flow verify", "flow evaluate", "flow identity", "density check", "doctor",
 ]
 GROUPS = ["What", "How", "How much", "Stopping", "Output"]
 OPTION = re.compile(r"^  (?:[A-Za-z.0-9]+, )?(?:-\w, )?(--[a-z-]+)(.*)$")

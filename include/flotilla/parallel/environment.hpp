@@ -38,6 +38,9 @@ using Variables = std::function<std::optional<std::string>(const std::string& na
 /// @param size  the number of processes that MPI knows
 std::optional<std::string> misunderstanding(const Variables& variables, int size);
 
+/// The same sentence, of this process as it was when its MpiEnvironment was made.
+const std::optional<std::string>& launcher_misunderstanding();
+
 /// The version of the MPI library in use, in one line. @throws MpiError
 std::string mpi_version();
 
