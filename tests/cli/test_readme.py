@@ -14,7 +14,7 @@ from program import ENVIRONMENT, FLOWS, PYTHON, SOURCE, ProgramTest
 # Commands that cannot run as they stand, with the reason. A line neither run nor listed fails.
 NOT_RUN = {
     "scripts/import_flow.py --model": "needs nflows, normflows or zuko; tests/import has their flows",
-    "mpirun -n 512": "needs a cluster; the lines above it run on two ranks",
+    "FLOW=mine.h5 RUN=run.h5": "needs Slurm, on which tests/cluster/test_slurm.py follows it",
 }
 BUILD = "cmake --"  # a block that begins like this builds the program in the source folder
 MINUTES = 20 * 60  # seconds: a build is among the commands

@@ -110,6 +110,17 @@ class OnSlurm(unittest.TestCase):
         self.assertEqual(found.count("JobState=COMPLETED"), 1, found)
         self.expect_twin(work)
 
+    def test_the_command_of_the_readme_makes_a_run(self):
+        text = (SOURCE / "README.md").read_text(encoding="utf-8")
+        (command,) = re.findall(r"^FLOW=.* sbatch .*$", text, re.MULTILINE)
+        (self.folder / "scripts").symlink_to(SOURCE / "scripts")
+        (self.folder / "mine.h5").symlink_to(SOURCE / "apps/flows/three_rings.h5")
+        found = self.on_slurm(
+            f"{command}\nwhile squeue --noheader | grep -q .; do sleep 1; done\n"
+            "flotilla summary run.h5"
+        )
+        self.assertIn("1024 chains", found)
+
     def test_scaling_is_measured_within_a_job(self):
         found = self.on_slurm(
             f"cd {SOURCE}\n"
