@@ -56,8 +56,8 @@ class PosteriorTable(unittest.TestCase):
             "real<lower=0> y[N, 2];\nsimplex[K] p[K];",
         )
         self.assertEqual(
-            posterior_table.for_old_stan("array[] real f(real t, array[] real z) {"),
-            "real[] f(real t, real z[]) {",
+            posterior_table.for_old_stan("array[] real f(real t, array[,] real z) {"),
+            "real[] f(real t, real[,] z) {",
         )
 
     @unittest.skipUnless(DATABASE, "FLOTILLA_POSTERIORDB names no posterior_database")

@@ -236,7 +236,7 @@ def by_stan(model: Path, data: Path, folder: Path, options: Options) -> Yield | 
 
 def for_old_stan(model: str) -> str:
     """A model in today's language for the Stan of Debian's R, which knows no `array`."""
-    model = re.sub(r"array\[([^]]*)\] (\w+) (\w+)(?=\()", r"\2[\1] \3", model)  # functions
+    model = re.sub(r"array\[([ ,]*)\] (\w+) (\w+)", r"\2[\1] \3", model)  # of functions
     return re.sub(r"array\[([^]]*)\] (\w+(?:\[\w+\])?(?:<[^>]*>)?) (\w+)", r"\2 \3[\1]", model)
 
 
