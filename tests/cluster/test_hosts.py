@@ -2,7 +2,7 @@
 """Several hosts with TCP between them: network namespaces of this machine, which root alone makes.
 
 FLOTILLA_HOSTS=1: also a host that is cut off in mid-run, and a network so slow that a run's time is
-that of its messages, which the model of scaling has to give; three minutes.
+that of its messages, which the model of scaling has to give; five minutes.
 """
 
 import os
@@ -31,8 +31,8 @@ SIGNS_OF_LIFE = {
 CUT = """
 mpirun --host $HOSTS_HERE -n 3 {run} &
 run=$!
-until [[ -s cut.checkpoint ]]; do kill -0 $run; sleep 0.1; done
-sleep 5
+until [[ -s cut.jsonl ]]; do kill -0 $run; sleep 0.1; done
+sleep 10
 ip -n ${{HOSTS_PREFIX}}2 link set net down
 begun=$SECONDS
 code=0
@@ -47,7 +47,9 @@ LATENCY = 0.1  # seconds, beside which waiting for a core is little
 SLOW = """
 {switch} {latency} ${{HOSTS_PREFIX}}1 ${{HOSTS_PREFIX}}2 &
 switch=$!
-until ip -n ${{HOSTS_PREFIX}}2 address show dev slow up 2>/dev/null | grep -q 10.92; do sleep 0.1; done
+until ip -n ${{HOSTS_PREFIX}}2 address show dev slow up 2>/dev/null | grep -q 10.92; do
+  sleep 0.1
+done
 export OMPI_MCA_btl_tcp_if_include=10.92.0.0/24
 mpirun --host $HOSTS_HERE -n 2 {run}
 kill $switch
@@ -104,7 +106,8 @@ class Hosts(unittest.TestCase):
         self.assertIn("posterior/x", compared)
 
     def test_hosts_make_the_draws_of_one_process(self):
-        subprocess.run(["bash", "-c", self.sample("one.h5", "--quiet")], cwd=self.folder, check=True)
+        one = self.sample("one.h5", "--quiet")
+        subprocess.run(["bash", "-c", one], cwd=self.folder, check=True)
         found = self.on_hosts(
             3,
             "mpirun --host $HOSTS_HERE -n 3 hostname\n"
@@ -123,7 +126,8 @@ class Hosts(unittest.TestCase):
         self.assertNotEqual(int(code), 0)
         self.assertIn("0 processes left", found)
         self.assertRegex(found, "cut.h5 goes on after [1-9][0-9]* of 2000 draws")
-        subprocess.run(["bash", "-c", self.sample("twin.h5", *size)], cwd=self.folder, check=True)
+        twin = self.sample("twin.h5", "--quiet", *size)
+        subprocess.run(["bash", "-c", twin], cwd=self.folder, check=True)
         self.expect_equal("twin.h5", "cut.h5")
 
     @BY_HAND

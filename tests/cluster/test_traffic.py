@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from flotilla_tools.measuring import scaling_model
-from traffic import Traffic, phases
+from flotilla_tools.measuring.scaling import Options
+from traffic import FLOW, Traffic, phases
 
 PROGRAM, COUNTER = Path(os.environ["FLOTILLA_PROGRAM"]), Path(os.environ["FLOTILLA_COUNTER"])
 MOST = int(os.environ.get("FLOTILLA_RANKS", 8))
@@ -68,6 +69,18 @@ class WhatRanksSay(unittest.TestCase):
         self.assertLess(max(report.messages), (1 + TOLERANCE) * most)
         # Each rank sends its tile once, with the figures and counts of all.
         self.assertLess(mean(report.bytes), (1 + TOLERANCE) * said.bytes)
+
+    def test_the_model_says_what_more_ranks_cost(self):
+        options = Options(
+            flow=FLOW, draws=100, latency=2e-6, bandwidth=1e10, file_bandwidth=math.inf
+        )
+        one = scaling_model.OneRank(block=0.03, dim=DIM, tiles=1, written=10**6)
+        few, many = (scaling_model.predict(one, ranks, options) for ranks in (1, 65536))
+        self.assertEqual(few.efficiency, 1.0)
+        # Sixteen steps of 98 rounds; then the offsets of MPI-IO.
+        self.assertAlmostEqual(many.messages, 16 * 98 * 2e-6 + 12 * 16 * 65536 / 1e10)
+        self.assertGreater(many.report, 65536 * 2e-6)
+        self.assertLess(many.efficiency, 0.3)
 
     def test_memory_hardly_grows(self):
         few, many = (max(on(ranks)["100 draws"].memory) for ranks in (FEW, MANY))

@@ -31,7 +31,7 @@ STATE = 2 * 5 * 8  # bytes of a quantity of a tile: R-hat of windows and of chai
 COUNT = 4  # bytes of a number that every rank tells every other, two in a report
 FIGURES = 5 * 8  # bytes of a quantity in the end
 
-ROUNDS_OF_A_START = 345  # flow, checks and making the run file; warm-up of 20 exchanges; the end
+ROUNDS_OF_A_START = 500  # flow, checks and making the run file; warm-up of 20 exchanges; the end
 CHUNK_SECONDS = 1.1e-6  # of processor time on every rank, for each chunk of the new file
 CHUNKED = 9  # variables in chunks of a tile and DRAWS draws
 
