@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <new>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "flotilla/target/registry.hpp"
 #include "io/checkpoint.hpp"
 #include "io/output_owner.hpp"
+#include "io/replace_file.hpp"
 #include "io/run_copy.hpp"
 #include "io/run_file.hpp"
 #include "run/calibration.hpp"
@@ -151,6 +153,8 @@ class Ensemble {
     expect_replaceable(config.output, replaces);
     expect_checkpoint_free(config.output);
     note(owner_->remove_leftovers());
+    const std::filesystem::path checkpoint(checkpoint_path(config.output));
+    note(owner_->remove_leftovers(directory_of(config.output), checkpoint.filename().string()));
   }
 
   /// Tells the observer a sentence, unless it is empty.
@@ -212,7 +216,6 @@ class Ensemble {
   /// the shorter one held.
   void extend(const RunFacts& facts) {
     restore();
-    forget_last_report();
     file_ = std::make_unique<RunFile<T>>(comm_, config_.output, true, layout(),
                                          with_run_id(facts, run_id_), measured_names());
     copy_draws(comm_, config_.output, layout(), so_far(), *file_);
@@ -223,8 +226,11 @@ class Ensemble {
 
   /// A run reports after its last draw, wherever that is. A longer one does not report there.
   void forget_last_report() {
-    if (config_.report_every == 0 || course_.state.last_report.draws % config_.report_every == 0)
-      return;
+    RunState& state = course_.state;
+    const bool at_end = state.drawn == config_.draws;
+    if (config_.report_every == 0 || at_end || state.drawn % config_.report_every == 0) return;
+    if (state.last_report.draws != state.drawn) return;
+    state.suffices = false;
     const std::size_t end_of_last = course_.reports.rfind('\n');
     if (end_of_last == std::string::npos) return;
     const std::size_t end = course_.reports.rfind('\n', end_of_last - 1);
@@ -387,7 +393,10 @@ class Ensemble {
   void restore() {
     run_id_ = resumption_.run_id;
     restore_course(comm_, checkpoint(), course_);
-    comm_.together([&] { expect_state(); });
+    comm_.together([&] {
+      expect_state();
+      forget_last_report();
+    });
     const bool warm = course_.state.phase == Phase::kSampling;
     note(fmt::format("{} goes on after {} of {} {}", config_.output,
                      warm ? course_.state.drawn : course_.state.steps,
