@@ -21,6 +21,8 @@ namespace flotilla {
 namespace {
 
 constexpr const char* kRunId = "run_id";
+constexpr const char* kDensityArguments = "density_args";
+constexpr const char* kDensityData = "density_data_checksum";
 
 /// Whether a fact has to be that of the run file.
 enum class Bearing {
@@ -36,11 +38,12 @@ struct FactRow {
 };
 
 /// Facts that are not here are parameters of target and kernel, which the options name.
-constexpr std::array<FactRow, 11> kFacts = {{
+constexpr std::array<FactRow, 12> kFacts = {{
     {"flow_checksum", Bearing::kContents, "the checksum of the flow"},
     {"context", Bearing::kContents, "the context of the flow"},
     {"density_checksum", Bearing::kContents, "the checksum of the density"},
-    {"density_data_checksum", Bearing::kContents, "the checksum of the density's data"},
+    {kDensityArguments, Bearing::kContents, "--density-args"},
+    {kDensityData, Bearing::kContents, "the checksum of the density's data"},
     {"observation_checksum", Bearing::kContents, "the checksum of the observation"},
     {"random", Bearing::kContents, "the random number generator"},
     {"inference_library_version", Bearing::kBits, "the version"},
@@ -62,24 +65,37 @@ std::string text_of(const RunFacts& facts, const std::string& name) {
 std::vector<std::string> differing_facts(const RunFacts& facts, const RunReader& run,
                                          Bearing bearing) {
   std::vector<std::string> found;
+  const bool data = run.has_fact(kDensityData);
   for (const FactRow& row : kFacts) {
     if (row.bearing != bearing) continue;
-    const std::string now = text_of(facts, row.name);
-    const std::string then = run.has_fact(row.name) ? run.text(row.name) : "";
+    std::string now = text_of(facts, row.name);
+    std::string then = run.has_fact(row.name) ? run.text(row.name) : "";
+    if (data && row.name == kDensityArguments) {  // the folder of the data does not count
+      now = std::filesystem::path(now).filename();
+      then = std::filesystem::path(then).filename();
+    }
     if (now != then) found.push_back(fmt::format("{} is '{}', but was '{}'", row.title, now, then));
   }
   return found;
 }
 
 /// Options that say where results go, or which file something was read from, do not count: files
-/// count by their checksums.
+/// count by their checksums. Points to start from have none: their place counts.
 bool counts(const Option& option) {
-  return option.kind == OptionKind::kValue && std::string(option.name) != "draws";
+  const std::string name = option.name;
+  return (option.kind == OptionKind::kValue && name != "draws") || name == "start";
+}
+
+RunConfig config_of(const std::string& text, const std::string& path) {
+  RunConfig config;
+  read_options(options_of(config), text, path);
+  config.output = path;
+  return config;
 }
 
 /// "--chains is 64, but was 128": the options that differ.
 std::vector<std::string> differing_options(RunConfig now, RunConfig then) {
-  now = now.completed();
+  now = config_of(now.text(), now.output);  // with whole paths, as in the run file
   then = then.completed();
   const std::vector<Option> here = options_of(now);
   const std::vector<Option> there = options_of(then);
@@ -99,13 +115,6 @@ std::vector<std::string> differing_options(RunConfig now, RunConfig then) {
 std::string config_text(const RunReader& run) {
   if (run.has_fact("config")) return run.text("config");
   throw InputError(fmt::format("{} does not record how it was made: name a run file", run.path()));
-}
-
-RunConfig config_of(const std::string& text, const std::string& path) {
-  RunConfig config;
-  read_options(options_of(config), text, path);
-  config.output = path;
-  return config;
 }
 
 /// @throws InputError naming what differs
