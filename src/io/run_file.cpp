@@ -162,7 +162,6 @@ namespace {
 
 /// Says in the file that all its draws were made. Collective in a file that ranks share.
 void mark_complete(hdf5::File& file) {
-  file.overwrite_text(kStatus, kComplete);
   for (const std::string& name : file.names()) {
     if (file.is_dataset(name)) continue;
     hdf5::Group group = file.group(name);
@@ -175,6 +174,9 @@ void mark_complete(hdf5::File& file) {
       if (dataset.has_attribute(hdf5::kFillValue)) dataset.remove_attribute(hdf5::kFillValue);
     }
   }
+  // What the root says counts. HDF5 writes in an order of its own: all else is written before.
+  file.flush();
+  file.overwrite_text(kStatus, kComplete);
 }
 
 }  // namespace
