@@ -37,7 +37,8 @@ void ask(int signal) {
   int none = -1;
   if (place_asked.compare_exchange_strong(none, place)) {
     alarm(kSecondsToTheEndOfABlock);
-  } else if (none == place) {  // the second time
+  } else if (none == place && signal == SIGINT) {
+    // Only what is typed: an mpirun repeats the others to ranks that have them already.
     struct sigaction usual {};
     usual.sa_handler = SIG_DFL;
     sigaction(signal, &usual, nullptr);
@@ -66,6 +67,7 @@ StopSignals::StopSignals() {
 
 StopSignals::~StopSignals() {
   alarm(0);
+  place_asked = -1;  // a later run was not asked
   for (std::size_t i = 0; i < kStopReasons.size(); ++i) {
     if (kStopReasons.at(i).signal != 0)
       sigaction(kStopReasons.at(i).signal, &before.at(i), nullptr);

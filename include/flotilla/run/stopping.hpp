@@ -29,9 +29,9 @@ inline constexpr std::array<StopReason, 7> kStopReasons = {{
 
 /// While it lives, the signals of kStopReasons ask a run of this process to stop. One in a process.
 ///
-/// The run stops at the end of a block. The same signal a second time ends the process at once; so
-/// does a block that does not end within ten seconds, with the code kStopped: then what was made
-/// since the last checkpoint is lost.
+/// The run stops at the end of a block. A second SIGINT ends the process at once; so does a block
+/// that does not end within ten seconds, with the code kStopped: then what was made since the last
+/// checkpoint is lost.
 class StopSignals {
  public:
   StopSignals();
