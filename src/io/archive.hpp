@@ -22,10 +22,14 @@ namespace flotilla {
 template <typename V>
 inline constexpr bool kIsNumber = std::is_arithmetic_v<V> || std::is_enum_v<V>;
 
+/// Without Boost's header: its reader would allocate whatever length that says, and a checkpoint
+/// has its own.
+inline constexpr unsigned kBare = boost::archive::no_header;
+
 /// Writes values to bytes. A type of our own hands over its members in archive(with).
 class ArchiveWriter {
  public:
-  ArchiveWriter() : archive_(stream_) {}
+  ArchiveWriter() : archive_(stream_, kBare) {}
 
   template <typename... Values>
   void operator()(Values&... values) {
@@ -91,12 +95,8 @@ class ArchiveWriter {
 /// Reads back what an ArchiveWriter wrote. It allocates no more than the bytes can hold.
 class ArchiveReader {
  public:
-  /// @throws InputError if these are no bytes of an archive, or those of another machine
-  explicit ArchiveReader(const std::string& bytes) try
-      : size_(bytes.size()), stream_(bytes), archive_(stream_) {
-  } catch (const boost::archive::archive_exception& error) {
-    refuse(error.what());
-  }
+  explicit ArchiveReader(const std::string& bytes)
+      : size_(bytes.size()), stream_(bytes), archive_(stream_, kBare) {}
 
   /// @throws InputError if the bytes hold something else
   template <typename... Values>
@@ -143,11 +143,13 @@ class ArchiveReader {
   void read(std::vector<V>& values) {
     const auto count = number<std::uint64_t>();
     if (count > size_ / (kIsNumber<V> ? sizeof(V) : 1)) refuse("a length is beyond its end");
-    values.resize(count);
     if constexpr (kIsNumber<V>) {
+      values.resize(count);
       archive_ >> boost::serialization::make_array(values.data(), values.size());
     } else {
-      for (V& value : values) read(value);
+      // They may be larger in memory than in the bytes.
+      values.clear();
+      for (std::uint64_t i = 0; i < count; ++i) values.push_back(take<V>());
     }
   }
   /// Into a batch of this shape.

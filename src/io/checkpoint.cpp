@@ -115,12 +115,12 @@ std::string checkpoint_path(const std::string& output) {
 
 void expect_checkpoint_free(const std::string& output) {
   const std::string path = checkpoint_path(output);
-  if (CheckpointReader::is_checkpoint(path)) return;
-  std::error_code unknown;
-  const std::filesystem::file_status found = std::filesystem::symlink_status(path, unknown);
-  if (!std::filesystem::exists(found)) return;
   expect_replaceable(path, true);
-  if (std::filesystem::file_size(path, unknown) == 0) return;
+  std::error_code unknown;
+  if (!std::filesystem::exists(path, unknown) || CheckpointReader::is_checkpoint(path) ||
+      std::filesystem::file_size(path, unknown) == 0) {
+    return;
+  }
   throw InputError(fmt::format(
       "{} exists and is no checkpoint, where this run's would go: choose another output", path));
 }
