@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <numeric>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "flotilla/io/flow_file.hpp"
@@ -18,6 +20,7 @@
 #include "flotilla/quality/diagnosis.hpp"
 #include "flotilla/run/ensemble.hpp"
 #include "flotilla/run/recorded.hpp"
+#include "flotilla/run/stopping.hpp"
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/target/registry.hpp"
 #include "io/hdf5.hpp"
@@ -72,6 +75,16 @@ std::string all_datasets(const std::string& path) {
   return all_datasets(hdf5::File::open(path));
 }
 
+/// The text of the report file beside a run, without what depends on the clock.
+std::string reports_beside(const std::string& output) {
+  std::ifstream file(output.substr(0, output.size() - 3) + ".jsonl");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  for (std::size_t at = 0; (at = text.find("\"seconds\":", at)) != std::string::npos;) {
+    text.erase(at, text.find(',', at) - at);
+  }
+  return text;
+}
+
 struct Variant {
   const char* name;
   const char* kernel;
@@ -121,6 +134,67 @@ INSTANTIATE_TEST_SUITE_P(
                     Variant{"explicit_target", "ghmc", 0.3, "explicit", "float"},
                     Variant{"posterior_target", "metric-mala", 0.3, "posterior", "double"}),
     [](const testing::TestParamInfo<Variant>& tested) { return tested.param.name; });
+
+/// Asks its own process to stop, once, when a phase has come so far.
+class Stopper : public ProgressObserver {
+ public:
+  Stopper(Phase phase, Index steps) : phase_(phase), steps_(steps) {}
+
+  void noted(const std::string& /*sentence*/) noexcept override {}
+  void reported(const ConvergenceReport& /*report*/) noexcept override {}
+  void advanced(const Progress& progress) noexcept override {
+    if (asked_ || progress.phase != phase_ || progress.steps < steps_) return;
+    asked_ = true;
+    std::raise(SIGUSR1);
+  }
+
+ private:
+  Phase phase_;
+  Index steps_;
+  bool asked_ = false;
+};
+
+TEST_P(RunEnsemble, GoesOnWithTheSameBitsWhereverItWasStopped) {
+  const Communicator world(MPI_COMM_WORLD);
+  const Communicator self(MPI_COMM_SELF);
+  const ScratchDirectory directory;
+  RunConfig config = config_for(directory.file("alone.h5"));
+  config.kernel.name = GetParam().kernel;
+  config.global_fraction = GetParam().global_fraction;
+  config.target.name = GetParam().target;
+  config.precision = GetParam().precision;
+  config.draws = 61;
+  config.report_every = 9;
+  const bool density = target_row(config.target.name).needs_density;
+  if (density) config.density = FLOTILLA_DENSITIES "/eight_schools.so";
+  const FlowRecord flow = density ? school_flow() : flow_record();
+  run_ensemble(config, flow, self, nullptr);
+  const std::string whole = all_datasets(config.output);
+  const std::string reports = reports_beside(config.output);
+
+  config.output = shared_file(world, directory, "together.h5");
+  config.resume = true;
+  int stops = 0;
+  for (const auto& [phase, steps] :
+       {std::pair(Phase::kWarmUp, 1), std::pair(Phase::kWarmUp, 12), std::pair(Phase::kSampling, 1),
+        std::pair(Phase::kSampling, 20)}) {
+    const StopSignals signals;
+    Stopper stopper(phase, steps);
+    const RunSummary part = run_ensemble(config, flow, world, &stopper);
+    if (part.stopped_by.empty()) break;  // too late: it is done
+    EXPECT_EQ(part.stopped_by, "SIGUSR1");
+    EXPECT_TRUE(part.may_go_on);
+    EXPECT_LT(part.draws, config.draws);
+    ++stops;
+  }
+  EXPECT_GT(stops, 2);
+  const RunSummary last = run_ensemble(config, flow, world, nullptr);
+  EXPECT_EQ(last.draws, config.draws);
+  world.barrier();
+  EXPECT_TRUE(whole == all_datasets(config.output));
+  if (world.is_root()) EXPECT_EQ(reports, reports_beside(config.output));
+  world.barrier();
+}
 
 TEST(RunEnsemble, RecordsEveryTargetAndKernelAndGivesThemBack) {
   const Communicator world(MPI_COMM_WORLD);
@@ -239,16 +313,6 @@ TEST(RunEnsemble, RefusesATargetOfTheProgramsOwnThatReadsAsAnother) {
       run_ensemble<double>(
           right, flow_record(), [](const Flow<double>&) { return nullptr; }, world, nullptr),
       InputError);
-}
-
-/// The text of the report file beside a run, without what depends on the clock.
-std::string reports_beside(const std::string& output) {
-  std::ifstream file(output.substr(0, output.size() - 3) + ".jsonl");
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  for (std::size_t at = 0; (at = text.find("\"seconds\":", at)) != std::string::npos;) {
-    text.erase(at, text.find(',', at) - at);
-  }
-  return text;
 }
 
 TEST(RunEnsemble, StopsAtTheSameBlockOnAnyNumberOfRanks) {
