@@ -10,7 +10,8 @@
 //   FAULTS_AT       the number of the first call of this kind that fails, from 1
 //   FAULTS_LAST     the number of the last one; 0: all later calls fail too
 //   FAULTS_RANK     the rank on which they fail; -1: on every rank
-//   FAULTS_HOW      the number of the error; 0: half of the bytes are written (a write alone)
+//   FAULTS_HOW      the number of the error; 0: half of the bytes are written (a write alone);
+//                   below 0: nothing fails, but the process sends itself this signal before it
 //   FAULTS_COUNTS   a path: the calls of each kind so far are kept in the file "<path>.<rank>"
 
 #define _GNU_SOURCE
@@ -19,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +79,10 @@ static bool fails(enum kind kind) {
   const int only = number("FAULTS_RANK", -1);
   if (only >= 0 && only != rank) return false;
   const int last = number("FAULTS_LAST", 0);
-  return count >= number("FAULTS_AT", 1) && (last == 0 || count <= last);
+  const bool chosen = count >= number("FAULTS_AT", 1) && (last == 0 || count <= last);
+  const int how = number("FAULTS_HOW", EIO);
+  if (chosen && how < 0) raise(-how);
+  return chosen && how >= 0;
 }
 
 static int failure(void) {
