@@ -14,8 +14,8 @@ model <- stan_model(file = words[1], boost_lib = "/usr/include")
 fit <- sampling(model, data = fromJSON(words[2]), seed = as.integer(words[3]), cores = 1, refresh = 0)
 
 draws <- as.array(fit)
-# Constant quantities have no effective size.
-moving <- dimnames(draws)$parameters[apply(draws, 3, function(one) sd(one) > 0)]
+# Quantities that are constant, or not a number somewhere, have no effective size.
+moving <- dimnames(draws)$parameters[apply(draws, 3, function(one) isTRUE(sd(one) > 0))]
 sizes <- sapply(moving, function(name) min(ess_bulk(draws[, , name]), ess_tail(draws[, , name])))
 parameters <- get_sampler_params(fit, inc_warmup = FALSE)
 cat(toJSON(list(
