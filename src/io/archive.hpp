@@ -95,8 +95,9 @@ class ArchiveWriter {
 /// Reads back what an ArchiveWriter wrote. It allocates no more than the bytes can hold.
 class ArchiveReader {
  public:
-  explicit ArchiveReader(const std::string& bytes)
-      : size_(bytes.size()), stream_(bytes), archive_(stream_, kBare) {}
+  /// @param file  that the bytes are from; errors name it
+  ArchiveReader(const std::string& bytes, std::string file)
+      : file_(std::move(file)), size_(bytes.size()), stream_(bytes), archive_(stream_, kBare) {}
 
   /// @throws InputError if the bytes hold something else
   template <typename... Values>
@@ -109,8 +110,9 @@ class ArchiveReader {
   }
 
  private:
-  [[noreturn]] static void refuse(const std::string& what) {
-    throw InputError("its contents cannot be read: " + what);
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw InputError(file_ + ": its contents cannot be read: " + what +
+                     ": remove it to begin the run again from its first step");
   }
 
   template <typename V>
@@ -175,6 +177,7 @@ class ArchiveReader {
     return value;
   }
 
+  std::string file_;
   std::size_t size_;
   std::istringstream stream_;
   boost::archive::binary_iarchive archive_;

@@ -60,12 +60,12 @@ void restore_course(const Communicator& comm, const CheckpointPlace& place, Cour
     if (!checkpoint.shared().starts_with(place.run_id) || checkpoint.tiles() != place.tiles) {
       throw InputError(fmt::format("{} is the checkpoint of another run", place.path));
     }
-    ArchiveReader shared(checkpoint.shared().substr(place.run_id.size()));
+    ArchiveReader shared(checkpoint.shared().substr(place.run_id.size()), place.path);
     shared(course);
     if (!comm.is_root()) course.window = {};
     const Tiling& tiling = course.pool->tiling();
     for (Index tile = 0; tile < tiling.tiles; ++tile) {
-      ArchiveReader archive(checkpoint.tile(tiling.first_tile + tile));
+      ArchiveReader archive(checkpoint.tile(tiling.first_tile + tile), place.path);
       ChainState<T> state = course.pool->state(tile);
       archive_tile(course, tile, state, archive);
       course.pool->restore(tile, std::move(state));

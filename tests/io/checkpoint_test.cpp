@@ -84,7 +84,7 @@ std::string bytes_of(Contents contents) {
 
 Contents contents_of(const std::string& bytes) {
   Contents contents;
-  ArchiveReader archive(bytes);
+  ArchiveReader archive(bytes, "a file");
   archive(contents);
   return contents;
 }
@@ -273,6 +273,7 @@ bool is_refused(const std::string& bytes) {
     return false;
   } catch (const InputError& error) {
     EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+    EXPECT_TRUE(std::string(error.what()).starts_with("a file: ")) << error.what();
     return true;
   }
 }
@@ -317,7 +318,7 @@ TEST(Archive, AllocatesAsItReads) {
   const std::uint64_t absurd = bytes.size();
   const std::size_t place = bytes.size() - padding.size() - 2 * sizeof absurd;
   std::memcpy(bytes.data() + place, &absurd, sizeof absurd);
-  ArchiveReader reader(bytes);
+  ArchiveReader reader(bytes, "a file");
   std::vector<Entry> entries;
   EXPECT_THROW(reader(entries), InputError);
   EXPECT_LE(entries.capacity() * sizeof(Entry), 4 * bytes.size());
