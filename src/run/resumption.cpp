@@ -133,7 +133,7 @@ void expect_same_run(const RunConfig& config, const RunFacts& facts, const RunRe
 /// What is different of the programs. @throws InputError unless that is accepted
 std::string seam_of(const RunConfig& config, const RunFacts& facts, const RunReader& run) {
   const std::vector<std::string> differences = differing_facts(facts, run, Bearing::kBits);
-  const std::string seam = fmt::format("{}", fmt::join(differences, "; "));
+  std::string seam = fmt::format("{}", fmt::join(differences, "; "));
   if (differences.empty() || config.accept_seam) return seam;
   throw InputError(fmt::format(
       "{} cannot go on with the same bits: {}: use the program that began it, or accept that the "

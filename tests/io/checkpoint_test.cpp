@@ -27,7 +27,6 @@ namespace flotilla {
 namespace {
 
 constexpr std::size_t kPage = 4096;
-constexpr std::size_t kDigest = 64;
 constexpr std::size_t kMutations = 2000;
 
 enum class Colour { kRed, kBlue };
@@ -146,7 +145,7 @@ class Checkpoint : public testing::Test {
       read();
       return "";
     } catch (const InputError& error) {
-      const std::string sentence = error.what();
+      std::string sentence = error.what();
       EXPECT_EQ(sentence.find('\n'), std::string::npos) << sentence;
       EXPECT_NE(sentence.find(path_), std::string::npos) << sentence;
       return sentence;
