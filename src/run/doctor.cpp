@@ -294,8 +294,8 @@ std::vector<Finding> examine_machine(const DoctorConfig& config, const Communica
   comm.together([&] {
     std::error_code unknown;
     if (!comm.is_root() || std::filesystem::is_directory(config.folder, unknown)) return;
-    throw InputError(fmt::format("{}: there is no such folder: name one where a run would write",
-                                 config.folder));
+    throw InputError(fmt::format(
+        "{}: there is no such file or folder: name one where a run would write", config.folder));
   });
   Examination all;
   std::string own;
