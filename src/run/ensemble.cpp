@@ -238,8 +238,8 @@ class Ensemble {
   }
 
   void open_log() {
-    if (course_.monitor != nullptr)
-      log_ = std::make_unique<ReportLog>(comm_, config_.output, course_.reports);
+    if (course_.monitor == nullptr) return;
+    log_ = std::make_unique<ReportLog>(comm_, config_.output, course_.reports);
   }
 
   DrawsSoFar so_far() const {
@@ -270,14 +270,15 @@ class Ensemble {
     course_.state.phase = Phase::kSampling;
     course_.state.steps = 0;
     course_.clock = Stopwatch();
-    save(true);
+    save();
     return true;
   }
 
   void end_window(const Tuning& tuning) {
     WindowSums sums{std::exchange(course_.window, {}), {}};
-    if (course_.adaptation->needs_spread())
+    if (course_.adaptation->needs_spread()) {
       sums.spread = course_.pool->spread(tuning.scales).sums();
+    }
     course_.state.windows.push_back({tuning.step_size.value(), kUndefined, kUndefined});
     learn(post(sums));
   }
@@ -324,7 +325,7 @@ class Ensemble {
     StopSignals::heeded();
     timetable_->finish();
     count(to_sums(course_.exchange.drain()));
-    save(true);
+    save();
     RunSummary summary = summarise(course_.tuning);
     file_->finish(measured_facts(summary), course_.state.drawn < config_.draws);
     comm_.together([&] {
@@ -351,12 +352,12 @@ class Ensemble {
     if (!due.stop.empty()) {
       StopSignals::heeded();
       stopped_by_ = due.stop;
-      save(true);
+      save();
       return course_.state.phase == Phase::kSampling &&
              (course_.state.suffices || course_.state.steps == schedule_.sampling.steps());
     }
     if (due.checkpoint) {
-      save(false);
+      save();
     } else if (due.flush || due.write) {
       const StopSignals::Unhurried unhurried;
       with_ranks(Activity::kOutput, [&] { file_->save(due.write); });
@@ -366,9 +367,8 @@ class Ensemble {
   }
 
   /// Writes a checkpoint, and before it all draws that it speaks of.
-  /// @param now  the run ends, or may not come back here for long; else a failure is told and the
-  ///             run goes on
-  void save(bool now) {
+  /// Where the run goes on, so it does after a failure, which is told.
+  void save() {
     const StopSignals::Unhurried unhurried;
     const Stopwatch clock;
     with_ranks(Activity::kOutput, [&] { file_->save(true); });
@@ -377,8 +377,10 @@ class Ensemble {
     try {
       with_ranks(Activity::kOutput,
                  [&] { checkpoint_bytes_ = save_course(comm_, checkpoint(), course_); });
+    } catch (const MpiError&) {
+      throw;
     } catch (const EnvironmentError& error) {
-      if (now && !stopped_by_.empty()) throw;
+      if (!stopped_by_.empty()) throw;
       note(fmt::format("{}: the run goes on, and the checkpoint before it counts", error.what()));
     }
     timetable_->done({}, clock.seconds());
@@ -406,13 +408,13 @@ class Ensemble {
   /// @throws InputError if the checkpoint speaks of draws that the run file does not have
   void expect_state() const {
     const std::string path = checkpoint_path(config_.output);
+    const RunState& state = course_.state;
     const Index steps =
-        course_.state.phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
-    const bool within = course_.state.steps >= 0 && course_.state.steps <= steps &&
-                        course_.state.drawn >= 0 &&
-                        course_.state.learnt <= course_.state.windows.size();
+        state.phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
+    const bool within = state.steps >= 0 && state.steps <= steps && state.drawn >= 0 &&
+                        state.learnt <= state.windows.size();
     if (!within) throw InputError(fmt::format("{} is damaged: it has impossible counts", path));
-    if (course_.state.drawn <= resumption_.committed) return;
+    if (state.drawn <= resumption_.committed) return;
     throw InputError(fmt::format(
         "{} was written after {} draws, but {} has {}: put back the run file that belongs to it, "
         "or remove the checkpoint to begin the run again",
