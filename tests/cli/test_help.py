@@ -148,7 +148,7 @@ class Help(ProgramTest):
                     self.assertEqual(done.returncode, 0, done.stderr)
                 else:
                     self.assertEqual(done.returncode, 2, line)
-                    self.assertIn("no such file", done.stderr, line)
+                    self.assertRegex(done.stderr, "no such (file|folder)", line)
                 tried += 1
         self.assertGreaterEqual(tried, 10)
 

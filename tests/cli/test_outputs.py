@@ -136,7 +136,7 @@ class Outputs(ProgramTest):
         for output in ("long.h5", "long"):  # both would have long.jsonl
             self.refused("sample", MOONS, "-o", output, "--force", *SIZE, words=who)
         self.refused("flow", "evaluate", MOONS, "--naive", 9, "-o", "long.h5", "--force", words=who)
-        self.assertEqual(self.names(), before)
+        self.assertEqual(set(self.names()) - {"long.checkpoint"}, set(before) - {"long.checkpoint"})
         self.assertIsNone(owner.poll())
 
     def test_what_an_owner_that_died_left_is_removed_and_told(self):
