@@ -89,7 +89,6 @@ class Ensemble {
         course_(comm) {
     comm.together([&] {
       if (comm.is_root()) take_outputs();
-      note(uneven_shares(division_of(config, comm), config.superchains, width_unit(record)));
       if (record.is_module()) expect_golden<T>(record);
       flow_ = std::make_unique<Flow<T>>(record);
     });
@@ -114,8 +113,9 @@ class Ensemble {
         extend(facts);
         break;
       case Resumption::Kind::kDone:
-        break;
+        return;
     }
+    note(uneven_shares(division_of(config, comm), config.superchains, width_unit(record)));
   }
 
   RunSummary run() {

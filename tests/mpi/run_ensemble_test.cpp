@@ -192,7 +192,9 @@ TEST_P(RunEnsemble, GoesOnWithTheSameBitsWhereverItWasStopped) {
   EXPECT_EQ(last.draws, config.draws);
   world.barrier();
   EXPECT_TRUE(whole == all_datasets(config.output));
-  if (world.is_root()) EXPECT_EQ(reports, reports_beside(config.output));
+  if (world.is_root()) {
+    EXPECT_EQ(reports, reports_beside(config.output));
+  }
   world.barrier();
 }
 

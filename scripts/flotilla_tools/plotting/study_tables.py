@@ -68,7 +68,9 @@ class StudyTables:
         self.runs, self.means, self.reports = apart(read_tables, path)
 
     def varies(self, name: str) -> bool:
-        return name in self.means and len(np.unique(self.means[name])) > 1
+        """Whether the study varies an option. A figure of the same name has an error beside it."""
+        is_option = name in self.means and name + "_error" not in self.means
+        return is_option and len(np.unique(self.means[name])) > 1
 
     def others(self, *names: str) -> list[str]:
         """The varied columns other than these. A comparison's reference belongs to its flow."""
@@ -78,7 +80,6 @@ class StudyTables:
             for name in self.means
             if name not in known
             and not name.endswith("_error")
-            and name + "_error" not in self.means
             and self.varies(name)
         ]
 
