@@ -110,8 +110,9 @@ class Pool {
   Random random_;
   Tiling tiling_;
   std::vector<ChainState<T>> tiles_;
-  std::vector<Known<T>> known_;                      ///< of each tile; empty if it saves nothing
-  std::vector<std::optional<std::vector<double>>> scales_;  ///< that it is known for; empty: for none
+  std::vector<Known<T>> known_;  ///< of each tile; empty if it saves nothing
+  std::vector<std::optional<std::vector<double>>>
+      scales_;  ///< that it is known for; empty: for none
   Workspace<T> workspace_;
 };
 
