@@ -54,7 +54,8 @@ class Setting {
   std::string text() const {
     std::string value(static_cast<std::size_t>(count_) + 1, '\0');
     if (known()) MPI_T_cvar_read(handle_, value.data());
-    return value.c_str();
+    value.resize(value.find('\0'));
+    return value;
   }
 
  private:

@@ -72,7 +72,7 @@ std::size_t processors_of(const std::vector<PlaceFacts>& ranks) {
 }
 
 Finding launch(const Examination& all) {
-  const std::optional<std::string> wrong = launcher_misunderstanding();
+  const std::optional<std::string>& wrong = launcher_misunderstanding();
   if (wrong) return {"launch", Verdict::kFailed, *wrong};
   std::size_t least = all.ranks.size();
   std::size_t most = 0;

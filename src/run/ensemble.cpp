@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <new>
@@ -381,7 +382,10 @@ class Ensemble {
       throw;
     } catch (const EnvironmentError& error) {
       if (!stopped_by_.empty()) throw;
-      note(fmt::format("{}: the run goes on, and the checkpoint before it counts", error.what()));
+      if (comm_.is_root()) {
+        fmt::print(stderr, "flotilla: {}: the run goes on, and the checkpoint before it counts\n",
+                   error.what());
+      }
     }
     timetable_->done({}, clock.seconds());
     checkpoint_seconds_ += clock.seconds();

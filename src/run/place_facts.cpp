@@ -101,7 +101,7 @@ PlaceFacts place_facts(const std::string& folder) {
 
 std::string as_text(const PlaceFacts& facts) {
   std::string text;
-  for (const auto& [name, value] : facts) text += name + "\t" + value + "\n";
+  for (const auto& [name, value] : facts) text += fmt::format("{}\t{}\n", name, value);
   return text;
 }
 

@@ -24,7 +24,7 @@ HUNG = 90  # seconds after which a run is ended, on a busy machine
 OF_THE_TIME = {
     "created_at", "run_id", "ranks", "warmup_seconds", "sampling_seconds", "chain_steps_per_second",
     "flow_share", "exchange_share", "output_share", "effective_draws_per_second", "config",
-    "checkpoint_seconds", "checkpoint_bytes",
+    "checkpoint_seconds", "checkpoint_megabytes",
 }
 
 

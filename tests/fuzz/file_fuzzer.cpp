@@ -11,6 +11,9 @@
 //   whole PATH VALUE                link PATH TARGET
 //   array PATH D0,D1,... VALUE ...  (values repeat; with none, space is declared and never written)
 //
+// An input that begins as a checkpoint does is read as one, and what lies behind its preface as
+// what ranks share, whatever the checksums say.
+//
 // An input that begins as HDF5 does is written as it is: tests/fuzz/real_bytes has such files. They
 // find faults of HDF5 itself, at which the fuzzer ends: start it with -fork=1 -ignore_crashes=1.
 
@@ -22,6 +25,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -34,9 +38,12 @@
 #include "flotilla/io/hdf5_errors.hpp"
 #include "flotilla/io/run_reader.hpp"
 #include "flotilla/run/recorded.hpp"
+#include "io/archive.hpp"
+#include "io/checkpoint.hpp"
 #include "io/hdf5.hpp"
 #include "io/run_blocks.hpp"
 #include "quality/series.hpp"
+#include "run/course.hpp"
 
 namespace flotilla {
 namespace {
@@ -44,6 +51,9 @@ namespace {
 constexpr hsize_t kMostValues = 4096;  // values written per array
 constexpr Index kLargestDim = 32;      // larger flows are built but not run
 constexpr Index kMostMultiplyAdds = 20000;
+
+constexpr const char* kCheckpoint = "flotilla checkpoint";
+constexpr std::size_t kPreface = 72 + 32;  // bytes before what ranks share, with the run's number
 
 hdf5::Sizes parse_shape(const std::string& text) {
   hdf5::Sizes shape;
@@ -188,6 +198,25 @@ void verify_run_file(const std::string& path) {
   look_at_blocks(reader, structure, 0, 1);
 }
 
+/// What a run that goes on does first.
+void read_checkpoint(const std::string& path) {
+  const CheckpointReader checkpoint(path);
+  if (checkpoint.tiles() > 0) checkpoint.tile(0);
+}
+
+/// What ranks share of a run in two dimensions without reports, as Course has it.
+void read_shared(const std::string& bytes) {
+  ArchiveReader archive(bytes);
+  RunState state;
+  Tuning tuning{StepSize(1.0)};
+  Adaptation adaptation(tuning, {}, 0.5, 2);
+  MoveStatistics window;
+  std::optional<std::vector<std::int64_t>> arrived;
+  Stopwatch clock;
+  std::string reports;
+  archive(state, tuning, adaptation, window, arrived, clock, reports);
+}
+
 void expect_told(const std::function<void()>& work) {
   try {
     work();
@@ -215,7 +244,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                     std::filesystem::remove(kPath, ignored);
                                   }));
   (void)kRegistered;
-  write_file(kPath, std::string(data, data + size));
+  const std::string input(data, data + size);
+  if (input.starts_with(kCheckpoint)) {
+    std::ofstream(kPath, std::ios::binary) << input;
+    expect_told([] { read_checkpoint(kPath); });
+    if (input.size() > kPreface) expect_told([&] { read_shared(input.substr(kPreface)); });
+    return 0;
+  }
+  write_file(kPath, input);
   expect_told([] { read_and_run(kPath); });
   expect_told([] { summarise_run(kPath); });
   expect_told([] { verify_run_file(kPath); });

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Writes the fuzzer's seeds: random flows of every layer and base density and a run, as its text,
-and a flow and a run as HDF5 (real_bytes).
+a checkpoint, and a flow and a run as HDF5 (real_bytes).
 
-    tests/fuzz/write_corpus.py     (from a clone; takes scripts/random_flow.py)
+    tests/fuzz/write_corpus.py     (from a clone with a release build)
 
 The layers of each flow are cut into files of one layer, so that mutations find something small.
 """
@@ -21,6 +21,7 @@ from flotilla_tools.hdf5_files import attributes_of, text_of  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 RANDOM_FLOW = HERE.parents[1] / "scripts" / "random_flow.py"
+PROGRAM = HERE.parents[1] / "build" / "release" / "apps" / "flotilla" / "flotilla"
 FLOWS = {
     "every": ["--dim", "3", "--layers", "1", "--widths", "2", "--extras"],
     "conditional": ["--dim", "2", "--layers", "2", "--widths", "2", "--context", "2"],
@@ -87,6 +88,18 @@ def write_run(path):
         file["sample_stats/is_global"] = np.ones((4, 6), "i1")
 
 
+def write_checkpoint(path, flow):
+    """The checkpoint of a small run on a flow of two dimensions."""
+    with tempfile.TemporaryDirectory() as directory:
+        run = Path(directory) / "run.h5"
+        size = ["--chains", "4", "--tile-width", "32", "--warmup", "3", "--draws", "1"]
+        subprocess.run(
+            [PROGRAM, "sample", flow, "-o", run, *size, "--report-every", "0", "--quiet"],
+            check=True,
+        )
+        path.write_bytes(run.with_suffix(".checkpoint").read_bytes())
+
+
 def main():
     (HERE / "corpus" / "run.txt").write_text(RUN)
     (HERE / "real_bytes").mkdir(exist_ok=True)
@@ -95,6 +108,7 @@ def main():
     subprocess.run(
         [sys.executable, RANDOM_FLOW, "-o", HERE / "real_bytes" / "flow.h5", *small], check=True
     )
+    write_checkpoint(HERE / "corpus" / "run.checkpoint", HERE / "real_bytes" / "flow.h5")
     for name, options in FLOWS.items():
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "flow.h5"
