@@ -13,7 +13,7 @@ ASKS = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGHUP")
 WORDS = ["sample", MOONS, "-o", "run.h5", "--quiet", "--chains", 64, "--tile-width", 32]
 SHORT = [*WORDS, "--warmup", 20, "--draws", 300, "--report-every", 20]
 LONG = [*WORDS, "--warmup", 20, "--draws", 3000, "--thin", 20000]
-OFTEN = ["--checkpoint-every", 0.0002]
+OFTEN = ["--checkpoint-every", 1e-6]
 WRITE = 70  # a write in mid-run: of draws, and not of the empty file
 
 

@@ -206,7 +206,7 @@ void read_checkpoint(const std::string& path) {
 
 /// What ranks share of a run in two dimensions without reports, as Course has it.
 void read_shared(const std::string& bytes) {
-  ArchiveReader archive(bytes);
+  ArchiveReader archive(bytes, "checkpoint");
   RunState state;
   Tuning tuning{StepSize(1.0)};
   Adaptation adaptation(tuning, {}, 0.5, 2);
