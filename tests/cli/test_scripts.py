@@ -38,19 +38,25 @@ class Scripts(ProgramTest):
             self.assertEqual(x.shape, (64, 50, 3))
             np.testing.assert_allclose(x.mean(axis=(0, 1)), [0.0, 5.0, 1.0], atol=1.0)
 
-    def test_training_takes_the_draws_of_a_run_as_they_are(self):
-        path = self.sample("--chains", 20, "--draws", 30)
-        draws = datasets(path)["posterior/x"]
-        np.save(self.path("draws.npy"), draws.reshape(-1, 2))
+    def test_training_on_a_run_holds_out_its_last_chains(self):
+        # An array is split at random: its rows are taken to be independent.
         size = ["--layers", 2, "--width", 8, "--max-epochs", 2, "--batch-size", 128]
-        checksums = []
-        for source in (path, self.path("draws.npy")):
-            flow = self.path("flow.h5")
-            self.succeed("train_flow.py", source, "-o", flow, *size)
-            with h5py.File(flow) as file:
-                checksums.append(file.attrs["checksum"])
-                self.assertEqual(file["provenance"].attrs["train_size"], 540)
-        self.assertEqual(*checksums)
+        flow = self.path("flow.h5")
+        self.succeed("train_flow.py", self.sample("--chains", 20, "--draws", 30), "-o", flow, *size)
+        with h5py.File(flow) as file:
+            self.assertEqual(file["provenance"].attrs["train_size"], 540)
+        split = (
+            "from flotilla_tools.training.real_nvp import order\n"
+            "for of_run in (True, False): print(*order(of_run, 600, 60, 1))"
+        )
+        words = [PYTHON, "-c", split]
+        done = subprocess.run(words, capture_output=True, text=True, cwd=SOURCE / "scripts")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        of_run, of_array = (list(map(int, line.split())) for line in done.stdout.splitlines())
+        for found in (of_run, of_array):
+            self.assertEqual(sorted(found), list(range(600)))
+        self.assertEqual(of_run[:60], list(range(540, 600)))
+        self.assertNotEqual(sorted(of_array[:60]), list(range(540, 600)))
 
     def test_a_glow_trained_on_a_users_images_verifies_and_samples(self):
         rng = np.random.default_rng(4)
