@@ -18,6 +18,7 @@ from program import ENVIRONMENT, PROGRAM
 FAULTS = os.environ["FLOTILLA_FAULTS"]
 EVERY_RANK = -1
 CALLS = ("write", "sync", "close", "rename", "resize", "reserve")
+DOES_WITHOUT = "the run goes on, and the checkpoint before it counts"  # a failed one
 HUNG = 90  # seconds after which a run is ended, on a busy machine
 
 # What a run file says of the time, the machine and the place, and not of the draws.

@@ -16,12 +16,11 @@ import tempfile
 import time
 import unittest
 
+from interrupted import DOES_WITHOUT, EVERY_RANK, FAULTS, Fault
 from program import ENVIRONMENT, MOONS, PROGRAM, ProgramTest, datasets, same_bits
 
-FAULTS = os.environ["FLOTILLA_FAULTS"]
 EVERY = os.environ.get("FLOTILLA_EVERY_FAULT") == "1"
 SOON = 10  # seconds from a failure to the end of all ranks
-WITHOUT = "the run goes on, and the checkpoint before it counts"
 HUNG = 30  # seconds after which a run is ended
 FEW = 2  # numbers of calls that fail, where not every number is tried
 
@@ -29,18 +28,6 @@ SIZE = ["--chains", 64, "--tile-width", 32, "--warmup", 4, "--draws", 20, "--rep
         "--step-size", 0.3, "--no-adapt"]
 SHORT = 0  # in place of an error: half of the bytes are written
 ALL_LATER = 0
-EVERY_RANK = -1
-
-
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """Calls of one kind that fail: see faults/faults.c."""
-
-    call: str
-    first: int
-    last: int
-    rank: int
-    how: int
 
 
 @dataclasses.dataclass
@@ -64,13 +51,7 @@ class Faults(ProgramTest):
         options = ENVIRONMENT.get("ASAN_OPTIONS", "")
         environment["ASAN_OPTIONS"] = options + ":verify_asan_link_order=0"
         if fault is not None:
-            environment |= {
-                "FAULTS_CALL": fault.call,
-                "FAULTS_AT": str(fault.first),
-                "FAULTS_LAST": str(fault.last),
-                "FAULTS_RANK": str(fault.rank),
-                "FAULTS_HOW": str(fault.how),
-            }
+            environment |= fault.environment()
         words = ["sample", MOONS, "-o", "run.h5", "--quiet", *map(str, SIZE)]
         command = ["env", f"LD_PRELOAD={FAULTS}", PROGRAM, *words]
         if ranks > 1:
@@ -100,7 +81,7 @@ class Faults(ProgramTest):
         output = outcome.folder / "run" / "run.h5"
         reference = datasets(whole.folder / "run" / "run.h5")
         # A run does without a checkpoint.
-        fatal = [sentence for sentence in outcome.sentences if WITHOUT not in sentence]
+        fatal = [sentence for sentence in outcome.sentences if DOES_WITHOUT not in sentence]
         if outcome.code == 0:
             self.assertEqual(fatal, [])
             found = datasets(output)

@@ -18,7 +18,7 @@ import tempfile
 import time
 import unittest
 
-from interrupted import CALLS, EVERY_RANK, Fault, Run, committed, content, reports
+from interrupted import CALLS, DOES_WITHOUT, EVERY_RANK, Fault, Run, committed, content, reports
 from program import MOONS, ProgramTest, same_bits
 
 KILLS = int(os.environ.get("FLOTILLA_KILLS", "8"))
@@ -243,7 +243,7 @@ class Calls(ResumeTest):
         if fault.how > 0:
             self.assertIn(code, (*DONE, 1), told)
             # A run does without a checkpoint.
-            fatal = [line for line in run.sentences() if "the checkpoint before it counts" not in line]
+            fatal = [line for line in run.sentences() if DOES_WITHOUT not in line]
             self.assertEqual(len(fatal), 0 if code in DONE else 1, told)
         if code in DONE:
             self.check_done(path, twin, told)
