@@ -116,6 +116,12 @@ class Refusals(ImportTest):
         self.refused("normflows_blocks", setting(split_mode="odd"), "layer 0", "odd")
         self.refused("zuko_maf", setting(univariate="BernsteinTransform"), "BernsteinTransform")
 
+    def test_a_default_that_the_entries_do_not_tell(self):
+        def silent(description, state):
+            del description["layers"][0]["slope"]
+
+        self.refused("zuko_1_1_context", silent, "layer 0", "slope", "1e-4")
+
     def test_states_that_do_not_fit(self):
         name = "nflows_nice"
         entry = "_transform._transforms.0.transform_net.final_layer.bias"

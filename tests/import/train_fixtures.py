@@ -8,6 +8,9 @@ Needs clones of github.com/bayesiains/nflows, github.com/VincentStimper/normaliz
 github.com/probabilists/zuko.  For each flow: fixtures/NAME.pt, its state dict; NAME.json, its
 description; NAME.npz, golden values by the library in double precision.  A few seconds a flow; the
 files need not come out the same with another version of PyTorch.
+
+The flows of VERSIONS need the version of a library that is given there, and are left out with any
+other unless they are named.
 """
 
 import json
@@ -163,6 +166,7 @@ def normflows_glow(base, transform=None, **options):
 
 
 HYPER = {"hidden_features": (HIDDEN, HIDDEN)}
+SMALL = {"hidden_features": (HIDDEN,)}
 RQS = {
     "univariate": zuko.transforms.MonotonicRQSTransform, "shapes": [(BINS,), (BINS,), (BINS - 1,)]
 }
@@ -224,7 +228,17 @@ FLOWS = {
     ),
     "zuko_autoregressive_spline": lambda: zuko.flows.NSF(DIM, transforms=2, bins=BINS, **HYPER),
     "zuko_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=2, bins=BINS, **HYPER),
+    "zuko_0_3_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=1, bins=BINS, **SMALL),
+    "zuko_1_1_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=1, bins=BINS, **SMALL),
+    "zuko_1_5_maf": lambda: zuko.flows.MAF(DIM, transforms=2, randperm=True, **SMALL),
 }
+
+VERSIONS = {
+    "zuko_0_3_context": (zuko, "0.3.2"),
+    "zuko_1_1_context": (zuko, "1.1.0"),
+    "zuko_1_5_maf": (zuko, "1.5.0"),
+}
+"""The library and its version by which a flow is to be made."""
 
 
 # --- Training -----------------------------------------------------------------------------------
@@ -300,7 +314,11 @@ def write(name, model):
 
 def main():
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or FLOWS:
+    for name in sys.argv[1:] or [name for name in FLOWS if name not in VERSIONS]:
+        library, version = VERSIONS.get(name, (None, None))
+        found = getattr(library, "__version__", None)
+        if found != version:
+            sys.exit(f"{name}: expected {library.__name__} {version}, found {found}")
         write(name, train(name))
 
 

@@ -2,9 +2,14 @@
 """Flows of zuko (probabilists/zuko) as layers of a flow file.
 
 zuko maps data to noise, so sampling goes the other way: the last transform comes first.
+
+Versions differ in the names of entries and in one default, and are told apart by the entries:
+before 1.0 the transforms are the flow's own; from 1.0 to 1.5 arguments are _0 and _1; from 1.6 on
+they have names.
 """
 
 import functools
+import inspect
 import math
 
 from typing import Any, Callable, Mapping, Sequence
@@ -12,6 +17,7 @@ from typing import Any, Callable, Mapping, Sequence
 import numpy as np
 import torch
 
+from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import LayerRecord
 from flotilla_tools.importing import networks
 from flotilla_tools.importing.networks import (
@@ -25,6 +31,7 @@ from flotilla_tools.importing.networks import (
 )
 
 PREFIX = "transform.transforms."
+PREFIX_BEFORE_1 = "transforms."
 
 
 # --- From a model to its description ------------------------------------------------------------
@@ -32,21 +39,30 @@ PREFIX = "transform.transforms."
 
 def describe(model: Original) -> dict[str, Any]:
     """The description of a live zuko Flow: all that its state dict does not tell."""
-    transform = model.transform
-    if type(transform).__name__ == "LazyComposedTransform":
-        parts = [(part, f"{PREFIX}{k}") for k, part in enumerate(transform.transforms)]
-    else:
-        parts = [(transform, "transform")]
     layers = []
-    for k, (part, prefix) in enumerate(parts):
+    for k, (part, prefix) in enumerate(_parts(model)):
         kind = type(part).__name__
         try:
             options = _OPTIONS.get(kind, networks.no_options)(part)
         except ConversionError as problem:
             raise ConversionError(f"layer {k} (zuko.{kind}): {problem}") from None
         layers.append({"class": kind, "prefix": prefix, **options})
-    base = getattr(model.base, "f", type(model.base))
-    return {"library": "zuko", "base": {"class": base.__name__}, "layers": layers}
+    return {"library": "zuko", "base": {"class": _made_by(model.base)}, "layers": layers}
+
+
+def _parts(model: Original) -> list[tuple[Original, str]]:
+    """The transforms of a flow, and their names in its state dict."""
+    if not hasattr(model, "transform"):
+        return [(part, f"{PREFIX_BEFORE_1}{k}") for k, part in enumerate(model.transforms)]
+    if type(model.transform).__name__ == "LazyComposedTransform":
+        return [(part, f"{PREFIX}{k}") for k, part in enumerate(model.transform.transforms)]
+    return [(model.transform, "transform")]
+
+
+def _made_by(part: Original) -> str:
+    """The name of what an unconditional part calls with its arrays; else of its own class."""
+    function = getattr(part, "f", getattr(part, "meta", type(part)))
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _describe_univariate(part: Original) -> dict[str, Any]:
@@ -54,11 +70,17 @@ def _describe_univariate(part: Original) -> dict[str, Any]:
     function, options = part.univariate, {}
     if isinstance(function, functools.partial):
         function, options = function.func, dict(function.keywords)
-    name = function.__name__
+    name = getattr(function, "__name__", type(function).__name__)
     known = {"MonotonicAffineTransform", "MonotonicRQSTransform", "AdditiveTransform"}
     if name not in known:
         raise ConversionError(f"its univariate map {name} is none of {', '.join(sorted(known))}")
-    found = {"univariate": name, **{key: float(value) for key, value in options.items()}}
+    usual = {
+        key: parameter.default
+        for key, parameter in inspect.signature(function).parameters.items()
+        if key in ("slope", "bound")
+    }
+    numbers = {key: float(value) for key, value in {**usual, **options}.items()}
+    found = {"univariate": name, **numbers}
     if name == "MonotonicRQSTransform":
         found["bins"] = math.prod(part.shapes[0])
     return found
@@ -90,13 +112,14 @@ def _describe_conditioned(part: Original) -> dict[str, Any]:
 
 
 def _describe_unconditional(part: Original) -> dict[str, Any]:
-    return {"transform": getattr(part.f, "__name__", type(part.f).__name__)}
+    return {"transform": _made_by(part)}
 
 
 _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "MaskedAutoregressiveTransform": _describe_conditioned,
     "GeneralCouplingTransform": _describe_conditioned,
     "ElementWiseTransform": _describe_conditioned,
+    "Unconditional": _describe_unconditional,
     "UnconditionalTransform": _describe_unconditional,
 }
 
@@ -109,7 +132,11 @@ def convert(description: Described, state: State) -> Parts:
     base = _base(description["base"], state)
     dim = len(next(iter(base.arrays.values())))
     layers = description["layers"]
-    found = networks.convert_layers("zuko", PREFIX, CONVERTERS, layers, state, dim=dim)
+    prefix = PREFIX if state.has_below("transform") else PREFIX_BEFORE_1
+    unsure = prefix == PREFIX and state.has("base._0")
+    found = networks.convert_layers(
+        "zuko", prefix, CONVERTERS, layers, state, dim=dim, slope_unsure=unsure
+    )
     return dim, networks.context_dim(layers), base, networks.inverted(sum(found, []))
 
 
@@ -117,11 +144,15 @@ def _base(base: Described, state: State) -> LayerRecord:
     kind, below = base["class"], state.below("base")
     if kind == "DiagNormal":
         return LayerRecord(
-            "diagonal_normal", {}, {"loc": below.take("loc"), "scale": below.take("scale")}
+            "diagonal_normal",
+            {},
+            {"loc": _argument(below, "loc", 0), "scale": _argument(below, "scale", 1)},
         )
     if kind == "BoxUniform":
         return LayerRecord(
-            "uniform_box", {}, {"low": below.take("lower"), "high": below.take("upper")}
+            "uniform_box",
+            {},
+            {"low": _argument(below, "lower", 0), "high": _argument(below, "upper", 1)},
         )
     raise ConversionError(
         f"base (zuko.{kind}): flow files have no such base density (converted are: DiagNormal, "
@@ -129,15 +160,32 @@ def _base(base: Described, state: State) -> LayerRecord:
     )
 
 
+def _argument(state: State, name: str, place: int) -> Array:
+    """An array that a part was made with: by its name from zuko 1.6 on, by its place before."""
+    return state.take(f"_{place}" if state.has(f"_{place}") else name)
+
+
+def _slope(layer: Described) -> float:
+    """The smallest slope of a layer's univariate map."""
+    if "slope" not in layer and layer.get("slope_unsure"):
+        raise ConversionError(
+            "expected a 'slope' in its description: zuko 1.0 to 1.4 has 1e-4, zuko 1.5 has 1e-3, "
+            "and their entries are the same"
+        )
+    return float(layer.get("slope", 1e-3))
+
+
 def _univariate(layer: Described) -> tuple[str, dict[str, Any], int, Sequence[int]]:
     """(kind of map, attributes, parameters per coordinate, their order in a flow file)."""
-    name, slope = layer.get("univariate", "MonotonicAffineTransform"), layer.get("slope", 1e-3)
+    name = layer.get("univariate", "MonotonicAffineTransform")
     if name == "AdditiveTransform":
         return "additive", {}, 1, (0,)
     if name == "MonotonicAffineTransform":
-        return "affine", {"scale": "softclip", "bound": -math.log(slope)}, 2, (1, 0)
+        return "affine", {"scale": "softclip", "bound": -math.log(_slope(layer))}, 2, (1, 0)
     if name == "MonotonicRQSTransform":
-        attributes = networks.spline(layer["bins"], layer.get("bound", 5.0), "linear", slope=slope)
+        attributes = networks.spline(
+            layer["bins"], layer.get("bound", 5.0), "linear", slope=_slope(layer)
+        )
         count = 3 * int(layer["bins"]) - 1
         return "spline", attributes, count, range(count)
     raise ConversionError(f"its univariate map {name} has no counterpart in flow files")
@@ -214,19 +262,23 @@ def _elementwise(layer: Described, state: State) -> list[LayerRecord]:
 def _unconditional(layer: Described, state: State) -> list[LayerRecord]:
     kind = layer["transform"]
     if kind == "PermutationTransform":
-        return [networks.permutation(state.take("_0"))]
+        return [networks.permutation(_argument(state, "order", 0))]
     if kind == "LULinearTransform":
-        both = state.take("_0")
+        both = _argument(state, "LU", 0)
         diagonal = np.diag(both)
         upper = diagonal[:, None] * (np.triu(both, 1) + np.eye(len(both)))
         return [networks.lu_linear(np.tril(both) / diagonal, upper, np.zeros(len(both)))]
     if kind == "RotationTransform":
-        skew = torch.from_numpy(state.take("_0"))
+        skew = torch.from_numpy(_argument(state, "A", 0))
         rotation = torch.linalg.matrix_exp(skew - skew.T).numpy()
         return networks.dense_linear(rotation, np.zeros(len(rotation)))
+    if kind == "AffineTransform":
+        shift, scale = _argument(state, "loc", 0), _argument(state, "scale", 1)
+        every = [np.broadcast_to(array.reshape(-1), layer["dim"]) for array in (scale, shift)]
+        return [networks.diagonal_affine(*(array.copy() for array in every))]
     raise ConversionError(
         f"the transform {kind} has no counterpart in flow files (converted are: "
-        "PermutationTransform, LULinearTransform, RotationTransform)"
+        "AffineTransform, PermutationTransform, LULinearTransform, RotationTransform)"
     )
 
 
@@ -234,6 +286,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "ElementWiseTransform": _elementwise,
     "GeneralCouplingTransform": _coupling,
     "MaskedAutoregressiveTransform": _masked,
+    "Unconditional": _unconditional,
     "UnconditionalTransform": _unconditional,
 }
 
@@ -245,7 +298,7 @@ def sampling_map(
     model: Original, z: torch.Tensor, context: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(x, log|det dx/dz|) by zuko itself; context [draw x context_dim] or None."""
-    transform = model.transform(context)
+    transform = model(context).transform
     x = transform.inv(z)
     return x, -transform.log_abs_det_jacobian(x, z)
 
