@@ -166,6 +166,29 @@ inline T softplus(T x) {
   return above + tail;
 }
 
+/// arctan(x) in [-pi/2, pi/2]. The argument is reduced to |t| <= tan(pi/8): from above 1 by 1 / x,
+/// from above tan(pi/8) by (x - 1) / (x + 1).
+template <typename T>
+inline T atan(T x) {
+  constexpr int kTerms = std::is_same_v<T, float> ? 10 : 21;
+  constexpr T kHalfPi = static_cast<T>(1.57079632679489661923);
+  constexpr T kQuarterPi = static_cast<T>(0.78539816339744830962);
+  const T magnitude = x < T{0} ? -x : x;
+  const bool beyond = magnitude > T{1};
+  const T below = beyond ? T{1} / magnitude : magnitude;
+  const bool wide = below > static_cast<T>(0.41421356237309504880);
+  const T t = wide ? (below - T{1}) / (below + T{1}) : below;
+  const T minus_square = -t * t;
+  T series = T{1} / static_cast<T>(2 * kTerms + 1);
+  for (int k = kTerms - 1; k >= 1; --k) {
+    series = series * minus_square + T{1} / static_cast<T>(2 * k + 1);
+  }
+  const T near_zero = t + t * minus_square * series;
+  const T first = wide ? kQuarterPi + near_zero : near_zero;
+  const T value = beyond ? kHalfPi - first : first;
+  return x < T{0} ? -value : value;
+}
+
 /// sin and cos of 2 pi u; u is a fraction of a turn.
 struct SinCos {
   double sin;

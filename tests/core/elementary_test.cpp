@@ -273,6 +273,29 @@ TEST(Elementary, LogOfAnyTakesAnyDouble) {
   EXPECT_GT(tried, 2000);
 }
 
+template <typename T>
+void expect_exact_atan(double most_ulps) {
+  double worst = 0.0;
+  int tried = 0;
+  for (double x = 1e-30; x < 1e30; x *= 1.003, ++tried) {
+    const T argument = static_cast<T>(x);
+    const long double exact = test::exact_atan(static_cast<long double>(argument));
+    worst = std::max(worst, ulps<T>(elementary::atan(argument), exact));
+    EXPECT_EQ(elementary::atan(-argument), -elementary::atan(argument)) << x;
+  }
+  EXPECT_LE(worst, most_ulps);
+  EXPECT_GT(tried, 40'000);
+  EXPECT_EQ(elementary::atan(T{0}), T{0});
+  EXPECT_EQ(elementary::atan(std::numeric_limits<T>::infinity()),
+            static_cast<T>(1.57079632679489661923));
+  EXPECT_TRUE(std::isnan(elementary::atan(std::numeric_limits<T>::quiet_NaN())));
+}
+
+TEST(Elementary, AtanIsAccurateFromEndToEnd) {
+  expect_exact_atan<double>(3.0);
+  expect_exact_atan<float>(3.0);
+}
+
 TEST(Elementary, Log1pIsAccurateNearZeroAndAtTheEnds) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   EXPECT_EQ(elementary::log1p(-1.0), -kInfinity);

@@ -29,6 +29,10 @@ long double exact_log(long double x) {
   return std::log(x);
 }
 
+long double exact_atan(long double x) {
+  return std::atan(x);
+}
+
 ExactSinCos exact_sincos_turn(double u) {
   const double quarters = std::round(4.0 * u);
   const long double rest = static_cast<long double>(u) - 0.25L * quarters;

@@ -89,6 +89,8 @@ class AffineMap:
     offset: float
     floor: float
     bound: Any
+    lowest: Any
+    highest: Any
     SCALES: dict[str, Callable[[Tensor, "AffineMap"], Tensor]] = {
         "exp": lambda s, m: s,
         "sigmoid": lambda s, m: torch.log(torch.sigmoid(s + m.offset) + m.floor),
@@ -96,6 +98,8 @@ class AffineMap:
         "tanh": lambda s, m: m.bound * torch.tanh(s),
         "softclip": lambda s, m: s / (1.0 + torch.abs(s / m.bound)),
         "softplus": lambda s, m: torch.log(F.softplus(s + m.offset) + m.floor),
+        "arctan": lambda s, m: m.bound * torch.atan(s),
+        "clamp": lambda s, m: s.clamp(m.lowest, m.highest),
     }
     NUMBERS: dict[str, tuple[str, ...]] = {
         "exp": (),
@@ -104,6 +108,8 @@ class AffineMap:
         "tanh": ("bound",),
         "softclip": ("bound",),
         "softplus": ("offset", "floor"),
+        "arctan": ("bound",),
+        "clamp": ("lowest", "highest"),
     }
 
     def __init__(
@@ -113,8 +119,11 @@ class AffineMap:
         offset: float | None = None,
         floor: float = 0.0,
         bound: float | None = None,
+        lowest: float | None = None,
+        highest: float | None = None,
     ) -> None:
         self.scale, self.shift, self.floor, self.bound = scale, shift, floor, bound
+        self.lowest, self.highest = lowest, highest
         self.offset = offset if offset is not None else (0.0 if scale == "softplus" else 2.0)
 
     def forward(self, u: Tensor, theta: Tensor) -> Mapped:

@@ -356,6 +356,8 @@ def conditioned_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
         conditioned_coupling(1 - mask, spline, rng),
         conditioned_coupling(mask, circle, rng),
         conditioned_coupling(1 - mask, AffineMap("softclip", bound=3.0), rng),
+        conditioned_coupling(mask, AffineMap("arctan", bound=0.5), rng),
+        conditioned_coupling(1 - mask, AffineMap("clamp", lowest=-0.1, highest=0.2), rng),
         Inverted(masked_layer(order, sigmoid, rng)),
         masked_layer(order, AffineMap("tanh", bound=0.5), rng),
         Inverted(masked_layer(order[::-1], spline, rng)),

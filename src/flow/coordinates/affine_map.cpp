@@ -41,27 +41,54 @@ struct AffineRecord {
 
 template <typename T>
 AffineMap<T>::AffineMap(const LayerReader& reader)
-    : kind_(static_cast<ScaleKind>(reader.choice(
-          "scale", {"exp", "sigmoid", "reciprocal_sigmoid", "tanh", "softclip", "softplus"}))),
+    : kind_(static_cast<ScaleKind>(
+          reader.choice("scale", {"exp", "sigmoid", "reciprocal_sigmoid", "tanh", "softclip",
+                                  "softplus", "arctan", "clamp"}))),
       shift_before_(reader.choice("shift", {"after", "before"}) == 1),
       entry_names_{"scale", "shift"} {
-  const bool clipped = kind_ == ScaleKind::kTanh || kind_ == ScaleKind::kSoftclip;
-  if (clipped) {
-    const double bound = reader.number("bound");
-    if (bound <= 0.0)
-      reader.fail(fmt::format("number 'bound' should be positive but is {}", bound));
-    bound_ = static_cast<T>(bound);
-    entry_names_.emplace_back("bound");
-  } else if (kind_ != ScaleKind::kExp) {
-    const bool softplus = kind_ == ScaleKind::kSoftplus;
-    offset_ = static_cast<T>(reader.number_or("offset", softplus ? 0.0 : 2.0));
-    entry_names_.emplace_back("offset");
-    if (kind_ == ScaleKind::kReciprocalSigmoid) return;
-    const double floor = reader.number_or("floor", 0.0);
-    if (floor < 0.0) reader.fail(fmt::format("number 'floor' should be >= 0 but is {}", floor));
-    floor_ = static_cast<T>(floor);
-    entry_names_.emplace_back("floor");
+  read_numbers(reader);
+}
+
+/// Reads the numbers that the kind of scale has.
+template <typename T>
+void AffineMap<T>::read_numbers(const LayerReader& reader) {
+  switch (kind_) {
+    case ScaleKind::kExp:
+      return;
+    case ScaleKind::kTanh:
+    case ScaleKind::kSoftclip:
+    case ScaleKind::kArctan: {
+      const double bound = reader.number("bound");
+      if (bound <= 0.0)
+        reader.fail(fmt::format("number 'bound' should be positive but is {}", bound));
+      bound_ = static_cast<T>(bound);
+      entry_names_.emplace_back("bound");
+      return;
+    }
+    case ScaleKind::kClamp: {
+      const double lowest = reader.number("lowest");
+      const double highest = reader.number("highest");
+      if (lowest >= highest) {
+        reader.fail(fmt::format("number 'lowest' should be below 'highest' but they are {} and {}",
+                                lowest, highest));
+      }
+      lowest_ = static_cast<T>(lowest);
+      highest_ = static_cast<T>(highest);
+      entry_names_.insert(entry_names_.end(), {"lowest", "highest"});
+      return;
+    }
+    case ScaleKind::kSigmoid:
+    case ScaleKind::kReciprocalSigmoid:
+    case ScaleKind::kSoftplus:
+      break;
   }
+  offset_ = static_cast<T>(reader.number_or("offset", kind_ == ScaleKind::kSoftplus ? 0.0 : 2.0));
+  entry_names_.emplace_back("offset");
+  if (kind_ == ScaleKind::kReciprocalSigmoid) return;
+  const double floor = reader.number_or("floor", 0.0);
+  if (floor < 0.0) reader.fail(fmt::format("number 'floor' should be >= 0 but is {}", floor));
+  floor_ = static_cast<T>(floor);
+  entry_names_.emplace_back("floor");
 }
 
 /// Calls work with a function that makes a Scale of s. Each kind has its own loop without branches.
@@ -71,6 +98,8 @@ void AffineMap<T>::with_scale(Work work) const {
   const T offset = offset_;
   const T floor = floor_;
   const T bound = bound_;
+  const T lowest = lowest_;
+  const T highest = highest_;
   switch (kind_) {
     case ScaleKind::kExp:
       return work([](T s) { return scale_of_log(s, T{1}); });
@@ -98,6 +127,14 @@ void AffineMap<T>::with_scale(Work work) const {
       return work([=](T s) {
         return scale_of_value(elementary::softplus(s + offset) + floor,
                               elementary::sigmoid(s + offset));
+      });
+    case ScaleKind::kArctan:
+      return work(
+          [=](T s) { return scale_of_log(bound * elementary::atan(s), bound / (T{1} + s * s)); });
+    case ScaleKind::kClamp:
+      return work([=](T s) {
+        const bool within = s >= lowest && s <= highest;
+        return scale_of_log(elementary::clamp(s, lowest, highest), within ? T{1} : T{0});
       });
   }
 }

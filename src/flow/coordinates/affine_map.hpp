@@ -16,7 +16,9 @@ enum class ScaleKind {
   kReciprocalSigmoid,  ///< 1 / sigmoid(s + offset)
   kTanh,               ///< exp(bound tanh(s))
   kSoftclip,           ///< exp(s / (1 + |s / bound|))
-  kSoftplus            ///< softplus(s + offset) + floor
+  kSoftplus,           ///< softplus(s + offset) + floor
+  kArctan,             ///< exp(bound arctan(s))
+  kClamp               ///< exp(clamp(s, lowest, highest))
 };
 
 /// y = u scale(s) + t, or y = (u + t) scale(s). RealNVP, Glow, MAF and IAF use it, with different
@@ -46,12 +48,15 @@ class AffineMap {
   void with_scale(Work work) const;
   template <typename Move>
   void record_scales(const T* s, T* record, double* log_det, Index count, Move move) const;
+  void read_numbers(const LayerReader& reader);
 
   ScaleKind kind_ = ScaleKind::kExp;
   bool shift_before_ = false;
   T offset_{};
   T floor_{};
   T bound_{};
+  T lowest_{};
+  T highest_{};
   std::vector<std::string> entry_names_;
 };
 
