@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: BSD-3-Clause
-"""Turns a flow trained with nflows, normflows or zuko into a flow file.
+"""Turns a flow trained with nflows, normflows, zuko or FrEIA into a flow file.
 
 Where the library is installed, from a function that makes the model:
 

@@ -46,7 +46,12 @@ class ImportTest(ProgramTest):
 class Fixtures(ImportTest):
     def test_every_library_has_every_kind(self):
         kinds = ("realnvp", "nice", "maf", "coupling_spline", "autoregressive_spline", "context")
-        wanted = {f"{library}_{kind}" for library in conversion.LIBRARIES for kind in kinds}
+        others = {"freia": ("all_in_one", "affine_blocks", "nice", "context", "forward")}
+        wanted = {
+            f"{library}_{kind}"
+            for library in conversion.LIBRARIES
+            for kind in others.get(library, kinds)
+        }
         self.assertEqual(wanted - set(NAMES), set())
 
     def test_they_verify_in_double_and_in_float(self):
@@ -122,6 +127,20 @@ class Refusals(ImportTest):
 
         self.refused("zuko_1_1_context", silent, "layer 0", "slope", "1e-4")
 
+    def test_parts_of_freia_without_a_counterpart(self):
+        def setting(**options):
+            return lambda description, state: description["layers"][0].update(options)
+
+        self.refused("freia_nice", setting(**{"class": "HaarDownsampling"}), "layer 0 (freia.Haar")
+        self.refused("freia_nice", setting(F=[]), "layer 0", "no linear map")
+        self.refused(
+            "freia_context", setting(subnet1=[["0", "relu"], ["2", "linear"]]), "condition"
+        )
+        mixing = "module_list.1.w_perm"
+        self.refused(
+            "freia_all_in_one", lambda d, state: state[mixing].mul_(2.0), "not orthogonal"
+        )
+
     def test_states_that_do_not_fit(self):
         name = "nflows_nice"
         entry = "_transform._transforms.0.transform_net.final_layer.bias"
@@ -155,6 +174,7 @@ class Refusals(ImportTest):
 
 
 SAMPLED = {
+    "freia_all_in_one": [],
     "nflows_autoregressive_spline": [],
     "normflows_realnvp": [],
     "zuko_context": ["--context", "0.5,-0.25"],
@@ -164,7 +184,7 @@ SAMPLED = {
 class Sampling(ImportTest):
     """Imports and samples one flow of each library, on the tempered target at beta = 0.5."""
 
-    # 4 joint standard errors; 3 flows x 6 moments: a false alarm in one of 900 seeds.
+    # 4 joint standard errors; 4 flows x 6 moments: a false alarm in one of 650 seeds.
     THRESHOLD = 4.0
     SIZE = ["--chains", 256, "--warmup", 500, "--draws", 400, "--thin", 2, "--beta", 0.5, "--seed", 3]
 
@@ -181,7 +201,7 @@ class Sampling(ImportTest):
                 self.assertLess(distance, self.THRESHOLD, f"{name}: {found} {truth}")
                 self.assertLess(its_error, 0.02)
                 compared += 1
-        self.assertEqual(compared, 18)
+        self.assertEqual(compared, 6 * len(SAMPLED))
 
     @staticmethod
     def importance_sampling(path, options):
@@ -208,7 +228,7 @@ class Sampling(ImportTest):
                 )
                 self.assert_same_datasets(one, many)
                 compared += 1
-        self.assertEqual(compared, 6)
+        self.assertEqual(compared, 2 * len(SAMPLED))
 
 
 if __name__ == "__main__":

@@ -5,24 +5,17 @@
     PYTHONPATH=nflows:normalizing-flows:zuko tests/import/train_fixtures.py [NAME ...]
 
 Needs clones of github.com/bayesiains/nflows, github.com/VincentStimper/normalizing-flows and
-github.com/probabilists/zuko.  For each flow: fixtures/NAME.pt, its state dict; NAME.json, its
-description; NAME.npz, golden values by the library in double precision.  A few seconds a flow; the
-files need not come out the same with another version of PyTorch.
+github.com/probabilists/zuko.
 
 The flows of VERSIONS need the version of a library that is given there, and are left out with any
 other unless they are named.
 """
 
-import json
 import sys
 import types
-from pathlib import Path
 
-import numpy as np
 import torch
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "scripts"))
 # nflows imports this package for transforms that are not used here.
 sys.modules["UMNN"] = types.SimpleNamespace(NeuralIntegral=None, ParallelNeuralIntegral=None)
 
@@ -31,10 +24,9 @@ import zuko  # noqa: E402
 from nflows import distributions, flows, transforms  # noqa: E402
 from nflows.nn import nets  # noqa: E402
 
-from flotilla_tools.importing import conversion  # noqa: E402
+from fixture_training import BATCH, CONTEXT, DIM, HIDDEN, draws, train, write  # noqa: E402
 
-DIM, CONTEXT, HIDDEN, BINS = 3, 2, 16, 6
-STEPS, BATCH, RATE = 400, 256, 3e-3
+BINS = 6
 MASK = torch.tensor([1, -1, 1])
 
 
@@ -244,17 +236,6 @@ VERSIONS = {
 # --- Training -----------------------------------------------------------------------------------
 
 
-def draws(count, generator, context):
-    """Two moons in the first two coordinates, a wave of them in the third; a context shifts and turns
-    them a little."""
-    angle = np.pi * torch.rand(count, generator=generator)
-    side = 2.0 * (torch.rand(count, generator=generator) < 0.5) - 1.0
-    x = torch.stack([side * torch.cos(angle) + 0.5 * side, side * (torch.sin(angle) - 0.3)], dim=1)
-    x = torch.cat([x, torch.sin(2.0 * x[:, :1])], dim=1)
-    x = x + 0.15 * torch.randn(count, DIM, generator=generator)
-    return x if context is None else x + 0.5 * torch.cat([context, context[:, :1]], dim=1)
-
-
 def images(count, generator):
     """(images in (0, 1), their classes): a soft blob, wider from class to class, somewhere."""
     classes = torch.randint(CLASSES, (count,), generator=generator)
@@ -286,32 +267,6 @@ def loss(name, model, generator):
     return -log_density(name, model, draws(BATCH, generator, context), context).mean()
 
 
-def train(name):
-    torch.manual_seed(sum(map(ord, name)))
-    generator = torch.Generator().manual_seed(1)
-    model = FLOWS[name]()
-    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
-    for _ in range(STEPS):
-        optimizer.zero_grad()
-        value = loss(name, model, generator)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-    print(f"{name}: loss {float(value):.3f} nats after {STEPS} steps", flush=True)
-    return model.eval()
-
-
-def write(name, model):
-    description = conversion.describe(model)
-    contents = conversion.convert(description, model.state_dict())
-    golden = conversion.golden_of(model, contents)
-    path = HERE / "fixtures" / name
-    torch.save(model.state_dict(), path.with_suffix(".pt"))
-    np.savez_compressed(path.with_suffix(".npz"), **golden)
-    text = json.dumps(description, indent=1) + "\n"
-    path.with_suffix(".json").write_text(text, encoding="utf-8")
-
-
 def main():
     torch.set_num_threads(1)
     for name in sys.argv[1:] or [name for name in FLOWS if name not in VERSIONS]:
@@ -319,7 +274,7 @@ def main():
         found = getattr(library, "__version__", None)
         if found != version:
             sys.exit(f"{name}: expected {library.__name__} {version}, found {found}")
-        write(name, train(name))
+        write(name, train(name, FLOWS[name], loss))
 
 
 if __name__ == "__main__":

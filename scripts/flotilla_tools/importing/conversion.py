@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Converts models of nflows, normflows and zuko to flow files, then verifies the result.
+"""Converts models of nflows, normflows, zuko and FrEIA to flow files, then verifies the result.
 
 Golden values always come from the original library, in double precision. The converted flow has to
 reproduce them. A layer that flow files do not have is an error that names it: nothing is left out
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import FlowContents, LayerRecord, write_flow_file
-from flotilla_tools.importing import nflows, normflows, zuko
+from flotilla_tools.importing import freia, nflows, normflows, zuko
 from flotilla_tools.importing.networks import ConversionError, Described, Parts, State
 from flotilla_tools.torch_flows.bases import BASES
 from flotilla_tools.torch_flows.computing import default_dtype
@@ -42,7 +42,12 @@ class Library(Protocol):
         """log q_Z(z) by the library itself."""
 
 
-LIBRARIES: Mapping[str, Library] = {"nflows": nflows, "normflows": normflows, "zuko": zuko}
+LIBRARIES: Mapping[str, Library] = {
+    "freia": freia,
+    "nflows": nflows,
+    "normflows": normflows,
+    "zuko": zuko,
+}
 
 LARGEST_DEVIATION = 1e-9
 """|found - golden| / max(1, |golden|) of a conversion that is believed."""
@@ -54,7 +59,7 @@ LARGEST_DEVIATION = 1e-9
 def library_of(model: Any) -> str:
     """The library that a model's class or one of its base classes comes from."""
     for kind in type(model).__mro__:
-        name = kind.__module__.split(".")[0]
+        name = kind.__module__.split(".")[0].lower()
         if name in LIBRARIES:
             return name
     raise ConversionError(
@@ -147,9 +152,19 @@ class _OriginalBase(nn.Module):
         return library.base_log_density(self.model, z, context) + 0.0 * z.sum(dim=1)
 
 
+def copy_of(model: Any) -> Any:
+    """A copy of a live model. What its last pass computed and kept, as weight_norm does, is cut off
+    from its graph first: PyTorch does not copy such tensors."""
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if torch.is_tensor(value) and not value.is_leaf:
+                setattr(module, name, value.detach())
+    return copy.deepcopy(model)
+
+
 def golden_of(model: Any, contents: FlowContents) -> dict[str, Array]:
     """Golden values of a live model, by its own library in double precision."""
-    model = copy.deepcopy(model).double().eval().requires_grad_(False)
+    model = copy_of(model).double().eval().requires_grad_(False)
     with default_dtype(torch.float64):
         return golden_values(Original(model, contents))
 
@@ -190,8 +205,8 @@ def write(
 
 
 def export_flow(model: Any, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
-    """Writes a live model of nflows, normflows or zuko as a flow file."""
-    model = copy.deepcopy(model).cpu().eval()
+    """Writes a live model of one of the libraries as a flow file."""
+    model = copy_of(model).cpu().eval()
     contents = convert(describe(model), model.state_dict())
     facts = {"imported_from": library_of(model), **(provenance or {})}
     write(path, contents, golden_of(model, contents), facts)

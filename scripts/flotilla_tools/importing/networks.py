@@ -308,6 +308,16 @@ class Network:
         self._number("epsilon", epsilon * share)
         self.norms.append([np.full(units, share**0.5), np.zeros(units)])
 
+    def torch_layer_norm(self, state: State, epsilon: float) -> None:
+        """Layer normalisation of PyTorch, over the units of the last linear map."""
+        units = len(self.linears[-1][1])
+        scale, shift = state.take_if("weight"), state.take_if("bias")
+        self.words.append("layer_norm")
+        self._number("epsilon", epsilon)
+        self.norms.append([
+            np.ones(units) if scale is None else scale, np.zeros(units) if shift is None else shift
+        ])
+
     def open(self) -> None:
         self.words.append("(")
 
@@ -382,7 +392,8 @@ class Network:
 def side_by_side(one: Network, other: Network) -> Network:
     """Joins two conditioners of the same inputs and the same program: outputs of the first, then
     outputs of the second."""
-    if one.words != other.words or one.numbers != other.numbers or one.terms or other.terms:
+    alike = one.words == other.words and one.numbers == other.numbers
+    if not alike or set(one.terms) != set(other.terms):
         raise ConversionError(
             f"its two networks should have the same layers but have '{' '.join(one.words)}' and "
             f"'{' '.join(other.words)}'"
@@ -397,7 +408,88 @@ def side_by_side(one: Network, other: Network) -> Network:
         net.linears.append([joined, np.concatenate([bias, bias_2])])
     for norm, norm_2 in zip(one.norms, other.norms):
         net.norms.append([np.concatenate(pair) for pair in zip(norm, norm_2)])
+    net.terms = {name: np.concatenate([one.terms[name], other.terms[name]]) for name in one.terms}
     return net
+
+
+# --- Chains of PyTorch's own modules ------------------------------------------------------------
+
+
+PASSED = ("Identity", "Dropout", "AlphaDropout")
+"""Modules that change nothing in evaluation mode."""
+
+
+def describe_chain(module: Any, name: str = "") -> list[list[Any]]:
+    """The words of a network whose modules run one after another, each with its name in the state
+    dict: [["0", "linear"], ["1", "relu"], ...].  Children are taken in the order in which they are
+    registered; golden values prove that they run in it."""
+    kind = type(module).__name__
+    if kind == "Linear":
+        return [[name, "linear"]]
+    if kind == "BatchNorm1d":
+        return [[name, {"batch_norm": float(module.eps)}]]
+    if kind == "LayerNorm":
+        return [[name, {"torch_layer_norm": float(module.eps)}]]
+    if kind in PASSED:
+        return []
+    if kind in ACTIVATIONS:
+        return [[name, describe_activation(module)]]
+    children = list(module.named_children())
+    if not children or any(True for _ in module.parameters(recurse=False)):
+        raise ConversionError(
+            f"its network has a {kind}; converted are chains of Linear, BatchNorm1d, LayerNorm, "
+            f"Dropout and {', '.join(sorted(set(ACTIVATIONS.values())))}"
+        )
+    words = []
+    for own, child in children:
+        words += describe_chain(child, f"{name}.{own}" if name else own)
+    return words
+
+
+class ContextColumns(NamedTuple):
+    """Where a network's last inputs stand in the context of the flow."""
+
+    columns: Array
+    total: int
+
+
+def chain(words: Sequence[Any], state: State, context: ContextColumns) -> Network:
+    """The conditioner of `describe_chain`; its last inputs are these columns of the context."""
+    net, entering = Network(), len(context.columns)
+    for name, word in words:
+        below = state.below(name) if name else state
+        if entering > 0 and word != "linear":
+            raise ConversionError("its condition does not enter through a linear map")
+        if word == "linear":
+            weight = _plain_weight(below)
+            inputs = weight.shape[1] - entering
+            net.linear(weight[:, :inputs], below.take_if("bias"))
+            if entering > 0:
+                placed = np.zeros((len(weight), context.total))
+                placed[:, context.columns] = weight[:, inputs:]
+                net.add_context(placed, None)
+            entering = 0
+        elif isinstance(word, dict) and "batch_norm" in word:
+            net.batch_norm(below, word["batch_norm"])
+        elif isinstance(word, dict):
+            net.torch_layer_norm(below, word["torch_layer_norm"])
+        else:
+            net.activation(word)
+    if not net.linears:
+        raise ConversionError("its network has no linear map")
+    return net
+
+
+def _plain_weight(state: State) -> Array:
+    """The weight of a linear map, also where torch.nn.utils.weight_norm keeps it in two parts."""
+    for length, direction in (
+        ("weight_g", "weight_v"),
+        ("parametrizations.weight.original0", "parametrizations.weight.original1"),
+    ):
+        if state.has(length) and state.has(direction):
+            rows = state.take(direction)
+            return rows * state.take(length) / np.linalg.norm(rows, axis=1, keepdims=True)
+    return state.take("weight")
 
 
 BLOCK_EPSILON = 1e-3
