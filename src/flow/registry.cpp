@@ -14,6 +14,7 @@
 #include "flow/layers/inverted.hpp"
 #include "flow/layers/planar.hpp"
 #include "flow/layers/radial.hpp"
+#include "flow/layers/residual.hpp"
 #include "flow/layers/sylvester.hpp"
 #include "flow/linear/diagonal_affine.hpp"
 #include "flow/linear/householder.hpp"
@@ -42,6 +43,7 @@ constexpr std::array kRegistry = {
     type_row<Layer<T>, Permutation<T>>(),
     type_row<Layer<T>, Planar<T>>(),
     type_row<Layer<T>, Radial<T>>(),
+    type_row<Layer<T>, Residual<T>>(),
     type_row<Layer<T>, Sigmoid<T>>(),
     type_row<Layer<T>, Autoregressive<T, SplineMap>>(),
     type_row<Layer<T>, Coupling<T, SplineMap>>(),

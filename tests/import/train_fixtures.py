@@ -139,6 +139,15 @@ def normflows_planar():
     return normflows_of([*planar, leaky, normflows.flows.Radial(DIM)])
 
 
+def normflows_residual():
+    """Blocks both ways round, with the networks that people use."""
+    layers = []
+    for k in range(4):
+        net = normflows.nets.LipschitzMLP([DIM, HIDDEN, HIDDEN, DIM], lipschitz_const=0.9)
+        layers.append(normflows.flows.Residual(net, reverse=k < 3, reduce_memory=False))
+    return normflows_of([*layers, normflows.flows.ActNorm((DIM,))])
+
+
 SIDE, CLASSES = 8, 3
 
 
@@ -194,6 +203,7 @@ FLOWS = {
     "normflows_autoregressive_spline": normflows_autoregressive_spline,
     "normflows_context": normflows_context,
     "normflows_planar": normflows_planar,
+    "normflows_residual": normflows_residual,
     "normflows_glow": lambda: normflows_glow(
         normflows.distributions.DiagGaussian, normflows.transforms.Logit(0.05)
     ),
@@ -260,6 +270,8 @@ def loss(name, model, generator):
         x, log_det = model.forward_and_log_det(z)
         energy = 0.5 * x[:, 0] ** 2 + 2.0 * (x[:, 1] - torch.sin(x[:, 0])) ** 2 + 0.5 * x[:, 2] ** 2
         return (log_q - log_det + energy).mean()
+    if "residual" in name:
+        normflows.utils.update_lipschitz(model, 5)
     if "glow" in name:
         x, classes = images(BATCH // 4, generator)
         return -model.log_prob(x, classes if model.class_cond else None).mean()

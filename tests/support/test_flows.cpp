@@ -307,6 +307,22 @@ LayerRecord random_sylvester(Index dim, Index units, double overlap, std::uint64
            {"b", random_tensor(numbers, {units}, 0.5)}}};
 }
 
+LayerRecord random_residual(Index dim, const Program& network, double constant,
+                            std::uint64_t seed) {
+  LayerRecord layer{"residual", {}, {}, {}};
+  add_program(layer, network, dim, dim, seed);
+  for (std::size_t k = 0; k <= network.widths.size(); ++k) {
+    Tensor& weight = layer.arrays.at("weight_" + std::to_string(k));
+    // A random matrix of entries of variance 1 / cols has about this norm.
+    const double norm = 1.0 + std::sqrt(static_cast<double>(weight.shape[0]) /
+                                        static_cast<double>(weight.shape[1]));
+    for (double& value : weight.values) {
+      value = static_cast<double>(static_cast<float>(value * constant / norm));
+    }
+  }
+  return layer;
+}
+
 LayerRecord sigmoid_layer() {
   return {"sigmoid", {}, {}, {}};
 }
@@ -378,6 +394,7 @@ FlowRecord rich_flow(Index dim, std::uint64_t seed) {
       random_planar(dim, "tanh", 0.75, base + 8),
       random_radial(dim, 0.5, base + 9),
       random_sylvester(dim, std::min<Index>(dim, 2), 0.5, base + 10),
+      random_residual(dim, {"linear silu linear tanh linear", {7, 9}, 1.0}, 0.9, base + 12),
       leaky_relu_layer(0.75),
       random_coupling_of({"additive_coupling", {}, {}, {}}, alternating_mask(dim, 0), residual, 1,
                          base + 1),

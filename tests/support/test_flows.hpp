@@ -67,6 +67,10 @@ LayerRecord random_planar(Index dim, const std::string& activation, double overl
                           std::uint64_t seed);
 /// A radial flow about a random centre. @param strength  beta / alpha, above -1
 LayerRecord random_radial(Index dim, double strength, std::uint64_t seed);
+/// A residual flow whose network has about this Lipschitz constant in each of its linear maps.
+///
+/// @param network  alternating linear maps and activations: "linear silu linear"
+LayerRecord random_residual(Index dim, const Program& network, double constant, std::uint64_t seed);
 /// A Sylvester flow whose determinants have factors 1 + overlap tanh'. @pre 1 <= units <= dim
 LayerRecord random_sylvester(Index dim, Index units, double overlap, std::uint64_t seed);
 /// A matrix near a multiple of the identity; the multiple has either sign.

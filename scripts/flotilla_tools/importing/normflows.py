@@ -11,7 +11,7 @@ import torch
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import LayerRecord
-from flotilla_tools.importing import multiscale, networks, nflows
+from flotilla_tools.importing import multiscale, networks, nflows, residual
 from flotilla_tools.importing.networks import (
     ConversionError,
     Converter,
@@ -128,6 +128,7 @@ _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "MaskedAffineFlow": _describe_masked,
     "Permute": lambda flow: {"mode": flow.mode, "num_channels": flow.num_channels},
     "Planar": lambda flow: {"act": flow.act},
+    "Residual": residual.describe,
 }
 
 
@@ -330,6 +331,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "Permute": _permute,
     "Planar": _planar,
     "Radial": _radial,
+    "Residual": residual.convert,
 }
 
 
@@ -344,7 +346,10 @@ def sampling_map(
         return multiscale.sampling_map(model, z, context)
     log_det = z.new_zeros(len(z))
     for flow in model.flows:
-        z, change = flow(z) if context is None else flow(z, context=context)
+        if type(flow).__name__ == "Residual":
+            z, change = residual.exact(flow)(z)
+        else:
+            z, change = flow(z) if context is None else flow(z, context=context)
         log_det = log_det + change
     return z, log_det
 

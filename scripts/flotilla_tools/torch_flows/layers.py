@@ -757,6 +757,62 @@ class Sylvester(Layer):
         return cls(*arrays)
 
 
+class Residual(Layer):
+    """x = z + g(z), g a contraction; the log det is exact, from the dense Jacobian.
+
+    Behrmann, Grathwohl, Chen, Duvenaud & Jacobsen (2019), "Invertible residual networks".
+    """
+
+    type = "residual"
+    LONGEST_SEARCH = 5000
+
+    def __init__(self, conditioner: Any) -> None:
+        super().__init__()
+        self.conditioner = conditioner
+
+    def _matrix(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """g(z) and I + dg/dz [draw x dim x dim]."""
+        with torch.enable_grad():
+            z = z if z.requires_grad else z.detach().requires_grad_()
+            g = self.conditioner(z)
+            rows = [
+                torch.autograd.grad(g[:, i].sum(), z, create_graph=True)[0]
+                for i in range(z.shape[1])
+            ]
+        return g, torch.stack(rows, dim=1) + torch.eye(z.shape[1]).to(z)
+
+    def forward(self, z: Tensor) -> Mapped:
+        g, matrix = self._matrix(z)
+        x, log_det = z + g, torch.linalg.slogdet(matrix)[1]
+        trained = any(weight.requires_grad for weight in self.conditioner.parameters())
+        if torch.is_grad_enabled() and (z.requires_grad or trained):
+            return x, log_det
+        return x.detach(), log_det.detach()
+
+    def inverse(self, x: Tensor) -> Mapped:
+        """The fixed point z = x - g(z), then one Newton step that autograd can follow."""
+        with torch.no_grad():
+            z, change = x, math.inf
+            for _ in range(self.LONGEST_SEARCH):
+                following = x - self.conditioner(z)
+                last, change = change, float((following - z).norm(dim=1).max())
+                z = following
+                if not change < last:  # a contraction brings points together down to rounding
+                    break
+        g, matrix = self._matrix(z.detach())
+        miss = z + g.detach() - x
+        z = z - torch.linalg.solve(matrix.detach(), miss[:, :, None])[:, :, 0]
+        return z, self.forward(z)[1]
+
+    def record(self) -> LayerRecord:
+        return LayerRecord(self.type, *self.conditioner.record())
+
+    @classmethod
+    def from_record(cls, record: LayerRecord) -> "Residual":
+        every = np.arange(record.arrays["weight_0"].shape[1])
+        return cls(conditioner_from_record(record, every, every, 1))
+
+
 class Householder(Layer):
     """x = H_n ... H_1 z, H_k the reflection that turns vector k round."""
 
@@ -866,6 +922,7 @@ PLAIN_LAYERS: tuple[type[Layer], ...] = (
     Permutation,
     Planar,
     Radial,
+    Residual,
     Sigmoid,
     Squeeze,
     Sylvester,

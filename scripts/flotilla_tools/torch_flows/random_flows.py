@@ -51,6 +51,7 @@ from flotilla_tools.torch_flows.layers import (
     Permutation,
     Planar,
     Radial,
+    Residual,
     Sigmoid,
     SplineMap,
     Squeeze,
@@ -284,6 +285,7 @@ def extra_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
         Inverted(planar(dim, "leaky_relu", rng)),
         Radial(0.5 * normals((dim,), rng), 1.0, 0.75),
         sylvester(dim, rng),
+        residual(dim, rng),
         Linear(np.eye(dim) + 0.3 / dim**0.5 * rng.standard_normal((dim, dim)), np.ones(dim)),
         LeakyReLU(0.75),
         *conditioned_layers(dim, rng),
@@ -330,6 +332,15 @@ def sylvester(dim: int, rng: np.random.Generator) -> Sylvester:
     return Sylvester(
         vectors, r + np.diag(0.5 * signs), s + np.eye(units), rng.standard_normal(units)
     )
+
+
+def residual(dim: int, rng: np.random.Generator) -> Residual:
+    """A contraction: the norms of its linear maps are 0.9, 0.9 and 0.5."""
+    net = Program("linear silu linear tanh linear", [dim, 9, 7, dim]).double().requires_grad_(False)
+    fill(net, rng)
+    for linear, norm in zip(net.maps, (0.9, 0.9, 0.5)):
+        linear.weight.mul_(norm / torch.linalg.matrix_norm(linear.weight, 2))
+    return Residual(net)
 
 
 def lu_linear(dim: int, rng: np.random.Generator) -> LULinear:

@@ -30,6 +30,27 @@ std::vector<std::pair<std::string, LayerRecord>> affine_maps(const std::string& 
   };
 }
 
+/// Residual flows of every activation, and of one linear map.
+void add_residuals(std::vector<LayerCase>& all) {
+  const auto add = [&](const std::string& name, const Program& network, bool kinked) {
+    const LayerRecord layer = random_residual(4, network, 0.9, 56);
+    all.push_back({"residual_" + name, flow_of(4, {layer}), false, kinked});
+    all.push_back({"inverse_residual_" + name, flow_of(4, {inverted(layer)}), false, kinked});
+  };
+  for (const char* activation :
+       {"tanh", "relu", "leaky_relu", "silu", "elu", "sigmoid", "softplus"}) {
+    const std::string name = activation;
+    const bool kinked = name.ends_with("elu") || name == "relu";
+    add(name, {"linear " + name + " linear " + name + " linear", {8, 6}, 1.0}, kinked);
+  }
+  add("linear", {"linear", {}, 1.0}, false);
+  for (const Index dim : {Index{1}, Index{2}, Index{3}, Index{7}, Index{16}}) {
+    const Program network{"linear silu linear tanh linear", {dim + 3, 9}, 1.0};
+    all.push_back({"residual_of_" + std::to_string(dim),
+                   flow_of(dim, {random_residual(dim, network, 0.95, 55)})});
+  }
+}
+
 void add_maps_and_programs(std::vector<LayerCase>& all) {
   const Program plain{"linear silu linear", {9}, 0.4};
   for (const auto& [name, map] : affine_maps("affine_coupling")) {
@@ -248,6 +269,7 @@ std::vector<LayerCase> make_cases() {
       {"coupling_wide", flow_of(13, {random_coupling({1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},
                                                      {{64, 19, 33}, "silu"}, 8)})});
   add_maps_and_programs(all);
+  add_residuals(all);
   add_images(all);
   all.push_back({"diagonal_affine", flow_of(4, {random_diagonal_affine(4, 9)})});
   all.push_back({"diagonal_affine_of_one", flow_of(1, {random_diagonal_affine(1, 10)})});

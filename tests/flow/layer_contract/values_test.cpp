@@ -82,10 +82,12 @@ TEST_P(LayerValues, LogDetIsAddedToWhatIsThere) {
 }
 
 /// Whether a case has a layer of this type alone, in every dimension of the suite. A squeeze needs
-/// it only in dimensions of images that can be halved.
+/// it only in dimensions of images that can be halved. A residual layer has a dense Jacobian: in 64
+/// dimensions the suite would take a minute.
 bool is_alone_in_every_dimension(std::string_view type, const std::vector<LayerCase>& cases) {
   std::vector<Index> dims = {1, 2, 3, 7, 64};
   if (type == "squeeze") dims = {4, 24, 64};
+  if (type == "residual") dims = {1, 2, 3, 7, 16};
   return std::all_of(dims.begin(), dims.end(), [&](Index dim) {
     return std::any_of(cases.begin(), cases.end(), [&](const LayerCase& tested) {
       return tested.record.dim == dim && tested.record.layers.size() == 1 &&
