@@ -39,7 +39,7 @@ from typing import Any
 from flotilla_tools import starting
 from flotilla_tools.common_options import add_common
 from flotilla_tools.arrays import expect_directory
-from flotilla_tools.importing.conversion import load_model, load_weights
+from flotilla_tools.importing.loading import load_model, load_weights
 from flotilla_tools.starting import positive
 from flotilla_tools.torch_flows.computing import PRECISIONS, set_threads
 from flotilla_tools.torch_flows.flow import load_flow

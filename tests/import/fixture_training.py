@@ -13,7 +13,7 @@ import torch
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "scripts"))
 
-from flotilla_tools.importing import conversion  # noqa: E402
+from flotilla_tools.importing import conversion, sbi  # noqa: E402
 
 DIM, CONTEXT, HIDDEN = 3, 2, 16
 STEPS, BATCH, RATE = 400, 256, 3e-3
@@ -46,15 +46,15 @@ def train(name, make, loss, steps=STEPS):
     return model.eval()
 
 
-def write(name, model):
-    description = conversion.describe(model)
-    contents = conversion.convert(description, model.state_dict())
-    golden = conversion.golden_of(model, contents)
+def write(name, model, context=None):
+    """Writes the files of a fixture; a conditional flow may be fixed at a context."""
+    imported = conversion.from_live(model, context)
+    contents, golden = imported.contents, imported.golden
     print(f"{name}: deviation {conversion.deviation(contents, golden):.1e}", flush=True)
     path = HERE / "fixtures" / name
-    torch.save(model.state_dict(), path.with_suffix(".pt"))
+    torch.save(sbi.unwrapped(model).flow.state_dict(), path.with_suffix(".pt"))
     np.savez_compressed(path.with_suffix(".npz"), **golden)
-    text = json.dumps(description, indent=1) + "\n"
+    text = json.dumps(imported.description, indent=1) + "\n"
     path.with_suffix(".json").write_text(text, encoding="utf-8")
 
 

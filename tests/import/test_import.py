@@ -14,7 +14,7 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 
-from flotilla_tools.importing import conversion  # noqa: E402
+from flotilla_tools.importing import conversion, loading  # noqa: E402
 from flotilla_tools.importing.networks import ConversionError  # noqa: E402
 from flotilla_tools.torch_flows.flow import load_flow  # noqa: E402
 from program import PYTHON, SOURCE, ProgramTest, moments, run  # noqa: E402
@@ -28,8 +28,8 @@ DOUBLE_TOLERANCE, FLOAT_TOLERANCE = 1e-10, 1e-4
 
 def parts(name):
     """The description and the state dict of a fixture."""
-    description = conversion.load_description(FIXTURES / f"{name}.json")
-    return description, conversion.load_state_dict(FIXTURES / f"{name}.pt")
+    description = loading.load_description(FIXTURES / f"{name}.json")
+    return description, loading.load_state_dict(FIXTURES / f"{name}.pt")
 
 
 class ImportTest(ProgramTest):

@@ -230,6 +230,7 @@ FLOWS = {
     ),
     "zuko_autoregressive_spline": lambda: zuko.flows.NSF(DIM, transforms=2, bins=BINS, **HYPER),
     "zuko_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=2, bins=BINS, **HYPER),
+    "nflows_single": lambda: flows.SimpleRealNVP(DIM, 4, 2, 1).float(),
     "zuko_0_3_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=1, bins=BINS, **SMALL),
     "zuko_1_1_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=1, bins=BINS, **SMALL),
     "zuko_1_5_maf": lambda: zuko.flows.MAF(DIM, transforms=2, randperm=True, **SMALL),

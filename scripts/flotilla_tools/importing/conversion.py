@@ -7,9 +7,6 @@ or approximated.
 """
 
 import copy
-import importlib.util
-import json
-import sys
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Protocol
 
@@ -19,8 +16,30 @@ from torch import Tensor, nn
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import FlowContents, LayerRecord, write_flow_file
-from flotilla_tools.importing import freia, nflows, normflows, zuko
-from flotilla_tools.importing.networks import ConversionError, Described, Parts, State
+from flotilla_tools.importing import (
+    checkpoints,
+    contexts,
+    freia,
+    nflows,
+    normflows,
+    sbi,
+    zuko,
+)
+from flotilla_tools.importing.loading import (
+    load_description,
+    load_golden,
+    load_model,
+    load_weights,
+    weights_of,
+)
+from flotilla_tools.importing.networks import (
+    ConversionError,
+    Described,
+    Parts,
+    State,
+    foreign_code,
+)
+from flotilla_tools.importing.sbi import Conditional
 from flotilla_tools.torch_flows.bases import BASES
 from flotilla_tools.torch_flows.computing import default_dtype
 from flotilla_tools.torch_flows.flow import flow_from_contents, golden_values, torch_version
@@ -52,25 +71,78 @@ LIBRARIES: Mapping[str, Library] = {
 LARGEST_DEVIATION = 1e-9
 """|found - golden| / max(1, |golden|) of a conversion that is believed."""
 
+SINGLE_ROUNDING = 2.0**-24
+"""Half of the distance of neighbouring numbers around 1 in single precision."""
+
+OTHER_NAMES = {"normflow": "normflows"}
+"""What a library was called before."""
+
 
 # --- Conversion ---------------------------------------------------------------------------------
 
 
-def library_of(model: Any) -> str:
-    """The library that a model's class or one of its base classes comes from."""
+def known_library(model: Any) -> str | None:
+    """The library that a model's class or one of its base classes comes from; None of another."""
     for kind in type(model).__mro__:
-        name = kind.__module__.split(".")[0].lower()
-        if name in LIBRARIES:
-            return name
-    raise ConversionError(
-        f"expected a model of {', '.join(LIBRARIES)}, found a {type(model).__module__}."
-        f"{type(model).__name__}"
-    )
+        for word in kind.__module__.lower().split("."):
+            name = OTHER_NAMES.get(word, word)
+            if name in LIBRARIES:
+                return name
+    return None
 
 
-def describe(model: Any) -> dict[str, Any]:
-    """The description of a live model, ready for JSON."""
-    return LIBRARIES[library_of(model)].describe(model)
+def library_of(model: Any) -> str:
+    """The library that a model comes from."""
+    library = known_library(model)
+    if library is not None:
+        return library
+    whole = f"{type(model).__module__}.{type(model).__name__}"
+    inside = [
+        name for name, part in getattr(model, "_modules", {}).items() if known_library(part)
+    ]
+    hint = f", whose part '{inside[0]}' is one: return that" if inside else ""
+    raise ConversionError(f"expected a model of {', '.join(LIBRARIES)}, found a {whole}{hint}")
+
+
+def describe(model: Any, context: Array | None = None) -> dict[str, Any]:
+    """The description of a live model, ready for JSON.
+
+    @param context  the observation at which a conditional flow is fixed
+    """
+    return described(sbi.unwrapped(model), context)
+
+
+def described(whole: Conditional, context: Array | None) -> dict[str, Any]:
+    """The description of an unwrapped model, at a context if one is given."""
+    with foreign_code("the model could not be described"):
+        description = LIBRARIES[library_of(whole.flow)].describe(whole.flow)
+        if context is not None:
+            description["context"] = {"at": _embedded_at(whole, context).tolist()}
+        elif whole.embedding is not None:
+            affine = sbi.affine_embedding(whole.embedding)
+            if affine is None:
+                raise ConversionError(
+                    f"its context goes through a network, {type(whole.embedding).__name__}, which "
+                    "has to be evaluated at the observation; next: the same command with "
+                    f"--context {sbi.observation_in_words(whole)}"
+                )
+            description["context"] = {"scale": affine[0].tolist(), "shift": affine[1].tolist()}
+    return description
+
+
+def _embedded_at(whole: Conditional, context: Array) -> Array:
+    """What the conditioners see of an observation, in double precision."""
+    whole = whole._replace(embedding=in_double(whole.embedding))
+    with foreign_code(f"the embedding of a context of {context.size} numbers failed"):
+        seen = sbi.embedded(whole, torch.from_numpy(context).reshape(1, -1))
+    return np.asarray(seen[0].numpy())
+
+
+def in_double(model: Any) -> Any:
+    """A copy in double precision that is not trained; None of None."""
+    if model is None:
+        return None
+    return copy_of(model).cpu().double().eval().requires_grad_(False)
 
 
 def convert(description: Described, state_dict: Mapping[str, Any]) -> FlowContents:
@@ -96,7 +168,10 @@ def convert(description: Described, state_dict: Mapping[str, Any]) -> FlowConten
         )
     if not records:
         records = [LayerRecord("permutation", {}, {"indices": np.arange(dim)})]
-    return FlowContents(dim, context_dim, _simplest(base), records)
+    contents = FlowContents(dim, context_dim, base, records)
+    if "context" in description:
+        contents = contexts.applied(contents, description["context"])
+    return contents._replace(base=_simplest(contents.base))
 
 
 def _simplest(base: LayerRecord) -> LayerRecord:
@@ -116,40 +191,48 @@ def _simplest(base: LayerRecord) -> LayerRecord:
 class Original(nn.Module):
     """A live model with the interface of a Flow. Golden values are computed from it."""
 
-    def __init__(self, model: Any, contents: FlowContents) -> None:
+    def __init__(self, whole: Conditional, contents: FlowContents, at: Array | None) -> None:
         super().__init__()
-        self.model = model
+        self.whole = whole
+        self.library = library_of(whole.flow)
         self.dim, self.context_dim = contents.dim, contents.context_dim
-        self.base = _OriginalBase(model, contents)
+        self.base = _OriginalBase(self, contents)
+        self.at = None if at is None else torch.from_numpy(at)
         self.context: Tensor = None
 
     def at_context(self, context: Any) -> "Original":
         self.context = torch.as_tensor(context, dtype=torch.float64)
-        self.base.context = self.context
         return self
 
+    def told(self, draws: int) -> Tensor | None:
+        """What the conditioners see of the context [draw x number]; None without one."""
+        if self.at is not None:
+            return self.at.expand(draws, -1)
+        if self.context is None:
+            return None
+        return sbi.embedded(self.whole, self.context.expand(draws, -1))
+
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        context = None if self.context is None else self.context.expand(len(z), -1)
-        return LIBRARIES[library_of(self.model)].sampling_map(self.model, z, context)
+        return LIBRARIES[self.library].sampling_map(self.whole.flow, z, self.told(len(z)))
 
 
 class _OriginalBase(nn.Module):
     """The original's log density, at draws of the converted base."""
 
-    def __init__(self, model: Any, contents: FlowContents) -> None:
+    def __init__(self, original: Original, contents: FlowContents) -> None:
         super().__init__()
-        self.model = model
+        self.original = [original]  # in a list: a module would take it for a part
         self.draws = BASES[contents.base.type].from_record(contents.base, contents.dim).double()
         self.draws.context = torch.zeros(contents.context_dim, dtype=torch.float64)
-        self.context: Tensor = None
 
     def sample(self, draws: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
         return self.draws.sample(draws, generator, dtype)
 
     def log_density(self, z: Tensor) -> Tensor:
-        library = LIBRARIES[library_of(self.model)]
-        context = None if self.context is None else self.context.expand(len(z), -1)
-        return library.base_log_density(self.model, z, context) + 0.0 * z.sum(dim=1)
+        (original,) = self.original
+        library = LIBRARIES[original.library]
+        density = library.base_log_density(original.whole.flow, z, original.told(len(z)))
+        return density + 0.0 * z.sum(dim=1)
 
 
 def copy_of(model: Any) -> Any:
@@ -162,25 +245,69 @@ def copy_of(model: Any) -> Any:
     return copy.deepcopy(model)
 
 
-def golden_of(model: Any, contents: FlowContents) -> dict[str, Array]:
-    """Golden values of a live model, by its own library in double precision."""
-    model = copy_of(model).double().eval().requires_grad_(False)
-    with default_dtype(torch.float64):
-        return golden_values(Original(model, contents))
+def golden_of(
+    model: Any, contents: FlowContents, description: Described | None = None
+) -> dict[str, Array]:
+    """Golden values of a live model, by its own library in double precision.
+
+    @param description  of the model, if its context is rescaled or fixed
+    """
+    whole = sbi.unwrapped(model)
+    whole = whole._replace(flow=in_double(whole.flow), embedding=in_double(whole.embedding))
+    context = (description or {}).get("context", {})
+    at = np.asarray(context["at"], dtype=np.float64) if "at" in context else None
+    usual = None
+    if "scale" in context:  # a context that the standardisation takes to N(0, 1)
+        usual = -np.asarray(context["shift"]), np.asarray(context["scale"])
+    with foreign_code("the original failed at draws of its base density"):
+        with default_dtype(torch.float64):
+            return golden_values(Original(whole, contents, at), usual_context=usual)
 
 
-def deviation(contents: FlowContents, golden: Mapping[str, Array]) -> float:
-    """The largest deviation of any kind of the converted flow in PyTorch from golden values."""
+def deviations(contents: FlowContents, golden: Mapping[str, Array]) -> dict[str, Array]:
+    """(converted flow in PyTorch - golden value) / max(1, |golden value|), for each kind."""
     flow = flow_from_contents(contents, "the conversion").double().requires_grad_(False).eval()
     if contents.context_dim > 0:
         flow.at_context(golden["context"])
     z, tangent = (torch.from_numpy(np.asarray(golden[name])) for name in ("z", "tangent"))
     (x, log_det), (jvp, _) = torch.autograd.functional.jvp(flow, z, tangent)
     found = {"x": x, "log_det": log_det, "jvp": jvp, "base_log_density": flow.base.log_density(z)}
-    return max(
-        float(np.max(np.abs(value.numpy() - golden[name]) / np.maximum(1.0, np.abs(golden[name]))))
+    return {
+        name: (value.numpy() - golden[name]) / np.maximum(1.0, np.abs(golden[name]))
         for name, value in found.items()
-    )
+    }
+
+
+def deviation(contents: FlowContents, golden: Mapping[str, Array]) -> float:
+    """The largest deviation of any kind of the converted flow in PyTorch from golden values."""
+    return max(float(np.max(np.abs(d))) for d in deviations(contents, golden).values())
+
+
+def without_rounded_constant(
+    contents: FlowContents, golden: Mapping[str, Array]
+) -> tuple[dict[str, Array], list[str]]:
+    """Golden values with a normaliser of q_Z in double precision, and a note if it was in single.
+
+    All else is held to double precision.  The normaliser is a constant: the same at every draw, and
+    no farther off than its own rounding to single precision.
+    """
+    values = dict(golden)
+    density = values["base_log_density"]
+    flow = flow_from_contents(contents, "the conversion").double()
+    if contents.context_dim > 0:
+        flow.at_context(golden["context"])
+    with torch.no_grad():
+        apart = density - flow.base.log_density(torch.from_numpy(np.asarray(golden["z"]))).numpy()
+    constant = float(np.mean(apart))
+    largest = SINGLE_ROUNDING * max(1.0, float(np.max(np.abs(density))))
+    spread = float(np.max(np.abs(apart - constant)))
+    if not (1e-12 < abs(constant) <= largest and spread <= 1e-3 * abs(constant)):
+        return values, []
+    values["base_log_density"] = density - constant
+    return values, [
+        f"log q_Z of the library is {constant:.1e} nats off at every draw: it keeps the normaliser "
+        "in single precision; golden values have it in double, and all else agrees in double"
+    ]
 
 
 # --- Files --------------------------------------------------------------------------------------
@@ -191,73 +318,40 @@ def write(
     contents: FlowContents,
     golden: Mapping[str, Array],
     provenance: Mapping[str, Any],
-) -> None:
-    """Writes a flow file of converted contents, if they reproduce their golden values."""
+) -> list[str]:
+    """Writes a flow file of converted contents, if they reproduce their golden values.
+
+    @returns notes on what was compared in single precision
+    """
+    notes: list[str] = []
     if golden:
-        distance = deviation(contents, golden)
-        if not distance <= LARGEST_DEVIATION:
+        golden, notes = without_rounded_constant(contents, golden)
+        by_kind = {n: float(np.max(np.abs(d))) for n, d in deviations(contents, golden).items()}
+        worst = max(by_kind, key=lambda name: by_kind[name])
+        if not max(by_kind.values()) <= LARGEST_DEVIATION:
             raise ConversionError(
                 f"expected the converted flow to reproduce the original's golden values to "
-                f"{LARGEST_DEVIATION:g}, found a deviation of {distance:.1e}: the description does "
-                "not fit the model, or another version of the library computes something else"
+                f"{LARGEST_DEVIATION:g}, found a deviation of {by_kind[worst]:.1e} in {worst}: the "
+                "description does not fit the model, or another version of the library computes "
+                "something else"
             )
     write_flow_file(path, contents, golden, {**torch_version(), **provenance})
+    return notes
 
 
-def export_flow(model: Any, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
-    """Writes a live model of one of the libraries as a flow file."""
-    model = copy_of(model).cpu().eval()
-    contents = convert(describe(model), model.state_dict())
-    facts = {"imported_from": library_of(model), **(provenance or {})}
-    write(path, contents, golden_of(model, contents), facts)
+def export_flow(
+    model: Any,
+    path: str | Path,
+    provenance: Mapping[str, Any] | None = None,
+    context: Array | None = None,
+) -> None:
+    """Writes a live model of one of the libraries, or a posterior of sbi, as a flow file.
 
-
-def load_model(location: str) -> Any:
-    """The result of the function in "FILE.py:function"."""
-    path, _, name = location.partition(":")
-    if not name or not Path(path).is_file():
-        raise ConversionError(f"expected --model FILE.py:function, found '{location}'")
-    spec = importlib.util.spec_from_file_location("model", path)
-    if spec is None or spec.loader is None:
-        raise ConversionError(f"expected --model FILE.py:function, found '{location}'")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(Path(path).resolve().parent))
-    try:
-        spec.loader.exec_module(module)
-        return getattr(module, name)()
-    except (ImportError, AttributeError) as problem:
-        raise ConversionError(f"--model {location}: {problem}") from None
-
-
-def load_state_dict(path: str | Path) -> dict[str, Tensor]:
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception:  # torch has no type of its own for this, and its advice is to trust the file
-        raise ConversionError(
-            f"{path}: expected a state dict, torch.save(model.state_dict(), ...), "
-            "found another file"
-        ) from None
-    if not isinstance(found, dict) or not all(torch.is_tensor(v) for v in found.values()):
-        raise ConversionError(f"{path}: expected a state dict of tensors, found something else")
-    return found
-
-
-def load_weights(model: Any, path: Path) -> None:
-    """Loads the weights of a file into a model."""
-    try:
-        model.load_state_dict(load_state_dict(path))
-    except (RuntimeError, AttributeError) as problem:
-        more = " ".join(str(problem).split())
-        raise ConversionError(f"{path}: expected weights of the model, found: {more}") from None
-
-
-def load_description(path: str | Path) -> Any:
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise ConversionError(f"{path}: expected JSON, found: {problem}") from None
+    @param context  the observation at which a conditional flow is fixed
+    """
+    imported = from_live(model, context)
+    facts = {"imported_from": imported.library, **(provenance or {})}
+    write(path, imported.contents, imported.golden, facts)
 
 
 class Imported(NamedTuple):
@@ -267,25 +361,59 @@ class Imported(NamedTuple):
     contents: FlowContents
     golden: dict[str, Array]
     description: Described
+    notes: list[str]
+    """What was unwrapped and what a flow file does not have, a sentence each."""
 
 
-def from_model(location: str, state_dict: Path | None) -> Imported:
+def from_live(model: Any, context: Array | None = None) -> Imported:
+    """A live model, converted; `context` is the observation at which it is fixed."""
+    whole = sbi.unwrapped(model)
+    library = library_of(whole.flow)
+    with foreign_code("the model could not be copied to the CPU"):
+        whole = whole._replace(flow=copy_of(whole.flow).cpu().eval())
+    description = described(whole, context)
+    with foreign_code("the model could not be converted"):
+        contents = convert(description, whole.flow.state_dict())
+    golden = golden_of(model, contents, description)
+    return Imported(library, contents, golden, description, whole.notes)
+
+
+def from_model(
+    location: str, state_dict: Path | None, part: str = "", context: Array | None = None
+) -> Imported:
     """The model of "FILE.py:function" with these weights; needs the library."""
     model = load_model(location)
-    if state_dict:
-        load_weights(model, state_dict)
-    model = model.cpu().eval()
-    description = describe(model)
-    contents = convert(description, model.state_dict())
-    return Imported(library_of(model), contents, golden_of(model, contents), description)
+    notes = load_weights(model, state_dict, part) if state_dict else []
+    imported = from_live(model, context)
+    return imported._replace(notes=notes + imported.notes)
 
 
-def from_description(path: Path, state_dict: Path, golden: Path | None) -> Imported:
+def from_pickle(path: Path, part: str = "", context: Array | None = None) -> Imported:
+    """A pickled model, made by the code that its file names; needs the library."""
+    found = checkpoints.read(path, trusted=True)
+    for name in part.split(".") if part else ():
+        found = found[name] if isinstance(found, Mapping) and name in found else None
+    inside = found if isinstance(found, Mapping) else {}
+    models = [key for key, value in inside.items() if isinstance(value, nn.Module)]
+    if len(models) == 1:
+        found = inside[models[0]]
+    if isinstance(found, nn.Module) or sbi.is_of_sbi(found):
+        return from_live(found, context)
+    names = f"{len(models)} models ({', '.join(map(str, models))})" if models else "no model"
+    raise ConversionError(
+        f"{path}: expected one pickled model, found {names}; next: "
+        + (f"choose one, --part {models[0]}" if models else f"import_flow.py {path}")
+    )
+
+
+def from_description(
+    path: Path, state_dict: Path, golden: Path | None, part: str = ""
+) -> Imported:
     """A described model, without the library. It has golden values only if a file has them."""
     description = load_description(path)
-    contents = convert(description, load_state_dict(state_dict))
-    values = {}
-    if golden:
-        with np.load(golden) as file:
-            values = {name: file[name] for name in file.files}
-    return Imported(description["library"], contents, values, description)
+    weights = weights_of(state_dict, part)
+    with foreign_code(f"{path}: the description does not fit the weights"):
+        contents = convert(description, weights.entries)
+    values = load_golden(golden) if golden else {}
+    notes = checkpoints.notes_on(weights)
+    return Imported(description["library"], contents, values, description, notes)

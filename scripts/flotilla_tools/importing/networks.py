@@ -6,13 +6,14 @@ LayerRecords in the library's own forward order.  A layer that it cannot convert
 names the layer: nothing is skipped or approximated.
 """
 
-from typing import Any, Callable, Mapping, NamedTuple, Sequence
+import contextlib
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from flotilla_tools.arrays import Array
-from flotilla_tools.errors import InputError
+from flotilla_tools.errors import InputError, one_line
 from flotilla_tools.flow_file import LayerRecord
 
 Described = Mapping[str, Any]
@@ -24,6 +25,17 @@ Activation = str | list[Any]
 
 class ConversionError(InputError):
     """Something that has no counterpart in a flow file."""
+
+
+@contextlib.contextmanager
+def foreign_code(doing: str) -> Iterator[None]:
+    """Turns any failure of a library's or a user's code into one sentence: what was being done."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as problem:  # foreign code fails in any way
+        raise ConversionError(f"{doing}: {type(problem).__name__}: {one_line(problem)}") from None
 
 
 class State:
@@ -59,6 +71,11 @@ class State:
     def drop(self, *names: str) -> None:
         """Marks entries as used that the flow does not need."""
         self.taken.update(self.prefix + name for name in names)
+
+    def drop_below(self, name: str) -> None:
+        """Marks all entries below a name as used that the flow does not need."""
+        start = f"{self.prefix}{name}."
+        self.taken.update(entry for entry in self.entries if entry.startswith(start))
 
     def left(self) -> list[str]:
         return sorted(set(self.entries) - self.taken)

@@ -35,13 +35,8 @@ SCALES: dict[str, Callable[[Array], Array]] = {
 
 
 def describe(model: Original) -> dict[str, Any]:
-    """The description of a live nflows Flow: all that its state dict does not tell."""
-    embedding = type(model._embedding_net).__name__
-    if embedding != "Identity":
-        raise ConversionError(
-            f"the embedding net {embedding} (nflows.Flow): contexts of flow files are what the "
-            "conditioners see; embed the context yourself, and export the flow without it"
-        )
+    """The description of a live nflows Flow: all that its state dict does not tell, apart from the
+    network that embeds its context."""
     layers = _describe_transform(model._transform, "_transform")
     base = model._distribution
     described: dict[str, Any] = {"class": type(base).__name__}
@@ -155,17 +150,31 @@ _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
 def convert(description: Described, state: State) -> Parts:
     """(dim, context_dim, base record, layer records in sampling order)."""
     layers = description["layers"]
+    if "context" in description:
+        state.drop_below("_embedding_net")
     converted = networks.convert_layers("nflows", PREFIX, CONVERTERS, layers, state)
     records = []
     for layer, found in zip(layers, converted):
         records += networks.inverted(found) if layer.get("inverse") else found
     dim = description.get("features") or _dim(records)
+    records = [_repeated(record, dim) for record in records]
     base = _base(description["base"], state, dim)
     return dim, networks.context_dim(layers), base, networks.inverted(records)
 
 
+def _repeated(record: LayerRecord, dim: int) -> LayerRecord:
+    """A diagonal affine map with its one number for each coordinate; other layers as they are."""
+    if record.type != "diagonal_affine" or len(record.arrays["scale"]) != 1:
+        return record
+    arrays = {name: np.repeat(array, dim) for name, array in record.arrays.items()}
+    return record._replace(arrays=arrays)
+
+
 def _dim(records: Sequence[LayerRecord]) -> int:
+    """The dimension, from the first layer that tells it; a scale of one number tells nothing."""
     for record in records:
+        if record.type == "diagonal_affine" and len(record.arrays["scale"]) == 1:
+            continue
         for name in ("mask", "order", "indices", "bias", "scale"):
             if name in record.arrays:
                 return len(record.arrays[name])
@@ -375,6 +384,14 @@ def _batch_norm(layer: Described, state: State) -> list[LayerRecord]:
     ]
 
 
+def _pointwise_affine(layer: Described, state: State) -> list[LayerRecord]:
+    """One number for all coordinates stays one here: `convert` repeats it."""
+    scale, shift = np.broadcast_arrays(
+        state.take("_scale").reshape(-1), state.take("_shift").reshape(-1)
+    )
+    return [networks.diagonal_affine(scale.copy(), shift.copy())]
+
+
 def _act_norm(layer: Described, state: State) -> list[LayerRecord]:
     state.drop("initialized")
     return [networks.diagonal_affine(np.exp(state.take("log_scale")), state.take("shift"))]
@@ -384,6 +401,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "ActNorm": _act_norm,
     "AdditiveCouplingTransform": _additive_coupling,
     "AffineCouplingTransform": _affine_coupling,
+    "AffineTransform": _pointwise_affine,
     "BatchNorm": _batch_norm,
     "HouseholderSequence": _householder,
     "IdentityTransform": lambda layer, state: [],
@@ -393,6 +411,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "MaskedPiecewiseRationalQuadraticAutoregressiveTransform": _masked_spline,
     "NaiveLinear": _naive_linear,
     "Permutation": _permutation,
+    "PointwiseAffineTransform": _pointwise_affine,
     "PiecewiseRationalQuadraticCouplingTransform": _spline_coupling,
     "RandomPermutation": _permutation,
     "ReversePermutation": _permutation,

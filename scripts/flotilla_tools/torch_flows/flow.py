@@ -152,13 +152,22 @@ def base_score(base: Base, z: Tensor) -> Tensor:
 
 
 def golden_values(
-    flow: SamplingMap, draws: int = GOLDEN_DRAWS, seed: int = 20240229
+    flow: SamplingMap,
+    draws: int = GOLDEN_DRAWS,
+    seed: int = 20240229,
+    usual_context: tuple[Array, Array] | None = None,
 ) -> dict[str, Array]:
-    """What any reader of the file must reproduce, computed in double precision."""
+    """What any reader of the file must reproduce, computed in double precision.
+
+    @param usual_context  (a, b), if contexts are spread as (N(0, 1) + a) / b
+    """
     flow = copy.deepcopy(flow).double()
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     context = torch.randn(flow.context_dim, generator=generator, dtype=torch.float64)
+    if usual_context is not None:
+        offset, rate = (torch.from_numpy(array) for array in usual_context)
+        context = (context + offset) / rate
     if flow.context_dim > 0:
         flow.at_context(context)
     z = flow.base.sample(draws, generator, torch.float64)
