@@ -276,12 +276,15 @@ def _by_prefix(path: str, entries: Entries) -> Iterator[Weights]:
 
 
 def candidates(found: Any, fits: Callable[[Entries], bool]) -> list[Weights]:
-    """The parts of a file that fit, each under its shortest prefix."""
+    """The parts of a file that fit, each under its shortest prefix; no part of a part that fits."""
     results = []
     for path, entries in state_dicts(found):
+        whole: list[str] = []
         for one in _by_prefix(path, compiled_away(entries)):
-            if fits(one.entries):
+            prefix = one.name.partition(":")[2]
+            if not any(prefix.startswith(shorter) for shorter in whole) and fits(one.entries):
                 results.append(one)
+                whole.append(prefix)
     return results
 
 
