@@ -44,7 +44,7 @@ class Form(NamedTuple):
 
 FOREIGN_FORMS = (
     Form(b"\x89HDF", "an HDF5 file", "flotilla flow show FILE, if it is a flow file"),
-    Form(b"version https://git-lfs", "a pointer of Git LFS", "git lfs pull, in its clone"),
+    Form(b"version http", "a pointer of Git LFS", "git lfs pull, in its clone"),
     Form(b"<", "a web page", "download the file itself"),
     Form(b"\x1f\x8b", "a compressed file", "gunzip or tar -xzf it"),
     Form(b"BZh", "a compressed file", "bunzip2 it"),
