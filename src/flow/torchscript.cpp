@@ -47,6 +47,10 @@ class TorchScript final : public Layer<T> {
   TapeShape tape_shape() const override { return {{this->dim(), this->dim()}, {}, {}}; }
   Index multiply_adds() const override { return 0; }
   bool has_inverse() const override { return inverse_sign_ != T{0}; }
+  Directions directions() const override {
+    return {.inverse = {.method = "the module's own"},
+            .inverse_products = {.method = "derivatives of the module's inverse"}};
+  }
 
   void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override {
     tape.recorded(kLatent) = point;

@@ -15,6 +15,7 @@ class FlowFiles(ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         for word in ("affine_coupling", "diagonal_affine", "held_out_nll", "sha256:", "35348"):
             self.assertIn(word, done.stdout)
+        self.assertIn("closed form, and metric MALA inherits no error", done.stdout)
         self.assertEqual(done.stdout, run("flow", "show", MOONS, ranks=2).stdout)
 
     def test_verify_accepts_the_flows_that_ship(self):

@@ -8,6 +8,31 @@
 
 namespace flotilla {
 
+/// How a layer computes one of its operations.
+struct Direction {
+  /// Conditioner passes that must run one after another; the most that there can be.
+  Index passes = 1;
+  /// How an equation is solved, as in "Newton steps within a bracket"; empty in closed form.
+  std::string_view method = {};
+  /// Steps of the method for each unknown: the most if there is a tolerance, else always as many.
+  /// 0 if the layer does not know.
+  Index steps = 0;
+  /// The steps end where the equation, or its unknown u, is right to tolerance * (|u| + 1). 0 if
+  /// nothing is promised: what is left is then seen by `flotilla flow verify --draws`.
+  double tolerance = 0.0;
+
+  bool closed_form() const { return method.empty(); }
+};
+
+/// How a layer computes its operations; by default one pass in closed form, exact but for rounding.
+/// `flotilla flow show` tells it, and what metric MALA inherits.
+struct Directions {
+  Direction forward;
+  Direction inverse;
+  Direction products;          ///< of jvp() and vjp()
+  Direction inverse_products;  ///< of inverse_jvp() and inverse_vjp(), at a recorded point
+};
+
 /// An invertible map x = f(z) of R^dim and its Jacobian J = dx/dz, evaluated on a batch.
 ///
 /// Const and stateless: what a point needs is recorded on a Tape that the caller owns. All six
@@ -33,10 +58,7 @@ class Layer {
   virtual Index multiply_adds() const = 0;
   /// Whether inverse() and the products with J^-1 may be called.
   virtual bool has_inverse() const { return true; }
-  /// Number of conditioner passes that must run one after another in forward(), and in inverse().
-  /// More than one if coordinates are found one after another.
-  virtual Index forward_passes() const { return 1; }
-  virtual Index inverse_passes() const { return 1; }
+  virtual Directions directions() const { return {}; }
 
   /// point <- f(point), log_det += log|det J|; records the point.
   ///

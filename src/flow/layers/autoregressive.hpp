@@ -28,7 +28,10 @@ class Autoregressive final : public Conditioned<T, Map> {
       : Autoregressive(reader, read_sequence(reader)) {}
 
   std::string_view type() const override { return kType; }
-  Index inverse_passes() const override { return this->dim(); }
+  Directions directions() const override {
+    const Direction sequential = {.passes = this->dim()};
+    return {.inverse = sequential, .inverse_products = sequential};
+  }
 
   void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
   void inverse_jvp(const Tape<T>& tape, Batch<T>& v) const override;

@@ -21,8 +21,7 @@ class First final : public Layer<T> {
   std::string_view type() const override { return layer_->type(); }
   TapeShape tape_shape() const override { return layer_->tape_shape(); }
   Index multiply_adds() const override { return layer_->multiply_adds(); }
-  Index forward_passes() const override { return layer_->forward_passes(); }
-  Index inverse_passes() const override { return layer_->inverse_passes(); }
+  Directions directions() const override { return layer_->directions(); }
 
   void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override {
     Batch<T> part = first(point);

@@ -23,8 +23,10 @@ class Inverted final : public Layer<T> {
   std::string_view type() const override { return layer_->type(); }
   TapeShape tape_shape() const override;
   Index multiply_adds() const override { return layer_->multiply_adds(); }
-  Index forward_passes() const override { return layer_->inverse_passes(); }
-  Index inverse_passes() const override { return layer_->forward_passes(); }
+  Directions directions() const override {
+    const Directions its = layer_->directions();
+    return {its.inverse, its.forward, its.inverse_products, its.products};
+  }
 
   void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
   void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;

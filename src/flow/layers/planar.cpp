@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "core/elementary.hpp"
-#include "flow/layers/bend.hpp"
 
 namespace flotilla {
 namespace {

@@ -5,16 +5,15 @@
 
 #include "flotilla/flow/layer.hpp"
 #include "flotilla/flow/record.hpp"
+#include "flow/layers/bend.hpp"
 
 namespace flotilla {
 
 /// A planar flow: x = z + u h(w.z + b), h = tanh or leaky relu.
 ///
 /// The inverse solves one equation per chain for a = w.z: a + (w.u) h(a + b) = w.x. It is monotone
-/// for w.u h' > -1. For the leaky relu the solution is in closed form. For tanh it takes Newton
-/// steps, kept within a bracket, in double, until the bracket or the step is below 4 units in the
-/// last place of |a| + 1. Source: Rezende & Mohamed 2015, arXiv:1505.05770, section 4.1 and
-/// appendix A.
+/// for w.u h' > -1. For the leaky relu the solution is in closed form, for tanh see kBendSolved.
+/// Source: Rezende & Mohamed 2015, arXiv:1505.05770, section 4.1 and appendix A.
 template <typename T>
 class Planar final : public Layer<T> {
  public:
@@ -26,6 +25,7 @@ class Planar final : public Layer<T> {
   std::string_view type() const override { return kType; }
   TapeShape tape_shape() const override;
   Index multiply_adds() const override { return 2 * this->dim(); }
+  Directions directions() const override { return {.inverse = leaky_ ? Direction{} : kBendSolved}; }
 
   void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
   void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;

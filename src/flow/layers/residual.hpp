@@ -37,6 +37,12 @@ class Residual final : public Layer<T> {
   std::string_view type() const override { return kType; }
   TapeShape tape_shape() const override;
   Index multiply_adds() const override;
+  Directions directions() const override {
+    return {.inverse = {.passes = kMostSteps,
+                        .method = "Newton and fixed-point steps",
+                        .steps = kMostSteps,
+                        .tolerance = static_cast<double>(kTolerance)}};
+  }
 
   void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
   void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;

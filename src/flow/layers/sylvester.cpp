@@ -9,7 +9,6 @@
 #include <numeric>
 
 #include "core/elementary.hpp"
-#include "flow/layers/bend.hpp"
 #include "flow/matrix/product.hpp"
 
 namespace flotilla {

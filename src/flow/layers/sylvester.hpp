@@ -5,6 +5,7 @@
 
 #include "flotilla/flow/layer.hpp"
 #include "flotilla/flow/record.hpp"
+#include "flow/layers/bend.hpp"
 #include "flow/matrix/packed_matrix.hpp"
 
 namespace flotilla {
@@ -13,9 +14,9 @@ namespace flotilla {
 /// S [units x units] are upper triangular.
 ///
 /// In the space of Q the map is triangular. The log det is a product over units. The inverse solves
-/// one equation of one unknown after another (Newton steps within a bracket, in double, to 4 units
-/// in the last place). The inverse products solve a triangular system of `units` rows, by Woodbury.
-/// Source: van den Berg et al. 2018, arXiv:1803.05649, theorem 1 and section 3.1 (their R~ is S).
+/// one equation of one unknown after another (kBendSolved). The inverse products solve a triangular
+/// system of `units` rows, by Woodbury. Source: van den Berg et al. 2018, arXiv:1803.05649, theorem
+/// 1 and section 3.1 (their R~ is S).
 template <typename T>
 class Sylvester final : public Layer<T> {
  public:
@@ -28,6 +29,7 @@ class Sylvester final : public Layer<T> {
   std::string_view type() const override { return kType; }
   TapeShape tape_shape() const override;
   Index multiply_adds() const override { return 2 * this->dim() * units_; }
+  Directions directions() const override { return {.inverse = kBendSolved}; }
 
   void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
   void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
