@@ -144,12 +144,13 @@ def imported_by(options: Options) -> Imported:
 
 
 def other_way(options: Options) -> str:
-    """What to try with a model that has no counterpart in a flow file."""
+    """What to try with a model or a description that does not become a flow file."""
     weights = f" --state-dict {options.checkpoint}" if options.checkpoint else ""
+    anew = "have the description written where the library is, with --save-description; or "
     return (
-        "next: TorchScript, which takes any module with forward(z) -> (x, log_det) and inverse(x): "
-        f"export_torchscript.py --model {options.model or 'mine.py:make_flow'}{weights} --dim D "
-        "-o mine.pt"
+        f"next: {anew if options.description else ''}TorchScript, which takes any module with "
+        "forward(z) -> (x, log_det) and inverse(x): export_torchscript.py --model "
+        f"{options.model or 'mine.py:make_flow'}{weights} --dim D -o mine.pt"
     )
 
 
@@ -167,7 +168,7 @@ def convert(options: Options) -> None:
         library, contents, golden, _, notes = imported
         facts = {"imported_from": library, **({"notes": " | ".join(notes)} if notes else {})}
         notes = notes + conversion.write(options.output, contents, golden, facts)
-    except ConversionError as problem:
+    except InputError as problem:
         text = str(problem)
         step = "" if "; next: " in text else f"; {other_way(options)}"
         raise ConversionError(f"{text}{step}") from None

@@ -160,7 +160,7 @@ def read(path: Path, trusted: bool = False) -> Any:
         with path.open("rb") as file:
             return pickles.read_stream(file, path.stat().st_size)
     except MemoryError:
-        raise
+        raise _damaged(path, "it asks for more memory than there is") from None
     except Exception as problem:  # foreign bytes fail in any way
         reason = f"{type(problem).__name__}: {one_line(problem)}"[:200]
         raise _damaged(path, reason) from None

@@ -171,7 +171,19 @@ def convert(description: Described, state_dict: Mapping[str, Any]) -> FlowConten
     contents = FlowContents(dim, context_dim, base, records)
     if "context" in description:
         contents = contexts.applied(contents, description["context"])
+    _expect_finite(contents)
     return contents._replace(base=_simplest(contents.base))
+
+
+def _expect_finite(contents: FlowContents) -> None:
+    """Refuses weights that are NaN or infinite: such a flow has no density."""
+    for place, record in [("base", contents.base), *enumerate(contents.records)]:
+        for name, array in record.arrays.items():
+            if not np.all(np.isfinite(array)):
+                raise ConversionError(
+                    f"expected finite weights, found NaN or infinity in {name} of layer {place} "
+                    f"({record.type}); next: import a checkpoint from before the training diverged"
+                )
 
 
 def _simplest(base: LayerRecord) -> LayerRecord:
@@ -325,15 +337,18 @@ def write(
     """
     notes: list[str] = []
     if golden:
-        golden, notes = without_rounded_constant(contents, golden)
-        by_kind = {n: float(np.max(np.abs(d))) for n, d in deviations(contents, golden).items()}
-        worst = max(by_kind, key=lambda name: by_kind[name])
-        if not max(by_kind.values()) <= LARGEST_DEVIATION:
+        with foreign_code("the converted flow has no values at the golden z"):
+            golden, notes = without_rounded_constant(contents, golden)
+            found = deviations(contents, golden)
+        by_kind = {name: float(np.max(np.abs(values))) for name, values in found.items()}
+        apart = {name: value for name, value in by_kind.items() if not value <= LARGEST_DEVIATION}
+        if apart:
+            worst = max(apart, key=lambda name: apart[name])
             raise ConversionError(
                 f"expected the converted flow to reproduce the original's golden values to "
-                f"{LARGEST_DEVIATION:g}, found a deviation of {by_kind[worst]:.1e} in {worst}: the "
-                "description does not fit the model, or another version of the library computes "
-                "something else"
+                f"{LARGEST_DEVIATION:g}, found a deviation of {apart[worst]:.1e} in {worst}: the "
+                "description does not fit the model, the weights are rounded or others, or another "
+                "version of the library computes something else"
             )
     write_flow_file(path, contents, golden, {**torch_version(), **provenance})
     return notes

@@ -128,6 +128,11 @@ def _reconstructed(kind: Any, _base: Any = None, _state: Any = None) -> Any:
     return kind() if isinstance(kind, type) and issubclass(kind, Foreign) else Foreign()
 
 
+def _encoded(text: Any, _coding: Any = None) -> Any:
+    """Bytes, as protocols below 3 have them."""
+    return text.encode("latin1")
+
+
 def _storage_of(content: bytes) -> Any:
     return read_stream(io.BytesIO(content), len(content))
 
@@ -147,14 +152,16 @@ _KNOWN: Mapping[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
     ("torch._tensor", "_rebuild_from_type_v2"): _of_type,
     ("torch.storage", "_load_from_bytes"): _storage_of,
+    ("_codecs", "encode"): _encoded,
     ("copyreg", "_reconstructor"): _reconstructed,
     ("copy_reg", "_reconstructor"): _reconstructed,
 }
 """All that a pickle may call here: what makes tensors and containers."""
 
 
-class _Reader(pickle.Unpickler):
-    """A pickle's reader that imports nothing."""
+class _Reader(pickle._Unpickler):
+    """A pickle's reader that imports nothing.  It is Python's own in Python: that in C asks for any
+    amount of memory that a few bytes want."""
 
     def __init__(self, file: BinaryIO, largest: int) -> None:
         super().__init__(file, encoding="utf-8")
