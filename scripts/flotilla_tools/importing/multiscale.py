@@ -354,8 +354,19 @@ def _parts(model: Original, z: torch.Tensor) -> list[torch.Tensor]:
 def sampling_map(
     model: Original, z: torch.Tensor, _context: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(x, log|det dx/dz|) by normflows itself."""
-    x, log_det = model.forward_and_log_det(_parts(model, z))
+    """(x, log|det dx/dz|) by the layers of normflows; before 1.7 it has no such function."""
+    parts = [part.clone() for part in _parts(model, z)]  # which versions change in place
+    x, log_det = parts[0], z.new_zeros(len(z))
+    for level, flows in enumerate(model.flows):
+        if level > 0:
+            x, change = model.merges[level - 1]([x, parts[level]])
+            log_det = log_det + change
+        for flow in flows:
+            x, change = flow(x)
+            log_det = log_det + change
+    if model.transform is not None:
+        x, change = model.transform(x)
+        log_det = log_det + change
     return x.flatten(1), log_det
 
 

@@ -75,10 +75,14 @@ def _describe_block(flow: Original) -> dict[str, Any]:
 
 def _describe_masked(flow: Original) -> dict[str, Any]:
     nets = {name: getattr(flow, name) for name in ("s", "t")}
-    return {
-        name: None if getattr(net, "__name__", "") == "zeros_like" else _describe_mlp(net)
-        for name, net in nets.items()
-    }
+    return {name: None if _is_zero(net) else _describe_mlp(net) for name, net in nets.items()}
+
+
+def _is_zero(net: Original) -> bool:
+    """Whether this is the function, no module, by which a layer has no scale or no shift."""
+    if isinstance(net, torch.nn.Module):
+        return False
+    return not bool(torch.any(net(torch.ones(1, 2)) != 0.0))
 
 
 def _describe_spline(transform: Original) -> dict[str, Any]:
