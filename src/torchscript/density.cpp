@@ -23,6 +23,7 @@ class ModuleDensity final : public DensityEngine {
 
   void evaluate(const double* points, double* values, double* gradient) const override {
     const torch::AutoGradMode graph(gradient != nullptr);
+    const DefaultType<double> of_module;
     with_torch("the TorchScript module failed in 'forward'", [&] {
       const at::Tensor at_points =
           copy_of<double>(points, shape_).requires_grad_(gradient != nullptr);

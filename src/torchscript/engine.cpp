@@ -92,6 +92,7 @@ class ModuleEngine final : public Engine<T> {
 
   template <typename Work>
   static void run(Method method, Work work) {
+    const DefaultType<T> of_module;
     with_torch(std::string("the TorchScript module failed in '") + name(method) + "'", work);
   }
 
