@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """flotilla flow show and flotilla flow verify."""
 
+import json
 import shutil
 import unittest
 
 import h5py
+import numpy as np
 
 from program import FLOWS, MOONS, ProgramTest, run
+
+from flotilla_tools.flow_file import FlowContents, LayerRecord, write_flow_file
 
 
 class FlowFiles(ProgramTest):
@@ -40,6 +44,36 @@ class FlowFiles(ProgramTest):
                 done = run("flow", "verify", self.path("flow.h5"), ranks=2)
                 self.assertEqual(done.returncode, 2, done.stdout)
                 self.assertIn("FAILED", done.stdout)
+
+    def test_draws_tell_the_same_on_any_number_of_ranks(self):
+        words = ["flow", "verify", MOONS, "--draws", 500, "--seed", 3, "--json"]
+        one, three = run(*words), run(*words, ranks=3)
+        self.assertEqual(one.returncode, 0, one.stderr)
+        self.assertEqual(one.stdout, three.stdout)
+        found = json.loads(one.stdout)
+        self.assertTrue(found["golden"]["reproduced"])
+        self.assertEqual(found["health"]["draws"], 500)
+        self.assertTrue(found["health"]["passed"])
+        self.assertEqual(len(found["health"]["findings"]), 6)
+        self.assertIn("nothing stands against", run(*words[:-1]).stdout)
+
+    def test_draws_of_a_flow_that_explodes_end_with_a_verdict(self):
+        # x2 = z2 exp(600 z1) overflows where z1 > 1.18
+        arrays = {
+            "mask": np.array([1, 0]),
+            "weight_0": np.array([[600.0], [0.0]]),
+            "bias_0": np.zeros(2),
+        }
+        coupling = LayerRecord("affine_coupling", {"activation": "tanh"}, arrays)
+        contents = FlowContents(2, 0, LayerRecord("standard_normal", {}, {}), [coupling])
+        write_flow_file(self.path("flow.h5"), contents, {}, {})
+        refused = run("flow", "verify", self.path("flow.h5"))
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--draws", refused.stderr)
+        done = run("flow", "verify", self.path("flow.h5"), "--draws", 1000, ranks=2)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("the flow has exploded", done.stdout)
+        self.assertIn("do not sample", done.stdout)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ TEST(Directions, OfEveryLayerAreSound) {
     for (const Direction& direction : {of.forward, of.inverse, of.products, of.inverse_products}) {
       EXPECT_TRUE(is_sound(direction)) << flow.layer(k).type();
       EXPECT_GE(direction.passes, 1);
-      solved += direction.closed_form() ? 0 : 1;
+      solved += direction.closed_form() ? 0U : 1U;
     }
   }
   EXPECT_GE(solved, 3U);  // the inverses of a planar, a Sylvester and a residual layer
