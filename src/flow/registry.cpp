@@ -6,6 +6,7 @@
 #include "flotilla/flow/flow.hpp"
 #include "flow/coordinates/additive_map.hpp"
 #include "flow/coordinates/affine_map.hpp"
+#include "flow/coordinates/curve_map.hpp"
 #include "flow/coordinates/spline_map.hpp"
 #include "flow/layers/autoregressive.hpp"
 #include "flow/layers/coupling.hpp"
@@ -15,6 +16,7 @@
 #include "flow/layers/planar.hpp"
 #include "flow/layers/radial.hpp"
 #include "flow/layers/residual.hpp"
+#include "flow/layers/softclip.hpp"
 #include "flow/layers/sylvester.hpp"
 #include "flow/linear/diagonal_affine.hpp"
 #include "flow/linear/householder.hpp"
@@ -34,7 +36,11 @@ constexpr std::array kRegistry = {
     type_row<Layer<T>, Coupling<T, AdditiveMap>>(),
     type_row<Layer<T>, Autoregressive<T, AffineMap>>(),
     type_row<Layer<T>, Coupling<T, AffineMap>>(),
+    type_row<Layer<T>, Autoregressive<T, BernsteinMap>>(),
+    type_row<Layer<T>, Coupling<T, BernsteinMap>>(),
     type_row<Layer<T>, DiagonalAffine<T>>(),
+    type_row<Layer<T>, Autoregressive<T, GaussianizationMap>>(),
+    type_row<Layer<T>, Coupling<T, GaussianizationMap>>(),
     type_row<Layer<T>, Householder<T>>(),
     type_row<Layer<T>, LeakyRelu<T>>(),
     type_row<Layer<T>, Linear<T>>(),
@@ -44,10 +50,15 @@ constexpr std::array kRegistry = {
     type_row<Layer<T>, Planar<T>>(),
     type_row<Layer<T>, Radial<T>>(),
     type_row<Layer<T>, Residual<T>>(),
+    type_row<Layer<T>, Autoregressive<T, RationalLinearMap>>(),
+    type_row<Layer<T>, Coupling<T, RationalLinearMap>>(),
     type_row<Layer<T>, Sigmoid<T>>(),
+    type_row<Layer<T>, Softclip<T>>(),
     type_row<Layer<T>, Autoregressive<T, SplineMap>>(),
     type_row<Layer<T>, Coupling<T, SplineMap>>(),
     type_row<Layer<T>, Squeeze<T>>(),
+    type_row<Layer<T>, Autoregressive<T, SumOfSquaresMap>>(),
+    type_row<Layer<T>, Coupling<T, SumOfSquaresMap>>(),
     type_row<Layer<T>, Sylvester<T>>(),
 };
 

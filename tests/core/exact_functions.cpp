@@ -33,6 +33,10 @@ long double exact_atan(long double x) {
   return std::atan(x);
 }
 
+long double exact_erf(long double x) {
+  return std::erf(x);
+}
+
 ExactSinCos exact_sincos_turn(double u) {
   const double quarters = std::round(4.0 * u);
   const long double rest = static_cast<long double>(u) - 0.25L * quarters;

@@ -16,6 +16,14 @@ namespace {
 
 constexpr Index kDim = 5;
 
+/// Every coordinate moved by the same sum of squares.
+LayerRecord sum_of_squares_of_constants() {
+  const auto [map, parameters] = curve_maps("coupling").back();
+  LayerRecord layer = random_coupling_of(map, {0, 0, 0, 0, 0}, {"linear", {}, 0.0}, parameters, 5);
+  layer.numbers["bound"] = 1e4;
+  return layer;
+}
+
 bool is_sound(const Direction& direction) {
   if (direction.closed_form()) return direction.steps == 0 && direction.tolerance == 0.0;
   // A promise names the most steps that it may take.
@@ -60,7 +68,8 @@ TEST(Directions, OfAnAutoregressiveLayerAreExchangedWhenItIsInverted) {
 // The promise of a solved inverse, at points where the unknown is up to 1000 in size.
 TEST(Directions, APromisedToleranceIsKept) {
   for (const LayerRecord& record :
-       {random_planar(kDim, "tanh", 0.75, 3), random_sylvester(kDim, 2, 0.5, 4)}) {
+       {random_planar(kDim, "tanh", 0.75, 3), random_sylvester(kDim, 2, 0.5, 4),
+        sum_of_squares_of_constants()}) {
     const auto layer = make_layer<double>(record, 0, kDim);
     const Direction inverse = layer->directions().inverse;
     ASSERT_FALSE(inverse.closed_form());

@@ -46,7 +46,15 @@ class ImportTest(ProgramTest):
 class Fixtures(ImportTest):
     def test_every_library_has_every_kind(self):
         kinds = ("realnvp", "nice", "maf", "coupling_spline", "autoregressive_spline", "context")
-        others = {"freia": ("all_in_one", "affine_blocks", "nice", "context", "forward")}
+        monotone = ("bernstein", "circular", "gaussianization", "sum_of_squares")
+        others = {
+            "freia": ("all_in_one", "affine_blocks", "nice", "context", "forward"),
+            "pyro": (
+                "coupling", "autoregressive", "spline_coupling", "quadratic_spline_coupling",
+                "spline_autoregressive", "context",
+            ),
+            "zuko": (*kinds, *monotone),
+        }
         wanted = {
             f"{library}_{kind}"
             for library in conversion.LIBRARIES
@@ -141,6 +149,18 @@ class Refusals(ImportTest):
             "freia_all_in_one", lambda d, state: state[mixing].mul_(2.0), "not orthogonal"
         )
 
+    def test_parts_of_pyro_without_a_counterpart(self):
+        def setting(**options):
+            return lambda description, state: description["layers"][0].update(options)
+
+        self.refused("pyro_coupling", setting(**{"class": "Planar"}), "layer 0 (pyro.Planar")
+        self.refused("pyro_spline_coupling", setting(order="cubic"), "layer 0", "cubic")
+
+        def base(description, state):
+            description["base"]["class"] = "Gumbel"
+
+        self.refused("pyro_coupling", base, "base (pyro.Gumbel)", "no such base density")
+
     def test_states_that_do_not_fit(self):
         name = "nflows_nice"
         entry = "_transform._transforms.0.transform_net.final_layer.bias"
@@ -177,6 +197,7 @@ SAMPLED = {
     "freia_all_in_one": [],
     "nflows_autoregressive_spline": [],
     "normflows_realnvp": [],
+    "pyro_spline_autoregressive": [],
     "zuko_context": ["--context", "0.5,-0.25"],
 }
 
@@ -188,7 +209,7 @@ ITERATIVE = ("normflows_residual",)
 class Sampling(ImportTest):
     """Imports and samples one flow of each library, on the tempered target at beta = 0.5."""
 
-    # 4 joint standard errors; 4 flows x 6 moments: a false alarm in one of 650 seeds.
+    # 4 joint standard errors; 5 flows x 6 moments: a false alarm in one of 500 seeds.
     THRESHOLD = 4.0
     SIZE = ["--chains", 256, "--warmup", 500, "--draws", 400, "--thin", 2, "--beta", 0.5, "--seed", 3]
 

@@ -383,6 +383,39 @@ FlowRecord smooth_flow(Index dim, std::uint64_t seed) {
                       });
 }
 
+std::vector<std::pair<LayerRecord, Index>> curve_maps(const std::string& kind) {
+  return {
+      {{"bernstein_" + kind, {}, {{"parameters", 3.0}, {"bound", 2.0}}, {}}, 3},
+      {{"gaussianization_" + kind, {}, {{"components", 2.0}}, {}}, 4},
+      {{"rational_linear_" + kind, {}, {{"bins", 3.0}, {"bound", 2.0}, {"tail_slope", 0.75}}, {}},
+       11},
+      {{"sum_of_squares_" + kind, {}, {{"polynomials", 2.0}, {"degree", 2.0}, {"bound", 4.0}}, {}},
+       7},
+  };
+}
+
+FlowRecord curved_flow(Index dim, std::uint64_t seed) {
+  const Program masked{"linear silu linear", {8}, 0.1};
+  const std::uint64_t base = 1000 * seed;
+  const LayerRecord bounded{"softclip", {}, {{"bound", 6.0}}, {}};
+  std::vector<LayerRecord> layers;
+  std::uint64_t k = 0;
+  for (const auto& [map, parameters] : curve_maps("coupling")) {
+    if (map.type.starts_with("gaussianization")) layers.push_back(bounded);
+    const std::vector<int> mask = alternating_mask(dim, static_cast<Index>(k % 2));
+    layers.push_back(random_coupling_of(map, mask, masked, parameters, base + k));
+    ++k;
+  }
+  for (const auto& [map, parameters] : curve_maps("autoregressive")) {
+    const bool slow = map.type.starts_with("gaussianization");  // the other way round
+    if (slow) layers.push_back(bounded);
+    const LayerRecord layer = random_autoregressive_of(map, dim, masked, parameters, base + k);
+    layers.push_back(slow ? layer : inverted(layer));
+    ++k;
+  }
+  return flow_of(dim, std::move(layers));
+}
+
 FlowRecord rich_flow(Index dim, std::uint64_t seed) {
   const Program residual{"linear ( silu linear silu linear ) linear", {8, 6, 8}, 0.2};
   const Program masked{"linear silu linear tanh linear", {12, 12}, 0.15};

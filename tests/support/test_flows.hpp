@@ -112,8 +112,16 @@ FlowRecord random_real_nvp(Index dim, Index layers, const ConditionerShape& shap
 /// R^dim. @pre dim >= 2
 FlowRecord smooth_flow(Index dim, std::uint64_t seed);
 
-/// Every layer type at least once: smooth_flow() and more. It contains splines, which are only
-/// piecewise smooth. With four coordinates it contains layers for images too. @pre dim >= 2
+/// Maps of coordinates that are curves, for couplings or for autoregressive layers, each with the
+/// number of its parameters. @param kind  "coupling" or "autoregressive"
+std::vector<std::pair<LayerRecord, Index>> curve_maps(const std::string& kind);
+
+/// A coupling and an autoregressive layer of every curve, and the layer that bounds their inputs.
+FlowRecord curved_flow(Index dim, std::uint64_t seed);
+
+/// Every layer type but those of curved_flow() at least once: smooth_flow() and more. It contains
+/// splines, which are only piecewise smooth. With four coordinates it contains layers for images
+/// too. @pre dim >= 2
 FlowRecord rich_flow(Index dim, std::uint64_t seed);
 
 /// An array that a record must have, for tests that damage it.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Converts models of nflows, normflows, zuko and FrEIA to flow files, then verifies the result.
+"""Converts models of nflows, normflows, zuko, FrEIA and pyro to flow files, then verifies them.
 
 Golden values always come from the original library, in double precision. The converted flow has to
 reproduce them. A layer that flow files do not have is an error that names it: nothing is left out
@@ -22,6 +22,7 @@ from flotilla_tools.importing import (
     freia,
     nflows,
     normflows,
+    pyro,
     sbi,
     zuko,
 )
@@ -65,6 +66,7 @@ LIBRARIES: Mapping[str, Library] = {
     "freia": freia,
     "nflows": nflows,
     "normflows": normflows,
+    "pyro": pyro,
     "zuko": zuko,
 }
 
@@ -254,6 +256,9 @@ def copy_of(model: Any) -> Any:
         for name, value in vars(module).items():
             if torch.is_tensor(value) and not value.is_leaf:
                 setattr(module, name, value.detach())
+            elif isinstance(value, tuple) and any(torch.is_tensor(part) for part in value):
+                cut = (part.detach() if torch.is_tensor(part) else part for part in value)
+                setattr(module, name, tuple(cut))
     return copy.deepcopy(model)
 
 
@@ -382,6 +387,7 @@ class Imported(NamedTuple):
 
 def from_live(model: Any, context: Array | None = None) -> Imported:
     """A live model, converted; `context` is the observation at which it is fixed."""
+    model = pyro.as_module(model)
     whole = sbi.unwrapped(model)
     library = library_of(whole.flow)
     with foreign_code("the model could not be copied to the CPU"):
@@ -397,7 +403,7 @@ def from_model(
     location: str, state_dict: Path | None, part: str = "", context: Array | None = None
 ) -> Imported:
     """The model of "FILE.py:function" with these weights; needs the library."""
-    model = load_model(location)
+    model = pyro.as_module(load_model(location))
     notes = load_weights(model, state_dict, part) if state_dict else []
     imported = from_live(model, context)
     return imported._replace(notes=notes + imported.notes)

@@ -19,7 +19,7 @@ import torch
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import LayerRecord
-from flotilla_tools.importing import networks
+from flotilla_tools.importing import networks, zuko_curves
 from flotilla_tools.importing.networks import (
     ConversionError,
     Converter,
@@ -72,6 +72,7 @@ def _describe_univariate(part: Original) -> dict[str, Any]:
         function, options = function.func, dict(function.keywords)
     name = getattr(function, "__name__", type(function).__name__)
     known = {"MonotonicAffineTransform", "MonotonicRQSTransform", "AdditiveTransform"}
+    known |= set(zuko_curves.UNIVARIATES)
     if name not in known:
         raise ConversionError(f"its univariate map {name} is none of {', '.join(sorted(known))}")
     usual = {
@@ -83,6 +84,8 @@ def _describe_univariate(part: Original) -> dict[str, Any]:
     found = {"univariate": name, **numbers}
     if name == "MonotonicRQSTransform":
         found["bins"] = math.prod(part.shapes[0])
+    if name in zuko_curves.UNIVARIATES:
+        found.update(zuko_curves.UNIVARIATES[name].describe(part))
     return found
 
 
@@ -112,7 +115,12 @@ def _describe_conditioned(part: Original) -> dict[str, Any]:
 
 
 def _describe_unconditional(part: Original) -> dict[str, Any]:
-    return {"transform": _made_by(part)}
+    numbers = {
+        key: float(value)
+        for key, value in getattr(part, "kwargs", {}).items()
+        if isinstance(value, (int, float))
+    }
+    return {"transform": _made_by(part), **numbers}
 
 
 _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
@@ -188,6 +196,10 @@ def _univariate(layer: Described) -> tuple[str, dict[str, Any], int, Sequence[in
         )
         count = 3 * int(layer["bins"]) - 1
         return "spline", attributes, count, range(count)
+    if name in zuko_curves.UNIVARIATES:
+        layer = {**layer, "slope": _slope(layer)}
+        kind, attributes, count = zuko_curves.UNIVARIATES[name].layout(layer)
+        return kind, attributes, count, range(count)
     raise ConversionError(f"its univariate map {name} has no counterpart in flow files")
 
 
@@ -272,13 +284,16 @@ def _unconditional(layer: Described, state: State) -> list[LayerRecord]:
         skew = torch.from_numpy(_argument(state, "A", 0))
         rotation = torch.linalg.matrix_exp(skew - skew.T).numpy()
         return networks.dense_linear(rotation, np.zeros(len(rotation)))
+    if kind == "SoftclipTransform":
+        return [LayerRecord("softclip", {"bound": layer.get("bound", 1.0)}, {})]
     if kind == "AffineTransform":
         shift, scale = _argument(state, "loc", 0), _argument(state, "scale", 1)
         every = [np.broadcast_to(array.reshape(-1), layer["dim"]) for array in (scale, shift)]
         return [networks.diagonal_affine(*(array.copy() for array in every))]
     raise ConversionError(
         f"the transform {kind} has no counterpart in flow files (converted are: "
-        "AffineTransform, PermutationTransform, LULinearTransform, RotationTransform)"
+        "AffineTransform, PermutationTransform, LULinearTransform, RotationTransform, "
+        "SoftclipTransform)"
     )
 
 
@@ -299,6 +314,9 @@ def sampling_map(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(x, log|det dx/dz|) by zuko itself; context [draw x context_dim] or None."""
     transform = model(context).transform
+    parts = (layer.get("univariate") for layer in describe(model)["layers"])
+    if any(part in zuko_curves.UNIVARIATES for part in parts):
+        return zuko_curves.refined(transform, z)
     x = transform.inv(z)
     return x, -transform.log_abs_det_jacobian(x, z)
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from flotilla_tools.flow_file import LayerRecord
 from flotilla_tools.torch_flows.conditioners import conditioner_from_record, expect, image_shape
+from flotilla_tools.torch_flows.curves import CURVES
 
 Mapped = tuple[Tensor, Tensor]
 """Points [draw x coordinate] and log determinants [draw]; of a coordinate map, values and log
@@ -167,8 +168,11 @@ class SplineMap:
         min_height: float = 1e-3,
         min_derivative: float = 1e-3,
         slope: float = 1e-3,
+        tail_slope: float = 1.0,
+        turn: str = "none",
     ) -> None:
         self.bins, self.bound, self.tails = int(bins), bound, tails
+        self.tail_slope, self.turn = tail_slope, turn
         self.parameterization, self.slope = parameterization, slope
         self.min_width, self.min_height, self.min_derivative = min_width, min_height, min_derivative
 
@@ -192,7 +196,7 @@ class SplineMap:
             slopes = self.min_derivative + F.softplus(raw)
         if self.tails == "circular":
             return torch.cat([slopes, slopes[:, :1]], dim=1)
-        end = raw.new_ones((len(raw), 1, raw.shape[2]))
+        end = raw.new_full((len(raw), 1, raw.shape[2]), self.tail_slope)
         return torch.cat([end, slopes, end], dim=1)
 
     def _bin(self, value: Tensor, theta: Tensor, by_height: bool) -> tuple[Tensor, ...]:
@@ -223,7 +227,12 @@ class SplineMap:
         rising = d1 * xi**2 + 2.0 * s * xi * rest + d0 * rest**2
         return torch.log(s**2 * rising) - 2.0 * torch.log(s + (d0 + d1 - 2.0 * s) * xi * rest)
 
+    def _turned(self, u: Tensor) -> Tensor:
+        """Half way round a circle, into [-bound, bound), if the map says so."""
+        return torch.remainder(u, 2.0 * self.bound) - self.bound if self.turn == "half" else u
+
     def forward(self, u: Tensor, theta: Tensor) -> Mapped:
+        u = self._turned(u)
         inside = (u >= -self.bound) & (u <= self.bound)
         clamped = u.clamp(-self.bound, self.bound)
         left, width, bottom, height, d0, d1 = self._bin(clamped, theta, False)
@@ -244,8 +253,8 @@ class SplineMap:
         stable = torch.where(b < 0.0, 2.0 * a, -b - root)
         xi = torch.where(b < 0.0, root - b, 2.0 * c) / stable
         log_slope = self._log_slope(xi, s, d0, d1)
-        u = left + xi * width
-        return torch.where(inside, u, y), torch.where(inside, log_slope, torch.zeros_like(y))
+        u = self._turned(torch.where(inside, left + xi * width, y))
+        return u, torch.where(inside, log_slope, torch.zeros_like(y))
 
     def attributes(self) -> dict[str, Any]:
         found = {
@@ -254,13 +263,17 @@ class SplineMap:
             "tails": self.tails,
             "parameterization": self.parameterization,
         }
+        if self.tail_slope != 1.0:
+            found["tail_slope"] = float(self.tail_slope)
+        if self.turn != "none":
+            found["turn"] = self.turn
         if self.parameterization == "softclip":
             return {**found, "slope": float(self.slope)}
         names = ("min_width", "min_height", "min_derivative")
         return {**found, **{name: float(getattr(self, name)) for name in names}}
 
 
-_EVERY_MAP: tuple[type[CoordinateMap], ...] = (AdditiveMap, AffineMap, SplineMap)
+_EVERY_MAP: tuple[type[CoordinateMap], ...] = (AdditiveMap, AffineMap, SplineMap, *CURVES)
 MAPS: dict[str, Callable[..., CoordinateMap]] = {one.kind: one for one in _EVERY_MAP}
 
 
@@ -271,7 +284,7 @@ def _map_from_record(record: LayerRecord) -> CoordinateMap:
         for name, value in record.attributes.items()
         if name not in conditioner and not name.startswith("context_activation_")
     }
-    return MAPS[record.type.split("_")[0]](**options)
+    return MAPS[record.type.rsplit("_", 1)[0]](**options)
 
 
 class Coupling(Layer):
@@ -886,6 +899,33 @@ class Logit(Layer):
         return cls()
 
 
+class Softclip(Layer):
+    """x = z / (1 + |z / bound|): from the line to (-bound, bound)."""
+
+    type = "softclip"
+
+    def __init__(self, bound: float) -> None:
+        super().__init__()
+        self.bound = bound
+
+    def _log_det(self, z: Tensor) -> Tensor:
+        return -2.0 * torch.log1p(torch.abs(z / self.bound)).sum(dim=1)
+
+    def forward(self, z: Tensor) -> Mapped:
+        return z / (1.0 + torch.abs(z / self.bound)), self._log_det(z)
+
+    def inverse(self, x: Tensor) -> Mapped:
+        z = x / (1.0 - torch.abs(x / self.bound))
+        return z, self._log_det(z)
+
+    def record(self) -> LayerRecord:
+        return LayerRecord(self.type, {"bound": self.bound}, {})
+
+    @classmethod
+    def from_record(cls, record: LayerRecord) -> "Softclip":
+        return cls(record.attributes["bound"])
+
+
 class LeakyReLU(Layer):
     """x = z where z >= 0, slope * z elsewhere."""
 
@@ -924,6 +964,7 @@ PLAIN_LAYERS: tuple[type[Layer], ...] = (
     Radial,
     Residual,
     Sigmoid,
+    Softclip,
     Squeeze,
     Sylvester,
 )

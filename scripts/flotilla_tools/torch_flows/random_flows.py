@@ -30,6 +30,12 @@ from flotilla_tools.torch_flows.conditioners import (
     Image,
     Program,
 )
+from flotilla_tools.torch_flows.curves import (
+    BernsteinMap,
+    GaussianizationMap,
+    RationalLinearMap,
+    SumOfSquaresMap,
+)
 from flotilla_tools.torch_flows.flow import Flow, half_masks
 from flotilla_tools.torch_flows.layers import (
     AdditiveMap,
@@ -53,6 +59,7 @@ from flotilla_tools.torch_flows.layers import (
     Radial,
     Residual,
     Sigmoid,
+    Softclip,
     SplineMap,
     Squeeze,
     Sylvester,
@@ -289,6 +296,7 @@ def extra_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
         Linear(np.eye(dim) + 0.3 / dim**0.5 * rng.standard_normal((dim, dim)), np.ones(dim)),
         LeakyReLU(0.75),
         *conditioned_layers(dim, rng),
+        *curve_layers(dim, rng),
         *(image_layers(rng) if dim >= 4 else []),
     ]
 
@@ -374,6 +382,28 @@ def conditioned_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
         Inverted(masked_layer(order[::-1], spline, rng)),
         masked_layer(order, additive, rng),
     ]
+
+
+def curve_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
+    """A coupling and an inverted autoregressive layer of every curve.  Gaussianizations have values
+    up to 4.9, and are flat where they near them: they get points below 3."""
+    mask, order = half_masks(dim, 1, rng)[0], rng.permutation(dim)
+    layers: list[Layer] = [
+        Softclip(3.0),
+        Inverted(masked_layer(order, GaussianizationMap(3), rng)),
+        Softclip(3.0),
+        conditioned_coupling(1 - mask, GaussianizationMap(3), rng),
+    ]
+    for curve in (
+        BernsteinMap(5, 4.0),
+        RationalLinearMap(4, 3.0, tail_slope=0.75),
+        SumOfSquaresMap(2, 2),
+    ):
+        coupling = conditioned_coupling(mask, curve, rng)
+        layers += [Inverted(masked_layer(order, curve, rng)), coupling]
+        mask = 1 - mask
+    turned = SplineMap(4, 4.0, tail_slope=0.75, turn="half")
+    return [*layers, conditioned_coupling(mask, turned, rng)]
 
 
 def conditioned_coupling(

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "flotilla/flow/layer.hpp"
 #include "flotilla/flow/record.hpp"
 
 namespace flotilla {
@@ -24,6 +25,8 @@ namespace flotilla {
 ///   reverse          w: y_bar -> u_bar, and theta_bar: w g_p + log_det_bar L_p, L = log g'
 ///   inverse_reverse  w: (w + log_det_bar L_u) / g', and theta_bar: log_det_bar L_p - w g_p
 ///
+/// A map whose inverse is not in closed form says how it is found by kInverse, a Direction.
+///
 /// All functions work on `count` columns of one coordinate. Row p of theta, theta_bar and the
 /// record begins p * count values after the first row. All are const and allocate nothing.
 template <typename Map, typename T>
@@ -41,5 +44,12 @@ concept CoordinateMap = std::constructible_from<Map, const LayerReader&> &&
   { map.reverse(in, in, out, out, count) } -> std::same_as<void>;  // record, bar, w, theta_bar
   { map.inverse_reverse(in, in, out, out, count) } -> std::same_as<void>;
 };
+
+/// How the inverse of a map is found.
+template <typename Map>
+constexpr Direction inverse_of_map() {
+  if constexpr (requires { Map::kInverse; }) return Map::kInverse;
+  return {};
+}
 
 }  // namespace flotilla

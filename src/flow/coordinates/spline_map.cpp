@@ -78,6 +78,30 @@ SplineMap<T>::SplineMap(const LayerReader& reader)
   if (bound <= 0.0) reader.fail(fmt::format("number 'bound' should be positive but is {}", bound));
   bound_ = static_cast<T>(bound);
   read_parameterization(reader);
+  read_ends(reader);
+  this->set_parameters(2 * bins_ + derivatives());
+}
+
+template <typename T>
+void SplineMap<T>::read_ends(const LayerReader& reader) {
+  half_turn_ = reader.choice("turn", {"none", "half"}) == 1;
+  entry_names_.emplace_back("turn");
+  if (circular_) return;
+  const double slope = reader.number_or("tail_slope", 1.0);
+  if (slope <= 0.0) {
+    reader.fail(fmt::format("number 'tail_slope' should be positive but is {}", slope));
+  }
+  tail_slope_ = static_cast<T>(slope);
+  entry_names_.emplace_back("tail_slope");
+}
+
+/// Turns a block by half a circle of length 2 bound, into [-bound, bound).
+template <typename T>
+void SplineMap<T>::turn(T* u) const {
+  const T length = T{2} * bound_;
+  for (std::size_t c = 0; c < kBlock; ++c) {
+    u[c] -= bound_ + length * std::floor(u[c] / length);
+  }
 }
 
 template <typename T>
@@ -228,7 +252,7 @@ void SplineMap<T>::smooth_slopes(const Block& raw, Block& slope, Block& by_raw) 
 }
 
 /// Picks the slopes at both ends of the bin. With linear tails knot k has parameter k - 1, and the
-/// outermost two knots have slope 1. On a circle knot k has parameter k modulo bins.
+/// outermost two knots have the slope of the tails. On a circle knot k has parameter k modulo bins.
 template <typename T>
 void SplineMap<T>::slopes(const T* raw, Index count, Bin& bin) const {
   Block raw_left{};
@@ -250,7 +274,7 @@ void SplineMap<T>::slopes(const T* raw, Index count, Bin& bin) const {
     }
     for (std::size_t c = 0; c < kBlock; ++c) {
       const bool fixed = !circular_ && bin.index[c] == outermost;
-      slope[c] = fixed ? T{1} : slope[c];
+      slope[c] = fixed ? tail_slope_ : slope[c];
       by_raw[c] = fixed ? T{0} : by_raw[c];
     }
   };
@@ -357,7 +381,7 @@ template <typename T>
 void SplineMap<T>::fill(const T* theta, const Bin& bin, const Partials& partials, T* record,
                         Index count) const {
   T* y_rows = record + 2 * count;
-  T* log_rows = y_rows + parameters() * count;
+  T* log_rows = y_rows + this->parameters() * count;
   const T* heights = theta + bins_ * count;
   const Index second = bins_ * count;
   const Index third = 2 * bins_ * count;
@@ -377,6 +401,7 @@ void SplineMap<T>::forward(const T* theta, T* record, T* value, double* log_det,
   Partials partials{};
   for (Index begin = 0; begin < count; begin += kColumnBlock) {
     T* u = value + begin;
+    if (half_turn_) turn(u);
     find(theta + begin, count, u, false, bin);
     for (std::size_t c = 0; c < kBlock; ++c) {
       const T fraction = (u[c] - bin.left[c]) / bin.width[c];
@@ -428,49 +453,7 @@ void SplineMap<T>::inverse(const T* theta, T* record, T* value, double* log_det,
       const T u = bin.left[c] + bin.fraction[c] * bin.width[c];
       y[c] = bin.inside[c] != T{0} ? u : y[c];
     }
-  }
-}
-
-template <typename T>
-void SplineMap<T>::tangent(const T* record, const T* theta_dot, T* v, Index count) const {
-  const T* by_theta = record + 2 * count;
-  for (Index c = 0; c < count; ++c) v[c] *= record[c];
-  for (Index i = 0; i < parameters() * count; i += count) {
-    for (Index c = 0; c < count; ++c) v[c] += by_theta[i + c] * theta_dot[i + c];
-  }
-}
-
-template <typename T>
-void SplineMap<T>::inverse_tangent(const T* record, const T* theta_dot, T* v, Index count) const {
-  const T* by_theta = record + 2 * count;
-  for (Index i = 0; i < parameters() * count; i += count) {
-    for (Index c = 0; c < count; ++c) v[c] -= by_theta[i + c] * theta_dot[i + c];
-  }
-  for (Index c = 0; c < count; ++c) v[c] /= record[c];
-}
-
-template <typename T>
-void SplineMap<T>::reverse(const T* record, const T* bar, T* w, T* theta_bar, Index count) const {
-  const T* by_theta = record + 2 * count;
-  const T* log_by_theta = by_theta + parameters() * count;
-  for (Index i = 0; i < parameters() * count; i += count) {
-    for (Index c = 0; c < count; ++c) {
-      theta_bar[i + c] = w[c] * by_theta[i + c] + bar[c] * log_by_theta[i + c];
-    }
-  }
-  for (Index c = 0; c < count; ++c) w[c] = w[c] * record[c] + bar[c] * record[count + c];
-}
-
-template <typename T>
-void SplineMap<T>::inverse_reverse(const T* record, const T* bar, T* w, T* theta_bar,
-                                   Index count) const {
-  const T* by_theta = record + 2 * count;
-  const T* log_by_theta = by_theta + parameters() * count;
-  for (Index c = 0; c < count; ++c) w[c] = (w[c] + bar[c] * record[count + c]) / record[c];
-  for (Index i = 0; i < parameters() * count; i += count) {
-    for (Index c = 0; c < count; ++c) {
-      theta_bar[i + c] = bar[c] * log_by_theta[i + c] - w[c] * by_theta[i + c];
-    }
+    if (half_turn_) turn(y);
   }
 }
 

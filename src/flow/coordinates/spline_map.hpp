@@ -7,16 +7,18 @@
 #include <vector>
 
 #include "flotilla/flow/record.hpp"
+#include "flow/coordinates/recorded_map.hpp"
 
 namespace flotilla {
 
 /// A monotone rational-quadratic spline on [-bound, bound]; the identity outside.
 ///
-/// With linear tails both end slopes are 1. On a circle the two ends share one slope. The inverse
+/// With linear tails both end slopes are `tail_slope`, 1 by default. On a circle the two ends share
+/// one slope. With `turn` = "half" the input first goes half way round the circle. The inverse
 /// solves a quadratic with the root formula that does not cancel. Source: Durkan et al. 2019,
 /// arXiv:1906.04032; Rezende et al. 2020, arXiv:2002.02428 (circles).
 template <typename T>
-class SplineMap {
+class SplineMap : public RecordedMap<T> {
  public:
   static constexpr std::string_view kCoupling = "spline_coupling";
   static constexpr std::string_view kAutoregressive = "spline_autoregressive";
@@ -25,16 +27,10 @@ class SplineMap {
   /// @throws InputError if a number is missing or out of range
   explicit SplineMap(const LayerReader& reader);
 
-  Index parameters() const { return 2 * bins_ + derivatives(); }
-  Index recorded() const { return 2 + 2 * parameters(); }
   const std::vector<std::string>& entry_names() const { return entry_names_; }
 
   void forward(const T* theta, T* record, T* value, double* log_det, Index count) const;
   void inverse(const T* theta, T* record, T* value, double* log_det, Index count) const;
-  void tangent(const T* record, const T* theta_dot, T* v, Index count) const;
-  void inverse_tangent(const T* record, const T* theta_dot, T* v, Index count) const;
-  void reverse(const T* record, const T* bar, T* w, T* theta_bar, Index count) const;
-  void inverse_reverse(const T* record, const T* bar, T* w, T* theta_bar, Index count) const;
 
  private:
   static constexpr std::size_t kBlock = static_cast<std::size_t>(kColumnBlock);
@@ -46,6 +42,8 @@ class SplineMap {
 
   Index derivatives() const { return circular_ ? bins_ : bins_ - 1; }
   void read_parameterization(const LayerReader& reader);
+  void read_ends(const LayerReader& reader);
+  void turn(T* u) const;
   T left_bin(Index j) const;
   T right_bin(Index j) const;
   T softclip_slope(T x) const;
@@ -66,6 +64,8 @@ class SplineMap {
   Index bins_ = 0;
   bool circular_ = false;
   bool softclip_ = false;
+  bool half_turn_ = false;
+  T tail_slope_{1};  ///< at both ends of a spline with linear tails
   T bound_{};
   T min_width_{};
   T min_height_{};

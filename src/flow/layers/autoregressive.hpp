@@ -30,7 +30,9 @@ class Autoregressive final : public Conditioned<T, Map> {
   std::string_view type() const override { return kType; }
   Directions directions() const override {
     const Direction sequential = {.passes = this->dim()};
-    return {.inverse = sequential, .inverse_products = sequential};
+    Direction inverse = inverse_of_map<Map<T>>();
+    inverse.passes = this->dim();
+    return {.inverse = inverse, .inverse_products = sequential};
   }
 
   void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;

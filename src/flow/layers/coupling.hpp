@@ -23,6 +23,7 @@ class Coupling final : public Conditioned<T, Map> {
   explicit Coupling(const LayerReader& reader) : Coupling(reader, read_split(reader)) {}
 
   std::string_view type() const override { return kType; }
+  Directions directions() const override { return {.inverse = inverse_of_map<Map<T>>()}; }
 
   void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
   void inverse_jvp(const Tape<T>& tape, Batch<T>& v) const override;

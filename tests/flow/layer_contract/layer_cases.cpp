@@ -170,6 +170,40 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
   }
 }
 
+bool is_kinked(const LayerRecord& curve) {
+  return curve.type.starts_with("bernstein") || curve.type.starts_with("rational");
+}
+
+/// Alone, in every dimension in which the suite wants curves; in two the other way round, but for
+/// the gaussianization, whose inverse takes the longest.
+void add_curves(std::vector<LayerCase>& all) {
+  const Program plain{"linear silu linear", {5}, 0.4};
+  for (const Index dim : {Index{1}, Index{2}, Index{3}}) {
+    const std::string name = "_of_" + std::to_string(dim);
+    for (const auto& [map, parameters] : curve_maps("coupling")) {
+      const LayerRecord layer = random_coupling_of(map, alternating(dim), plain, parameters, 81);
+      all.push_back({map.type + name, flow_of(dim, {layer}), false, is_kinked(map)});
+    }
+    for (const auto& [map, parameters] : curve_maps("autoregressive")) {
+      const LayerRecord layer = random_autoregressive_of(map, dim, plain, parameters, 84);
+      const bool turn = dim == 2 && !map.type.starts_with("gaussianization");
+      all.push_back(
+          {map.type + name, flow_of(dim, {turn ? inverted(layer) : layer}), false, is_kinked(map)});
+    }
+  }
+  for (const Index dim : {Index{1}, Index{2}, Index{3}, Index{7}, Index{64}}) {
+    all.push_back({"softclip_of_" + std::to_string(dim),
+                   flow_of(dim, {{"softclip", {}, {{"bound", 6.0}}, {}}}), false, true});
+  }
+  LayerRecord turned = spline_map("spline_coupling", 3, "linear", "softmax");
+  turned.texts["turn"] = "half";
+  turned.numbers["bound"] = 8.0;
+  turned.numbers["tail_slope"] = 0.5;
+  all.push_back({"spline_coupling_turned",
+                 flow_of(3, {random_coupling_of(turned, {1, 0, 0}, plain, 8, 86)}), false, true});
+  all.push_back({"curves", curved_flow(3, 15), false, true});
+}
+
 /// Ones in the first `kept` of `channels` channels.
 std::vector<int> channel_mask(Index channels, Index kept, Index pixels) {
   std::vector<int> mask(static_cast<std::size_t>(channels * pixels), 0);
@@ -270,6 +304,7 @@ std::vector<LayerCase> make_cases() {
                                                      {{64, 19, 33}, "silu"}, 8)})});
   add_maps_and_programs(all);
   add_residuals(all);
+  add_curves(all);
   add_images(all);
   all.push_back({"diagonal_affine", flow_of(4, {random_diagonal_affine(4, 9)})});
   all.push_back({"diagonal_affine_of_one", flow_of(1, {random_diagonal_affine(1, 10)})});

@@ -83,11 +83,15 @@ TEST_P(LayerValues, LogDetIsAddedToWhatIsThere) {
 
 /// Whether a case has a layer of this type alone, in every dimension of the suite. A squeeze needs
 /// it only in dimensions of images that can be halved. A residual layer has a dense Jacobian: in 64
-/// dimensions the suite would take a minute.
+/// dimensions the suite would take a minute. A curve is solved for column by column, and knows
+/// nothing of the other coordinates.
 bool is_alone_in_every_dimension(std::string_view type, const std::vector<LayerCase>& cases) {
   std::vector<Index> dims = {1, 2, 3, 7, 64};
   if (type == "squeeze") dims = {4, 24, 64};
   if (type == "residual") dims = {1, 2, 3, 7, 16};
+  for (const auto& [map, parameters] : curve_maps(std::string(type.substr(type.rfind('_') + 1)))) {
+    if (map.type == type) dims = {1, 2, 3};
+  }
   return std::all_of(dims.begin(), dims.end(), [&](Index dim) {
     return std::any_of(cases.begin(), cases.end(), [&](const LayerCase& tested) {
       return tested.record.dim == dim && tested.record.layers.size() == 1 &&
@@ -100,8 +104,9 @@ TEST(LayerCases, CoverEveryLayerTypeThatFlowFilesMayHold) {
   std::vector<std::string> missing;
   for (const std::string_view type : layer_types()) {
     const bool alone = is_alone_in_every_dimension(type, layer_cases());
-    const FlowRecord rich = rich_flow(5, 1);
-    const bool composed = std::any_of(rich.layers.begin(), rich.layers.end(),
+    std::vector<LayerRecord> composites = rich_flow(5, 1).layers;
+    for (const LayerRecord& layer : curved_flow(3, 15).layers) composites.push_back(layer);
+    const bool composed = std::any_of(composites.begin(), composites.end(),
                                       [&](const LayerRecord& layer) { return layer.type == type; });
     if (!alone || !composed) missing.emplace_back(type);
   }

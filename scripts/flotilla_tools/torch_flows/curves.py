@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Maps of coordinates that are monotone curves y = g(u; theta): the maps of MAPS in layers.py that
+have no closed form both ways, and rational-linear splines.
+
+u is [draw x coordinate], theta [draw x parameter x coordinate]; forward and inverse give values and
+log slopes, both [draw x coordinate].
+"""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Mapped = tuple[Tensor, Tensor]
+
+DOUBLINGS, BISECTIONS = 64, 60
+
+
+def solve(curve: Any, y: Tensor, theta: Tensor) -> Mapped:
+    """(u, log slope) with curve.forward(u, theta) = y: bisection within a bracket that doubles
+    until it holds y, then one Newton step that autograd can follow."""
+    with torch.no_grad():
+        low, high = -torch.ones_like(y), torch.ones_like(y)
+        for _ in range(DOUBLINGS):
+            under = curve.forward(low, theta)[0] > y
+            over = curve.forward(high, theta)[0] < y
+            if not torch.any(under | over):
+                break
+            low = torch.where(under, 2.0 * low, low)
+            high = torch.where(over, 2.0 * high, high)
+        for _ in range(BISECTIONS):
+            u = 0.5 * (low + high)
+            above = curve.forward(u, theta)[0] > y
+            low, high = torch.where(above, low, u), torch.where(above, u, high)
+    value, log_slope = curve.forward(u, theta)
+    u = u - (value - y) * torch.exp(-log_slope)
+    return u, curve.forward(u, theta)[1]
+
+
+class Curve:
+    """A curve whose inverse is solved for."""
+
+    kind: str
+    numbers: tuple[str, ...]
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters per coordinate."""
+        raise NotImplementedError
+
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
+        raise NotImplementedError
+
+    def inverse(self, y: Tensor, theta: Tensor) -> Mapped:
+        return solve(self, y, theta)
+
+    def attributes(self) -> dict[str, Any]:
+        return {name: float(getattr(self, name)) for name in self.numbers}
+
+
+class BernsteinMap(Curve):
+    """A Bernstein polynomial on [-bound, bound] whose coefficients ascend, the identity outside.
+
+    Sick et al. (2020), "Deep transformation models"; Arpogaus et al. (2022).
+    """
+
+    kind = "bernstein"
+    numbers = ("parameters", "bound")
+
+    def __init__(self, parameters: float, bound: float = 5.0) -> None:
+        self.count, self.bound = int(parameters), bound
+
+    @property
+    def parameters(self) -> int:
+        return self.count
+
+    def _steps(self, theta: Tensor) -> Tensor:
+        end = 2.0 * self.bound / (self.parameters + 4)
+        inner = (2.0 * self.bound - 4.0 * end) * torch.softmax(theta, dim=1)
+        ends = torch.full_like(theta[:, :1], end).expand(-1, 2, -1)
+        return torch.cat([ends, inner, ends], dim=1)
+
+    @staticmethod
+    def _basis(degree: int, s: Tensor) -> Tensor:
+        """[draw x degree + 1 x coordinate]"""
+        i = torch.arange(degree + 1, dtype=s.dtype).reshape(1, -1, 1)
+        choose = torch.tensor([math.comb(degree, k) for k in range(degree + 1)], dtype=s.dtype)
+        s = s.unsqueeze(1)
+        return choose.reshape(1, -1, 1) * s**i * (1.0 - s) ** (degree - i)
+
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
+        inside = (u > -self.bound) & (u < self.bound)
+        s = (torch.where(inside, u, torch.zeros_like(u)) + self.bound) / (2.0 * self.bound)
+        steps, degree = self._steps(theta), self.parameters + 4
+        above = self._basis(degree, s).flip(1).cumsum(dim=1).flip(1)[:, 1:]
+        y = -self.bound + (steps * above).sum(dim=1)
+        slope = degree / (2.0 * self.bound) * (steps * self._basis(degree - 1, s)).sum(dim=1)
+        return torch.where(inside, y, u), torch.where(inside, slope.log(), torch.zeros_like(u))
+
+
+class SumOfSquaresMap(Curve):
+    """y = constant + int_0^u (slope + mean_k p_k(t / bound)^2) dt.  Jaini et al. (2019)."""
+
+    kind = "sum_of_squares"
+    numbers = ("polynomials", "degree", "bound", "slope")
+
+    def __init__(
+        self, polynomials: float, degree: float, bound: float = 10.0, slope: float = 1e-3
+    ) -> None:
+        self.polynomials, self.degree = int(polynomials), int(degree)
+        self.bound, self.slope = bound, slope
+
+    @property
+    def parameters(self) -> int:
+        return self.polynomials * (self.degree + 1) + 1
+
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
+        count = self.degree + 1
+        p = theta[:, :-1].reshape(len(u), self.polynomials, count, -1)
+        p = torch.cat([p[:, :, :1] + 1.0, p[:, :, 1:]], dim=2)
+        s = (u / self.bound).unsqueeze(1)
+        i = torch.arange(count, dtype=u.dtype)
+        values = (p * s.unsqueeze(1) ** i.reshape(1, 1, -1, 1)).sum(dim=2)
+        slope = self.slope + (values**2).mean(dim=1)
+        power = i[:, None] + i[None, :] + 1.0
+        both = torch.einsum("nkic,nkjc->nijc", p, p) / self.polynomials
+        areas = s.unsqueeze(2) ** power.reshape(1, count, count, 1) / power[:, :, None]
+        area = self.bound * (both * areas).sum(dim=(1, 2))
+        return theta[:, -1] + self.slope * u + area, slope.log()
+
+
+class GaussianizationMap(Curve):
+    """The normal quantile of a mixture of normal distribution functions.  Meng et al. (2020)."""
+
+    kind = "gaussianization"
+    numbers = ("components",)
+    SHRINK = 1.0 - 1e-6
+
+    def __init__(self, components: float) -> None:
+        self.components = int(components)
+
+    @property
+    def parameters(self) -> int:
+        return 2 * self.components
+
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
+        shift, log_scale = theta.split(self.components, dim=1)
+        v = torch.exp(log_scale) * u.unsqueeze(1) + shift
+        mean = torch.erf(v / math.sqrt(2.0)).mean(dim=1)
+        y = math.sqrt(2.0) * torch.erfinv(self.SHRINK * mean)
+        log_density = torch.logsumexp(log_scale - 0.5 * v**2, dim=1) - math.log(self.components)
+        return y, math.log(self.SHRINK) + 0.5 * y**2 + log_density
+
+
+class RationalLinearMap(Curve):
+    """A monotone rational-linear spline on [-bound, bound], the identity outside.
+
+    Dolatabadi, Erfani & Leckie (2020), "Invertible generative modeling using linear rational
+    splines".
+    """
+
+    kind = "rational_linear"
+    numbers = (
+        "bins", "bound", "min_width", "min_height", "min_derivative", "min_lambda", "tail_slope"
+    )
+
+    def __init__(
+        self,
+        bins: float,
+        bound: float = 3.0,
+        min_width: float = 1e-3,
+        min_height: float = 1e-3,
+        min_derivative: float = 1e-3,
+        min_lambda: float = 0.025,
+        tail_slope: float = 1.0,
+    ) -> None:
+        self.bins, self.bound, self.tail_slope = int(bins), bound, tail_slope
+        self.min_width, self.min_height = min_width, min_height
+        self.min_derivative, self.min_lambda = min_derivative, min_lambda
+
+    @property
+    def parameters(self) -> int:
+        return 4 * self.bins - 1
+
+    def _knots(self, raw: Tensor, smallest: float) -> Tensor:
+        shares = smallest + (1.0 - self.bins * smallest) * torch.softmax(raw, dim=1)
+        inner = -self.bound + 2.0 * self.bound * torch.cumsum(shares, dim=1)[:, :-1]
+        end = torch.full_like(raw[:, :1], self.bound)
+        return torch.cat([-end, inner, end], dim=1)
+
+    def _bin(self, value: Tensor, theta: Tensor, by_height: bool) -> tuple[Tensor, ...]:
+        """left, width, bottom, height, slopes and division of the bin of each value."""
+        k = self.bins
+        widths, heights, raw, divisions = theta.split([k, k, k - 1, k], dim=1)
+        u, y = self._knots(widths, self.min_width), self._knots(heights, self.min_height)
+        end = torch.full_like(widths[:, :1], self.tail_slope)
+        slopes = torch.cat([end, self.min_derivative + F.softplus(raw), end], dim=1)
+        shares = self.min_lambda + (1.0 - 2.0 * self.min_lambda) * torch.sigmoid(divisions)
+        inner = (y if by_height else u)[:, 1:-1]
+        place = (value.unsqueeze(1) >= inner).sum(dim=1, keepdim=True)
+
+        def at(values: Tensor, shift: int = 0) -> Tensor:
+            return values.gather(1, place + shift).squeeze(1)
+
+        left, bottom = at(u), at(y)
+        ends = (at(slopes), at(slopes, 1))
+        return (left, at(u, 1) - left, bottom, at(y, 1) - bottom, *ends, at(shares))
+
+    def _fraction(self, place: Tensor, bin: tuple[Tensor, ...]) -> Mapped:
+        """(height above the bottom, log slope) at a fraction of the width."""
+        _, width, _, height, d0, d1, share = bin
+        right = torch.sqrt(d0 / d1)
+        middle = (share * d0 + (1.0 - share) * right * d1) * width / height
+        top = share * right * height / (1.0 - share + share * right)
+        before = place <= share
+        one = torch.where(before, share - place, right * (place - share))
+        below = one + middle * torch.where(before, place, 1.0 - place)
+        value = middle * top * torch.where(before, place, 1.0 - place)
+        value = value + torch.where(before, torch.zeros_like(place), one * height)
+        rise = torch.where(before, share * top, right * (1.0 - share) * (height - top))
+        return value / below, torch.log(middle * rise / width) - 2.0 * torch.log(below)
+
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
+        inside = (u >= -self.bound) & (u <= self.bound)
+        clamped = u.clamp(-self.bound, self.bound)
+        bin = self._bin(clamped, theta, False)
+        rise, log_slope = self._fraction((clamped - bin[0]) / bin[1], bin)
+        y = torch.where(inside, bin[2] + rise, u)
+        return y, torch.where(inside, log_slope, torch.zeros_like(u))
+
+    def inverse(self, y: Tensor, theta: Tensor) -> Mapped:
+        inside = (y >= -self.bound) & (y <= self.bound)
+        clamped = y.clamp(-self.bound, self.bound)
+        bin = self._bin(clamped, theta, True)
+        left, width, bottom, height, d0, d1, share = bin
+        right = torch.sqrt(d0 / d1)
+        middle = (share * d0 + (1.0 - share) * right * d1) * width / height
+        top = share * right * height / (1.0 - share + share * right)
+        rise = clamped - bottom
+        before = rise <= top
+        one = torch.where(before, middle * (top - rise), right * (height - rise))
+        other = torch.where(before, rise, middle * (rise - top))
+        above = torch.where(before, share * rise, other + share * one)
+        place = above / (one + other)
+        log_slope = self._fraction(place, bin)[1]
+        u = torch.where(inside, left + place * width, y)
+        return u, torch.where(inside, log_slope, torch.zeros_like(y))
+
+
+CURVES = (BernsteinMap, GaussianizationMap, RationalLinearMap, SumOfSquaresMap)
