@@ -53,6 +53,7 @@ class Fixtures(ImportTest):
                 "coupling", "autoregressive", "spline_coupling", "quadratic_spline_coupling",
                 "spline_autoregressive", "context",
             ),
+            "nflows": (*kinds, "of_glasflow", "of_glasflow_context", "of_nessai"),
             "zuko": (*kinds, *monotone),
         }
         wanted = {

@@ -76,8 +76,8 @@ LARGEST_DEVIATION = 1e-9
 SINGLE_ROUNDING = 2.0**-24
 """Half of the distance of neighbouring numbers around 1 in single precision."""
 
-OTHER_NAMES = {"normflow": "normflows"}
-"""What a library was called before."""
+OTHER_NAMES = {"glasflow": "nflows", "nessai": "nflows", "normflow": "normflows"}
+"""What a library was called before, and libraries whose flows are those of another."""
 
 
 # --- Conversion ---------------------------------------------------------------------------------

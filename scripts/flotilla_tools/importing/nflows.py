@@ -27,8 +27,12 @@ SPLINE_NUMBERS = ("min_bin_width", "min_bin_height", "min_derivative")
 SCALES: dict[str, Callable[[Array], Array]] = {
     "sigmoid": lambda s: 1.0 / (1.0 + np.exp(-s - 2.0)) + 1e-3,
     "softplus": lambda s: np.log1p(np.exp(s)) + 1e-3,
+    "softplus_to_3": lambda s: np.minimum(np.log1p(np.exp(s)) + 1e-3, 3.0),
 }
 """Scales of affine layers, as functions of what the conditioner says."""
+
+LOG_SIGMOID = "exp_sigmoid"
+"""The scale exp(2 n (sigmoid(s) - 1/2)) of glasflow, described with its n."""
 
 
 # --- From a model to its description ------------------------------------------------------------
@@ -79,15 +83,19 @@ def _describe_net(net: Original) -> dict[str, Any]:
     raise ConversionError(f"its conditioner {kind} is neither ResidualNet nor MLP")
 
 
-def _describe_scale(scale: Callable[[torch.Tensor], torch.Tensor]) -> str:
-    """The name of a function, recognised by its values."""
+def _describe_scale(scale: Callable[[torch.Tensor], torch.Tensor]) -> str | list[Any]:
+    """The name of a function, recognised by its values, with its number if it has one."""
     points = torch.linspace(-8.0, 8.0, 65, dtype=torch.float64)
     values = scale(points).numpy()
     for name, formula in SCALES.items():
         if np.allclose(values, formula(points.numpy()), rtol=1e-12, atol=0.0):
             return name
+    largest = float(np.log(values[-1]) / np.tanh(4.0))
+    if np.allclose(values, np.exp(largest * np.tanh(0.5 * points.numpy())), rtol=1e-12, atol=0.0):
+        return [LOG_SIGMOID, largest]
     raise ConversionError(
-        "its scale_activation is neither sigmoid(s + 2) + 0.001 nor softplus(s) + 0.001"
+        "its scale_activation is neither sigmoid(s + 2) + 0.001 nor softplus(s) + 0.001, also up "
+        "to 3, nor exp(2 n (sigmoid(s) - 0.5))"
     )
 
 
@@ -237,10 +245,21 @@ def _kept(state: State) -> Array:
 
 def _scale(layer: Described) -> dict[str, Any]:
     name = layer.get("scale", "sigmoid")
+    if isinstance(name, list) and name[0] == LOG_SIGMOID:  # sigmoid(s) - 1/2 = tanh(s / 2) / 2
+        return {"scale": "tanh", "bound": name[1]}
     if name not in SCALES:
-        raise ConversionError(f"expected a scale among {', '.join(SCALES)}, found '{name}'")
+        known = ", ".join([*SCALES, LOG_SIGMOID])
+        raise ConversionError(f"expected a scale among {known}, found '{name}'")
+    if name == "softplus_to_3":
+        return {"scale": "softplus", "offset": 0.0, "floor": 1e-3, "ceiling": 3.0}
     offset = 2.0 if name == "sigmoid" else 0.0
     return {"scale": name, "offset": offset, "floor": 1e-3}
+
+
+def _halve_scales(net: Network, attributes: Described, count: int) -> None:
+    """For exp(bound tanh(s / 2)): the first `count` outputs are the s."""
+    if attributes["scale"] == "tanh":
+        net.scale_outputs(np.repeat([0.5, 1.0], count))
 
 
 def _affine_coupling(layer: Described, state: State) -> list[LayerRecord]:
@@ -248,7 +267,9 @@ def _affine_coupling(layer: Described, state: State) -> list[LayerRecord]:
     kept, net = _kept(state), _conditioner(layer, state.below("transform_net"))
     moved = int((~kept).sum())
     net.keep_outputs([*range(moved, 2 * moved), *range(moved)])  # nflows has the shifts first
-    return [networks.coupling("affine", _scale(layer), kept, net)]
+    attributes = _scale(layer)
+    _halve_scales(net, attributes, moved)
+    return [networks.coupling("affine", attributes, kept, net)]
 
 
 def _additive_coupling(layer: Described, state: State) -> list[LayerRecord]:
@@ -322,6 +343,7 @@ def _masked_affine(layer: Described, state: State) -> list[LayerRecord]:
     dim = len(net.linears[-1][1]) // 2
     net.keep_outputs(networks.by_parameter(dim, 2))
     attributes = _scale({"scale": "softplus", **layer})
+    _halve_scales(net, attributes, dim)
     return [networks.autoregressive("affine", attributes, dim, net)]
 
 

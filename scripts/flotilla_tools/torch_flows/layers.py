@@ -92,13 +92,16 @@ class AffineMap:
     bound: Any
     lowest: Any
     highest: Any
+    ceiling: float
     SCALES: dict[str, Callable[[Tensor, "AffineMap"], Tensor]] = {
         "exp": lambda s, m: s,
         "sigmoid": lambda s, m: torch.log(torch.sigmoid(s + m.offset) + m.floor),
         "reciprocal_sigmoid": lambda s, m: -F.logsigmoid(s + m.offset),
         "tanh": lambda s, m: m.bound * torch.tanh(s),
         "softclip": lambda s, m: s / (1.0 + torch.abs(s / m.bound)),
-        "softplus": lambda s, m: torch.log(F.softplus(s + m.offset) + m.floor),
+        "softplus": lambda s, m: torch.log(
+            (F.softplus(s + m.offset) + m.floor).clamp(max=m.ceiling)
+        ),
         "arctan": lambda s, m: m.bound * torch.atan(s),
         "clamp": lambda s, m: s.clamp(m.lowest, m.highest),
     }
@@ -122,9 +125,10 @@ class AffineMap:
         bound: float | None = None,
         lowest: float | None = None,
         highest: float | None = None,
+        ceiling: float = math.inf,
     ) -> None:
         self.scale, self.shift, self.floor, self.bound = scale, shift, floor, bound
-        self.lowest, self.highest = lowest, highest
+        self.lowest, self.highest, self.ceiling = lowest, highest, ceiling
         self.offset = offset if offset is not None else (0.0 if scale == "softplus" else 2.0)
 
     def forward(self, u: Tensor, theta: Tensor) -> Mapped:
@@ -145,6 +149,8 @@ class AffineMap:
         }
         if self.scale != "exp":
             found["scale"] = self.scale
+        if self.ceiling < math.inf:
+            found["ceiling"] = float(self.ceiling)
         if self.shift != "after":
             found["shift"] = self.shift
         return found

@@ -89,6 +89,14 @@ void AffineMap<T>::read_numbers(const LayerReader& reader) {
   if (floor < 0.0) reader.fail(fmt::format("number 'floor' should be >= 0 but is {}", floor));
   floor_ = static_cast<T>(floor);
   entry_names_.emplace_back("floor");
+  if (kind_ != ScaleKind::kSoftplus) return;
+  const double ceiling = reader.number_or("ceiling", std::numeric_limits<double>::infinity());
+  if (ceiling <= floor) {
+    reader.fail(fmt::format("number 'ceiling' should exceed 'floor' but they are {} and {}",
+                            ceiling, floor));
+  }
+  ceiling_ = static_cast<T>(ceiling);
+  entry_names_.emplace_back("ceiling");
 }
 
 /// Calls work with a function that makes a Scale of s. Each kind has its own loop without branches.
@@ -98,6 +106,7 @@ void AffineMap<T>::with_scale(Work work) const {
   const T offset = offset_;
   const T floor = floor_;
   const T bound = bound_;
+  const T ceiling = ceiling_;
   const T lowest = lowest_;
   const T highest = highest_;
   switch (kind_) {
@@ -125,8 +134,10 @@ void AffineMap<T>::with_scale(Work work) const {
       });
     case ScaleKind::kSoftplus:
       return work([=](T s) {
-        return scale_of_value(elementary::softplus(s + offset) + floor,
-                              elementary::sigmoid(s + offset));
+        const T rising = elementary::softplus(s + offset) + floor;
+        const bool below = !(rising > ceiling);
+        return scale_of_value(below ? rising : ceiling,
+                              below ? elementary::sigmoid(s + offset) : T{0});
       });
     case ScaleKind::kArctan:
       return work(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,7 @@ enum class ScaleKind {
   kReciprocalSigmoid,  ///< 1 / sigmoid(s + offset)
   kTanh,               ///< exp(bound tanh(s))
   kSoftclip,           ///< exp(s / (1 + |s / bound|))
-  kSoftplus,           ///< softplus(s + offset) + floor
+  kSoftplus,           ///< softplus(s + offset) + floor, at most `ceiling`
   kArctan,             ///< exp(bound arctan(s))
   kClamp               ///< exp(clamp(s, lowest, highest))
 };
@@ -55,6 +56,7 @@ class AffineMap {
   T offset_{};
   T floor_{};
   T bound_{};
+  T ceiling_ = std::numeric_limits<T>::infinity();
   T lowest_{};
   T highest_{};
   std::vector<std::string> entry_names_;

@@ -25,6 +25,11 @@ std::vector<std::pair<std::string, LayerRecord>> affine_maps(const std::string& 
       {"tanh", {type, {{"scale", "tanh"}}, {{"bound", 0.75}}, {}}},
       {"softclip", {type, {{"scale", "softclip"}, {"shift", "before"}}, {{"bound", 2.0}}, {}}},
       {"softplus", {type, {{"scale", "softplus"}}, {{"offset", 0.5}, {"floor", 0.125}}, {}}},
+      {"clamp_above",
+       {type,
+        {{"scale", "softplus"}},
+        {{"offset", 0.5}, {"floor", 0.125}, {"ceiling", 1.125}},
+        {}}},
       {"arctan", {type, {{"scale", "arctan"}}, {{"bound", 1.25}}, {}}},
       {"clamp", {type, {{"scale", "clamp"}}, {{"lowest", -0.25}, {"highest", 0.125}}, {}}},
   };
@@ -56,12 +61,12 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
   for (const auto& [name, map] : affine_maps("affine_coupling")) {
     all.push_back({"affine_coupling_" + name,
                    flow_of(5, {random_coupling_of(map, {1, 0, 0, 1, 0}, plain, 2, 31)}), false,
-                   name == "clamp"});
+                   name.starts_with("clamp")});
   }
   for (const auto& [name, map] : affine_maps("affine_autoregressive")) {
     all.push_back({"affine_autoregressive_" + name,
                    flow_of(4, {random_autoregressive_of(map, 4, plain, 2, 32)}), false,
-                   name == "clamp"});
+                   name.starts_with("clamp")});
   }
   const std::vector<std::pair<std::string, std::string>> programs = {
       {"residual", "linear ( silu linear silu linear ) linear"},
