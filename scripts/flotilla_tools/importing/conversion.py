@@ -19,6 +19,7 @@ from flotilla_tools.flow_file import FlowContents, LayerRecord, write_flow_file
 from flotilla_tools.importing import (
     checkpoints,
     contexts,
+    first_look,
     freia,
     nflows,
     normflows,
@@ -100,7 +101,9 @@ def library_of(model: Any) -> str:
         return library
     whole = f"{type(model).__module__}.{type(model).__name__}"
     inside = [
-        name for name, part in getattr(model, "_modules", {}).items() if known_library(part)
+        name
+        for name, part in getattr(model, "_modules", {}).items()
+        if known_library(part) and first_look.is_known(part.state_dict())
     ]
     hint = f", whose part '{inside[0]}' is one: return that" if inside else ""
     raise ConversionError(f"expected a model of {', '.join(LIBRARIES)}, found a {whole}{hint}")

@@ -17,7 +17,7 @@ from flotilla_tools.importing import checkpoints
 from flotilla_tools.importing.checkpoints import Entries
 from flotilla_tools.importing.pickles import Foreign
 
-LONGEST_LIST = 16
+LONGEST_LIST = 12
 """Layers that are listed one by one."""
 
 
@@ -45,6 +45,10 @@ SIGNS = (
     Sign("zuko", "", [r"transform\.(ode|hyper)\.", r"base\."], r"transform(\.)"),
     Sign("zuko", "before 1.0", [rf"transforms\.{ZUKO_PART}", r"base\."], r"transforms\.(\d+)\."),
     Sign("nflows", "", [r"_transform\._"], r"_transform(?:\._transforms\.(\d+))+\."),
+    Sign(
+        "nflows", "within another class", [r"\w+\._transforms\.\d+\."],
+        r"\w+(?:\._transforms\.(\d+))+\.",
+    ),
     Sign("normflows", "", [r"q0\.\d+\.", r"flows\.\d+\.\d+\."], r"flows\.(\d+)\."),
     Sign("normflows", "", [r"flows\.\d+\.", r"q0\."], r"flows\.(\d+)\."),
     Sign(
@@ -69,6 +73,7 @@ LAYERS: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
     "nflows": (
         ("coupling layer", r"transform_features"),
+        ("MaskedUMNNAutoregressiveTransform", r"transformer\."),
         ("masked autoregressive layer", r"autoregressive_net\."),
         ("LULinear", r"unconstrained_upper_diag"),
         ("SVDLinear", r"orthogonal_1\."),
@@ -106,11 +111,33 @@ LAYERS: Mapping[str, Sequence[tuple[str, str]]] = {
 }
 
 
+BASES: Mapping[str, Sequence[tuple[str, str]]] = {
+    "zuko": (
+        ("DiagNormal or BoxUniform", r"base\.(_0|loc)$"),
+        ("BoxUniform", r"base\.lower"),
+        ("a conditional or another one", r"base\."),
+    ),
+    "nflows": (
+        ("ConditionalDiagonalNormal", r"_distribution\._context_encoder"),
+        ("DiagonalNormal", r"_distribution\.mean_"),
+        ("another one", r"_distribution\.(?!_log_z)"),
+        ("StandardNormal or BoxUniform, which have no entries", r""),
+    ),
+    "normflows": (
+        ("GaussianMixture", r"q0\.weight_scores"),
+        ("DiagGaussian", r"q0\.log_scale"),
+        ("one for each scale", r"q0\.\d"),
+        ("another one", r"q0\."),
+    ),
+}
+
+
 class Seen(NamedTuple):
     """What entries tell of a flow."""
 
     library: str
     version: str
+    base: str
     layers: list[str]
     dim: int | None
     context: int | None
@@ -219,7 +246,10 @@ def look(entries: Entries) -> Seen | None:
     sizes = [_context(group, dim or 0) for group in groups.values()]
     context = max((size for size in sizes if size is not None), default=None)
     layers = [_layer(sign.library, group) for group in groups.values()]
-    return Seen(sign.library, sign.version, layers, dim, context)
+    bases = BASES.get(sign.library, ())
+    found = [kind for kind, p in bases if any(re.match(p, name) for name in entries)]
+    base = found[0] if found else "not told by the entries"
+    return Seen(sign.library, sign.version, base, layers, dim, context)
 
 
 # --- In words -----------------------------------------------------------------------------------
@@ -250,6 +280,7 @@ def described(seen: Seen) -> list[str]:
         f"library: {seen.library}{version}, by the names of its entries",
         f"dimension: {_number(seen.dim)}",
         f"size of the context: {context}",
+        f"base density: {seen.base}",
         f"layers, in the order of the library: {len(seen.layers)}",
         *_listed(seen.layers),
     ]

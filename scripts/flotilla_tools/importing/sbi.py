@@ -108,24 +108,22 @@ def _prior_notes(prior: Any) -> list[str]:
     if prior is None:
         return []
     kind = type(getattr(prior, "custom_prior", prior)).__name__
-    low, high = _bounds(prior)
+    try:
+        support = prior.support
+    except (AttributeError, NotImplementedError, ValueError):
+        return [
+            f"its prior, a {kind}, does not tell its bounds: where it has some, draws beyond them "
+            "are to be left out, as sbi does"
+        ]
+    while hasattr(support, "base_constraint"):
+        support = support.base_constraint
+    low, high = (getattr(support, name, None) for name in ("lower_bound", "upper_bound"))
     if low is None and high is None:
         return [f"its prior, a {kind}, is unbounded: the flow is all of the posterior"]
     return [
         f"its prior, a {kind}, is bounded by {_listed(low)} and {_listed(high)}: the flow file has "
         "no bounds, and draws beyond them are to be left out, as sbi does"
     ]
-
-
-def _bounds(prior: Any) -> tuple[Any, Any]:
-    """The bounds of a prior's support; None where it has none."""
-    try:
-        support = prior.support
-    except (AttributeError, NotImplementedError, ValueError):
-        return None, None
-    while hasattr(support, "base_constraint"):
-        support = support.base_constraint
-    return getattr(support, "lower_bound", None), getattr(support, "upper_bound", None)
 
 
 def _listed(bound: Any) -> str:
