@@ -28,6 +28,12 @@ def make_single():
     return _flow().float()
 
 
+def make_leaky():
+    flow = _flow()
+    flow._transform._transforms.append(nflows.LeakyReLU())
+    return flow
+
+
 def make_compiled():
     """As torch.compile wraps a model: its entries begin with _orig_mod."""
     whole = nn.Module()

@@ -584,6 +584,17 @@ class LiveModels(InFolder):
             conversion.export_flow(model, self.path("out.h5"))
         self.assertIn("base_log_density", str(caught.exception))
 
+    def test_a_constant_of_a_layer_in_single_precision_is_told(self):
+        said, problem = self.imported("make_leaky")
+        self.assertEqual(problem, "")
+        self.assertIn("log_negative_slope of LeakyReLU, which the library keeps in single", said)
+
+    def test_a_conditional_flow_keeps_its_context_or_is_fixed_at_one(self):
+        for words, size in (([], 2), (["--context", "0.5,-1"], 0)):
+            _, problem = self.imported("make_conditional", *words)
+            self.assertEqual(problem, "")
+            self.assertEqual(read_flow_file(self.path("out.h5")).context_dim, size)
+
     def test_posteriors_are_unwrapped_and_their_priors_named(self):
         said, problem = self.imported("make_posterior")
         self.assertEqual(problem, "")

@@ -265,6 +265,18 @@ def copy_of(model: Any) -> Any:
     return copy.deepcopy(model)
 
 
+def constants_in_double(model: Any) -> list[str]:
+    """Sets the numbers that layers keep in single precision to double, and names them."""
+    named = set()
+    for part in model.modules():
+        kind = type(part).__name__
+        if known_library(part) == "nflows" and kind in nflows.CONSTANTS:
+            name, value = nflows.CONSTANTS[kind]
+            setattr(part, name, torch.tensor(value(part), dtype=torch.float64))
+            named.add(f"{name} of {kind}")
+    return [f"{one}, which the library keeps in single precision, is in double" for one in named]
+
+
 def golden_of(
     model: Any, contents: FlowContents, description: Described | None = None
 ) -> dict[str, Array]:
@@ -279,6 +291,7 @@ def golden_of(
     usual = None
     if "scale" in context:  # a context that the standardisation takes to N(0, 1)
         usual = -np.asarray(context["shift"]), np.asarray(context["scale"])
+    constants_in_double(whole.flow)
     with foreign_code("the original failed at draws of its base density"):
         with default_dtype(torch.float64):
             return golden_values(Original(whole, contents, at), usual_context=usual)
@@ -399,7 +412,8 @@ def from_live(model: Any, context: Array | None = None) -> Imported:
     with foreign_code("the model could not be converted"):
         contents = convert(description, whole.flow.state_dict())
     golden = golden_of(model, contents, description)
-    return Imported(library, contents, golden, description, whole.notes)
+    notes = whole.notes + constants_in_double(whole.flow)
+    return Imported(library, contents, golden, description, notes)
 
 
 def from_model(

@@ -56,6 +56,10 @@ SIGNS = (
         r"flows\.(\d+)\.",
     ),
     Sign(
+        "pyro", "", [r"transforms\.\d+\.(arn|nn|(lower|upper)_spline)\."],
+        r"transforms\.(\d+)\.",
+    ),
+    Sign(
         "FrEIA", "", [r"module_list\.\d+\.(subnet|w_perm|global_scale|perm|s1|t1|F)"],
         r"module_list\.(\d+)\.",
     ),
@@ -101,6 +105,14 @@ LAYERS: Mapping[str, Sequence[tuple[str, str]]] = {
         ("Permute", r"perm$"),
         ("Radial", r"z_0"),
         ("AffineConstFlow", r"[st]$"),
+    ),
+    "pyro": (
+        ("SplineAutoregressive", r"spline\.nn\."),
+        ("SplineCoupling", r"upper_spline\."),
+        ("autoregressive layer", r"arn\."),
+        ("autoregressive layer", r"nn\.permutation"),
+        ("AffineCoupling", r"nn\."),
+        ("BatchNorm", r"moving_mean"),
     ),
     "FrEIA": (
         ("AllInOneBlock", r"(w_perm|global_scale)"),
@@ -195,6 +207,7 @@ DIMENSION_ENTRIES = (
     (r".*autoregressive_net\.initial_layer\.weight$", -1),
     (r".*transforms\.\d+\.(mask|order)$", -1),
     (r".*(w_perm|global_scale)$", 1),
+    (r"transforms\.\d+\.((arn|nn)\.permutation|gamma)$", -1),
     (r".*\.b$", -1),
 )
 """Entries whose axis of this number has one place for each coordinate."""

@@ -4,6 +4,8 @@
 nflows maps data to noise, so sampling goes the other way: the last transform comes first.
 """
 
+import math
+
 from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
@@ -33,6 +35,13 @@ SCALES: dict[str, Callable[[Array], Array]] = {
 
 LOG_SIGMOID = "exp_sigmoid"
 """The scale exp(2 n (sigmoid(s) - 1/2)) of glasflow, described with its n."""
+
+
+CONSTANTS: Mapping[str, tuple[str, Callable[[Any], float]]] = {
+    "LeakyReLU": ("log_negative_slope", lambda layer: math.log(layer.negative_slope)),
+}
+"""Of classes whose layers keep a number in single precision whatever they are converted to: its
+name, and the number itself."""
 
 
 # --- From a model to its description ------------------------------------------------------------

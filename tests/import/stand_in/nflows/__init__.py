@@ -60,6 +60,20 @@ class AffineCouplingTransform(nn.Module):
         return x, -torch.log(scale).sum(dim=1)
 
 
+class LeakyReLU(nn.Module):
+    """Its logarithm is no buffer: it stays in single precision whatever the module is made."""
+
+    def __init__(self, negative_slope=0.2):
+        super().__init__()
+        self.negative_slope = negative_slope
+        self.log_negative_slope = torch.log(torch.as_tensor(negative_slope, dtype=torch.float32))
+
+    def inverse(self, x, context=None):
+        negative = (x < 0.0).to(x.dtype)
+        scale = 1.0 + negative * (1.0 / self.negative_slope - 1.0)
+        return x * scale, -(self.log_negative_slope * negative).sum(dim=1)
+
+
 class NaiveNeuralTransform(nn.Module):
     """A layer that flow files do not have."""
 
