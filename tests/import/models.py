@@ -105,6 +105,34 @@ def make_wrapped():
     return whole
 
 
+class OwnFlow(nn.Module):
+    """A user's own flow: scale and shift of the last two coordinates depend on the first."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(1, 4)
+        self.register_buffer("centre", torch.zeros(2))
+
+    def _parts(self, points):
+        log_scale, shift = self.net(points[:, :1]).chunk(2, 1)
+        return torch.tanh(log_scale), shift + self.centre
+
+    def forward(self, z):
+        log_scale, shift = self._parts(z)
+        rest = z[:, 1:] * torch.exp(log_scale) + shift
+        return torch.cat([z[:, :1], rest], dim=1), log_scale.sum(dim=1)
+
+    def inverse(self, x):
+        log_scale, shift = self._parts(x)
+        rest = (x[:, 1:] - shift) * torch.exp(-log_scale)
+        return torch.cat([x[:, :1], rest], dim=1), -log_scale.sum(dim=1)
+
+
+def make_own():
+    torch.manual_seed(8)
+    return OwnFlow()
+
+
 def make_network():
     return nn.Linear(3, 3)
 

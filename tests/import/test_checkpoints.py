@@ -40,24 +40,29 @@ FIXTURES = HERE / "fixtures"
 ORIGINALS = ["zuko_1_5_maf", "nflows_single", "normflows_planar", "freia_forward"]
 
 
-def script():
-    """import_flow.py as a module."""
-    path = SOURCE / "scripts" / "import_flow.py"
-    spec = importlib.util.spec_from_file_location("import_flow", path)
+def script(name):
+    """A script as a module."""
+    path = SOURCE / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-IMPORT = script()
+IMPORT, EXPORT = script("import_flow"), script("export_torchscript")
 
 
 def run(*words):
-    """(what the script printed, its refusal or ""); any other failure goes on up."""
+    """What `outcome` says of import_flow.py."""
+    return outcome(lambda: IMPORT.convert(IMPORT.parse([str(word) for word in words])))
+
+
+def outcome(act):
+    """(what a script printed, its refusal or ""); any other failure goes on up."""
     out = io.StringIO()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-            IMPORT.convert(IMPORT.parse([str(word) for word in words]))
+            act()
     except (InputError, SurroundingsError) as problem:
         return out.getvalue(), str(problem)
     return out.getvalue(), ""
@@ -678,6 +683,56 @@ class LiveModels(InFolder):
         path.write_bytes(b"cmissing_library\nFlow\n.")
         _, problem = run(path, "-o", output, "--trust")
         self.assert_step(problem, "missing_library", "PYTHONPATH")
+
+
+class Exported(InFolder):
+    """The same files as weights for export_torchscript.py, whose tracing is left to a few of them."""
+
+    MODEL = f"{HERE / 'models.py'}:make_own"
+
+    def options(self, path):
+        words = ["--model", self.MODEL, "--state-dict", path, "--dim", 3, "-o", self.path("out.pt")]
+        return EXPORT.parse([str(word) for word in words])
+
+    def test_each_is_loaded_as_it_was_saved_or_refused_with_a_next_step(self):
+        state = {name: value + 0.25 for name, value in models.make_own().state_dict().items()}
+        forms = {**GOOD, **BAD, **damages(), **hostile(self.path("marker"))}
+        loaded, refused = 0, 0
+        for number, (form, write) in enumerate(forms.items()):
+            path = self.path(f"{number}.pt")
+            write(state, path)
+            with self.subTest(form=form):
+                found = []
+                options = self.options(path)
+                _, problem = outcome(lambda: found.append(EXPORT.own_module(options, self.MODEL)))
+                if problem:
+                    self.assertNotIn(form, GOOD, problem)
+                    self.assert_step(problem)
+                    refused += 1
+                    continue
+                loaded += 1
+                for name, value in found[0].state_dict().items() if form in GOOD else ():
+                    self.assertTrue(torch.equal(value, state[name]), f"{form}: {name}")
+        self.assertFalse(self.path("marker").exists())
+        self.assertEqual(loaded + refused, len(forms))
+        self.assertGreaterEqual(loaded, len(GOOD))
+        self.assertGreaterEqual(refused, 80)
+
+    def test_what_is_loaded_is_traced(self):
+        state = models.make_own().state_dict()
+        for form, wanted in (("plain", ""), ("lightning", ""), ("NaN", "finite")):
+            path, output = self.path("a.pt"), self.path("out.pt")
+            output.unlink(missing_ok=True)
+            {**GOOD, **BAD}[form](state, path)
+            _, problem = outcome(lambda: EXPORT.export(self.options(path)))
+            if wanted:
+                self.assertIn(wanted, problem)
+                self.assertFalse(output.exists())
+                continue
+            self.assertEqual(problem, "")
+            z = torch.randn(64, 3, generator=torch.Generator().manual_seed(2))
+            found, _ = torch.jit.load(str(output)).single(z)
+            self.assertTrue(torch.allclose(found, models.make_own()(z)[0], atol=1e-6))
 
 
 class Contexts(unittest.TestCase):
