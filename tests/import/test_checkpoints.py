@@ -19,7 +19,9 @@ import struct
 import sys
 import tarfile
 import tempfile
+import types
 import unittest
+import unittest.mock
 import zipfile
 
 import numpy as np
@@ -680,6 +682,23 @@ class LiveModels(InFolder):
             save(Settings(), path)
             _, problem = run(path, "-o", output, "--trust")
             self.assert_step(problem, "no model")
+        self.assert_what_is_absent_is_told()
+
+    def assert_what_is_absent_is_told(self):
+        """A class that the flow does without may be missing; one of a library may not."""
+        path, output = self.path("b.pt"), self.path("out.h5")
+        gone = types.ModuleType("gone")
+        gone.Prior = type("Prior", (), {"__module__": "gone"})
+        for save in (torch.save, lambda m, p: p.write_bytes(pickle.dumps(m))):
+            with unittest.mock.patch.dict(sys.modules, gone=gone):
+                save({"flow": models.make_flow(), "prior": gone.Prior()}, path)
+            _, problem = run(path, "-o", output, "--trust")
+            self.assertEqual(problem, "")
+            output.unlink()
+            with unittest.mock.patch.dict(sys.modules, gone=gone):
+                save(gone.Prior(), path)
+            _, problem = run(path, "-o", output, "--trust")
+            self.assert_step(problem, "gone.Prior", "PYTHONPATH")
         path.write_bytes(b"cmissing_library\nFlow\n.")
         _, problem = run(path, "-o", output, "--trust")
         self.assert_step(problem, "missing_library", "PYTHONPATH")

@@ -10,7 +10,7 @@ import re
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping, NamedTuple
+from typing import Any, BinaryIO, Callable, Iterator, Mapping, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ Entries = dict[str, Tensor]
 
 FIRST_BYTES = 512
 """Of a file, which tell its form."""
+
+ESSENTIAL = ("torch", "nflows", "pyknos", "normflows", "normflow", "zuko", "FrEIA", "sbi", "pyro")
+"""Modules whose classes a pickled model cannot do without."""
 
 DEEPEST = 12
 """Levels of containers and attributes that are searched for weights."""
@@ -167,24 +170,45 @@ def read(path: Path, trusted: bool = False) -> Any:
 
 
 def _read_trusted(path: Path, form: str) -> Any:
-    """The objects of a pickle, made by their own classes."""
+    """The objects of a pickle, made by their own classes; where one is missing, without it."""
     try:
-        if form == "torch" or pickles.is_legacy(path):
-            known = inspect.signature(torch.load).parameters
-            whole = {"weights_only": False} if "weights_only" in known else {}
-            return torch.load(path, map_location="cpu", **whole)
-        with path.open("rb") as file:
-            return pickle.load(file)
-    except ModuleNotFoundError as missing:
-        raise ConversionError(
-            f"{path}: expected the module {missing.name}, which its pickle names, found none; "
-            "next: put it on PYTHONPATH, or make the model yourself: --model mine.py:FUNCTION"
-        ) from None
+        try:
+            if form == "torch" or pickles.is_legacy(path):
+                known = inspect.signature(torch.load).parameters
+                whole = {"weights_only": False} if "weights_only" in known else {}
+                return torch.load(path, map_location="cpu", **whole)
+            with path.open("rb") as file:
+                return pickle.load(file)
+        except (ImportError, AttributeError):
+            return _read_without_absent(path, form)
+    except ConversionError:
+        raise
     except Exception as problem:  # the file's own code may fail in any way
         raise ConversionError(
             f"{path}: its pickle failed: {type(problem).__name__}: {one_line(problem)}; next: make "
             "the model yourself, and give it the weights in this file: --model mine.py:FUNCTION"
         ) from None
+
+
+def _read_without_absent(path: Path, form: str) -> Any:
+    """The objects of a pickle some of whose classes are missing; refused if it is one itself."""
+    absent: list[str] = []
+
+    def making(file: BinaryIO, largest: int) -> pickles.TrustingReader:
+        return pickles.TrustingReader(file, largest, absent)
+
+    if form == "torch":
+        found = pickles.read_zip(path, making)
+    else:
+        with path.open("rb") as file:
+            found = pickles.read_stream(file, path.stat().st_size, making)
+    if isinstance(found, (Foreign, type)) or any(name.split(".")[0] in ESSENTIAL for name in absent):
+        raise ConversionError(
+            f"{path}: expected {', '.join(sorted(set(absent))[:3])}, which its pickle names, found "
+            "none; next: put the module on PYTHONPATH, or make the model yourself: "
+            "--model mine.py:FUNCTION"
+        )
+    return found
 
 
 # --- Which part of a file is the weights --------------------------------------------------------

@@ -14,7 +14,7 @@ import pickle
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, BinaryIO, Mapping
+from typing import Any, BinaryIO, Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -189,10 +189,34 @@ class _Reader(pickle._Unpickler):
         return self.storages[str(key)]
 
 
+class TrustingReader(_Reader):
+    """One that imports the classes of a pickle, apart from those that are not there: the prior of a
+    posterior, say, from a script of its user's.  They become `Foreign`, and `absent` names them."""
+
+    def __init__(self, file: BinaryIO, largest: int, absent: list[str]) -> None:
+        super().__init__(file, largest)
+        self.absent = absent
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name in ("_rebuild_parameter", "_rebuild_parameter_with_state"):
+            return getattr(torch._utils, name)
+        if (module, name) in _KNOWN or name in STORAGE_TYPES:
+            return super().find_class(module, name)
+        try:
+            return pickle._Unpickler.find_class(self, module, name)
+        except (ImportError, AttributeError):
+            self.absent.append(f"{module}.{name}")
+            return super().find_class(module, name)
+
+
 # --- Files --------------------------------------------------------------------------------------
 
 
-def read_zip(path: Path) -> Any:
+Making = Callable[[BinaryIO, int], _Reader]
+"""Makes the reader of a pickle: of its file, which has so many bytes."""
+
+
+def read_zip(path: Path, making: Making = _Reader) -> Any:
     """What torch.save wrote from version 1.6 on: a zip archive without compression."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
@@ -201,7 +225,7 @@ def read_zip(path: Path) -> Any:
         largest = path.stat().st_size
         if any(row.file_size > largest for row in archive.infolist()):
             raise pickle.UnpicklingError("a compressed archive, which torch.save does not write")
-        reader = _Reader(io.BytesIO(archive.read(main)), largest)
+        reader = making(io.BytesIO(archive.read(main)), largest)
         found = reader.load()
         for key, storage in reader.storages.items():
             storage.fill(archive.read(f"{folder}data/{key}"))
@@ -217,14 +241,14 @@ def is_legacy(path: Path) -> bool:
             return False
 
 
-def read_stream(file: BinaryIO, largest: int) -> Any:
+def read_stream(file: BinaryIO, largest: int, making: Making = _Reader) -> Any:
     """What torch.save wrote before version 1.6, or `pickle`; @param largest its size in bytes."""
-    first = _Reader(file, largest).load()
+    first = making(file, largest).load()
     if first != LEGACY_NUMBER:
         return first
     for _ in ("protocol", "system"):
         _Reader(file, largest).load()
-    reader = _Reader(file, largest)
+    reader = making(file, largest)
     found = reader.load()
     for key in _Reader(file, largest).load():
         storage = reader.storages[str(key)]
