@@ -172,6 +172,13 @@ RQS = {
     "univariate": zuko.transforms.MonotonicRQSTransform, "shapes": [(BINS,), (BINS,), (BINS - 1,)]
 }
 
+
+
+def inverse_of(flow):
+    """The same transforms, trained in the other direction."""
+    return zuko.flows.Flow(flow.transform.inv, flow.base)
+
+
 FLOWS = {
     "nflows_realnvp": lambda: flows.SimpleRealNVP(
         DIM, HIDDEN, 4, 1, batch_norm_between_layers=True, batch_norm_within_layers=True
@@ -230,6 +237,7 @@ FLOWS = {
     ),
     "zuko_autoregressive_spline": lambda: zuko.flows.NSF(DIM, transforms=2, bins=BINS, **HYPER),
     "zuko_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=2, bins=BINS, **HYPER),
+    "zuko_inverse": lambda: inverse_of(zuko.flows.NSF(DIM, transforms=2, bins=BINS, **SMALL)),
     "nflows_single": lambda: flows.SimpleRealNVP(DIM, 4, 2, 1).float(),
     "zuko_0_3_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=1, bins=BINS, **SMALL),
     "zuko_1_1_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=1, bins=BINS, **SMALL),

@@ -202,7 +202,8 @@ def _read_without_absent(path: Path, form: str) -> Any:
     else:
         with path.open("rb") as file:
             found = pickles.read_stream(file, path.stat().st_size, making)
-    if isinstance(found, (Foreign, type)) or any(name.split(".")[0] in ESSENTIAL for name in absent):
+    vital = [name for name in absent if name.split(".")[0] in ESSENTIAL]
+    if vital or isinstance(found, (Foreign, type)):
         raise ConversionError(
             f"{path}: expected {', '.join(sorted(set(absent))[:3])}, which its pickle names, found "
             "none; next: put the module on PYTHONPATH, or make the model yourself: "

@@ -35,12 +35,12 @@ ZUKO_PART = r"\d+\.(hyper|phi|order|mask|_0|A|LU|univariate|network|integrand)\b
 
 SIGNS = (
     Sign(
-        "zuko", "1.6 or later", [rf"transform\.transforms\.{ZUKO_PART}", r"base\.[a-z]"],
-        r"transform\.transforms\.(\d+)\.",
+        "zuko", "1.6 or later", [rf"(transform\.)+transforms\.{ZUKO_PART}", r"base\.[a-z]"],
+        r"(?:transform\.)+transforms\.(\d+)\.",
     ),
     Sign(
-        "zuko", "1.0 to 1.5", [rf"transform\.transforms\.{ZUKO_PART}"],
-        r"transform\.transforms\.(\d+)\.",
+        "zuko", "1.0 to 1.5", [rf"(transform\.)+transforms\.{ZUKO_PART}"],
+        r"(?:transform\.)+transforms\.(\d+)\.",
     ),
     Sign("zuko", "", [r"transform\.(ode|hyper)\.", r"base\."], r"transform(\.)"),
     Sign("zuko", "before 1.0", [rf"transforms\.{ZUKO_PART}", r"base\."], r"transforms\.(\d+)\."),

@@ -40,23 +40,33 @@ PREFIX_BEFORE_1 = "transforms."
 def describe(model: Original) -> dict[str, Any]:
     """The description of a live zuko Flow: all that its state dict does not tell."""
     layers = []
-    for k, (part, prefix) in enumerate(_parts(model)):
+    for k, (part, prefix, inverse) in enumerate(_parts(model)):
         kind = type(part).__name__
         try:
             options = _OPTIONS.get(kind, networks.no_options)(part)
         except ConversionError as problem:
             raise ConversionError(f"layer {k} (zuko.{kind}): {problem}") from None
-        layers.append({"class": kind, "prefix": prefix, **options})
+        direction: dict[str, Any] = {"inverse": True} if inverse else {}
+        layers.append({"class": kind, "prefix": prefix, **direction, **options})
     return {"library": "zuko", "base": {"class": _made_by(model.base)}, "layers": layers}
 
 
-def _parts(model: Original) -> list[tuple[Original, str]]:
-    """The transforms of a flow, and their names in its state dict."""
+def _parts(model: Original) -> list[tuple[Original, str, bool]]:
+    """The transforms of a flow, their names in its state dict, and whether each is inverted."""
     if not hasattr(model, "transform"):
-        return [(part, f"{PREFIX_BEFORE_1}{k}") for k, part in enumerate(model.transforms)]
-    if type(model.transform).__name__ == "LazyComposedTransform":
-        return [(part, f"{PREFIX}{k}") for k, part in enumerate(model.transform.transforms)]
-    return [(model.transform, "transform")]
+        return [(part, f"{PREFIX_BEFORE_1}{k}", False) for k, part in enumerate(model.transforms)]
+    return _within(model.transform, "transform")
+
+
+def _within(transform: Original, prefix: str) -> list[tuple[Original, str, bool]]:
+    kind = type(transform).__name__
+    if kind == "LazyInverse":
+        inside = _within(transform.transform, f"{prefix}.transform")
+        return [(part, name, not inverse) for part, name, inverse in reversed(inside)]
+    if kind != "LazyComposedTransform":
+        return [(transform, prefix, False)]
+    parts = enumerate(transform.transforms)
+    return sum((_within(part, f"{prefix}.transforms.{k}") for k, part in parts), [])
 
 
 def _made_by(part: Original) -> str:
@@ -145,7 +155,10 @@ def convert(description: Described, state: State) -> Parts:
     found = networks.convert_layers(
         "zuko", prefix, CONVERTERS, layers, state, dim=dim, slope_unsure=unsure
     )
-    return dim, networks.context_dim(layers), base, networks.inverted(sum(found, []))
+    records: list[LayerRecord] = []
+    for layer, converted in zip(layers, found):
+        records += networks.inverted(converted) if layer.get("inverse") else converted
+    return dim, networks.context_dim(layers), base, networks.inverted(records)
 
 
 def _base(base: Described, state: State) -> LayerRecord:
