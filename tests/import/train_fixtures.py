@@ -61,6 +61,14 @@ def nflows_context():
     ])
 
 
+def nflows_context_base():
+    base = distributions.ConditionalDiagonalNormal([DIM], torch.nn.Linear(CONTEXT, 2 * DIM))
+    return nflows_of([
+        transforms.MaskedAffineAutoregressiveTransform(DIM, 8, CONTEXT, num_blocks=1),
+        transforms.ReversePermutation(DIM),
+    ], base)
+
+
 def normflows_of(layers, base=None, kind=normflows.NormalizingFlow):
     return kind(base or normflows.distributions.DiagGaussian(DIM), layers)
 
@@ -238,6 +246,7 @@ FLOWS = {
     "zuko_autoregressive_spline": lambda: zuko.flows.NSF(DIM, transforms=2, bins=BINS, **HYPER),
     "zuko_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=2, bins=BINS, **HYPER),
     "zuko_inverse": lambda: inverse_of(zuko.flows.NSF(DIM, transforms=2, bins=BINS, **SMALL)),
+    "nflows_context_base": nflows_context_base,
     "nflows_single": lambda: flows.SimpleRealNVP(DIM, 4, 2, 1).float(),
     "zuko_0_3_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=1, bins=BINS, **SMALL),
     "zuko_1_1_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=1, bins=BINS, **SMALL),

@@ -219,6 +219,7 @@ class Original(nn.Module):
 
     def at_context(self, context: Any) -> "Original":
         self.context = torch.as_tensor(context, dtype=torch.float64)
+        self.base.draws.context = self.context
         return self
 
     def told(self, draws: int) -> Tensor | None:

@@ -56,6 +56,8 @@ def describe(model: Original) -> dict[str, Any]:
     if described["class"] == "BoxUniform":
         described["low"] = base.base_dist.low.tolist()
         described["high"] = base.base_dist.high.tolist()
+    if described["class"] == "ConditionalDiagonalNormal":
+        described["encoder"] = type(base._context_encoder).__name__
     return {"library": "nflows", "base": described, "layers": layers}
 
 
@@ -176,7 +178,9 @@ def convert(description: Described, state: State) -> Parts:
     dim = description.get("features") or _dim(records)
     records = [_repeated(record, dim) for record in records]
     base = _base(description["base"], state, dim)
-    return dim, networks.context_dim(layers), base, networks.inverted(records)
+    told = base.arrays["context_loc"].shape[1] if "context_loc" in base.arrays else 0
+    context = max(told, networks.context_dim(layers))
+    return dim, context, base, networks.inverted(records)
 
 
 def _repeated(record: LayerRecord, dim: int) -> LayerRecord:
@@ -214,10 +218,26 @@ def _base(base: Described, state: State, dim: int) -> LayerRecord:
             np.broadcast_to(np.asarray(base[n], dtype=float), dim) for n in ("low", "high")
         )
         return LayerRecord("uniform_box", {}, {"low": low.copy(), "high": high.copy()})
+    if kind == "ConditionalDiagonalNormal":
+        return _conditional_base(base.get("encoder", "Linear"), below, dim)
     raise ConversionError(
         f"base (nflows.{kind}): flow files have no such base density (converted are: "
-        "StandardNormal, DiagonalNormal, BoxUniform)"
+        "StandardNormal, DiagonalNormal, ConditionalDiagonalNormal, BoxUniform)"
     )
+
+
+def _conditional_base(encoder: str, state: State, dim: int) -> LayerRecord:
+    """Means, then log standard deviations, by a linear map of the context."""
+    if encoder != "Linear":
+        raise ConversionError(
+            f"base (nflows.ConditionalDiagonalNormal): its context_encoder {encoder} is no Linear"
+        )
+    linear = state.below("_context_encoder")
+    weight, bias = linear.take("weight"), linear.take_if("bias")
+    bias = np.zeros(2 * dim) if bias is None else bias
+    arrays = {"loc": bias[:dim], "scale": np.exp(bias[dim:])}
+    arrays.update(context_loc=weight[:dim], context_log_scale=weight[dim:])
+    return LayerRecord("diagonal_normal", {}, arrays)
 
 
 def _conditioner(layer: Described, state: State) -> Network:
@@ -460,5 +480,7 @@ def sampling_map(
     return model._transform.inverse(z, context)
 
 
-def base_log_density(model: Original, z: torch.Tensor, _context: Any) -> torch.Tensor:
+def base_log_density(model: Original, z: torch.Tensor, context: Any) -> torch.Tensor:
+    if hasattr(model._distribution, "_context_encoder"):
+        return model._distribution.log_prob(z, context)
     return model._distribution.log_prob(z)
