@@ -6,7 +6,8 @@
     export_torchscript.py --flow two_moons.h5 -o two_moons.pt
     export_torchscript.py --density mine.py:make_density --dim 3 -o density.pt
 
-The model is a torch.nn.Module with
+The model is a flow of nflows, normflows, zuko, FrEIA, pyro or torch.distributions as the library
+makes it, with its base density, at --context; or a torch.nn.Module with
 
     forward(z) -> (x, log_det)    [n x dim] and log|det dx/dz| [n]
     inverse(x) -> (z, log_det)    the same of x; optional
@@ -33,16 +34,24 @@ From Python, with scripts/ on PYTHONPATH:
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from flotilla_tools import starting
 from flotilla_tools.common_options import add_common
 from flotilla_tools.arrays import expect_directory
+from flotilla_tools.errors import InputError
 from flotilla_tools.importing.loading import load_model, load_weights
 from flotilla_tools.starting import positive
 from flotilla_tools.torch_flows.computing import PRECISIONS, set_threads
 from flotilla_tools.torch_flows.flow import load_flow
+from flotilla_tools.torch_flows.library_flows import (
+    LIBRARIES,
+    LibraryFlow,
+    library_flow,
+    missing_inverse,
+)
 from flotilla_tools.torch_flows.torchscript import export_torchscript, failing_module
 from flotilla_tools.torch_flows.torchscript_density import export_density
 
@@ -52,7 +61,7 @@ class Options(argparse.Namespace):
     model: str | None
     density: str | None
     state_dict: Path | None
-    dim: int
+    dim: int | None
     flow: Path | None
     context: str
     tile_width: int
@@ -66,7 +75,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("--model", metavar="FILE.py:FUNCTION", help="makes the module")
     add("--density", metavar="FILE.py:FUNCTION", help="makes a log density instead")
     add("--state-dict", type=Path, help="its trained weights, by torch.save(model.state_dict())")
-    add("--dim", type=positive(int), help="coordinates of z or x (with --model and --density)")
+    add("--dim", type=positive(int), help="coordinates of z or x; a library's flow knows its own")
     add("--flow", type=Path, help="a flow file instead: the same flow, run by PyTorch")
     add_common(
         parser,
@@ -83,26 +92,41 @@ def parse(arguments: list[str] | None = None) -> Options:
     given = [options.model, options.density, options.flow]
     if sum(source is not None for source in given) != 1:
         parser.error("expected one of --model, --density and --flow")
-    if not options.flow and not options.dim:
-        parser.error(f"expected --dim with --{'model' if options.model else 'density'}, found none")
+    if options.density and not options.dim:
+        parser.error("expected --dim with --density, found none")
     return options
 
 
 def own_module(options: Options, name: str) -> Any:
-    """The module that a user's function makes, with its trained weights."""
+    """What a user's function makes, with its trained weights."""
     module = load_model(name)
     if options.state_dict:
         load_weights(module, options.state_dict)
     return module
 
 
-def write_density(options: Options, name: str) -> None:
-    module = own_module(options, name)
-    with failing_module(options.dim):
-        export_density(
-            module, options.output, options.dim, options.tile_width, {"exported_from": name}
+def own_flow(options: Options, name: str) -> tuple[Any, int]:
+    """A user's flow with the interface of a module to export, and its dimension."""
+    model = own_module(options, name)
+    context = [float(word) for word in options.context.split(",") if word]
+    flow = library_flow(model, context)
+    if flow is not None:
+        if options.dim not in (None, flow.dim):
+            raise InputError(f"expected --dim {flow.dim}, the model's, found {options.dim}")
+        return flow, flow.dim
+    if options.dim is None:
+        raise InputError(
+            f"--model {name}: expected a flow of {', '.join(library.name for library in LIBRARIES)}"
+            f", or --dim with a module of your own, found a {type(model).__name__} without --dim"
         )
-    print(f"{options.output}: a density, dim {options.dim}, tiles of {options.tile_width} points")
+    return model, options.dim
+
+
+def write_density(options: Options, name: str) -> None:
+    module, dim = own_module(options, name), options.dim or 0
+    with failing_module(dim):
+        export_density(module, options.output, dim, options.tile_width, {"exported_from": name})
+    print(f"{options.output}: a density, dim {dim}, tiles of {options.tile_width} points")
 
 
 def write_flow(options: Options) -> None:
@@ -111,8 +135,13 @@ def write_flow(options: Options) -> None:
         dim, origin = module.dim, options.flow.name
     else:
         origin = str(options.model)
-        module, dim = own_module(options, origin), options.dim
+        module, dim = own_flow(options, origin)
     with failing_module(dim):
+        if isinstance(module, LibraryFlow) and options.inverse:
+            lacking = missing_inverse(module)
+            if lacking:
+                print(f"exported without an inverse, which fails: {lacking}", file=sys.stderr)
+                options.inverse = False
         sign = export_torchscript(
             module,
             options.output,

@@ -110,6 +110,116 @@ class ShearBothWays(Shear):
         return torch.stack([x[:, 0], x[:, 1] * torch.exp(-x[:, 0])], dim=1), -x[:, 0]
 
 
+class ZerosInside(ShearBothWays):
+    """The shear flow with tensors that have no type of their own: they have the module's."""
+
+    def forward(self, z):
+        x, log_det = super().forward(z)
+        return (x + torch.zeros(len(z), 2)) @ torch.eye(2), log_det + torch.zeros(len(z))
+
+
+class Differentiating(nn.Module):
+    """x = z + tanh(z) / 2 in every coordinate, whose slope automatic differentiation finds."""
+
+    def _value_and_log_det(self, z):
+        with torch.enable_grad():
+            z = z.clone().requires_grad_()
+            value = z + 0.5 * torch.tanh(z)
+            (slope,) = torch.autograd.grad(value.sum(), z, create_graph=True)
+        return value, torch.log(slope).sum(dim=1)
+
+    def forward(self, z):
+        return self._value_and_log_det(z)
+
+    def inverse(self, x):
+        z = x
+        for _ in range(60):
+            z = x - 0.5 * torch.tanh(z)
+        return z, self._value_and_log_det(z)[1]
+
+
+class BeyondABound(nn.Module):
+    """x = 2 z within 2.5, and z plus or minus 2.5 beyond, by an assignment to some of the points."""
+
+    def forward(self, z):
+        far = z.abs() > 2.5
+        x, log_det = 2.0 * z, torch.full_like(z, 0.6931471805599453)
+        x[far] = (z + 2.5 * torch.sign(z))[far]
+        log_det[far] = 0.0
+        return x, log_det.sum(dim=1)
+
+
+def transformed():
+    """A distribution of PyTorch: its base, its transforms, one of them with weights of no module."""
+    base = torch.distributions.Normal(torch.tensor([1.0, -1.0]), torch.tensor([0.5, 2.0]))
+    scale = torch.distributions.AffineTransform(torch.tensor([0.3, 0.1]), torch.tensor([2.0, 0.5]))
+    return torch.distributions.TransformedDistribution(
+        torch.distributions.Independent(base, 1), [scale, torch.distributions.SigmoidTransform()]
+    )
+
+
+class StandardNormal(nn.Module):
+    """As nflows has it."""
+
+    _shape = (2,)
+
+    def log_prob(self, z, context=None):
+        return torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(dim=1)
+
+
+class Sheared(nn.Module):
+    """The shear flow by a context, from data to noise, as layers of nflows are."""
+
+    def forward(self, x, context=None):
+        by = context[:, :1] * x[:, :1]
+        return torch.cat([x[:, :1], x[:, 1:] * torch.exp(-by)], dim=1), -by[:, 0]
+
+    def inverse(self, z, context=None):
+        by = context[:, :1] * z[:, :1]
+        return torch.cat([z[:, :1], z[:, 1:] * torch.exp(by)], dim=1), by[:, 0]
+
+
+class OfALibrary(nn.Module):
+    """A flow made of what flows of nflows are made of."""
+
+    def __init__(self):
+        super().__init__()
+        self._transform, self._distribution = Sheared(), StandardNormal()
+        self._embedding_net = nn.Linear(1, 1, bias=False)
+        nn.init.constant_(self._embedding_net.weight, 2.0)
+
+
+class InputOutsideDomain(Exception):
+    """As nflows has it: without a message."""
+
+
+class OnAnInterval(ShearBothWays):
+    def forward(self, z):
+        raise InputOutsideDomain()
+
+
+class WithoutADirection(ShearBothWays):
+    def inverse(self, x):
+        raise NotImplementedError("This flow has no algebraic inverse.")
+
+
+class OwnFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(context, z):
+        return 2.0 * z
+
+    @staticmethod
+    def backward(context, along):
+        return 3.0 * along  # says something else than what was computed
+
+
+class OwnDerivative(Shear):
+    """A trace does not hold the derivative that an autograd function of its own has."""
+
+    def forward(self, z):
+        return OwnFunction.apply(z), z[:, 0] * 0.0 + 1.3862943611198906
+
+
 class NotANumber(ShearBothWays):
     """The shear flow, but NaN for z1 > 3."""
 

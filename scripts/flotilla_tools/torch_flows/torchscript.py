@@ -8,10 +8,11 @@ density, and golden values that the module itself computed in double.
 
 import contextlib
 import copy
+import io
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, Dict, Iterator, Mapping
+from typing import Any, Dict, Iterator, Mapping, NamedTuple, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +21,22 @@ from flotilla_tools.errors import InputError
 from flotilla_tools.torch_flows.bases import BASES, StandardNormal
 from flotilla_tools.torch_flows.computing import default_dtype
 from flotilla_tools.torch_flows.flow import golden_values
+from flotilla_tools.torch_flows.plain_operations import Recorded
 
 FORMAT = "flotilla-torchscript"
 FORMAT_VERSION = 1
 
 LARGEST_TRACE_DEVIATION = {torch.float32: 1e-4, torch.float64: 1e-10}
 """|traced - module| / max(1, |module|) at points that were not traced."""
+
+LARGEST_GRADIENT_DEVIATION = {torch.float32: 1e-2, torch.float64: 1e-8}
+"""The same of derivatives, over the largest of them."""
+
+OTHER_WAYS = (
+    "what remains is scripts/import_flow.py, if it knows the layer, or a module of your own whose "
+    "derivatives are operations of tensors (tests/torchscript/train_naf.py has one for zuko's NAF)"
+)
+"""How refusals of a trace end."""
 
 LARGEST_ROUND_TRIP = 1e-3
 """|f^-1(f(z)) - z| in double precision beyond which an inverse is none."""
@@ -35,6 +46,9 @@ LARGEST_EXACT = 1e-10
 
 FARTHEST = 1.5
 """How much farther out than draws of q_Z a trace is held against its module."""
+
+FAR_OUT = 4.0
+"""How much farther out than draws of q_Z points are traced."""
 
 WIDEST_TILE = 4096
 
@@ -168,38 +182,116 @@ def expect_independent(module: Any, name: str, points: Tensor) -> None:
         if not distance <= LARGEST_TRACE_DEVIATION[points.dtype]:
             raise ExportError(
                 f"expected {name} to map each point by itself, found one {distance:.1e} away in "
-                "other company: chains must not know of each other"
+                "other company: chains must not know of each other; an iteration that ends when "
+                f"the whole batch has converged, or a random estimate, does not do; {OTHER_WAYS}"
             )
 
 
 def traced(module: Any, points: Tensor, images: Tensor | None) -> Any:
     """The module as TorchScript, compared with the module at points that were not traced."""
-    far = FARTHEST * torch.randn(points.shape, generator=torch.Generator().manual_seed(2))
-    others = [("forward", far.to(points)), ("forward", -far.to(points))]
+    far = torch.randn(points.shape, generator=torch.Generator().manual_seed(2)).to(points)
+    others = [("forward", FARTHEST * far), ("forward", -FARTHEST * far)]
     if images is not None:
         others += [("inverse", module(values)[0].detach()) for _, values in others]
     for name, values in others:
         expect_independent(module, name, values)
     if isinstance(module, torch.jit.ScriptModule):
         return module
+    others += [("forward", scale * far) for scale in (0.1, FAR_OUT) if works(module, scale * far)]
+    first: Exception | None = None
+    for attempt in (module_itself, module_far_out, module_recorded):
+        try:
+            return faithful_trace(*attempt(module, points, images), module, others)
+        except Exception as problem:  # torch has no type of its own for what it cannot trace
+            first = first or problem  # the one that a user can mend
+    raise untraceable(first) from None
+
+
+def works(module: Any, points: Tensor) -> bool:
+    """Whether a module maps these points, which may be outside its domain."""
+    try:
+        module(points)
+    except Exception:  # of the module, which may raise anything
+        return False
+    return True
+
+
+class Traceable(NamedTuple):
+    """What to trace, and where."""
+
+    module: Any
+    points: Tensor
+    images: Tensor | None
+
+
+def module_itself(module: Any, points: Tensor, images: Tensor | None) -> Traceable:
+    return Traceable(module, points, images)
+
+
+def module_far_out(module: Any, points: Tensor, images: Tensor | None) -> Traceable:
+    """The module at points half of which are far out: a trace of an assignment to the points beyond
+    a bound fails later if there was none, or one, when it was traced."""
+    far = points.clone()
+    far[::2] *= FAR_OUT
+    return Traceable(module, far, None if images is None else module(far)[0].detach())
+
+
+def module_recorded(module: Any, points: Tensor, images: Tensor | None) -> Traceable:
+    """The module's operations, those of its own automatic differentiation too."""
+    return Traceable(Recorded(module, points, images), points, images)
+
+
+def untraceable(problem: Exception | None) -> ExportError:
+    if isinstance(problem, ExportError):
+        return problem
+    return ExportError(
+        f"expected a module that can be traced, found: {last_line(problem)}: a layer uses "
+        "automatic differentiation, or an autograd function of its own, in a way that TorchScript "
+        f"cannot hold; {OTHER_WAYS}"
+    )
+
+
+def faithful_trace(
+    traceable: Any, points: Tensor, images: Tensor | None, module: Any, others: Sequence[Any]
+) -> Any:
+    """A trace of `traceable` at the points that computes what the module does at others, and the
+    same derivatives."""
     inputs = {"forward": points} if images is None else {"forward": points, "inverse": images}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        try:
-            result = torch.jit.trace_module(module, inputs, check_trace=False)
-        except Exception as problem:  # torch has no type of its own for what it cannot trace
-            raise ExportError(f"expected a module that can be traced, found: {first_line(problem)}")
+        result = torch.jit.trace_module(traceable, inputs, check_trace=False)
+        torch.jit.save(result, io.BytesIO())  # calls of Python are found out here
     for name, other in others:
-        for found, wanted in zip(results(result, name, other), results(module, name, other)):
-            distance = largest_deviation(found, wanted)
-            if not distance <= LARGEST_TRACE_DEVIATION[points.dtype]:
-                raise ExportError(
-                    f"expected the trace of {name} to compute what the module does, found it "
-                    f"{distance:.1e} away at other points: the module branches on values, or "
-                    "iterates until it has converged; fix the number of iterations, or make it "
-                    "TorchScript with torch.jit.script and export that"
-                )
+        found, wanted = results(result, name, other), results(module, name, other)
+        distance = max(largest_deviation(one, two) for one, two in zip(found, wanted))
+        if not distance <= LARGEST_TRACE_DEVIATION[points.dtype]:
+            raise ExportError(
+                f"expected the trace of {name} to compute what the module does, found it "
+                f"{distance:.1e} away at other points: the module branches on values, or "
+                "iterates until it has converged; fix the number of iterations, or make it "
+                f"TorchScript with torch.jit.script and export that; {OTHER_WAYS}"
+            )
+        own = gradient(module, name, other)
+        scale = own.abs().max().clamp(min=1.0)
+        distance = largest_deviation(gradient(result, name, other) / scale, own / scale)
+        if not distance <= LARGEST_GRADIENT_DEVIATION[points.dtype]:
+            raise ExportError(
+                f"expected the trace of {name} to have the derivatives of the module, found them "
+                f"{distance:.1e} away: an autograd function of the module's own says what they "
+                f"are, and a trace does not hold it; {OTHER_WAYS}"
+            )
     return result
+
+
+def gradient(module: Any, name: str, points: Tensor) -> Tensor:
+    """The derivative of a weighted sum of all results of a method."""
+    points = points.detach().clone().requires_grad_()
+    total = points.sum() * 0.0
+    for k, values in enumerate(results(module, name, points)):
+        weights = torch.randn(values.shape, generator=torch.Generator().manual_seed(k))
+        total = total + (weights.to(values) * values).sum()
+    (found,) = torch.autograd.grad(total, points)
+    return found
 
 
 def largest_deviation(found: Tensor, wanted: Tensor) -> float:
@@ -209,8 +301,11 @@ def largest_deviation(found: Tensor, wanted: Tensor) -> float:
     return float(relative.masked_fill(both, 0.0).max())
 
 
-def first_line(problem: Exception) -> str:
-    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+def last_line(problem: Exception | None) -> str:
+    """The reason that an error gives: the interpreter of TorchScript shows its stack first."""
+    lines = [line for line in str(problem).splitlines() if line.strip()]
+    stack = any(line.startswith("Traceback of TorchScript") for line in lines)
+    return (lines or ["without a message"])[-1 if stack else 0]
 
 
 class _WithoutInverse(nn.Module):
@@ -252,7 +347,8 @@ def export_torchscript(
     base = (base or StandardNormal(dim)).double()
     z = base.sample(tile_width, torch.Generator().manual_seed(1), torch.float64)
     with default_dtype(torch.float32):
-        single = trace_of(fixed(module, torch.float32), z.float())
+        own_single = fixed(module, torch.float32)
+        single = trace_of(own_single, z.float())
     with default_dtype(torch.float64):
         own = fixed(module, torch.float64)
         sign = inverse_sign(own, z)
@@ -265,8 +361,37 @@ def export_torchscript(
     archive = Archive(
         single, double, dim, tile_width, base, sign, golden, {**facts, **(provenance or {})}
     )
-    torch.jit.script(archive).save(str(path))
+    partial = Path(f"{path}.partial")
+    torch.jit.script(archive).save(str(partial))
+    try:
+        expect_the_same(torch.jit.load(str(partial)), own_single, own, z)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return sign
+
+
+def expect_the_same(archive: Any, single: Any, double: Any, z: Tensor) -> None:
+    """Holds what was written, and read again, against the modules."""
+    for found, module, points in (
+        (archive.single, single, z.float()),
+        (archive.double_, double, z),
+    ):
+        with default_dtype(points.dtype):
+            directions = {"forward": points}
+            if hasattr(module, "inverse"):
+                directions["inverse"] = module(points)[0].detach()
+            for name, values in directions.items():
+                try:
+                    pairs = zip(results(found, name, values), results(module, name, values))
+                    distance = max(largest_deviation(one, two) for one, two in pairs)
+                except RuntimeError as problem:
+                    raise untraceable(problem) from None
+                if not distance <= LARGEST_TRACE_DEVIATION[points.dtype]:
+                    raise ExportError(
+                        f"expected {name} in the file to compute what the module does, found it "
+                        f"{distance:.1e} away; {OTHER_WAYS}"
+                    )
 
 
 def fixed(module: Any, dtype: torch.dtype) -> Any:
@@ -284,15 +409,32 @@ def trace_of(module: Any, z: Tensor) -> Any:
     return traced(module, z, images)
 
 
+NEXT_STEPS: Mapping[str, str] = {
+    "InputOutsideDomain": "a layer maps an interval alone, and points reach it from outside: it "
+    "wants a Sigmoid before it, a box as the base density, or tails='linear'",
+    "NotImplementedError": "a direction of a layer does not exist; if it is the inverse, "
+    "--no-inverse exports without it",
+    "KeyError": "a layer misses what it keeps of an earlier call; if it is the inverse, "
+    "--no-inverse exports without it",
+    "AttributeError": "the module lacks something: another version of its library, or a flow that "
+    "wants --context",
+    "TypeError": "the module was called with forward(z) and inverse(x), a batch [n x dim]: a flow "
+    "that wants more wants --context, or an adapter, see --help",
+}
+"""By the class of what a module raised: what it means, and what to do."""
+
+
 @contextlib.contextmanager
 def failing_module(dim: int) -> Iterator[None]:
-    """Turns any other failure of a module into one sentence; most often `dim` is wrong."""
+    """Turns any other failure of a module into one sentence with the next step; most often `dim` is
+    wrong."""
     try:
         yield
-    except InputError:
+    except (InputError, OSError, MemoryError):
         raise
-    except (RuntimeError, AttributeError, TypeError, ValueError, KeyError) as problem:
+    except Exception as problem:  # of the module, which may raise anything
+        kind = type(problem).__name__
+        step = NEXT_STEPS.get(kind, "is --dim right, and the context?")
         raise ExportError(
-            f"the module failed on points of --dim {dim}: {type(problem).__name__}: "
-            f"{first_line(problem)}"
+            f"the module failed on points of --dim {dim}: {kind}: {last_line(problem)}; {step}"
         ) from None
