@@ -182,6 +182,13 @@ RQS = {
 
 
 
+def zuko_elementwise_context():
+    """Curves of each coordinate that depend on the context alone, then a masked layer."""
+    curve = zuko.flows.ElementWiseTransform(DIM, CONTEXT, **RQS, **SMALL)
+    masked = zuko.flows.MAF(DIM, CONTEXT, transforms=1, **SMALL)
+    return zuko.flows.Flow([curve, masked.transform], masked.base)
+
+
 def inverse_of(flow):
     """The same transforms, trained in the other direction."""
     return zuko.flows.Flow(flow.transform.inv, flow.base)
@@ -245,6 +252,7 @@ FLOWS = {
     ),
     "zuko_autoregressive_spline": lambda: zuko.flows.NSF(DIM, transforms=2, bins=BINS, **HYPER),
     "zuko_context": lambda: zuko.flows.NSF(DIM, CONTEXT, transforms=2, bins=BINS, **HYPER),
+    "zuko_elementwise_context": zuko_elementwise_context,
     "zuko_inverse": lambda: inverse_of(zuko.flows.NSF(DIM, transforms=2, bins=BINS, **SMALL)),
     "nflows_context_base": nflows_context_base,
     "nflows_single": lambda: flows.SimpleRealNVP(DIM, 4, 2, 1).float(),

@@ -107,6 +107,8 @@ def applied(contents: FlowContents, context: Described) -> FlowContents:
     """
     names = ("at",) if "at" in context else ("scale", "shift")
     numbers = [np.asarray(context[name], dtype=np.float64).reshape(-1) for name in names]
+    if "at" not in context:  # one number may stand for all
+        numbers = [np.resize(a, contents.context_dim) if len(a) == 1 else a for a in numbers]
     if any(len(array) != contents.context_dim for array in numbers):
         raise ConversionError(
             f"expected a context of {contents.context_dim} numbers, found {len(numbers[0])}"

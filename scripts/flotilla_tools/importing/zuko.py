@@ -120,6 +120,8 @@ def _describe_conditioned(part: Original) -> dict[str, Any]:
         return _describe_univariate(part)
     features = len(part.mask) if hasattr(part, "mask") else part.hyper.out_features // part.total
     inputs = int(part.mask.sum()) if hasattr(part, "mask") else features
+    if type(part).__name__ == "ElementWiseTransform":
+        inputs = 0
     context = part.hyper.in_features - inputs
     return {**_describe_univariate(part), "hyper": _describe_hyper(part.hyper), "context": context}
 
@@ -272,9 +274,18 @@ def _coupling(layer: Described, state: State) -> list[LayerRecord]:
     return [networks.coupling(kind, attributes, kept, net)]
 
 
+def _of_context(layer: Described, state: State) -> list[LayerRecord]:
+    """A map of each coordinate whose parameters depend on the context alone: a coupling in which
+    no coordinate is kept."""
+    kind, attributes, count, order = _univariate(layer)
+    net = _hyper(_words(layer, state), state.below("hyper"), layer["context"])
+    net.keep_outputs(networks.by_parameter(layer["dim"], count, order))
+    return [networks.coupling(kind, attributes, np.zeros(layer["dim"]), net)]
+
+
 def _elementwise(layer: Described, state: State) -> list[LayerRecord]:
-    if layer.get("context", 0) > 0 or state.has_below("hyper"):
-        raise ConversionError("an elementwise map of the context alone is not converted")
+    if state.has_below("hyper"):
+        return _of_context(layer, state)
     kind, attributes, _, order = _univariate(layer)
     shapes, k = [], 0
     while state.has(f"phi.{k}"):
