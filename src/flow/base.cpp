@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "flow/base/circular_normal.hpp"
 #include "flow/base/diagonal_normal.hpp"
 #include "flow/base/gaussian_mixture.hpp"
 #include "flow/base/standard_normal.hpp"
@@ -17,10 +18,9 @@ namespace {
 /// All base densities that a flow file may name, one line each.
 template <typename T>
 constexpr std::array kRegistry = {
-    type_row<Base<T>, StandardNormal<T>>(),
-    type_row<Base<T>, DiagonalNormal<T>>(),
-    type_row<Base<T>, GaussianMixture<T>>(),
-    type_row<Base<T>, UniformBox<T>>(),
+    type_row<Base<T>, StandardNormal<T>>(),  type_row<Base<T>, DiagonalNormal<T>>(),
+    type_row<Base<T>, GaussianMixture<T>>(), type_row<Base<T>, UniformBox<T>>(),
+    type_row<Base<T>, CircularNormal<T>>(),
 };
 
 }  // namespace

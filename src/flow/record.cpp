@@ -14,10 +14,11 @@
 namespace flotilla {
 
 std::size_t LayerRecord::parameters() const {
-  static constexpr std::array kWiring = {"mask", "order", "indices", "image"};
+  static constexpr std::array kWiring = {"mask", "order", "indices", "image", "circular"};
   std::size_t count = 0;
   for (const auto& [name, tensor] : arrays) {
-    const bool is_wiring = std::find(kWiring.begin(), kWiring.end(), name) != kWiring.end();
+    const bool is_wiring = std::find(kWiring.begin(), kWiring.end(), name) != kWiring.end() ||
+                           name.starts_with("sine_");
     count += is_wiring ? 0 : tensor.values.size();
   }
   return count;

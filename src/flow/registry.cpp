@@ -18,6 +18,7 @@
 #include "flow/layers/residual.hpp"
 #include "flow/layers/softclip.hpp"
 #include "flow/layers/sylvester.hpp"
+#include "flow/layers/wrap.hpp"
 #include "flow/linear/diagonal_affine.hpp"
 #include "flow/linear/householder.hpp"
 #include "flow/linear/linear.hpp"
@@ -60,6 +61,7 @@ constexpr std::array kRegistry = {
     type_row<Layer<T>, Autoregressive<T, SumOfSquaresMap>>(),
     type_row<Layer<T>, Coupling<T, SumOfSquaresMap>>(),
     type_row<Layer<T>, Sylvester<T>>(),
+    type_row<Layer<T>, Wrap<T>>(),
 };
 
 }  // namespace

@@ -41,21 +41,25 @@ double scale_of(const std::vector<double>& scales, Index i) {
   return scales.empty() ? 1.0 : scales[static_cast<std::size_t>(i)];
 }
 
-/// Sets `to` to the point `from` + scales * displacement.
+/// Sets `to` to the point `from` + scales * displacement. Where that leaves a circle of the base
+/// density it goes on at the other end: the same point of the circle, with the same density.
 template <typename T>
-void displace(const Point<T>& from, const Batch<T>& displacement, const std::vector<double>& scales,
-              Point<T>& to) {
+void displace(const Base<T>& base, const Point<T>& from, const Batch<T>& displacement,
+              const std::vector<double>& scales, Point<T>& to) {
   for (Index i = 0; i < displacement.dim(); ++i) {
     const double scale = scale_of(scales, i);
     const double* origin = from.position.row(i);
     const T* by = displacement.row(i);
     double* position = to.position.row(i);
-    T* z = to.z.row(i);
     for (Index c = 0; c < displacement.stride(); ++c) {
       position[c] = origin[c] + scale * static_cast<double>(by[c]);
-      z[c] = static_cast<T>(position[c]);
     }
   }
+  base.wrap(to.position);
+  const double* position = to.position.row(0);
+  T* z = to.z.row(0);
+  const Index count = to.z.dim() * to.z.stride();
+  for (Index k = 0; k < count; ++k) z[k] = static_cast<T>(position[k]);
 }
 
 /// rows <- scales * rows.
@@ -252,7 +256,7 @@ void Kernel<T>::move_locally(const Random& random, std::uint64_t step, std::uint
   random.normals(Purpose::kLocalNoise, step, first_chain, workspace.noise);
   if (has_memory()) local_->refresh(tuning, workspace.memory, workspace.noise);
   local_->propose(*flow_, from, tuning.step_size, workspace.noise, workspace.displacement);
-  displace(from, workspace.displacement, tuning.scales, to);
+  displace(flow_->base(), from, workspace.displacement, tuning.scales, to);
   evaluate(workspace, to);
   find_drift(workspace, to, tuning.scales);
   local_->log_ratio(*flow_, from, to, tuning.step_size, workspace.noise, workspace.displacement,

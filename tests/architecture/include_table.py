@@ -35,9 +35,9 @@ ROOMS = {
 # ---- as listed. Only their own room, tests and benchmarks may include them, and who is named below.
 ROOMS_INSIDE = {
     "flow": {
-        "base": set(),
         "matrix": set(),  # packed matrices and products with them
-        "coordinates": set(),  # images, rows, monotone maps of one coordinate
+        "coordinates": set(),  # images, rows, circles, monotone maps of one coordinate
+        "base": {"coordinates"},
         "linear": {"matrix", "coordinates"},
         "conditioner": {"matrix", "coordinates"},
         "layers": {"matrix", "coordinates", "conditioner"},

@@ -37,6 +37,10 @@ long double exact_erf(long double x) {
   return std::erf(x);
 }
 
+long double exact_normal_cdf(long double x) {
+  return 0.5L * std::erfc(-x / std::numbers::sqrt2_v<long double>);
+}
+
 ExactSinCos exact_sincos_turn(double u) {
   const double quarters = std::round(4.0 * u);
   const long double rest = static_cast<long double>(u) - 0.25L * quarters;

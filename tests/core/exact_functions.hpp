@@ -14,6 +14,7 @@ long double exact_sigmoid(long double x);
 long double exact_log(long double x);
 long double exact_atan(long double x);
 long double exact_erf(long double x);
+long double exact_normal_cdf(long double x);
 
 struct ExactSinCos {
   long double sin;

@@ -194,9 +194,10 @@ TEST_P(TorchParity, InFloat) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, TorchParity,
-                         testing::Values("tanh", "relu", "leaky_relu", "silu", "elu", "extras",
-                                         "diagonal_normal", "gaussian_mixture", "uniform_box",
-                                         "conditional", "glow", "conditional_glow"),
+                         testing::Values("tanh", "relu", "leaky_relu", "silu", "elu", "gelu",
+                                         "extras", "diagonal_normal", "gaussian_mixture",
+                                         "uniform_box", "circular_normal", "conditional", "glow",
+                                         "conditional_glow"),
                          [](const auto& tested) { return tested.param; });
 
 TEST(TorchParityBases, AreAllThere) {

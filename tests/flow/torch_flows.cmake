@@ -15,7 +15,7 @@ function(flotilla_add_torch_flow name)
 endfunction()
 
 set(seed 1)
-foreach(activation IN ITEMS tanh relu leaky_relu silu elu)
+foreach(activation IN ITEMS tanh relu leaky_relu silu elu gelu)
   flotilla_add_torch_flow(
     ${activation}
     --dim
@@ -43,7 +43,7 @@ flotilla_add_torch_flow(
   --seed
   ${seed}
   --extras)
-foreach(base IN ITEMS diagonal_normal gaussian_mixture uniform_box)
+foreach(base IN ITEMS diagonal_normal gaussian_mixture uniform_box circular_normal)
   flotilla_add_torch_flow(
     ${base}
     --dim

@@ -124,7 +124,7 @@ class Refusals(ImportTest):
             return lambda description, state: description["layers"][0].update(options)
 
         self.refused("nflows_coupling_spline", setting(tails=None), "layer 0", "tails are None")
-        self.refused("nflows_realnvp", setting(activation="gelu"), "layer 0", "gelu")
+        self.refused("nflows_realnvp", setting(activation="mish"), "layer 0", "mish")
         self.refused("nflows_realnvp", setting(scale="cosh"), "layer 0", "cosh")
         self.refused("nflows_realnvp", setting(net="ConvResidualNet"), "ConvResidualNet")
         self.refused("normflows_blocks", setting(split_mode="odd"), "layer 0", "odd")

@@ -65,6 +65,7 @@ void add_program(LayerRecord& layer, const Program& program, Index inputs, Index
   std::istringstream words(program.network);
   std::size_t linears = 0;
   std::size_t norms = 0;
+  std::size_t sines = 0;
   Index width = inputs;
   for (std::string word; words >> word;) {
     if (word == "linear") {
@@ -80,6 +81,10 @@ void add_program(LayerRecord& layer, const Program& program, Index inputs, Index
       const std::string number = std::to_string(norms++);
       layer.arrays["norm_scale_" + number] = random_tensor(numbers, {width}, 1.0);
       layer.arrays["norm_shift_" + number] = random_tensor(numbers, {width}, 0.5);
+    } else if (word == "sine") {
+      Tensor chosen = constant_tensor(width, 0.0);
+      for (std::size_t i = 0; i < chosen.values.size(); i += 3) chosen.values[i] = 1.0;
+      layer.arrays["sine_" + std::to_string(sines++)] = chosen;
     }
   }
 }
@@ -323,6 +328,18 @@ LayerRecord random_residual(Index dim, const Program& network, double constant,
   return layer;
 }
 
+LayerRecord random_wrap(Index dim, std::uint64_t seed) {
+  NumberStream numbers(seed);
+  Tensor circular = constant_tensor(dim, 1.0);
+  for (Index i = 1; i < dim; i += 2) circular.values[static_cast<std::size_t>(i)] = 0.0;
+  return {"wrap",
+          {},
+          {},
+          {{"circular", circular},
+           {"bound", constant_tensor(dim, 2.0)},
+           {"shift", random_tensor(numbers, {dim}, 1.0)}}};
+}
+
 LayerRecord sigmoid_layer() {
   return {"sigmoid", {}, {}, {}};
 }
@@ -441,6 +458,9 @@ FlowRecord rich_flow(Index dim, std::uint64_t seed) {
   };
   flow.layers.insert(flow.layers.end(), more.begin(), more.end());
   flow.layers.push_back(random_linear(dim, base + 11));
+  LayerRecord turn = random_wrap(dim, base + 14);
+  for (double& bound : turn.arrays["bound"].values) bound = 64.0;
+  flow.layers.push_back(turn);
   if (dim < 4) return flow;
   const std::vector<Index> image = {1, 2, 2};
   flow.layers.push_back(
@@ -481,7 +501,17 @@ std::vector<LayerRecord> random_bases(Index dim, std::uint64_t seed) {
   LayerRecord box{"uniform_box", {}, {}, {}};
   box.arrays["low"] = between({dim}, -2.0, -1.0);
   box.arrays["high"] = between({dim}, 0.5, 2.0);
-  return {mixture, diagonal, box};
+  Tensor circular{{dim}, {}};
+  for (Index i = 0; i < dim; ++i) circular.values.push_back(i % 2 == 0 ? 1.0 : 0.0);
+  LayerRecord circles = box;
+  circles.arrays["circular"] = circular;
+  LayerRecord mixed = diagonal;
+  mixed.type = "circular_normal";
+  mixed.arrays["circular"] = circular;
+  for (Index i = 0; i < dim; i += 2) {
+    mixed.arrays["scale"].values[static_cast<std::size_t>(i)] = 4.0 + 0.5 * static_cast<double>(i);
+  }
+  return {mixture, diagonal, box, circles, mixed};
 }
 
 }  // namespace flotilla::test

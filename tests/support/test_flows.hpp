@@ -89,6 +89,8 @@ LayerRecord random_convolutional_coupling_of(LayerRecord map, const std::vector<
 /// The same layer at each of `pixels` pixels; and on the first coordinates only.
 LayerRecord per_pixel(LayerRecord layer, Index pixels);
 LayerRecord on_first(LayerRecord layer, Index coordinates);
+/// A turn of every other coordinate, on circles from -2 to 2.
+LayerRecord random_wrap(Index dim, std::uint64_t seed);
 LayerRecord sigmoid_layer();
 LayerRecord logit_layer();
 /// @param slope  below zero; > 0

@@ -44,6 +44,10 @@ class Base {
   virtual void sample(const Random& random, Purpose purpose, std::uint64_t step,
                       std::uint64_t first_chain, const ColumnMask& mask, Batch<T>& out) const = 0;
 
+  /// Takes coordinates on circles back to the interval that stands for their circle. A point that
+  /// is there keeps its bits. z is [dim x chains].
+  virtual void wrap(Batch<double>& /*z*/) const {}
+
  private:
   Index dim_;
 };

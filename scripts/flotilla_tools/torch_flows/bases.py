@@ -155,14 +155,38 @@ class GaussianMixture(_BaseOfArrays):
         return self.loc[k] + self.scale[k] * _normals((draws, self.loc.shape[1]), generator, dtype)
 
 
-class UniformBox(_BaseOfArrays):
-    """Uniform on [low, high]; low, high [dim]."""
+class _OnCircles(_BaseOfArrays):
+    """A base density some of whose coordinates are on circles: 1 in `circular` [dim]."""
+
+    def __init__(self, *arrays: Any, circular: Any = None) -> None:
+        super().__init__(*arrays)
+        marks = torch.zeros(len(arrays[0])) if circular is None else torch.as_tensor(circular)
+        self.register_buffer("circular", marks.bool())
+
+    def record(self) -> LayerRecord:
+        record = super().record()
+        if not bool(self.circular.any()):
+            return record
+        return record._replace(
+            arrays={**record.arrays, "circular": self.circular.numpy().astype("int8")}
+        )
+
+    @classmethod
+    def from_record(cls, record: LayerRecord, dim: int) -> "_OnCircles":
+        base = super().from_record(record, dim)
+        arrays = [getattr(base, name) for name in cls.ARRAYS]
+        circular = record.arrays.get("circular")
+        return cls(*arrays, circular=None if circular is None else torch.from_numpy(circular))
+
+
+class UniformBox(_OnCircles):
+    """Uniform on [low, high]; low, high [dim]. On a circle every number stands for a point."""
 
     type = "uniform_box"
     ARRAYS = ("low", "high")
 
     def log_density(self, z: Tensor) -> Tensor:
-        inside = ((z >= self.low) & (z <= self.high)).all(dim=1)
+        inside = ((z >= self.low) & (z <= self.high) | self.circular).all(dim=1)
         value = -torch.log(self.high - self.low).sum() + 0.0 * z.sum(dim=1)
         return torch.where(inside, value, torch.full_like(value, -math.inf))
 
@@ -171,6 +195,31 @@ class UniformBox(_BaseOfArrays):
         return self.low + (self.high - self.low) * share
 
 
-_ALL: tuple[type[Base], ...] = (StandardNormal, DiagonalNormal, GaussianMixture, UniformBox)
+class CircularNormal(_OnCircles):
+    """Independent coordinates: uniform on a circle of centre loc and circumference scale, or
+    N(loc, scale^2); loc, scale [dim]."""
+
+    type = "circular_normal"
+    ARRAYS = ("loc", "scale")
+
+    def log_density(self, z: Tensor) -> Tensor:
+        normal = torch.distributions.Normal(self.loc, self.scale).log_prob(z)
+        uniform = -torch.log(self.scale) + 0.0 * z
+        return torch.where(self.circular, uniform, normal).sum(dim=1)
+
+    def sample(self, draws: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+        shape = (draws, len(self.loc))
+        uniform = torch.rand(*shape, generator=generator, dtype=dtype) - 0.5
+        normal = _normals(shape, generator, dtype)
+        return self.loc + self.scale * torch.where(self.circular, uniform, normal)
+
+
+_ALL: tuple[type[Base], ...] = (
+    StandardNormal,
+    DiagonalNormal,
+    GaussianMixture,
+    UniformBox,
+    CircularNormal,
+)
 BASES = {base.type: base for base in _ALL}
 """By the type that a flow file has for them."""

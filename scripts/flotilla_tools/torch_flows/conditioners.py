@@ -29,6 +29,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "elu": lambda h, net: F.elu(h, net.alpha),
     "sigmoid": lambda h, net: torch.sigmoid(h),
     "softplus": lambda h, net: F.softplus(h),
+    "gelu": lambda h, net: F.gelu(h),
 }
 
 
@@ -210,9 +211,17 @@ class Program(_Contextual):
             if word in ("affine", "layer_norm"):
                 self.norms.append(nn.Parameter(torch.ones(widths[mapped])))
                 self.norms.append(nn.Parameter(torch.zeros(widths[mapped])))
+            elif word == "sine":
+                count = sum(name.startswith("sine_") for name, _ in self.named_buffers())
+                self.register_buffer(f"sine_{count}", torch.zeros(widths[mapped]))
+
+    def sines(self) -> list[Tensor]:
+        """For each sine, 1 for a unit that takes its sine and 0 for another."""
+        return [getattr(self, f"sine_{k}") for k in range(self.words.count("sine"))]
 
     def forward(self, h: Tensor) -> Tensor:
         maps, norms, kept = iter(range(len(self.maps))), iter(self.norms), None
+        sines = iter(self.sines())
         for word in self.words:
             if word == "linear":
                 h = self._linear(next(maps), h)
@@ -222,6 +231,8 @@ class Program(_Contextual):
                 centred = h - h.mean(dim=1, keepdim=True)
                 variance = (centred * centred).mean(dim=1, keepdim=True)
                 h = next(norms) * centred / torch.sqrt(variance + self.epsilon) + next(norms)
+            elif word == "sine":
+                h = torch.where(next(sines) != 0, torch.sin(h), h)
             elif word == "(":
                 kept = h
             elif word == ")":
@@ -241,6 +252,8 @@ class Program(_Contextual):
         for k in range(len(self.norms) // 2):
             arrays[f"norm_scale_{k}"] = self.norms[2 * k].detach().numpy()
             arrays[f"norm_shift_{k}"] = self.norms[2 * k + 1].detach().numpy()
+        for k, chosen in enumerate(self.sines()):
+            arrays[f"sine_{k}"] = chosen.numpy().astype(np.int8)
         more = self._context_entries()
         return {**attributes, **more[0]}, {**arrays, **more[1]}
 
@@ -329,6 +342,9 @@ def _network_from_record(record: LayerRecord, inputs: int, outputs: int) -> nn.M
     for k in range(len(getattr(net, "norms", ())) // 2):
         net.norms[2 * k] = nn.Parameter(torch.from_numpy(arrays[f"norm_scale_{k}"]))
         net.norms[2 * k + 1] = nn.Parameter(torch.from_numpy(arrays[f"norm_shift_{k}"]))
+    for name, array in arrays.items():
+        if name.startswith("sine_"):
+            setattr(net, name, torch.from_numpy(array))
     return net
 
 

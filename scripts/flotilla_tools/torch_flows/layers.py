@@ -184,7 +184,7 @@ class SplineMap:
 
     @property
     def parameters(self) -> int:
-        return 3 * self.bins - (self.tails == "linear")
+        return 3 * self.bins + {"linear": -1, "circular": 0, "free": 1}[self.tails]
 
     def _knots(self, raw: Tensor, smallest: float) -> Tensor:
         if self.parameterization == "softclip":
@@ -202,6 +202,8 @@ class SplineMap:
             slopes = self.min_derivative + F.softplus(raw)
         if self.tails == "circular":
             return torch.cat([slopes, slopes[:, :1]], dim=1)
+        if self.tails == "free":
+            return slopes
         end = raw.new_full((len(raw), 1, raw.shape[2]), self.tail_slope)
         return torch.cat([end, slopes, end], dim=1)
 
@@ -832,6 +834,41 @@ class Residual(Layer):
         return cls(conditioner_from_record(record, every, every, 1))
 
 
+class Wrap(Layer):
+    """x = z + shift, taken back to [-bound, bound), where `circular` is 1; z elsewhere."""
+
+    type = "wrap"
+    ARRAYS = ("circular", "bound", "shift")
+
+    def __init__(self, circular: Any, bound: Any, shift: Any) -> None:
+        super().__init__()
+        self.register_buffer("circular", torch.as_tensor(circular).bool())
+        self.register_buffer("bound", torch.as_tensor(bound))
+        self.register_buffer("shift", torch.as_tensor(shift))
+
+    def _turned(self, points: Tensor, shift: Tensor) -> Mapped:
+        turned = points + shift
+        turned = turned - 2.0 * self.bound * torch.floor((turned + self.bound) / (2.0 * self.bound))
+        return torch.where(self.circular, turned, points), points.new_zeros(len(points))
+
+    def forward(self, z: Tensor) -> Mapped:
+        return self._turned(z, self.shift)
+
+    def inverse(self, x: Tensor) -> Mapped:
+        return self._turned(x, -self.shift)
+
+    def record(self) -> LayerRecord:
+        arrays = {name: getattr(self, name).numpy() for name in self.ARRAYS}
+        arrays["circular"] = arrays["circular"].astype(np.int8)
+        return LayerRecord(self.type, {}, arrays)
+
+    @classmethod
+    def from_record(cls, record: LayerRecord) -> "Wrap":
+        arrays = [torch.from_numpy(record.arrays[name]) for name in cls.ARRAYS]
+        expect(record, len({array.shape for array in arrays}) == 1, "arrays of the same size")
+        return cls(*arrays)
+
+
 class Householder(Layer):
     """x = H_n ... H_1 z, H_k the reflection that turns vector k round."""
 
@@ -973,6 +1010,7 @@ PLAIN_LAYERS: tuple[type[Layer], ...] = (
     Softclip,
     Squeeze,
     Sylvester,
+    Wrap,
 )
 LAYERS: dict[str, type[Layer]] = {
     **{layer.type: layer for layer in PLAIN_LAYERS},

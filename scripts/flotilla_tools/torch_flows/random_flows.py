@@ -18,6 +18,7 @@ from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import FlowFileError
 from flotilla_tools.torch_flows.bases import (
     Base,
+    CircularNormal,
     DiagonalNormal,
     GaussianMixture,
     StandardNormal,
@@ -63,6 +64,7 @@ from flotilla_tools.torch_flows.layers import (
     SplineMap,
     Squeeze,
     Sylvester,
+    Wrap,
 )
 
 OUTPUT_SPREAD = 0.3
@@ -236,7 +238,13 @@ def calm(net: Any, inputs: Tensor) -> None:
     net.maps[-1].bias.zero_()
 
 
-BASES = ("standard_normal", "diagonal_normal", "gaussian_mixture", "uniform_box")
+BASES = (
+    "standard_normal",
+    "diagonal_normal",
+    "gaussian_mixture",
+    "uniform_box",
+    "circular_normal",
+)
 COMPONENTS = 3
 
 
@@ -251,6 +259,10 @@ def random_base(kind: str, dim: int, seed: int) -> Base:
         return GaussianMixture(weights / weights.sum(), loc, scale)
     if kind == "uniform_box":
         return UniformBox(rng.uniform(-2.0, -1.0, dim), rng.uniform(1.0, 2.0, dim))
+    if kind == "circular_normal":
+        circular = np.arange(dim) % 2 == 0
+        scale = np.where(circular, rng.uniform(3.0, 4.0, dim), rng.uniform(0.5, 1.2, dim))
+        return CircularNormal(rng.uniform(-0.5, 0.5, dim), scale, circular=circular)
     return StandardNormal(dim)
 
 
@@ -293,6 +305,7 @@ def extra_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
         Radial(0.5 * normals((dim,), rng), 1.0, 0.75),
         sylvester(dim, rng),
         residual(dim, rng),
+        Wrap(np.arange(dim) % 2, np.full(dim, 40.0), rng.uniform(-1.0, 1.0, dim)),
         Linear(np.eye(dim) + 0.3 / dim**0.5 * rng.standard_normal((dim, dim)), np.ones(dim)),
         LeakyReLU(0.75),
         *conditioned_layers(dim, rng),
@@ -361,6 +374,7 @@ def lu_linear(dim: int, rng: np.random.Generator) -> LULinear:
 
 PROGRAM = "linear ( silu linear affine tanh linear ) layer_norm silu linear"
 MASKED_PROGRAM = "linear ( silu linear tanh linear ) silu linear"
+PERIODIC_PROGRAM = "linear sine ( gelu linear tanh linear ) silu linear"
 
 
 def conditioned_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
@@ -369,6 +383,7 @@ def conditioned_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
     order = rng.permutation(dim)
     additive, spline = AdditiveMap(), SplineMap(5, 3.0)
     circle = SplineMap(4, 2.5, tails="circular", parameterization="softclip")
+    free = SplineMap(4, 2.5, tails="free")
     sigmoid = AffineMap("sigmoid", "before", floor=1e-3)
     return [
         conditioned_coupling(mask, additive, rng),
@@ -381,6 +396,7 @@ def conditioned_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
         masked_layer(order, AffineMap("tanh", bound=0.5), rng),
         Inverted(masked_layer(order[::-1], spline, rng)),
         masked_layer(order, additive, rng),
+        Inverted(masked_layer(order, free, rng, PERIODIC_PROGRAM)),
     ]
 
 
@@ -417,13 +433,16 @@ def conditioned_coupling(
 
 
 def masked_layer(
-    order: Array, coordinate_map: CoordinateMap, rng: np.random.Generator
+    order: Array,
+    coordinate_map: CoordinateMap,
+    rng: np.random.Generator,
+    program: str = MASKED_PROGRAM,
 ) -> Autoregressive:
     """An autoregressive layer with weights masked as in MADE: Germain et al. (2015)."""
     order = np.array(order)
     dim = len(order)
     outputs = coordinate_map.parameters * dim
-    net = Program(MASKED_PROGRAM, [dim, 12, 12, 12, outputs]).double().requires_grad_(False)
+    net = Program(program, [dim, 12, 12, 12, outputs]).double().requires_grad_(False)
     fill(net, rng)
     hidden = np.arange(12) % dim
     degrees = [order + 1, hidden, hidden, hidden, np.tile(order, coordinate_map.parameters)]
@@ -440,6 +459,8 @@ def fill(net: Any, rng: np.random.Generator) -> None:
         linear.weight.copy_(normals(linear.weight.shape, rng) / fan_in**0.5)
         linear.bias.copy_(OUTPUT_SPREAD * normals(linear.bias.shape, rng))
     net.maps[-1].weight.mul_(OUTPUT_SPREAD)
+    if "sine_0" in dict(net.named_buffers()):
+        net.sine_0.copy_(torch.arange(len(net.sine_0)) % 3 == 0)
     for norm in getattr(net, "norms", ()):
         norm.add_(0.2 * normals(norm.shape, rng))
 

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/elementary.hpp"
+#include "flow/coordinates/circle.hpp"
 
 namespace flotilla {
 namespace {
@@ -26,6 +27,8 @@ UniformBox<T>::UniformBox(const LayerReader& reader)
     : Base<T>(reader.dim()),
       low_(rounded<T>(reader.array("low", {reader.dim()}))),
       high_(rounded<T>(reader.array("high", {reader.dim()}))),
+      circular_(read_circular(reader)),
+      bounded_(others(circular_, reader.dim())),
       log_density_(0.0) {
   const std::vector<double>& low = reader.array("low", {reader.dim()});
   const std::vector<double>& high = reader.array("high", {reader.dim()});
@@ -37,7 +40,7 @@ UniformBox<T>::UniformBox(const LayerReader& reader)
     }
     log_density_ -= elementary::log_of_any(high[i] - low[i]);
   }
-  reader.expect_only({"low", "high"});
+  reader.expect_only({"low", "high", "circular"});
 }
 
 template <typename T>
@@ -45,7 +48,7 @@ void UniformBox<T>::add_log_density(const Batch<T>& z, double sign, PerChain& ou
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   double* value = out.row(0);
   for (Index c = 0; c < z.stride(); ++c) value[c] += sign * log_density_;
-  for (Index i = 0; i < this->dim(); ++i) {
+  for (const Index i : bounded_) {
     const T* row = z.row(i);
     const T low = low_[static_cast<std::size_t>(i)];
     const T high = high_[static_cast<std::size_t>(i)];
@@ -54,6 +57,7 @@ void UniformBox<T>::add_log_density(const Batch<T>& z, double sign, PerChain& ou
       value[c] = inside ? value[c] : -sign * kInfinity;
     }
   }
+  for (const Index i : circular_) require_finite(z.row(i), sign, out);
 }
 
 template <typename T>
@@ -74,6 +78,15 @@ void UniformBox<T>::sample(const Random& random, Purpose purpose, std::uint64_t 
       const T moved = std::clamp(low + (high - low) * row[c], low, high);
       row[c] = take[c] != T{} ? moved : row[c];
     }
+  }
+}
+
+template <typename T>
+void UniformBox<T>::wrap(Batch<double>& z) const {
+  for (const Index i : circular_) {
+    const auto low = static_cast<double>(low_[static_cast<std::size_t>(i)]);
+    const auto high = static_cast<double>(high_[static_cast<std::size_t>(i)]);
+    wrap_row(Circle{low, high - low}, z, i);
   }
 }
 

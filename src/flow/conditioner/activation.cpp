@@ -10,7 +10,7 @@
 namespace flotilla {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Activation>, 7> kActivations = {{
+constexpr std::array<std::pair<std::string_view, Activation>, 8> kActivations = {{
     {"tanh", Activation::kTanh},
     {"relu", Activation::kRelu},
     {"leaky_relu", Activation::kLeakyRelu},
@@ -18,6 +18,7 @@ constexpr std::array<std::pair<std::string_view, Activation>, 7> kActivations = 
     {"elu", Activation::kElu},
     {"sigmoid", Activation::kSigmoid},
     {"softplus", Activation::kSoftplus},
+    {"gelu", Activation::kGelu},
 }};
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 // The activations of conditioners: their names in flow files, their values and derivatives.
 
+#include <cmath>
 #include <string_view>
 
 #include "core/elementary.hpp"
@@ -58,12 +59,34 @@ void activate(Activation activation, T slope, T alpha, T* value, T* derivative, 
         derivative[c] = s * (T{1} - s);
       }
       return;
+    case Activation::kGelu: {
+      constexpr T kDensityAtZero = static_cast<T>(0.39894228040143267794);
+      for (Index c = 0; c < count; ++c) {
+        const T below = elementary::normal_cdf(value[c]);
+        const T density = kDensityAtZero * elementary::exp(T{-0.5} * value[c] * value[c]);
+        derivative[c] = below + value[c] * density;
+        value[c] *= below;
+      }
+      return;
+    }
     case Activation::kSoftplus:
       for (Index c = 0; c < count; ++c) {
         derivative[c] = elementary::sigmoid(value[c]);
         value[c] = elementary::softplus(value[c]);
       }
       return;
+  }
+}
+
+/// value <- sin(value), derivative <- cos(value), `count` of each, at any angle in radians.
+template <typename T>
+void take_sines(T* value, T* derivative, Index count) {
+  constexpr double kTurn = 6.28318530717958647692;
+  for (Index c = 0; c < count; ++c) {
+    const double turns = static_cast<double>(value[c]) / kTurn;
+    const elementary::SinCos at = elementary::sincos_turn(turns - std::floor(turns));
+    value[c] = static_cast<T>(at.sin);
+    derivative[c] = static_cast<T>(at.cos);
   }
 }
 

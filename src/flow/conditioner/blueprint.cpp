@@ -26,6 +26,7 @@ std::vector<Index> counting(Index count) {
 Operation operation_of(const LayerReader& reader, std::string_view word) {
   if (word == "linear") return {Kind::kLinear};
   if (word == "affine") return {Kind::kAffine};
+  if (word == "sine") return {Kind::kSine};
   if (word == "layer_norm") return {Kind::kLayerNorm};
   if (word == "(") return {Kind::kRemember};
   if (word == ")") return {Kind::kAdd};
@@ -59,8 +60,10 @@ void number(const LayerReader& reader, Blueprint& blueprint) {
   bool open = false;
   std::size_t linears = 0;
   std::size_t norms = 0;
+  std::size_t sines = 0;
   for (Operation& operation : blueprint.program) {
     if (operation.kind == Kind::kLinear) operation.array = linears++;
+    if (operation.kind == Kind::kSine) operation.array = sines++;
     if (operation.kind == Kind::kAffine || operation.kind == Kind::kLayerNorm) {
       operation.array = norms++;
     }
@@ -89,6 +92,18 @@ void read_norm(const LayerReader& reader, std::size_t k, Index width, Blueprint&
   const std::string shift = fmt::format("norm_shift_{}", k);
   blueprint.norms.push_back({reader.array(scale, {width}), reader.array(shift, {width})});
   blueprint.entry_names.insert(blueprint.entry_names.end(), {scale, shift});
+}
+
+void read_sine(const LayerReader& reader, std::size_t k, Index width, Blueprint& blueprint) {
+  const std::string name = fmt::format("sine_{}", k);
+  const std::vector<double>& chosen = reader.array(name, {width});
+  for (const double unit : chosen) {
+    if (unit != 0.0 && unit != 1.0) {
+      reader.fail(fmt::format("array '{}' should hold zeros and ones but holds {}", name, unit));
+    }
+  }
+  blueprint.sines.push_back(chosen);
+  blueprint.entry_names.push_back(name);
 }
 
 void expect_kernel(const LayerReader& reader, const std::string& weight, const Image& image,
@@ -146,6 +161,9 @@ void read_arrays(const LayerReader& reader, Index inputs, Index outputs, Bluepri
       case Kind::kAffine:
       case Kind::kLayerNorm:
         read_norm(reader, operation.array, width, blueprint);
+        break;
+      case Kind::kSine:
+        read_sine(reader, operation.array, width, blueprint);
         break;
       case Kind::kRemember:
         kept = width;
@@ -220,8 +238,13 @@ void permute_cols(LinearArrays& linear, const std::vector<Index>& cols) {
 void permute_units(Blueprint& blueprint, std::size_t k, const std::vector<Index>& rows) {
   permute_rows(blueprint.linears[k], rows);
   for_each_operation(blueprint, [&](const Operation& operation, std::size_t current) {
+    if (current != k) return;
+    if (operation.kind == Kind::kSine) {
+      std::vector<double>& chosen = blueprint.sines[operation.array];
+      chosen = permuted(chosen, rows);
+    }
     const bool norm = operation.kind == Kind::kAffine || operation.kind == Kind::kLayerNorm;
-    if (!norm || current != k) return;
+    if (!norm) return;
     NormArrays& arrays = blueprint.norms[operation.array];
     arrays = {permuted(arrays.scale, rows), permuted(arrays.shift, rows)};
   });
@@ -325,6 +348,9 @@ void read_image_wiring(const LayerReader& reader, const Wiring& wiring, Blueprin
   }
   if (has(blueprint, Kind::kLayerNorm)) {
     reader.fail("a convolutional conditioner cannot have layer_norm: it mixes all units");
+  }
+  if (has(blueprint, Kind::kSine)) {
+    reader.fail("a convolutional conditioner cannot have sine: images have no circles");
   }
   blueprint.entry_names.emplace_back("image");
   blueprint.image = read_image(reader);

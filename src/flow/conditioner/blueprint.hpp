@@ -12,7 +12,7 @@
 
 namespace flotilla {
 
-enum class Activation { kTanh, kRelu, kLeakyRelu, kSilu, kElu, kSigmoid, kSoftplus };
+enum class Activation { kTanh, kRelu, kLeakyRelu, kSilu, kElu, kSigmoid, kSoftplus, kGelu };
 
 /// One step of a conditioner's program.
 struct Operation {
@@ -20,13 +20,14 @@ struct Operation {
     kLinear,      ///< applies the next linear map
     kActivation,  ///< applies the activation to every unit
     kAffine,      ///< scales and shifts every unit: batch normalisation in evaluation mode
+    kSine,        ///< takes the sine of chosen units: periodic features
     kLayerNorm,   ///< makes mean 0 and variance 1 over the units, then scales and shifts
     kRemember,    ///< saves the value: a residual connection begins
     kAdd          ///< adds the saved value
   };
   Kind kind = Kind::kLinear;
   Activation activation = Activation::kTanh;
-  std::size_t array = 0;  ///< number of the linear map, or of the scale and shift
+  std::size_t array = 0;  ///< number of the linear map, of the scale and shift, or of the sine
   std::size_t slot = 0;   ///< its first recorded slot, from 0 at the network's first slot
 };
 
@@ -69,9 +70,10 @@ struct Blueprint {
   std::vector<Operation> program;
   std::vector<LinearArrays> linears;
   std::vector<NormArrays> norms;
-  double slope = 0.0;    ///< of leaky_relu
-  double alpha = 1.0;    ///< of elu
-  double epsilon = 0.0;  ///< of layer_norm
+  std::vector<std::vector<double>> sines;  ///< of each unit: 1 where it takes its sine, else 0
+  double slope = 0.0;                      ///< of leaky_relu
+  double alpha = 1.0;                      ///< of elu
+  double epsilon = 0.0;                    ///< of layer_norm
   std::vector<std::string> entry_names;
 
   /// For convolutions: the image, and where its values stand among inputs and outputs.

@@ -43,6 +43,14 @@ void curvatures(Activation activation, T alpha, const T* input, T* curvature, In
         curvature[c] = s * (T{1} - s) * (T{1} - T{2} * s);
       }
       return;
+    case Activation::kGelu: {
+      constexpr T kDensityAtZero = static_cast<T>(0.39894228040143267794);
+      for (Index c = 0; c < count; ++c) {
+        const T square = input[c] * input[c];
+        curvature[c] = kDensityAtZero * elementary::exp(T{-0.5} * square) * (T{2} - square);
+      }
+      return;
+    }
     case Activation::kSoftplus:
       for (Index c = 0; c < count; ++c) {
         const T s = elementary::sigmoid(input[c]);

@@ -173,6 +173,19 @@ class ForwardPass : public OutwardPass<T> {
     scale_rows(this->norm(operation).scale, this->rows_, *this->current_);
     shift_rows(this->norm(operation).shift, this->rows_, *this->current_);
   }
+  void sine(const Operation& operation) {
+    const std::vector<T>& chosen = this->packed_.sines[operation.array];
+    for (Index row = this->rows_.first; row < this->rows_.end; ++row) {
+      T* value = this->current_->row(row);
+      T* derivative = record_.recorded(this->slot(operation)).row(row);
+      const Index count = this->current_->stride();
+      if (chosen[static_cast<std::size_t>(row)] == T{0}) {
+        std::fill_n(derivative, count, T{1});
+      } else {
+        take_sines(value, derivative, count);
+      }
+    }
+  }
   void layer_norm(const Operation& operation) {
     const std::size_t slot = this->slot(operation);
     normalise(this->norm(operation), this->packed_.epsilon, record_.recorded(slot),
@@ -200,6 +213,7 @@ class TangentPass : public OutwardPass<T> {
     });
   }
   void activation(const Operation& operation) { this->times_derivative(operation, this->rows_); }
+  void sine(const Operation& operation) { this->times_derivative(operation, this->rows_); }
   void affine(const Operation& operation) { this->times_scale(operation); }
   void layer_norm(const Operation& operation) {
     this->times_standardising(operation);
@@ -231,6 +245,7 @@ class ReversePass : public Pass<T> {
                         });
   }
   void activation(const Operation& operation) { this->times_derivative(operation, this->rows_); }
+  void sine(const Operation& operation) { this->times_derivative(operation, this->rows_); }
   void affine(const Operation& operation) { this->times_scale(operation); }
   void layer_norm(const Operation& operation) {
     this->times_scale(operation);
@@ -264,6 +279,9 @@ void walk(const std::vector<Operation>& program, AnyPass pass) {
         break;
       case Kind::kAffine:
         pass.affine(operation);
+        break;
+      case Kind::kSine:
+        pass.sine(operation);
         break;
       case Kind::kLayerNorm:
         pass.layer_norm(operation);
@@ -308,6 +326,7 @@ void Network<T>::lay_out() {
         if (!packed_.is_last(operation.array)) scratch_.push_back(width);
         break;
       case Kind::kActivation:
+      case Kind::kSine:
         recorded_.push_back(width);
         break;
       case Kind::kLayerNorm:

@@ -126,6 +126,9 @@ PackedNetwork<T>::PackedNetwork(const Blueprint& blueprint)
   for (std::size_t k = 0; k < blueprint.linears.size(); ++k) {
     linears.push_back(on_image ? pack_convolution<T>(blueprint, k) : pack_matrix<T>(blueprint, k));
   }
+  for (const std::vector<double>& chosen : blueprint.sines) {
+    sines.emplace_back(chosen.begin(), chosen.end());
+  }
   for_each_operation(blueprint, [&](const Operation& operation, std::size_t k) {
     if (operation.kind != Kind::kAffine && operation.kind != Kind::kLayerNorm) return;
     const NormArrays& norm = blueprint.norms[operation.array];

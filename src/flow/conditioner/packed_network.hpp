@@ -61,9 +61,10 @@ struct PackedNetwork {
   std::vector<Operation> program;
   std::vector<PackedLinear<T>> linears;
   std::vector<PackedNorm<T>> norms;
-  T slope;    ///< of leaky_relu
-  T alpha;    ///< of elu
-  T epsilon;  ///< of layer_norm
+  std::vector<std::vector<T>> sines;  ///< of each unit: 1 where it takes its sine, else 0
+  T slope;                            ///< of leaky_relu
+  T alpha;                            ///< of elu
+  T epsilon;                          ///< of layer_norm
 };
 
 }  // namespace flotilla

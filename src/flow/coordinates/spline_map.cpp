@@ -65,7 +65,7 @@ struct SplineMap<T>::Bin {
 
 template <typename T>
 SplineMap<T>::SplineMap(const LayerReader& reader)
-    : circular_(reader.choice("tails", {"linear", "circular"}) == 1),
+    : tails_(static_cast<Tails>(reader.choice("tails", {"linear", "circular", "free"}))),
       softclip_(reader.choice("parameterization", {"softmax", "softclip"}) == 1),
       entry_names_{"tails", "parameterization", "bins", "bound"} {
   const double bins = reader.number("bins");
@@ -86,7 +86,7 @@ template <typename T>
 void SplineMap<T>::read_ends(const LayerReader& reader) {
   half_turn_ = reader.choice("turn", {"none", "half"}) == 1;
   entry_names_.emplace_back("turn");
-  if (circular_) return;
+  if (tails_ != Tails::kLinear) return;
   const double slope = reader.number_or("tail_slope", 1.0);
   if (slope <= 0.0) {
     reader.fail(fmt::format("number 'tail_slope' should be positive but is {}", slope));
@@ -201,15 +201,16 @@ void SplineMap<T>::find(const T* theta, Index count, const T* value, bool by_hei
   slopes(theta + 2 * bins_ * count, count, bin);
 }
 
-/// The bins whose left end and whose right end have parameter j of the slopes.
+/// The bins whose left end and whose right end have parameter j of the slopes; none has where such
+/// a bin does not exist.
 template <typename T>
 T SplineMap<T>::left_bin(Index j) const {
-  return static_cast<T>(circular_ ? j : j + 1);
+  return static_cast<T>(tails_ == Tails::kLinear ? j + 1 : j);
 }
 template <typename T>
 T SplineMap<T>::right_bin(Index j) const {
-  const Index before = circular_ ? j - 1 : j;
-  return static_cast<T>(before < 0 ? bins_ - 1 : before);
+  const Index before = tails_ == Tails::kLinear ? j : j - 1;
+  return static_cast<T>(before < 0 && tails_ == Tails::kCircular ? bins_ - 1 : before);
 }
 
 /// The derivative of x / (1 + |x| / log slope); 1 without clipping.
@@ -252,7 +253,8 @@ void SplineMap<T>::smooth_slopes(const Block& raw, Block& slope, Block& by_raw) 
 }
 
 /// Picks the slopes at both ends of the bin. With linear tails knot k has parameter k - 1, and the
-/// outermost two knots have the slope of the tails. On a circle knot k has parameter k modulo bins.
+/// outermost two knots have the slope of the tails. On a circle knot k has parameter k modulo bins,
+/// with free tails parameter k.
 template <typename T>
 void SplineMap<T>::slopes(const T* raw, Index count, Bin& bin) const {
   Block raw_left{};
@@ -273,7 +275,7 @@ void SplineMap<T>::slopes(const T* raw, Index count, Bin& bin) const {
       smooth_slopes(from, slope, by_raw);
     }
     for (std::size_t c = 0; c < kBlock; ++c) {
-      const bool fixed = !circular_ && bin.index[c] == outermost;
+      const bool fixed = tails_ == Tails::kLinear && bin.index[c] == outermost;
       slope[c] = fixed ? tail_slope_ : slope[c];
       by_raw[c] = fixed ? T{0} : by_raw[c];
     }

@@ -14,9 +14,10 @@ namespace flotilla {
 /// A monotone rational-quadratic spline on [-bound, bound]; the identity outside.
 ///
 /// With linear tails both end slopes are `tail_slope`, 1 by default. On a circle the two ends share
-/// one slope. With `turn` = "half" the input first goes half way round the circle. The inverse
-/// solves a quadratic with the root formula that does not cancel. Source: Durkan et al. 2019,
-/// arXiv:1906.04032; Rezende et al. 2020, arXiv:2002.02428 (circles).
+/// one slope. With free tails each end has a slope of its own. With `turn` = "half" the input first
+/// goes half way round the circle. The inverse solves a quadratic with the root formula that does
+/// not cancel. Source: Durkan et al. 2019, arXiv:1906.04032; Rezende et al. 2020, arXiv:2002.02428
+/// (circles).
 template <typename T>
 class SplineMap : public RecordedMap<T> {
  public:
@@ -40,7 +41,10 @@ class SplineMap : public RecordedMap<T> {
   struct ByLength;
   struct Partials;
 
-  Index derivatives() const { return circular_ ? bins_ : bins_ - 1; }
+  enum class Tails { kLinear, kCircular, kFree };
+  Index derivatives() const {
+    return tails_ == Tails::kLinear ? bins_ - 1 : tails_ == Tails::kCircular ? bins_ : bins_ + 1;
+  }
   void read_parameterization(const LayerReader& reader);
   void read_ends(const LayerReader& reader);
   void turn(T* u) const;
@@ -62,7 +66,7 @@ class SplineMap : public RecordedMap<T> {
   void fill(const T* theta, const Bin& bin, const Partials& partials, T* record, Index count) const;
 
   Index bins_ = 0;
-  bool circular_ = false;
+  Tails tails_ = Tails::kLinear;
   bool softclip_ = false;
   bool half_turn_ = false;
   T tail_slope_{1};  ///< at both ends of a spline with linear tails

@@ -42,6 +42,13 @@ Curve curve(const std::string& name) {
     return {[](double x) { return x * logistic(x); },
             [](double x) { return logistic(x) * (1.0 + x * logistic(-x)); }};
   }
+  if (name == "gelu") {
+    return {[](double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); },
+            [](double x) {
+              return 0.5 * std::erfc(-x / std::sqrt(2.0)) +
+                     x * std::exp(-0.5 * x * x) / std::sqrt(2.0 * std::acos(-1.0));
+            }};
+  }
   return {[](double x) { return x > 0.0 ? x : 0.75 * std::expm1(x); },  // elu
           [](double x) { return x > 0.0 ? 1.0 : 0.75 * std::exp(x); }};
 }
@@ -104,7 +111,7 @@ void PrintTo(const Shape& shape, std::ostream* out) {
 /// layers.
 std::vector<Shape> shapes() {
   std::vector<Shape> all;
-  for (const char* activation : {"tanh", "relu", "leaky_relu", "silu", "elu"}) {
+  for (const char* activation : {"tanh", "relu", "leaky_relu", "silu", "elu", "gelu"}) {
     all.push_back({std::string(activation), 3, {13, 8}, 4, activation});
   }
   all.push_back({"linear", 4, {}, 6, "tanh"});
@@ -223,7 +230,7 @@ TEST(Network, ActivationsHaveTheDefaultParametersOfPyTorch) {
 
 TEST(Network, ActivationsStayFiniteWhereTheFunctionDoes) {
   int tested = 0;
-  for (const char* name : {"tanh", "relu", "leaky_relu", "silu", "elu"}) {
+  for (const char* name : {"tanh", "relu", "leaky_relu", "silu", "elu", "gelu"}) {
     for (const double x : {-1e30, -1000.0, -100.0, 100.0, 1000.0, 1e30}) {
       const double expected = std::string(name) == "leaky_relu" && x < 0 ? 0.01 * x
                               : std::string(name) == "elu" && x < 0      ? -1.0
@@ -235,17 +242,17 @@ TEST(Network, ActivationsStayFiniteWhereTheFunctionDoes) {
       ++tested;
     }
   }
-  EXPECT_EQ(tested, 30);
+  EXPECT_EQ(tested, 36);
 }
 
 TEST(Network, ActivationsPassNaNOn) {
   int tested = 0;
-  for (const char* name : {"tanh", "relu", "leaky_relu", "silu", "elu"}) {
+  for (const char* name : {"tanh", "relu", "leaky_relu", "silu", "elu", "gelu"}) {
     EXPECT_TRUE(std::isnan(activated<double>(name, std::nan("")))) << name;
     EXPECT_TRUE(std::isnan(activated<float>(name, std::nan("")))) << name;
     ++tested;
   }
-  EXPECT_EQ(tested, 5);
+  EXPECT_EQ(tested, 6);
 }
 
 }  // namespace

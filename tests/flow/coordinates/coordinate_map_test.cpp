@@ -252,7 +252,7 @@ TEST(SplineMap, RefusesNumbersOutOfRangeBySayingTheRange) {
   record = spline(4);
   record.texts["tails"] = "square";
   EXPECT_NE(refusal<SplineMap<double>>(record).find(
-                "text 'tails' should be one of linear, circular but is 'square'"),
+                "text 'tails' should be one of linear, circular, free but is 'square'"),
             std::string::npos);
 }
 

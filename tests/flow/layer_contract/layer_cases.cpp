@@ -43,16 +43,42 @@ void add_residuals(std::vector<LayerCase>& all) {
     all.push_back({"inverse_residual_" + name, flow_of(4, {inverted(layer)}), false, kinked});
   };
   for (const char* activation :
-       {"tanh", "relu", "leaky_relu", "silu", "elu", "sigmoid", "softplus"}) {
+       {"tanh", "relu", "leaky_relu", "silu", "elu", "sigmoid", "softplus", "gelu"}) {
     const std::string name = activation;
-    const bool kinked = name.ends_with("elu") || name == "relu";
-    add(name, {"linear " + name + " linear " + name + " linear", {8, 6}, 1.0}, kinked);
+    const bool kinked = name == "elu" || name.ends_with("relu");
+    std::string network = "linear";
+    for (int hidden = 0; hidden < 2; ++hidden) network.append(" ").append(name).append(" linear");
+    add(name, {network, {8, 6}, 1.0}, kinked);
   }
   add("linear", {"linear", {}, 1.0}, false);
   for (const Index dim : {Index{1}, Index{2}, Index{3}, Index{7}, Index{16}}) {
     const Program network{"linear silu linear tanh linear", {dim + 3, 9}, 1.0};
     all.push_back({"residual_of_" + std::to_string(dim),
                    flow_of(dim, {random_residual(dim, network, 0.95, 55)})});
+  }
+}
+
+/// Splines with every kind of end, in both parameterisations.
+void add_splines(const Program& plain, std::vector<LayerCase>& all) {
+  struct Ends {
+    const char* tails;
+    Index parameters;  ///< of five bins
+  };
+  for (const Ends& ends : {Ends{"linear", 14}, Ends{"circular", 15}, Ends{"free", 16}}) {
+    for (const char* parameterization : {"softmax", "softclip"}) {
+      const std::string name = std::string("_") + ends.tails + "_" + parameterization;
+      const auto map = [&](const char* type) {
+        return spline_map(type, 5, ends.tails, parameterization);
+      };
+      all.push_back({"spline_coupling" + name,
+                     flow_of(5, {random_coupling_of(map("spline_coupling"), {1, 0, 0, 1, 0}, plain,
+                                                    ends.parameters, 35)}),
+                     false, true});
+      all.push_back({"spline_autoregressive" + name,
+                     flow_of(4, {random_autoregressive_of(map("spline_autoregressive"), 4, plain,
+                                                          ends.parameters, 60)}),
+                     false, true});
+    }
   }
 }
 
@@ -72,6 +98,7 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
       {"residual", "linear ( silu linear silu linear ) linear"},
       {"two_residuals", "linear ( tanh linear silu linear ) ( elu linear tanh linear ) linear"},
       {"normalised", "linear affine ( softplus linear affine sigmoid linear ) linear tanh"},
+      {"sines", "linear sine ( silu linear sine gelu linear ) linear"},
       {"layer_normalised", "linear layer_norm silu linear ( layer_norm tanh linear ) linear"},
   };
   for (const auto& [name, network] : programs) {
@@ -84,28 +111,12 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
                    flow_of(5, {random_coupling_of({"additive_coupling", {}, {}, {}},
                                                   {1, 0, 1, 1, 0}, fitting, 1, 33)}),
                    false, name == "two_residuals"});
-    if (name != "residual" && name != "two_residuals") continue;
+    if (name != "residual" && name != "two_residuals" && name != "sines") continue;
     all.push_back({"additive_autoregressive_" + name,
                    flow_of(5, {random_autoregressive_of({"additive_autoregressive", {}, {}, {}}, 5,
                                                         fitting, 1, 34)})});
   }
-  for (const char* tails : {"linear", "circular"}) {
-    for (const char* parameterization : {"softmax", "softclip"}) {
-      const bool circular = std::string(tails) == "circular";
-      const std::string name = std::string("_") + tails + "_" + parameterization;
-      const auto map = [&](const char* type) {
-        return spline_map(type, 5, tails, parameterization);
-      };
-      all.push_back({"spline_coupling" + name,
-                     flow_of(5, {random_coupling_of(map("spline_coupling"), {1, 0, 0, 1, 0}, plain,
-                                                    circular ? 15 : 14, 35)}),
-                     false, true});
-      all.push_back({"spline_autoregressive" + name,
-                     flow_of(4, {random_autoregressive_of(map("spline_autoregressive"), 4, plain,
-                                                          circular ? 15 : 14, 36)}),
-                     false, true});
-    }
-  }
+  add_splines(plain, all);
   for (const Index dim : {Index{1}, Index{2}, Index{3}, Index{7}, Index{64}}) {
     const Program wide{"linear tanh linear silu linear", {2 * dim, dim + 3}, 0.3};
     const std::string name = "_of_" + std::to_string(dim);
@@ -113,6 +124,9 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
     all.push_back({"linear" + name, flow_of(dim, {random_linear(dim, 54)})});
     all.push_back({"permutation" + name, flow_of(dim, {random_permutation(dim, 47)})});
     all.push_back({"diagonal_affine" + name, flow_of(dim, {random_diagonal_affine(dim, 48)})});
+    all.push_back({"wrap" + name, flow_of(dim, {random_wrap(dim, 57)}), false, true});
+    all.push_back(
+        {"inverse_wrap" + name, flow_of(dim, {inverted(random_wrap(dim, 58))}), false, true});
     all.push_back({"sigmoid" + name, flow_of(dim, {sigmoid_layer()})});
     all.push_back({"logit" + name, flow_of(dim, {logit_layer()}), true});
     for (const double slope : {0.0625, 3.0}) {
@@ -292,9 +306,9 @@ void add_images(std::vector<LayerCase>& all) {
 std::vector<LayerCase> make_cases() {
   std::vector<LayerCase> all;
   const std::vector<int> mixed = {1, 0, 0, 1, 0};
-  for (const char* activation : {"tanh", "relu", "leaky_relu", "silu", "elu"}) {
+  for (const char* activation : {"tanh", "relu", "leaky_relu", "silu", "elu", "gelu"}) {
     const std::string name = activation;
-    const bool kinked = name.ends_with("elu") || name == "relu";
+    const bool kinked = name == "elu" || name.ends_with("relu");
     all.push_back({"coupling_" + name, flow_of(5, {random_coupling(mixed, {{8, 7}, name}, 1)}),
                    false, kinked});
   }
