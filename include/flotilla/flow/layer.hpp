@@ -27,10 +27,10 @@ struct Direction {
 /// How a layer computes its operations; by default one pass in closed form, exact but for rounding.
 /// `flotilla flow show` tells it, and what metric MALA inherits.
 struct Directions {
-  Direction forward;
-  Direction inverse;
-  Direction products;          ///< of jvp() and vjp()
-  Direction inverse_products;  ///< of inverse_jvp() and inverse_vjp(), at a recorded point
+  Direction forward = {};
+  Direction inverse = {};
+  Direction products = {};          ///< of jvp() and vjp()
+  Direction inverse_products = {};  ///< of inverse_jvp() and inverse_vjp(), at a recorded point
 };
 
 /// An invertible map x = f(z) of R^dim and its Jacobian J = dx/dz, evaluated on a batch.
