@@ -41,7 +41,7 @@ flotilla_add_torch_flow(
   --activation
   silu
   --seed
-  ${seed}
+  8
   --extras)
 foreach(base IN ITEMS diagonal_normal gaussian_mixture uniform_box circular_normal)
   flotilla_add_torch_flow(

@@ -383,7 +383,7 @@ def conditioned_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
     order = rng.permutation(dim)
     additive, spline = AdditiveMap(), SplineMap(5, 3.0)
     circle = SplineMap(4, 2.5, tails="circular", parameterization="softclip")
-    free = SplineMap(4, 2.5, tails="free")
+    free = SplineMap(4, 2.5, "free", min_width=0.1, min_height=0.1, min_derivative=0.3)
     sigmoid = AffineMap("sigmoid", "before", floor=1e-3)
     return [
         conditioned_coupling(mask, additive, rng),
