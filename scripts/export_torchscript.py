@@ -61,6 +61,7 @@ class Options(argparse.Namespace):
     model: str | None
     density: str | None
     state_dict: Path | None
+    part: str
     dim: int | None
     flow: Path | None
     context: str
@@ -74,7 +75,8 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("-o", "--output", type=Path, required=True, help="TorchScript file to write")
     add("--model", metavar="FILE.py:FUNCTION", help="makes the module")
     add("--density", metavar="FILE.py:FUNCTION", help="makes a log density instead")
-    add("--state-dict", type=Path, help="its trained weights, by torch.save(model.state_dict())")
+    add("--state-dict", type=Path, help="its trained weights: a checkpoint as it was saved")
+    add("--part", default="", help="the part of it that is the module, as in state_dict:flow.")
     add("--dim", type=positive(int), help="coordinates of z or x; a library's flow knows its own")
     add("--flow", type=Path, help="a flow file instead: the same flow, run by PyTorch")
     add_common(
@@ -101,7 +103,8 @@ def own_module(options: Options, name: str) -> Any:
     """What a user's function makes, with its trained weights."""
     module = load_model(name)
     if options.state_dict:
-        load_weights(module, options.state_dict)
+        for note in load_weights(module, options.state_dict, options.part):
+            print(f"note: {note}")
     return module
 
 

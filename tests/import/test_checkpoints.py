@@ -743,7 +743,9 @@ class Exported(InFolder):
             path, output = self.path("a.pt"), self.path("out.pt")
             output.unlink(missing_ok=True)
             {**GOOD, **BAD}[form](state, path)
-            _, problem = outcome(lambda: EXPORT.export(self.options(path)))
+            said, problem = outcome(lambda: EXPORT.export(self.options(path)))
+            if form == "lightning":
+                self.assertIn("its part 'state_dict'", said)
             if wanted:
                 self.assertIn(wanted, problem)
                 self.assertFalse(output.exists())
