@@ -147,6 +147,29 @@ def normflows_planar():
     return normflows_of([*planar, leaky, normflows.flows.Radial(DIM)])
 
 
+CIRCLE = 3.0
+
+
+def normflows_circular(bound=CIRCLE):
+    """The first and the third coordinate on circles."""
+    options = {"num_bins": BINS, "tail_bound": bound}
+    scale = torch.tensor([2.0 * CIRCLE, 1.0, 2.0 * CIRCLE])
+    layers = [
+        normflows.flows.CircularCoupledRationalQuadraticSpline(
+            DIM, 2, HIDDEN, [0, 2], reverse_mask=k == 1, **options
+        )
+        for k in range(2)
+    ]
+    layers += [
+        normflows.flows.PeriodicShift([0, 2], bound=CIRCLE, shift=torch.tensor([1.0, -0.5])),
+        normflows.flows.CircularAutoregressiveRationalQuadraticSpline(
+            DIM, 2, HIDDEN, [0, 2], activation=torch.nn.GELU, **options
+        ),
+        normflows.flows.PeriodicWrap([0, 2], bound=CIRCLE),
+    ]
+    return normflows_of(layers, normflows.distributions.UniformGaussian(DIM, [0, 2], scale))
+
+
 def normflows_residual():
     """Blocks both ways round, with the networks that people use."""
     layers = []
@@ -154,6 +177,13 @@ def normflows_residual():
         net = normflows.nets.LipschitzMLP([DIM, HIDDEN, HIDDEN, DIM], lipschitz_const=0.9)
         layers.append(normflows.flows.Residual(net, reverse=k < 3, reduce_memory=False))
     return normflows_of([*layers, normflows.flows.ActNorm((DIM,))])
+
+
+def normflows_conditional_base():
+    base = normflows.distributions.base.ConditionalDiagGaussian(DIM, torch.nn.Linear(CONTEXT, 2 * DIM))
+    options = {"num_context_channels": CONTEXT, "num_bins": BINS}
+    layers = [normflows.flows.CoupledRationalQuadraticSpline(DIM, 2, HIDDEN, **options)]
+    return normflows_of(layers, base, normflows.ConditionalNormalizingFlow)
 
 
 SIDE, CLASSES = 8, 3
@@ -226,6 +256,9 @@ FLOWS = {
     "normflows_context": normflows_context,
     "normflows_planar": normflows_planar,
     "normflows_residual": normflows_residual,
+    "normflows_conditional_base": normflows_conditional_base,
+    "normflows_circular": normflows_circular,
+    "normflows_circular_bounds": lambda: normflows_circular(torch.tensor([CIRCLE, 3.5, CIRCLE])),
     "normflows_glow": lambda: normflows_glow(
         normflows.distributions.DiagGaussian, normflows.transforms.Logit(0.05)
     ),
@@ -301,7 +334,8 @@ def loss(name, model, generator):
     if "glow" in name:
         x, classes = images(BATCH // 4, generator)
         return -model.log_prob(x, classes if model.class_cond else None).mean()
-    context = torch.randn(BATCH, CONTEXT, generator=generator) if "context" in name else None
+    conditional = "context" in name or "conditional" in name
+    context = torch.randn(BATCH, CONTEXT, generator=generator) if conditional else None
     return -log_density(name, model, draws(BATCH, generator, context), context).mean()
 
 

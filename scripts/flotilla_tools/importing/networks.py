@@ -234,6 +234,8 @@ ACTIVATIONS = {
     "ELU": "elu",
     "Sigmoid": "sigmoid",
     "Softplus": "softplus",
+    "gelu": "gelu",
+    "GELU": "gelu",
 }
 DEFAULT_NUMBERS = {"leaky_relu": 0.01, "elu": 1.0, "softplus": 1.0}
 NUMBERS = {"leaky_relu": "negative_slope", "elu": "alpha", "softplus": "beta"}
@@ -247,6 +249,8 @@ def describe_activation(function: Any) -> Activation:
             f"its activation {name} is none of {', '.join(sorted(set(ACTIVATIONS.values())))}"
         )
     word = ACTIVATIONS[name]
+    if getattr(function, "approximate", "none") != "none":
+        raise ConversionError("its GELU is an approximation by tanh; flow files have the exact one")
     usual = DEFAULT_NUMBERS.get(word)
     number = getattr(function, NUMBERS.get(word, ""), usual)
     return word if number is None or number == usual else [word, float(number)]
@@ -259,6 +263,7 @@ class Network:
         self.words: list[str] = []
         self.linears: list[list[Array]] = []
         self.norms: list[list[Array]] = []
+        self.sines: list[Array] = []
         self.terms: dict[str, Array] = {}
         self.numbers: dict[str, Any] = {}
 
@@ -335,6 +340,11 @@ class Network:
             np.ones(units) if scale is None else scale, np.zeros(units) if shift is None else shift
         ])
 
+    def sine(self, chosen: Array) -> None:
+        """Takes the sine of the chosen units of the last linear map."""
+        self.words.append("sine")
+        self.sines.append(chosen)
+
     def open(self) -> None:
         self.words.append("(")
 
@@ -403,6 +413,8 @@ class Network:
             arrays[f"weight_{k}"], arrays[f"bias_{k}"] = weight, bias
         for k, (scale, shift) in enumerate(self.norms):
             arrays[f"norm_scale_{k}"], arrays[f"norm_shift_{k}"] = scale, shift
+        for k, chosen in enumerate(self.sines):
+            arrays[f"sine_{k}"] = chosen
         return {"network": " ".join(self.words), **self.numbers}, arrays
 
 
@@ -535,12 +547,43 @@ def _pre_activated(net: Network, block: State, activation: Activation, k: int) -
     _linear(net, block.below(f"linear_layers.{k}"))
 
 
-def residual_net(state: State, activation: Activation, context_dim: int) -> Network:
-    """ResidualNet of nflows and normflows. A context enters through the inputs and by gates."""
-    if state.has_below("preprocessing"):
-        raise ConversionError("its conditioner preprocesses its inputs (periodic features)")
-    net = Network()
+def _first_linear(net: Network, state: State, context_dim: int, periodic: Any) -> None:
+    """The initial layer, after the periodic features of its inputs if there are any.
+
+    w_1 sin(s f) + w_2 cos(s f) is a sine of amplitude |w| at another phase. The amplitude goes into
+    the initial layer.
+
+    @param periodic  the scales s of PeriodicFeaturesElementwise, or None
+    """
+    if periodic is None:
+        if state.has_below("preprocessing"):
+            raise ConversionError("its conditioner preprocesses its inputs (periodic features)")
+        _linear(net, state.below("initial_layer"), context_dim)
+        return
+    features = state.below("preprocessing")
+    chosen = features.take("ind").astype(int)
+    weights, bias = features.take("weights"), features.take_if("bias")
+    features.drop("ind_", "inv_perm", "scale")
+    inputs = state.take("initial_layer.weight").shape[1] - context_dim
+    rates, phases, marks = np.ones(inputs), np.zeros(inputs), np.zeros(inputs, dtype=np.int8)
+    amplitudes, shifts = np.ones(inputs), np.zeros(inputs)
+    rates[chosen], marks[chosen] = periodic, 1
+    phases[chosen] = np.arctan2(weights[:, 1], weights[:, 0])
+    amplitudes[chosen] = np.hypot(weights[:, 0], weights[:, 1])
+    shifts[chosen] = 0.0 if bias is None else bias
+    net.linear(np.diag(rates), phases)
+    net.sine(marks)
     _linear(net, state.below("initial_layer"), context_dim)
+    weight, offset = net.linears[-1]
+    net.linears[-1] = [weight * amplitudes, offset + weight @ shifts]
+
+
+def residual_net(
+    state: State, activation: Activation, context_dim: int, periodic: Any = None
+) -> Network:
+    """ResidualNet of nflows and normflows. A context enters through the inputs and by gates."""
+    net = Network()
+    _first_linear(net, state, context_dim, periodic)
     for k in range(_count(state, "blocks")):
         block = state.below(f"blocks.{k}")
         net.open()
@@ -570,12 +613,16 @@ NFLOWS_MADE = MadeStyle(True, "sum")
 NORMFLOWS_MADE = MadeStyle(False, "gate")
 
 
-def made(state: State, activation: Activation, context_dim: int, style: MadeStyle) -> Network:
+def made(
+    state: State,
+    activation: Activation,
+    context_dim: int,
+    style: MadeStyle,
+    periodic: Any = None,
+) -> Network:
     """MADE of nflows and normflows, with its masks multiplied into the weights."""
-    if state.has_below("preprocessing"):
-        raise ConversionError("its conditioner preprocesses its inputs (periodic features)")
     net = Network()
-    _linear(net, state.below("initial_layer"))
+    _first_linear(net, state, 0, periodic)
     if context_dim > 0:
         context = state.below("context_layer")
         through = activation if style.activated else None

@@ -219,21 +219,20 @@ def _base(base: Described, state: State, dim: int) -> LayerRecord:
         )
         return LayerRecord("uniform_box", {}, {"low": low.copy(), "high": high.copy()})
     if kind == "ConditionalDiagonalNormal":
-        return _conditional_base(base.get("encoder", "Linear"), below, dim)
+        encoder = base.get("encoder", "Linear")
+        return conditional_normal(f"nflows.{kind}", encoder, below.below("_context_encoder"))
     raise ConversionError(
         f"base (nflows.{kind}): flow files have no such base density (converted are: "
         "StandardNormal, DiagonalNormal, ConditionalDiagonalNormal, BoxUniform)"
     )
 
 
-def _conditional_base(encoder: str, state: State, dim: int) -> LayerRecord:
+def conditional_normal(name: str, encoder: str, state: State) -> LayerRecord:
     """Means, then log standard deviations, by a linear map of the context."""
     if encoder != "Linear":
-        raise ConversionError(
-            f"base (nflows.ConditionalDiagonalNormal): its context_encoder {encoder} is no Linear"
-        )
-    linear = state.below("_context_encoder")
-    weight, bias = linear.take("weight"), linear.take_if("bias")
+        raise ConversionError(f"base ({name}): its context_encoder {encoder} is no Linear")
+    weight, bias = state.take("weight"), state.take_if("bias")
+    dim = len(weight) // 2
     bias = np.zeros(2 * dim) if bias is None else bias
     arrays = {"loc": bias[:dim], "scale": np.exp(bias[dim:])}
     arrays.update(context_loc=weight[:dim], context_log_scale=weight[dim:])

@@ -11,7 +11,7 @@ import torch
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import LayerRecord
-from flotilla_tools.importing import multiscale, networks, nflows, residual
+from flotilla_tools.importing import circles, multiscale, networks, nflows, residual
 from flotilla_tools.importing.networks import (
     ConversionError,
     Converter,
@@ -36,6 +36,8 @@ def describe(model: Original) -> dict[str, Any]:
     described = {"class": type(base).__name__}
     if described["class"] == "Uniform":
         described["low"], described["high"] = base.low.tolist(), base.high.tolist()
+    if described["class"] == "ConditionalDiagGaussian":
+        described["encoder"] = type(base.context_encoder).__name__
     layers = []
     for k, flow in enumerate(model.flows):
         kind = type(flow).__name__
@@ -44,7 +46,7 @@ def describe(model: Original) -> dict[str, Any]:
         except ConversionError as problem:
             raise ConversionError(f"layer {k} (normflows.{kind}): {problem}") from None
     found: dict[str, Any] = {"library": "normflows", "base": described, "layers": layers}
-    return found if "Uniform" not in described["class"] else {**found, "features": int(base.d)}
+    return found if described["class"] != "Uniform" else {**found, "features": int(base.d)}
 
 
 def _describe_mlp(net: Original) -> list[Any]:
@@ -110,6 +112,31 @@ def _describe_coupled_spline(flow: Original) -> dict[str, Any]:
     }
 
 
+def _describe_circular_coupling(flow: Original) -> dict[str, Any]:
+    net, constants = flow.prqct.transform_net, flow.prqct.unconditional_transform
+    spline = circles.describe_spline(flow.prqct)
+    found = {
+        "activation": networks.describe_activation(net.blocks[0].activation),
+        "context": net.context_features or 0,
+        **spline,
+        **circles.describe_features(net),
+    }
+    if constants is None:
+        return found
+    bound = circles.plain(constants.tail_bound)
+    unconditional = {**spline, "tails": constants.tails, "tail_bound": bound}
+    return {**found, "unconditional": unconditional}
+
+
+def _describe_circular_masked(flow: Original) -> dict[str, Any]:
+    net = flow.mprqat.autoregressive_net
+    return {
+        **_describe_net(net),
+        **circles.describe_spline(flow.mprqat),
+        **circles.describe_features(net),
+    }
+
+
 def _describe_masked_spline(flow: Original) -> dict[str, Any]:
     return {**_describe_net(flow.mprqat.autoregressive_net), **_describe_spline(flow.mprqat)}
 
@@ -124,7 +151,8 @@ def _describe_net(net: Original) -> dict[str, Any]:
 _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "AffineCouplingBlock": _describe_block,
     "AutoregressiveRationalQuadraticSpline": _describe_masked_spline,
-    "CircularAutoregressiveRationalQuadraticSpline": _describe_masked_spline,
+    "CircularAutoregressiveRationalQuadraticSpline": _describe_circular_masked,
+    "CircularCoupledRationalQuadraticSpline": _describe_circular_coupling,
     "CoupledRationalQuadraticSpline": _describe_coupled_spline,
     "InvertibleAffine": lambda flow: {"use_lu": bool(flow.use_lu)},
     "LULinearPermute": lambda flow: {"eps": flow.linear.eps},
@@ -132,6 +160,8 @@ _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "MaskedAffineFlow": _describe_masked,
     "Permute": lambda flow: {"mode": flow.mode, "num_channels": flow.num_channels},
     "Planar": lambda flow: {"act": flow.act},
+    "PeriodicShift": circles.describe_turn,
+    "PeriodicWrap": circles.describe_turn,
     "Residual": residual.describe,
 }
 
@@ -147,7 +177,10 @@ def convert(description: Described, state: State) -> Parts:
     dim = description.get("features") or base.arrays["loc"].shape[-1]
     layers = description["layers"]
     found = networks.convert_layers("normflows", PREFIX, CONVERTERS, layers, state, dim=dim)
-    return dim, networks.context_dim(layers), base, sum(found, [])
+    context = networks.context_dim(layers)
+    if "context_loc" in base.arrays:
+        context = max(context, base.arrays["context_loc"].shape[1])
+    return dim, context, base, sum(found, [])
 
 
 def _base(description: Described, state: State) -> LayerRecord:
@@ -165,9 +198,15 @@ def _base(description: Described, state: State) -> LayerRecord:
         dim = description["features"]
         edges = {name: np.full(dim, float(description["base"][name])) for name in ("low", "high")}
         return LayerRecord("uniform_box", {}, edges)
+    if kind == "UniformGaussian":
+        return circles.uniform_gaussian(below)
+    if kind == "ConditionalDiagGaussian":
+        encoder = description["base"].get("encoder", "Linear")
+        linear = below.below("context_encoder")
+        return nflows.conditional_normal(f"normflows.{kind}", encoder, linear)
     raise ConversionError(
         f"base (normflows.{kind}): flow files have no such base density (converted are: "
-        "DiagGaussian, GaussianMixture, Uniform)"
+        "DiagGaussian, ConditionalDiagGaussian, GaussianMixture, Uniform, UniformGaussian)"
     )
 
 
@@ -327,11 +366,19 @@ CONVERTERS: Mapping[str, Converter] = {
     "AffineConstFlow": _affine_const,
     "AffineCouplingBlock": _coupling_block,
     "AutoregressiveRationalQuadraticSpline": _masked_spline,
+    "CircularAutoregressiveRationalQuadraticSpline": lambda layer, state: circles.autoregressive(
+        layer, state.below("mprqat")
+    ),
+    "CircularCoupledRationalQuadraticSpline": lambda layer, state: circles.coupling(
+        layer, state.below("prqct")
+    ),
     "CoupledRationalQuadraticSpline": _coupled_spline,
     "InvertibleAffine": _invertible_affine,
     "LULinearPermute": _lu_linear_permute,
     "MaskedAffineAutoregressive": _masked_affine,
     "MaskedAffineFlow": _masked_affine_flow,
+    "PeriodicShift": circles.turn,
+    "PeriodicWrap": circles.turn,
     "Permute": _permute,
     "Planar": _planar,
     "Radial": _radial,
@@ -361,4 +408,6 @@ def sampling_map(
 def base_log_density(model: Original, z: torch.Tensor, context: Any) -> torch.Tensor:
     if hasattr(model, "merges"):
         return multiscale.base_log_density(model, z, context)
+    if hasattr(model.q0, "context_encoder"):
+        return model.q0.log_prob(z, context)
     return model.q0.log_prob(z)
