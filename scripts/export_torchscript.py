@@ -108,11 +108,17 @@ def own_module(options: Options, name: str) -> Any:
     return module
 
 
+def numbers_of(context: str) -> list[float]:
+    try:
+        return [float(word) for word in context.split(",") if word]
+    except ValueError:
+        raise InputError(f"expected --context with numbers, 0.5,-1, found '{context}'") from None
+
+
 def own_flow(options: Options, name: str) -> tuple[Any, int]:
     """A user's flow with the interface of a module to export, and its dimension."""
     model = own_module(options, name)
-    context = [float(word) for word in options.context.split(",") if word]
-    flow = library_flow(model, context)
+    flow = library_flow(model, numbers_of(options.context))
     if flow is not None:
         if options.dim not in (None, flow.dim):
             raise InputError(f"expected --dim {flow.dim}, the model's, found {options.dim}")

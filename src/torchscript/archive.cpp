@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "torchscript/archive.hpp"
 
+#include <torch/version.h>
+
 #include <algorithm>
 #include <sstream>
 
@@ -33,6 +35,29 @@ const Format& format_of(Content content) {
 
 constexpr std::int64_t kLargestDim = std::int64_t{1} << 24U;
 constexpr std::int64_t kWidestTile = 4096;
+
+/// What to do about a file that a newer PyTorch wrote; empty if this is not why it was refused.
+std::string remedy(const std::string& refusal) {
+  for (const char* sign : {"maximum supported version", "Unknown builtin op"}) {
+    if (refusal.find(sign) == std::string::npos) continue;
+    return "; a newer PyTorch wrote it than LibTorch " TORCH_VERSION
+           ", with which flotilla was built: export it with that version, build flotilla with "
+           "yours "
+           "(cmake -D CMAKE_PREFIX_PATH=FOLDER), or import the flow (scripts/import_flow.py)";
+  }
+  return "";
+}
+
+torch::jit::Module load(const std::string& bytes) {
+  try {
+    return with_torch("it does not load as TorchScript", [&] {
+      std::istringstream stream(bytes);
+      return torch::jit::load(stream, c10::Device(c10::kCPU));
+    });
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(error.what() + remedy(error.what()));
+  }
+}
 
 [[noreturn]] void fail(const std::string& message) {
   throw std::runtime_error(message);
@@ -110,10 +135,7 @@ std::string essence(const std::string& message) {
 
 torch::jit::Module load_archive(const std::string& bytes, Content content) {
   const Format& format = format_of(content);
-  torch::jit::Module archive = with_torch("it does not load as TorchScript", [&] {
-    std::istringstream stream(bytes);
-    return torch::jit::load(stream, c10::Device(c10::kCPU));
-  });
+  torch::jit::Module archive = load(bytes);
   if (!archive.hasattr("format") || text(archive, "format") != format.name) fail(format.refusal);
   if (whole_number(archive, "format_version", 0, kLargestDim) != format.version) {
     fail("its format version is not " + std::to_string(format.version) +

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 from unittest import mock
 
 import h5py
@@ -356,6 +357,21 @@ class Hostile(TorchScriptTest):
         self.assertIn("TorchScript", self.refused("flow", "show", self.path("state.pt")))
         self.assertIn("TorchScript", self.refused_bytes(b"PK\3\4" + bytes(1000)))
         self.assertIn("TorchScript", self.refused_bytes(b"PK\3\4"))
+
+    def test_those_of_a_newer_pytorch(self):
+        def newer(name, data):
+            return b"11\n" if name.endswith("/version") else data
+
+        def unknown(name, data):
+            return data.replace(b"torch.exp(", b"torch.newer(") if name.endswith(".py") else data
+
+        whole = self.exported("ShearBothWays")
+        for change in (newer, unknown):
+            path = self.path(f"{change.__name__}.pt")
+            with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
+                for entry in old.infolist():
+                    new.writestr(entry.filename, change(entry.filename, old.read(entry.filename)))
+            self.assertIn("a newer PyTorch wrote it than LibTorch", self.refused("flow", "show", path))
 
     def test_truncated_ones(self):
         whole = pathlib.Path(self.exported("ShearBothWays")).read_bytes()

@@ -480,7 +480,7 @@ def _of_parameters(one: Any, context: Tensor | None) -> Base:
     if context is None:
         raise LibraryFlowError("expected --context for a conditional base density")
     means, log_scales = one._compute_params(context)
-    return _normal(means, log_scales.detach().exp())
+    return _normal(means, log_scales.detach().double().exp())
 
 
 def _of_encoder(one: Any, context: Tensor | None) -> Base:
@@ -488,12 +488,14 @@ def _of_encoder(one: Any, context: Tensor | None) -> Base:
     if context is None:
         raise LibraryFlowError("expected --context for a conditional base density")
     loc, log_scale = one.context_encoder(context).detach().chunk(2, dim=-1)
-    return _normal(loc, log_scale.exp())
+    return _normal(loc, log_scale.double().exp())
 
 
 def _mixture(one: Any, _: Tensor | None) -> Base:
-    rows = [one.weight_scores.softmax(-1).reshape(-1), one.loc[0], one.log_scale[0].exp()]
-    return GaussianMixture(*(row.detach().double() for row in rows))
+    weights, loc, log_scale = (
+        values.detach().double() for values in (one.weight_scores, one.loc, one.log_scale)
+    )
+    return GaussianMixture(weights.softmax(-1).reshape(-1), loc[0], log_scale[0].exp())
 
 
 def _box(low: Any, high: Any, dim: int) -> Base:
@@ -502,9 +504,9 @@ def _box(low: Any, high: Any, dim: int) -> Base:
 
 BASES: Mapping[str, Callable[[Any, Tensor | None], Base]] = {
     "StandardNormal": lambda one, _: StandardNormal(math.prod(one._shape)),
-    "DiagonalNormal": lambda one, _: _normal(one.mean_, one.log_std_.detach().exp()),
+    "DiagonalNormal": lambda one, _: _normal(one.mean_, one.log_std_.detach().double().exp()),
     "ConditionalDiagonalNormal": _of_parameters,
-    "DiagGaussian": lambda one, _: _normal(one.loc, one.log_scale.detach().exp()),
+    "DiagGaussian": lambda one, _: _normal(one.loc, one.log_scale.detach().double().exp()),
     "ConditionalDiagGaussian": _of_encoder,
     "GaussianMixture": _mixture,
     "Normal": lambda one, _: _normal(one.loc, one.scale),
