@@ -39,6 +39,10 @@ class LayerRecord(NamedTuple):
         """The same layer with more attributes."""
         return self._replace(attributes={**self.attributes, **more})
 
+    def with_arrays(self, more: Mapping[str, Array]) -> "LayerRecord":
+        """The same layer with more arrays."""
+        return self._replace(arrays={**self.arrays, **more})
+
 
 class FlowContents(NamedTuple):
     """All that determines a flow: its sizes and the records of its base density and its layers."""

@@ -6,8 +6,8 @@
 #include "flotilla/flow/flow.hpp"
 #include "flow/coordinates/additive_map.hpp"
 #include "flow/coordinates/affine_map.hpp"
-#include "flow/coordinates/curve_map.hpp"
 #include "flow/coordinates/spline_map.hpp"
+#include "flow/curves/curve_map.hpp"
 #include "flow/layers/autoregressive.hpp"
 #include "flow/layers/coupling.hpp"
 #include "flow/layers/elementwise.hpp"
@@ -43,10 +43,14 @@ constexpr std::array kRegistry = {
     type_row<Layer<T>, Autoregressive<T, GaussianizationMap>>(),
     type_row<Layer<T>, Coupling<T, GaussianizationMap>>(),
     type_row<Layer<T>, Householder<T>>(),
+    type_row<Layer<T>, Autoregressive<T, IntegratedNetworkMap>>(),
+    type_row<Layer<T>, Coupling<T, IntegratedNetworkMap>>(),
     type_row<Layer<T>, LeakyRelu<T>>(),
     type_row<Layer<T>, Linear<T>>(),
     type_row<Layer<T>, Logit<T>>(),
     type_row<Layer<T>, LuLinear<T>>(),
+    type_row<Layer<T>, Autoregressive<T, MonotoneNetworkMap>>(),
+    type_row<Layer<T>, Coupling<T, MonotoneNetworkMap>>(),
     type_row<Layer<T>, Permutation<T>>(),
     type_row<Layer<T>, Planar<T>>(),
     type_row<Layer<T>, Radial<T>>(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>
@@ -18,7 +19,11 @@ constexpr Index kDim = 5;
 
 /// Every coordinate moved by the same sum of squares.
 LayerRecord sum_of_squares_of_constants() {
-  const auto [map, parameters] = curve_maps("coupling").back();
+  const auto maps = curve_maps("coupling");
+  const auto found = std::find_if(maps.begin(), maps.end(), [](const auto& candidate) {
+    return candidate.first.type == "sum_of_squares_coupling";
+  });
+  const auto& [map, parameters] = *found;
   LayerRecord layer = random_coupling_of(map, {0, 0, 0, 0, 0}, {"linear", {}, 0.0}, parameters, 5);
   layer.numbers["bound"] = 1e4;
   return layer;

@@ -46,7 +46,10 @@ class ImportTest(ProgramTest):
 class Fixtures(ImportTest):
     def test_every_library_has_every_kind(self):
         kinds = ("realnvp", "nice", "maf", "coupling_spline", "autoregressive_spline", "context")
-        monotone = ("bernstein", "circular", "gaussianization", "sum_of_squares")
+        monotone = (
+            "bernstein", "circular", "gaussianization", "integrated_network", "monotone_network",
+            "sum_of_squares",
+        )
         others = {
             "freia": ("all_in_one", "affine_blocks", "nice", "context", "forward"),
             "pyro": (

@@ -22,13 +22,19 @@ FLOWS = {
     "zuko_sum_of_squares": lambda: zuko.flows.SOSPF(
         DIM, CONTEXT, transforms=2, degree=3, polynomials=2, **HYPER
     ),
+    "zuko_monotone_network": lambda: zuko.flows.NAF(
+        DIM, transforms=2, signal=4, network={"hidden_features": (8, 8)}, **HYPER
+    ),
+    "zuko_integrated_network": lambda: zuko.flows.UNAF(
+        DIM, CONTEXT, transforms=2, signal=3, network={"hidden_features": (8,)}, **HYPER
+    ),
     "zuko_circular": lambda: zuko.flows.NCSF(DIM, transforms=2, bins=4, slope=1e-2, **HYPER),
 }
 
 
 def loss(name, model, generator):
     context = None
-    if name == "zuko_sum_of_squares":
+    if name in ("zuko_sum_of_squares", "zuko_integrated_network"):
         context = torch.randn(BATCH, CONTEXT, generator=generator)
     x = draws(BATCH, generator, context)
     if name == "zuko_circular":

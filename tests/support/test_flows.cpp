@@ -400,10 +400,44 @@ FlowRecord smooth_flow(Index dim, std::uint64_t seed) {
                       });
 }
 
+namespace {
+
+/// A map that is a network of u and a signal of two numbers. @param rising  no weight is negative
+LayerRecord network_map(LayerRecord map, const std::vector<Index>& widths, bool rising,
+                        std::uint64_t seed) {
+  NumberStream numbers(seed);
+  Index inputs = 3;
+  for (std::size_t k = 0; k < widths.size(); ++k) {
+    const double scale = 1.0 / std::sqrt(static_cast<double>(inputs));
+    Tensor weight = random_tensor(numbers, {widths[k], inputs}, scale);
+    for (double& value : weight.values) {
+      value = rising ? std::abs(value) + 0.5 * scale : 0.5 * value;
+      value = static_cast<double>(static_cast<float>(value));
+    }
+    map.arrays["curve_weight_" + std::to_string(k)] = weight;
+    map.arrays["curve_bias_" + std::to_string(k)] = random_tensor(numbers, {widths[k]}, 0.25);
+    inputs = widths[k];
+  }
+  // An integrand's logarithm bends where the network's output is zero: far from its values.
+  if (!rising) map.arrays.at("curve_bias_" + std::to_string(widths.size() - 1)).values[0] = 2.5;
+  return map;
+}
+
+}  // namespace
+
 std::vector<std::pair<LayerRecord, Index>> curve_maps(const std::string& kind) {
   return {
       {{"bernstein_" + kind, {}, {{"parameters", 3.0}, {"bound", 2.0}}, {}}, 3},
       {{"gaussianization_" + kind, {}, {{"components", 2.0}}, {}}, 4},
+      {network_map({"integrated_network_" + kind,
+                    {{"curve_activation", "silu"}},
+                    {{"points", 12.0}, {"bound", 0.25}},
+                    {}},
+                   {4, 1}, false, 91),
+       3},
+      {network_map({"monotone_network_" + kind, {{"curve_activation", "two_way_elu"}}, {}, {}},
+                   {5, 4, 1}, true, 92),
+       2},
       {{"rational_linear_" + kind, {}, {{"bins", 3.0}, {"bound", 2.0}, {"tail_slope", 0.75}}, {}},
        11},
       {{"sum_of_squares_" + kind, {}, {{"polynomials", 2.0}, {"degree", 2.0}, {"bound", 4.0}}, {}},
@@ -424,8 +458,9 @@ FlowRecord curved_flow(Index dim, std::uint64_t seed) {
     ++k;
   }
   for (const auto& [map, parameters] : curve_maps("autoregressive")) {
-    const bool slow = map.type.starts_with("gaussianization");  // the other way round
-    if (slow) layers.push_back(bounded);
+    const bool bounds = map.type.starts_with("gaussianization");
+    const bool slow = bounds || map.type.starts_with("integrated");  // the other way round
+    if (bounds) layers.push_back(bounded);
     const LayerRecord layer = random_autoregressive_of(map, dim, masked, parameters, base + k);
     layers.push_back(slow ? layer : inverted(layer));
     ++k;

@@ -212,7 +212,8 @@ def _univariate(layer: Described) -> tuple[str, dict[str, Any], int, Sequence[in
         count = 3 * int(layer["bins"]) - 1
         return "spline", attributes, count, range(count)
     if name in zuko_curves.UNIVARIATES:
-        layer = {**layer, "slope": _slope(layer)}
+        if name in zuko_curves.SLOPED:
+            layer = {**layer, "slope": _slope(layer)}
         kind, attributes, count = zuko_curves.UNIVARIATES[name].layout(layer)
         return kind, attributes, count, range(count)
     raise ConversionError(f"its univariate map {name} has no counterpart in flow files")
@@ -263,7 +264,8 @@ def _masked(layer: Described, state: State) -> list[LayerRecord]:
     kind, attributes, count, order = _univariate(layer)
     net = _hyper(_words(layer, state), state.below("hyper"), layer.get("context", 0))
     net.keep_outputs(networks.by_parameter(layer["dim"], count, order))
-    return [networks.autoregressive(kind, attributes, layer["dim"], net)]
+    record = networks.autoregressive(kind, attributes, layer["dim"], net)
+    return [record.with_arrays(zuko_curves.network_arrays(layer, state))]
 
 
 def _coupling(layer: Described, state: State) -> list[LayerRecord]:
@@ -271,7 +273,8 @@ def _coupling(layer: Described, state: State) -> list[LayerRecord]:
     kept = state.take("mask") == 1.0
     net = _hyper(_words(layer, state), state.below("hyper"), layer.get("context", 0))
     net.keep_outputs(networks.by_parameter(int((~kept).sum()), count, order))
-    return [networks.coupling(kind, attributes, kept, net)]
+    record = networks.coupling(kind, attributes, kept, net)
+    return [record.with_arrays(zuko_curves.network_arrays(layer, state))]
 
 
 def _of_context(layer: Described, state: State) -> list[LayerRecord]:
@@ -292,7 +295,8 @@ def _elementwise(layer: Described, state: State) -> list[LayerRecord]:
         shapes.append(state.take(f"phi.{k}").reshape(layer["dim"], -1))
         k += 1
     parameters = np.concatenate(shapes, axis=1)[:, list(order)]
-    return [networks.elementwise(kind, attributes, np.ones(layer["dim"]), parameters)]
+    record = networks.elementwise(kind, attributes, np.ones(layer["dim"]), parameters)
+    return [record.with_arrays(zuko_curves.network_arrays(layer, state))]
 
 
 def _unconditional(layer: Described, state: State) -> list[LayerRecord]:

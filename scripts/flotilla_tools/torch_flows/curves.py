@@ -7,8 +7,9 @@ log slopes, both [draw x coordinate].
 """
 
 import math
-from typing import Any
+from typing import Any, Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,15 +25,14 @@ def solve(curve: Any, y: Tensor, theta: Tensor) -> Mapped:
     with torch.no_grad():
         low, high = -torch.ones_like(y), torch.ones_like(y)
         for _ in range(DOUBLINGS):
-            under = curve.forward(low, theta)[0] > y
-            over = curve.forward(high, theta)[0] < y
+            under, over = curve.value(low, theta) > y, curve.value(high, theta) < y
             if not torch.any(under | over):
                 break
             low = torch.where(under, 2.0 * low, low)
             high = torch.where(over, 2.0 * high, high)
         for _ in range(BISECTIONS):
             u = 0.5 * (low + high)
-            above = curve.forward(u, theta)[0] > y
+            above = curve.value(u, theta) > y
             low, high = torch.where(above, low, u), torch.where(above, u, high)
     value, log_slope = curve.forward(u, theta)
     u = u - (value - y) * torch.exp(-log_slope)
@@ -52,6 +52,10 @@ class Curve:
 
     def forward(self, u: Tensor, theta: Tensor) -> Mapped:
         raise NotImplementedError
+
+    def value(self, u: Tensor, theta: Tensor) -> Tensor:
+        """y alone."""
+        return self.forward(u, theta)[0]
 
     def inverse(self, y: Tensor, theta: Tensor) -> Mapped:
         return solve(self, y, theta)
@@ -249,4 +253,129 @@ class RationalLinearMap(Curve):
         return u, torch.where(inside, log_slope, torch.zeros_like(y))
 
 
-CURVES = (BernsteinMap, GaussianizationMap, RationalLinearMap, SumOfSquaresMap)
+NETWORK_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "leaky_relu": F.leaky_relu,
+    "silu": F.silu,
+    "elu": F.elu,
+    "sigmoid": torch.sigmoid,
+    "softplus": F.softplus,
+}
+
+
+class NetworkCurve(Curve):
+    """A curve that is a network of u and a signal: one network for all coordinates, or one for
+    each.  `arrays` are curve_weight_k and curve_bias_k of its linear maps."""
+
+    kind = ""
+
+    def __init__(self, curve_activation: str, **arrays: Any) -> None:
+        self.curve_activation, self._arrays = curve_activation, arrays
+
+    @property
+    def signal(self) -> int:
+        return int(self._arrays["curve_weight_0"].shape[-1]) - 1
+
+    def arrays(self) -> dict[str, Any]:
+        """The map's arrays in a record."""
+        return self._arrays
+
+    def attributes(self) -> dict[str, Any]:
+        return {"curve_activation": self.curve_activation, **super().attributes()}
+
+    def _activate(self, h: Tensor) -> Tensor:
+        if self.curve_activation != "two_way_elu":
+            return NETWORK_ACTIVATIONS[self.curve_activation](h)
+        first, second = torch.chunk(h, 2, dim=2)
+        return torch.cat([F.elu(first), -F.elu(-second)], dim=2)
+
+    def _network(self, u: Tensor, signal: Tensor) -> Tensor:
+        """m, [draw x coordinate]"""
+        h = torch.cat([u.unsqueeze(2), signal.transpose(1, 2)], dim=2)
+        layers = sum(name.startswith("curve_weight_") for name in self._arrays)
+        for k in range(layers):
+            weight, bias = (
+                torch.as_tensor(self._arrays[f"curve_{name}_{k}"]).to(u)
+                for name in ("weight", "bias")
+            )
+            if weight.dim() == 2:
+                h = h @ weight.T + bias
+            else:
+                h = (weight @ h.unsqueeze(3)).squeeze(3) + bias
+            h = self._activate(h) if k + 1 < layers else h
+        return h[:, :, 0]
+
+
+class MonotoneNetworkMap(NetworkCurve):
+    """A network that rises with u.  Huang, Krueger, Lacoste & Courville (2018), "Neural
+    autoregressive flows"."""
+
+    kind = "monotone_network"
+    numbers = ()
+
+    @property
+    def parameters(self) -> int:
+        return self.signal
+
+    def value(self, u: Tensor, theta: Tensor) -> Tensor:
+        return self._network(u, theta)
+
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
+        """The slope is by automatic differentiation, also where the caller wants no gradient."""
+        wanted = torch.is_grad_enabled() and (u.requires_grad or theta.requires_grad)
+        with torch.enable_grad():
+            # A copy: theta may depend on u too, which does not count here.
+            inner = u.clone() if u.requires_grad else u.detach().requires_grad_()
+            y = self._network(inner, theta)
+            (slope,) = torch.autograd.grad(y.sum(), inner, create_graph=True)
+        log_slope = slope.log()
+        return (y, log_slope) if wanted else (y.detach(), log_slope.detach())
+
+
+class IntegratedNetworkMap(NetworkCurve):
+    """y = constant + int_0^u exp(m / (1 + |m / bound|)) dt by a Gauss-Legendre sum.  Wehenkel &
+    Louppe (2019), "Unconstrained monotonic neural networks"."""
+
+    kind = "integrated_network"
+    numbers = ("points", "bound")
+
+    def __init__(
+        self, curve_activation: str, points: float = 32.0, bound: float = 7.0, **arrays: Any
+    ) -> None:
+        super().__init__(curve_activation, **arrays)
+        self.points, self.bound = int(points), bound
+
+    @property
+    def parameters(self) -> int:
+        return self.signal + 1
+
+    def _log_slope(self, u: Tensor, signal: Tensor) -> Tensor:
+        m = self._network(u, signal)
+        return m / (1.0 + torch.abs(m / self.bound))
+
+    def value(self, u: Tensor, theta: Tensor) -> Tensor:
+        """The sum; its derivative by u is the integrand, as of the integral that it stands for."""
+        signal, end = theta[:, :-1], u
+        u = end.detach()
+        rule: Any = np.polynomial.legendre.leggauss
+        nodes, weights = rule(self.points)
+        y = theta[:, -1]
+        for node, weight in zip(0.5 * (1.0 + nodes), 0.5 * weights):
+            y = y + weight * u * torch.exp(self._log_slope(node * u, signal))
+        if not end.requires_grad:
+            return y
+        return y + torch.exp(self._log_slope(u, signal)).detach() * (end - u)
+
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
+        return self.value(u, theta), self._log_slope(u, theta[:, :-1])
+
+
+CURVES = (
+    BernsteinMap,
+    GaussianizationMap,
+    IntegratedNetworkMap,
+    MonotoneNetworkMap,
+    RationalLinearMap,
+    SumOfSquaresMap,
+)

@@ -292,7 +292,14 @@ def _map_from_record(record: LayerRecord) -> CoordinateMap:
         for name, value in record.attributes.items()
         if name not in conditioner and not name.startswith("context_activation_")
     }
-    return MAPS[record.type.rsplit("_", 1)[0]](**options)
+    arrays = {name: array for name, array in record.arrays.items() if name.startswith("curve_")}
+    return MAPS[record.type.rsplit("_", 1)[0]](**options, **arrays)
+
+
+def _map_arrays(coordinate_map: CoordinateMap) -> dict[str, Any]:
+    """The arrays of a map that has its own."""
+    own: dict[str, Any] = getattr(coordinate_map, "arrays", dict)()
+    return own
 
 
 class Coupling(Layer):
@@ -326,7 +333,9 @@ class Coupling(Layer):
         mask = np.zeros(len(self.order), dtype=np.int8)
         mask[self.kept.numpy()] = 1
         return LayerRecord(
-            self.type, {**self.map.attributes(), **attributes}, {**arrays, "mask": mask}
+            self.type,
+            {**self.map.attributes(), **attributes},
+            {**arrays, **_map_arrays(self.map), "mask": mask},
         )
 
     @classmethod
@@ -377,7 +386,9 @@ class Autoregressive(Layer):
         attributes, arrays = self.conditioner.record()
         order = torch.argsort(self.sequence).numpy()
         return LayerRecord(
-            self.type, {**self.map.attributes(), **attributes}, {**arrays, "order": order}
+            self.type,
+            {**self.map.attributes(), **attributes},
+            {**arrays, **_map_arrays(self.map), "order": order},
         )
 
     @classmethod

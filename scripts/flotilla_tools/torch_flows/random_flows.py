@@ -34,6 +34,8 @@ from flotilla_tools.torch_flows.conditioners import (
 from flotilla_tools.torch_flows.curves import (
     BernsteinMap,
     GaussianizationMap,
+    IntegratedNetworkMap,
+    MonotoneNetworkMap,
     RationalLinearMap,
     SumOfSquaresMap,
 )
@@ -401,7 +403,7 @@ def conditioned_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
 
 
 def curve_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
-    """A coupling and an inverted autoregressive layer of every curve.  Gaussianizations have values
+    """Couplings and autoregressive layers of every curve.  Gaussianizations have values
     up to 4.9, and are flat where they near them: they get points below 3."""
     mask, order = half_masks(dim, 1, rng)[0], rng.permutation(dim)
     layers: list[Layer] = [
@@ -418,8 +420,35 @@ def curve_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
         coupling = conditioned_coupling(mask, curve, rng)
         layers += [Inverted(masked_layer(order, curve, rng)), coupling]
         mask = 1 - mask
+    # A network for each coordinate of an autoregressive layer, one for all of a coupling.
+    for stack in (dim, None):
+        rising = curve_network((3, 5, 4, 1), stack, True, rng)
+        positive = curve_network((3, 4, 1), stack, False, rng)
+        for curve in (
+            MonotoneNetworkMap("two_way_elu", **rising),
+            IntegratedNetworkMap("silu", 24, **positive),
+        ):
+            if stack is None:
+                layers.append(conditioned_coupling(mask, curve, rng))
+                mask = 1 - mask
+            else:
+                layers.append(masked_layer(order, curve, rng))
     turned = SplineMap(4, 4.0, tail_slope=0.75, turn="half")
     return [*layers, conditioned_coupling(mask, turned, rng)]
+
+
+def curve_network(
+    widths: Sequence[int], stack: int | None, rising: bool, rng: np.random.Generator
+) -> dict[str, Any]:
+    """The arrays of a network for a curve; `rising`: no weight is negative."""
+    arrays, first = {}, (() if stack is None else (stack,))
+    for k, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:])):
+        weight = rng.standard_normal((*first, outputs, inputs)) / inputs**0.5
+        if rising:
+            weight = (0.5 + np.abs(weight)) / inputs**0.5
+        arrays[f"curve_weight_{k}"] = weight if rising else 0.5 * weight
+        arrays[f"curve_bias_{k}"] = 0.3 * rng.standard_normal((*first, outputs))
+    return arrays
 
 
 def conditioned_coupling(

@@ -77,8 +77,8 @@ void Autoregressive<T, Map>::inverse(Batch<T>& point, PerChain& log_det, Tape<T>
   for (Index n = 0; n < this->dim(); ++n) {
     this->conditioner().forward(in, theta, tape, Frame::kConditioner, n);
     T* value = this->moved_row(point, n);
-    this->map().inverse(this->theta_row(tape, n), this->record_row(tape, n), value, log_det.row(0),
-                        point.stride());
+    this->map(n).inverse(this->theta_row(tape, n), this->record_row(tape, n), value, log_det.row(0),
+                         point.stride());
     std::copy_n(value, point.stride(), in.row(n));
   }
   // The last slice: units that depend on the last coordinate. No output sees them, but the tape
@@ -92,8 +92,8 @@ void Autoregressive<T, Map>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const
   for (Index n = 0; n < this->dim(); ++n) {
     this->conditioner().tangent(tape, Frame::kConditioner, in, this->theta(tape), n);
     T* row = this->moved_row(v, n);
-    this->map().inverse_tangent(this->record_row(tape, n), this->theta_row(tape, n), row,
-                                v.stride());
+    this->map(n).inverse_tangent(this->record_row(tape, n), this->theta_row(tape, n), row,
+                                 v.stride());
     std::copy_n(row, v.stride(), in.row(n));
   }
 }
@@ -109,8 +109,8 @@ void Autoregressive<T, Map>::inverse_vjp(const Tape<T>& tape, Batch<T>& w,
     this->conditioner().reverse(tape, Frame::kConditioner, this->theta(tape), this->input(tape),
                                 n + 1);
     this->add_input(tape, n, w);
-    this->map().inverse_reverse(this->record_row(tape, n), log_det_bar.row(0),
-                                this->moved_row(w, n), this->theta_row(tape, n), w.stride());
+    this->map(n).inverse_reverse(this->record_row(tape, n), log_det_bar.row(0),
+                                 this->moved_row(w, n), this->theta_row(tape, n), w.stride());
   }
 }
 

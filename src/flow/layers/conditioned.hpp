@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -49,6 +51,7 @@ class Conditioned : public Layer<T> {
     for (const std::string& name : map_.entry_names()) names.push_back(name);
     names.emplace_back(own);
     reader.expect_only(names);
+    rank_moved(reader);
   }
 
   /// Below, `n` numbers the moved coordinates.
@@ -78,7 +81,14 @@ class Conditioned : public Layer<T> {
   /// Takes the cotangent of theta back through the conditioner and adds it to w.
   void add_reverse(const Tape<T>& tape, Batch<T>& w) const;
 
-  const Map<T>& map() const { return map_; }
+  /// The map of the n-th moved coordinate.
+  const auto& map([[maybe_unused]] Index n) const {
+    if constexpr (requires { map_.of(n); }) {
+      return map_.of(ranks_[static_cast<std::size_t>(n)]);
+    } else {
+      return map_;
+    }
+  }
   const Network<T>& conditioner() const { return conditioner_; }
 
   // Recorded slots of the layer; the conditioner's slots follow.
@@ -86,10 +96,31 @@ class Conditioned : public Layer<T> {
   static constexpr std::size_t kConditioner = 1;
 
  private:
+  /// For maps that differ from coordinate to coordinate.
+  void rank_moved([[maybe_unused]] const LayerReader& reader);
+
   Coordinates coordinates_;
+  std::vector<Index> ranks_;  ///< of the moved coordinates among them, in ascending order
   Map<T> map_;
   Network<T> conditioner_;
 };
+
+template <typename T, template <typename> class Map>
+requires CoordinateMap<Map<T>, T>
+void Conditioned<T, Map>::rank_moved(const LayerReader& reader) {
+  if constexpr (requires { map_.count(); }) {
+    for (const Index i : coordinates_.moved) {
+      ranks_.push_back(
+          static_cast<Index>(std::count_if(coordinates_.moved.begin(), coordinates_.moved.end(),
+                                           [i](Index other) { return other < i; })));
+    }
+    if (map_.count() != 1 && map_.count() != moved()) {
+      reader.fail(
+          fmt::format("it should have one network, or one for each of {} coordinates, but has {}",
+                      moved(), map_.count()));
+    }
+  }
+}
 
 template <typename T, template <typename> class Map>
 requires CoordinateMap<Map<T>, T> TapeShape Conditioned<T, Map>::tape_shape()
@@ -135,8 +166,8 @@ requires CoordinateMap<Map<T>, T>
 void Conditioned<T, Map>::forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
   conditioner_.forward(gather(tape, point), theta(tape), tape, kConditioner);
   for (Index n = 0; n < moved(); ++n) {
-    map_.forward(theta_row(tape, n), record_row(tape, n), moved_row(point, n), log_det.row(0),
-                 point.stride());
+    map(n).forward(theta_row(tape, n), record_row(tape, n), moved_row(point, n), log_det.row(0),
+                   point.stride());
   }
 }
 
@@ -145,7 +176,7 @@ requires CoordinateMap<Map<T>, T>
 void Conditioned<T, Map>::jvp(const Tape<T>& tape, Batch<T>& v) const {
   conditioner_.tangent(tape, kConditioner, gather(tape, v), theta(tape));
   for (Index n = 0; n < moved(); ++n) {
-    map_.tangent(record_row(tape, n), theta_row(tape, n), moved_row(v, n), v.stride());
+    map(n).tangent(record_row(tape, n), theta_row(tape, n), moved_row(v, n), v.stride());
   }
 }
 
@@ -153,8 +184,8 @@ template <typename T, template <typename> class Map>
 requires CoordinateMap<Map<T>, T>
 void Conditioned<T, Map>::vjp(const Tape<T>& tape, Batch<T>& w, const Batch<T>& log_det_bar) const {
   for (Index n = 0; n < moved(); ++n) {
-    map_.reverse(record_row(tape, n), log_det_bar.row(0), moved_row(w, n), theta_row(tape, n),
-                 w.stride());
+    map(n).reverse(record_row(tape, n), log_det_bar.row(0), moved_row(w, n), theta_row(tape, n),
+                   w.stride());
   }
   add_reverse(tape, w);
 }

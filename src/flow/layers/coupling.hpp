@@ -75,8 +75,8 @@ void Coupling<T, Map>::inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape
   this->conditioner().forward(this->gather(tape, point), this->theta(tape), tape,
                               Frame::kConditioner);
   for (Index n = 0; n < this->moved(); ++n) {
-    this->map().inverse(this->theta_row(tape, n), this->record_row(tape, n),
-                        this->moved_row(point, n), log_det.row(0), point.stride());
+    this->map(n).inverse(this->theta_row(tape, n), this->record_row(tape, n),
+                         this->moved_row(point, n), log_det.row(0), point.stride());
   }
 }
 
@@ -84,8 +84,8 @@ template <typename T, template <typename> class Map>
 void Coupling<T, Map>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const {
   this->conditioner().tangent(tape, Frame::kConditioner, this->gather(tape, v), this->theta(tape));
   for (Index n = 0; n < this->moved(); ++n) {
-    this->map().inverse_tangent(this->record_row(tape, n), this->theta_row(tape, n),
-                                this->moved_row(v, n), v.stride());
+    this->map(n).inverse_tangent(this->record_row(tape, n), this->theta_row(tape, n),
+                                 this->moved_row(v, n), v.stride());
   }
 }
 
@@ -96,8 +96,8 @@ template <typename T, template <typename> class Map>
 void Coupling<T, Map>::inverse_vjp(const Tape<T>& tape, Batch<T>& w,
                                    const Batch<T>& log_det_bar) const {
   for (Index n = 0; n < this->moved(); ++n) {
-    this->map().inverse_reverse(this->record_row(tape, n), log_det_bar.row(0),
-                                this->moved_row(w, n), this->theta_row(tape, n), w.stride());
+    this->map(n).inverse_reverse(this->record_row(tape, n), log_det_bar.row(0),
+                                 this->moved_row(w, n), this->theta_row(tape, n), w.stride());
   }
   this->add_reverse(tape, w);
 }

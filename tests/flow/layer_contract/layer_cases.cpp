@@ -190,7 +190,31 @@ void add_maps_and_programs(std::vector<LayerCase>& all) {
 }
 
 bool is_kinked(const LayerRecord& curve) {
-  return curve.type.starts_with("bernstein") || curve.type.starts_with("rational");
+  return !curve.type.starts_with("gaussianization") && !curve.type.starts_with("integrated") &&
+         !curve.type.starts_with("sum_of_squares");
+}
+
+/// An autoregressive layer in which every coordinate has a network of its own.
+LayerRecord network_of_each(Index dim) {
+  const Program plain{"linear silu linear", {5}, 0.4};
+  LayerRecord layer;
+  for (const auto& [map, parameters] : curve_maps("autoregressive")) {
+    if (!map.type.starts_with("monotone_network")) continue;
+    layer = random_autoregressive_of(map, dim, plain, parameters, 87);
+  }
+  for (auto& [name, array] : layer.arrays) {
+    if (!name.starts_with("curve_")) continue;
+    const std::vector<double> one = array.values;
+    array.values.clear();
+    array.shape.insert(array.shape.begin(), dim);
+    for (Index i = 0; i < dim; ++i) {
+      const double scale = 1.0 + 0.25 * static_cast<double>(i);  // exact in float
+      for (const double value : one) {
+        array.values.push_back(static_cast<double>(static_cast<float>(scale * value)));
+      }
+    }
+  }
+  return layer;
 }
 
 /// Alone, in every dimension in which the suite wants curves; in two the other way round, but for
@@ -205,7 +229,8 @@ void add_curves(std::vector<LayerCase>& all) {
     }
     for (const auto& [map, parameters] : curve_maps("autoregressive")) {
       const LayerRecord layer = random_autoregressive_of(map, dim, plain, parameters, 84);
-      const bool turn = dim == 2 && !map.type.starts_with("gaussianization");
+      const bool turn = dim == 2 && !map.type.starts_with("gaussianization") &&
+                        map.type.find("network") == std::string::npos;
       all.push_back(
           {map.type + name, flow_of(dim, {turn ? inverted(layer) : layer}), false, is_kinked(map)});
     }
@@ -221,6 +246,7 @@ void add_curves(std::vector<LayerCase>& all) {
   all.push_back({"spline_coupling_turned",
                  flow_of(3, {random_coupling_of(turned, {1, 0, 0}, plain, 8, 86)}), false, true});
   all.push_back({"curves", curved_flow(3, 15), false, true});
+  all.push_back({"monotone_network_of_each", flow_of(3, {network_of_each(3)}), false, true});
 }
 
 /// Ones in the first `kept` of `channels` channels.

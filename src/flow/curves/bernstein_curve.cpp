@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "flow/coordinates/bernstein_curve.hpp"
+#include "flow/curves/bernstein_curve.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "flow/coordinates/sum_of_squares_curve.hpp"
+#include "flow/curves/sum_of_squares_curve.hpp"
 
 #include "core/elementary.hpp"
 

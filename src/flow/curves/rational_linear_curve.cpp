@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "flow/coordinates/rational_linear_curve.hpp"
+#include "flow/curves/rational_linear_curve.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "core/elementary.hpp"
-#include "flow/coordinates/dual.hpp"
+#include "flow/curves/dual.hpp"
 
 // Work: shares of the widths, shares of the heights, where the bins are divided (bins each); knots
 // in u, knots in y, slopes at the knots (bins + 1 each).

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "flow/coordinates/curve_map.hpp"
+#include "flow/curves/curve_map.hpp"
 
 #include <fmt/format.h>
 
 #include <array>
 #include <cmath>
+#include <utility>
 
 namespace flotilla {
 
@@ -27,7 +28,7 @@ double positive_number(const LayerReader& reader, const char* name, double fallb
 }
 
 template <typename T, MonotoneCurve Curve>
-CurveMap<T, Curve>::CurveMap(const LayerReader& reader) : curve_(reader) {
+CurveMap<T, Curve>::CurveMap(const LayerReader& reader, Curve curve) : curve_(std::move(curve)) {
   if (curve_.parameters() > kMostCurveParameters || curve_.work() > kMostCurveWork) {
     reader.fail(
         fmt::format("its curve has {} parameters and {} derived numbers; at most {} and {} "
@@ -37,13 +38,20 @@ CurveMap<T, Curve>::CurveMap(const LayerReader& reader) : curve_(reader) {
   this->set_parameters(curve_.parameters());
 }
 
+template <typename T, MonotoneCurve Curve>
+NetworkMap<T, Curve>::NetworkMap(const LayerReader& reader) : CurveMap<T, Curve>(reader) {
+  for (Index i = 1; i < CurveNetwork::count(reader); ++i) {
+    others_.emplace_back(reader, Curve(reader, i));
+  }
+}
+
 /// Fills the record. find(c, work, record_at) takes column c to its new value by record_at(u), the
 /// point of the curve at u, and returns that point.
 template <typename T, MonotoneCurve Curve>
 template <typename Find>
 void CurveMap<T, Curve>::run(const T* theta, T* record, double* log_det, Index count,
                              Find find) const {
-  // Filled column by column. Clearing 22 KiB first would cost more than most curves.
+  // Filled column by column. Clearing 38 KiB first would cost more than most curves.
   // NOLINTBEGIN(cppcoreguidelines-pro-type-member-init)
   std::array<double, kMostCurveParameters> own;
   std::array<double, kMostCurveWork> work;
@@ -95,6 +103,14 @@ template class CurveMap<float, BernsteinCurve>;
 template class CurveMap<double, BernsteinCurve>;
 template class CurveMap<float, GaussianizationCurve>;
 template class CurveMap<double, GaussianizationCurve>;
+template class CurveMap<float, IntegratedNetworkCurve>;
+template class CurveMap<double, IntegratedNetworkCurve>;
+template class NetworkMap<float, IntegratedNetworkCurve>;
+template class NetworkMap<double, IntegratedNetworkCurve>;
+template class CurveMap<float, MonotoneNetworkCurve>;
+template class CurveMap<double, MonotoneNetworkCurve>;
+template class NetworkMap<float, MonotoneNetworkCurve>;
+template class NetworkMap<double, MonotoneNetworkCurve>;
 template class CurveMap<float, RationalLinearCurve>;
 template class CurveMap<double, RationalLinearCurve>;
 template class CurveMap<float, SumOfSquaresCurve>;

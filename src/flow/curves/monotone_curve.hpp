@@ -54,7 +54,7 @@ concept MonotoneCurve = std::constructible_from<Curve, const LayerReader&> &&
 };
 
 inline constexpr Index kMostCurveParameters = 256;
-inline constexpr Index kMostCurveWork = 2048;
+inline constexpr Index kMostCurveWork = 4096;
 
 /// How solve_curve() finds its unknown: to 4 units in the last place of |u| + 1, in double.
 inline constexpr Direction kCurveSolved = {

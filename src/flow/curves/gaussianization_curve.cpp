@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "flow/coordinates/gaussianization_curve.hpp"
+#include "flow/curves/gaussianization_curve.hpp"
 
 #include "core/elementary.hpp"
 #include "core/error_function.hpp"

@@ -5,12 +5,13 @@
 #include <string_view>
 #include <vector>
 
-#include "flow/coordinates/bernstein_curve.hpp"
-#include "flow/coordinates/gaussianization_curve.hpp"
-#include "flow/coordinates/monotone_curve.hpp"
-#include "flow/coordinates/rational_linear_curve.hpp"
 #include "flow/coordinates/recorded_map.hpp"
-#include "flow/coordinates/sum_of_squares_curve.hpp"
+#include "flow/curves/bernstein_curve.hpp"
+#include "flow/curves/gaussianization_curve.hpp"
+#include "flow/curves/monotone_curve.hpp"
+#include "flow/curves/network_curves.hpp"
+#include "flow/curves/rational_linear_curve.hpp"
+#include "flow/curves/sum_of_squares_curve.hpp"
 
 namespace flotilla {
 
@@ -23,7 +24,8 @@ class CurveMap : public RecordedMap<T> {
   static constexpr Direction kInverse = Curve::kInverse;
 
   /// @throws InputError if an entry is missing or out of range
-  explicit CurveMap(const LayerReader& reader);
+  explicit CurveMap(const LayerReader& reader) : CurveMap(reader, Curve(reader)) {}
+  CurveMap(const LayerReader& reader, Curve curve);
 
   std::vector<std::string> entry_names() const { return curve_.entry_names(); }
 
@@ -37,10 +39,32 @@ class CurveMap : public RecordedMap<T> {
   Curve curve_;
 };
 
+/// A CurveMap of networks, one for all coordinates or one for each.
+template <typename T, MonotoneCurve Curve>
+class NetworkMap : public CurveMap<T, Curve> {
+ public:
+  /// @throws InputError if an entry is missing or does not fit
+  explicit NetworkMap(const LayerReader& reader);
+
+  /// The number of networks.
+  Index count() const { return static_cast<Index>(others_.size()) + 1; }
+  /// The map of the i-th moved coordinate, in ascending order.
+  const CurveMap<T, Curve>& of(Index i) const {
+    return i == 0 || others_.empty() ? *this : others_[static_cast<std::size_t>(i - 1)];
+  }
+
+ private:
+  std::vector<CurveMap<T, Curve>> others_;
+};
+
 template <typename T>
 using BernsteinMap = CurveMap<T, BernsteinCurve>;
 template <typename T>
 using GaussianizationMap = CurveMap<T, GaussianizationCurve>;
+template <typename T>
+using IntegratedNetworkMap = NetworkMap<T, IntegratedNetworkCurve>;
+template <typename T>
+using MonotoneNetworkMap = NetworkMap<T, MonotoneNetworkCurve>;
 template <typename T>
 using RationalLinearMap = CurveMap<T, RationalLinearCurve>;
 template <typename T>

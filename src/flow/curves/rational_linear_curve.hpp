@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "flow/coordinates/monotone_curve.hpp"
+#include "flow/curves/monotone_curve.hpp"
 
 namespace flotilla {
 

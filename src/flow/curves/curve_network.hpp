@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "flotilla/flow/record.hpp"
+#include "flow/conditioner/blueprint.hpp"
+#include "flow/curves/monotone_curve.hpp"
+
+namespace flotilla {
+
+/// A network m(u; signal) with one output, in double: the inside of curves that are networks.
+///
+/// Entries: `curve_weight_k`, `curve_bias_k` of each linear map, [out x in] and [out], u the first
+/// input and the signal behind it; or with the number of moved coordinates in front, where each has
+/// a network of its own. Text `curve_activation`: an activation of conditioners, or two_way_elu,
+/// elu for the first half of the units and -elu(-a) for the others.
+class CurveNetwork {
+ public:
+  /// @param coordinate  whose network, where each coordinate has its own
+  /// @throws InputError if the arrays do not fit each other
+  CurveNetwork(const LayerReader& reader, Index coordinate);
+
+  /// The number of networks that the entries hold.
+  static Index count(const LayerReader& reader);
+  /// Size of the signal.
+  Index signal() const { return signal_; }
+  /// Numbers of working memory.
+  Index work() const;
+  bool has_negative_weights() const;
+  std::vector<std::string> entry_names() const;
+
+  /// Computes what does not depend on u.
+  void prepare(const double* signal, double* work) const;
+  /// m(u)
+  double value(double u, double* work) const;
+  /// m(u) and dm/du; what gradients() needs of u.
+  CurveValue at(double u, double* work) const;
+  /// Of the point that at() was called for: adds the derivatives of factor * m with respect to the
+  /// sums that enter the first hidden units to `by_first` [first_units()]. Returns d^2 m / du^2 and
+  /// fills slope_by_first with the derivatives of dm/du, unless that is null.
+  double gradients(double factor, double* work, double* by_first, double* slope_by_first) const;
+  /// signal_bar <- the cotangent of the signal that belongs to one of those sums
+  void to_signal(const double* first_bar, double* signal_bar) const;
+  Index first_units() const { return layers_.front().outputs; }
+
+ private:
+  struct LinearMap {
+    Index inputs = 0;
+    Index outputs = 0;
+    std::vector<double> weight;      ///< [outputs x inputs]
+    std::vector<double> transposed;  ///< [inputs x outputs]
+    std::vector<double> bias;
+  };
+  struct Rows;
+
+  void read_layer(const LayerReader& reader, std::size_t k, Index coordinate);
+  Rows rows(double* work) const;
+  void activate_units(double* sums, double* slopes, double* curvatures_out, Index units) const;
+  std::size_t hidden() const { return layers_.size() - 1; }
+
+  Index signal_ = 0;
+  bool two_way_ = false;
+  Activation activation_ = Activation::kElu;
+  std::vector<double> by_u_;       ///< of the sums that enter the first hidden units
+  std::vector<LinearMap> layers_;  ///< the first one's inputs are the signal
+  Index widest_ = 0;
+  Index units_ = 0;  ///< of all hidden layers
+};
+
+}  // namespace flotilla
