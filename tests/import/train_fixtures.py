@@ -50,6 +50,22 @@ def nflows_spline(mask, **options):
     )
 
 
+def nflows_qr_sigmoid():
+    """GELU, QR, and through the unit interval and back."""
+
+    def net(inputs, outputs):
+        return nets.ResidualNet(inputs, outputs, HIDDEN, activation=torch.nn.functional.gelu)
+
+    return nflows_of([
+        transforms.AffineCouplingTransform(MASK, net),
+        transforms.QRLinear(DIM, 3),
+        transforms.AffineCouplingTransform(-MASK, net),
+        transforms.Sigmoid(),
+        transforms.Logit(),
+        transforms.QRLinear(DIM, 2),
+    ])
+
+
 def nflows_context():
     return nflows_of([
         transforms.AffineCouplingTransform(MASK, residual(CONTEXT)),
@@ -247,6 +263,7 @@ FLOWS = {
         ),
     ]),
     "nflows_context": nflows_context,
+    "nflows_qr_sigmoid": nflows_qr_sigmoid,
     "normflows_realnvp": normflows_realnvp,
     "normflows_nice": normflows_nice,
     "normflows_blocks": normflows_blocks,

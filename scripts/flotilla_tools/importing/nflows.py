@@ -406,6 +406,29 @@ def _householder(layer: Described, state: State) -> list[LayerRecord]:
     return [LayerRecord("householder", {}, {"vectors": state.take("q_vectors")})]
 
 
+def _qr_linear(layer: Described, state: State) -> list[LayerRecord]:
+    bias = state.take("bias")
+    upper = np.diag(np.exp(state.take("log_upper_diag")))
+    upper[np.triu_indices(len(bias), k=1)] = state.take("upper_entries")
+    return [
+        networks.lu_linear(np.eye(len(bias)), upper, np.zeros_like(bias)),
+        *_householder(layer, state.below("orthogonal")),
+        networks.diagonal_affine(np.ones_like(bias), bias),
+    ]
+
+
+def _sigmoid(_layer: Described, state: State) -> list[LayerRecord]:
+    """Its inverse keeps away from 0 and 1 by eps; the layer of a flow file does not."""
+    temperature = float(state.take("temperature").reshape(()))
+    if temperature != 1.0:
+        raise ConversionError(f"its temperature is {temperature:g}; converted is 1 alone")
+    return [LayerRecord("sigmoid", {}, {})]
+
+
+def _logit(layer: Described, state: State) -> list[LayerRecord]:
+    return networks.inverted(_sigmoid(layer, state.below("_transform")))
+
+
 def _svd_linear(layer: Described, state: State) -> list[LayerRecord]:
     diagonal = _softplus(state.take("unconstrained_diagonal")) + layer.get("eps", 1e-3)
     bias = state.take("bias")
@@ -457,15 +480,18 @@ CONVERTERS: Mapping[str, Converter] = {
     "IdentityTransform": lambda layer, state: [],
     "LULinear": lu_linear,
     "LeakyReLU": _leaky_relu,
+    "Logit": _logit,
     "MaskedAffineAutoregressiveTransform": _masked_affine,
     "MaskedPiecewiseRationalQuadraticAutoregressiveTransform": _masked_spline,
     "NaiveLinear": _naive_linear,
     "Permutation": _permutation,
     "PointwiseAffineTransform": _pointwise_affine,
     "PiecewiseRationalQuadraticCouplingTransform": _spline_coupling,
+    "QRLinear": _qr_linear,
     "RandomPermutation": _permutation,
     "ReversePermutation": _permutation,
     "SVDLinear": _svd_linear,
+    "Sigmoid": _sigmoid,
 }
 
 
