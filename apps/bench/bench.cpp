@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -18,6 +19,7 @@
 #include "flotilla/io/flow_file.hpp"
 #include "flotilla/sampler/kernel.hpp"
 #include "flow/coordinates/spline_map.hpp"
+#include "flow/curves/curve_map.hpp"
 #include "meter.hpp"
 #include "peak.hpp"
 #include "random_flow.hpp"
@@ -169,39 +171,50 @@ void add_kernels(const std::string& prefix, const std::shared_ptr<Stage<T>>& sta
   add("step/mixture", std::make_unique<MetricMala<T>>(), 0.1, tempered);
 }
 
-/// The element-wise work of a spline alone, per coordinate and chain: what it adds to a
+/// The element-wise work of a map of coordinates alone, per coordinate and chain: what it adds to a
 /// conditioner. Both directions compute derivatives, because the tape records them.
-template <typename T>
-void add_splines(const std::string& precision) {
-  LayerRecord record{"spline_coupling", {}, {{"bins", 1.0 * kSplineBins}, {"bound", 3.0}}, {}};
-  const auto map = std::make_shared<SplineMap<T>>(LayerReader(record, "spline", 2));
+template <typename T, typename Map>
+void add_map(const std::string& prefix, std::map<std::string, double> numbers) {
+  const LayerRecord record{std::string(Map::kCoupling), {}, std::move(numbers), {}};
+  const auto map = std::make_shared<Map>(LayerReader(record, "map", 2));
   const auto add = [&](const char* name, auto call) {
-    benchmark::RegisterBenchmark(
-        (precision + "/spline/" + name).c_str(), [=](benchmark::State& state) {
-          Batch<T> theta(map->parameters(), kChains);
-          Batch<T> tape(map->recorded(), kChains);
-          Batch<T> start(1, kChains);
-          PerChain log_det(1, kChains);
-          Random(1).normals(Purpose::kNaive, 0, 0, theta);
-          Random(1).normals(Purpose::kNaive, 1, 0, start);
-          Batch<T> value = start;
-          const std::clock_t begin = std::clock();
-          for (auto _ : state) {
-            value = start;
-            call(*map, theta.row(0), tape.row(0), value.row(0), log_det.row(0));
-            benchmark::ClobberMemory();
-          }
-          const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
-          const double elements = static_cast<double>(state.iterations() * kChains);
-          state.counters["ns_per_element"] = 1e9 * seconds / elements;
-        });
+    benchmark::RegisterBenchmark((prefix + "/" + name).c_str(), [=](benchmark::State& state) {
+      Batch<T> theta(map->parameters(), kChains);
+      Batch<T> tape(map->recorded(), kChains);
+      Batch<T> start(1, kChains);
+      PerChain log_det(1, kChains);
+      Random(1).normals(Purpose::kNaive, 0, 0, theta);
+      Random(1).normals(Purpose::kNaive, 1, 0, start);
+      Batch<T> value = start;
+      const std::clock_t begin = std::clock();
+      for (auto _ : state) {
+        value = start;
+        call(*map, theta.row(0), tape.row(0), value.row(0), log_det.row(0));
+        benchmark::ClobberMemory();
+      }
+      const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+      const double elements = static_cast<double>(state.iterations() * kChains);
+      state.counters["ns_per_element"] = 1e9 * seconds / elements;
+    });
   };
-  add("forward", [](const SplineMap<T>& spline, T* theta, T* tape, T* value, double* log_det) {
-    spline.forward(theta, tape, value, log_det, kChains);
+  add("forward", [](const Map& own, T* theta, T* tape, T* value, double* log_det) {
+    own.forward(theta, tape, value, log_det, kChains);
   });
-  add("inverse", [](const SplineMap<T>& spline, T* theta, T* tape, T* value, double* log_det) {
-    spline.inverse(theta, tape, value, log_det, kChains);
+  add("inverse", [](const Map& own, T* theta, T* tape, T* value, double* log_det) {
+    own.inverse(theta, tape, value, log_det, kChains);
   });
+}
+
+/// Splines, and curves at the sizes that zuko and pyro have by default.
+template <typename T>
+void add_maps(const std::string& precision) {
+  constexpr double kBins = 1.0 * kSplineBins;
+  add_map<T, SplineMap<T>>(precision + "/spline", {{"bins", kBins}, {"bound", 3.0}});
+  add_map<T, RationalLinearMap<T>>(precision + "/rational_linear", {{"bins", kBins}});
+  add_map<T, BernsteinMap<T>>(precision + "/bernstein", {{"parameters", 17.0}});
+  add_map<T, SumOfSquaresMap<T>>(precision + "/sum_of_squares",
+                                 {{"polynomials", 3.0}, {"degree", 4.0}});
+  add_map<T, GaussianizationMap<T>>(precision + "/gaussianization", {{"components", 8.0}});
 }
 
 template <typename T>
@@ -222,7 +235,7 @@ void add_all(const std::string& precision) {
   }
   add_flow<T>(precision + "/glow_784d/", read_flow_file(FLOTILLA_GLOW), peak);
   add_convolutions<T>(precision, peak);
-  add_splines<T>(precision);
+  add_maps<T>(precision);
 }
 
 }  // namespace
