@@ -157,7 +157,7 @@ class Agreement(TorchScriptTest):
     def test_of_a_glow(self):
         flow = self.path("glow.h5")
         random_flow(flow, "--kind", "glow", "--dim", 64, "--layers", 1, "--widths", "8,8")
-        self.assertEqual(self.agree(flow, "--chains", 128, "--warmup", 150, "--draws", 60), 128)
+        self.assertEqual(self.agree(flow, "--chains", 64, "--warmup", 120, "--draws", 50), 128)
 
 
 class ExactTargets(TorchScriptTest):
@@ -382,7 +382,7 @@ class Hostile(TorchScriptTest):
         whole = pathlib.Path(self.exported("ShearBothWays")).read_bytes()
         rng = np.random.default_rng(1)
         refused = 0
-        for _ in range(10):
+        for _ in range(8):
             data = bytearray(whole)
             for place in rng.integers(4, len(whole), 3):
                 data[place] ^= int(rng.integers(1, 256))
