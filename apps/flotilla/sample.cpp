@@ -77,6 +77,12 @@ struct ResumeCall {
   bool quiet = false;
 };
 
+/// Whether the option says how a run is made, not what it draws, and may change when it goes on.
+bool may_be_said_anew(const Option& option) {
+  const std::string name = option.name;
+  return option.kind == OptionKind::kManner && name != "force" && name != "resume";
+}
+
 std::vector<Option> options_of(ResumeCall& call) {
   std::vector<Option> options = {
       {.name = "run",
@@ -92,12 +98,20 @@ std::vector<Option> options_of(ResumeCall& call) {
        .range = {.low = 0.0}},
   };
   for (const Option& option : flotilla::options_of(call.manner)) {
-    const std::string name = option.name;
-    const bool taken = option.kind == OptionKind::kManner && name != "force" && name != "resume";
-    if (taken) options.push_back(option);
+    if (may_be_said_anew(option)) options.push_back(option);
   }
   options.push_back(quiet_row(call.quiet));
   return options;
+}
+
+/// Gives `run` what `manner` says anew.
+void take_manner(RunConfig& run, RunConfig& manner) {
+  const std::vector<Option> ours = flotilla::options_of(run);
+  for (const Option& option : flotilla::options_of(manner)) {
+    if (!may_be_said_anew(option)) continue;
+    const OptionPlace& target = find_option(ours, option.name)->place;
+    std::visit([&](auto* place) { *std::get<decltype(place)>(target) = *place; }, option.place);
+  }
 }
 
 int resume(const Communicator& comm, const Command& command, const Words& words) {
@@ -105,10 +119,7 @@ int resume(const Communicator& comm, const Command& command, const Words& words)
   if (!read_command_line(comm, command, options_of(call), words)) return 0;
   RunConfig run = recorded_config(comm, call.run);
   run.resume = true;
-  run.accept_seam = call.manner.accept_seam;
-  run.checkpoint_every = call.manner.checkpoint_every;
-  run.max_walltime = call.manner.max_walltime;
-  run.stall_timeout = call.manner.stall_timeout;
+  take_manner(run, call.manner);
   if (call.draws > 0) run.draws = call.draws;
   return sample(comm, run, call.quiet);
 }
