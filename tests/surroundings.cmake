@@ -11,6 +11,13 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
 # ours are found in the unit tests, which start no MPI.
 list(APPEND FLOTILLA_MPI_ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
 
+# The sanitizers want to be loaded first themselves.
+if(NOT FLOTILLA_SANITIZE)
+  add_library(flotilla_patient_ranks MODULE ${CMAKE_CURRENT_SOURCE_DIR}/support/patient_ranks.c)
+  target_compile_options(flotilla_patient_ranks PRIVATE -Wall -Wextra)
+  list(APPEND FLOTILLA_MPI_ENVIRONMENT LD_PRELOAD=$<TARGET_FILE:flotilla_patient_ranks>)
+endif()
+
 find_program(FLOTILLA_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 
 # flotilla_add_python_suite(NAME MODULE): a module of unittest in the current folder as the test

@@ -13,7 +13,7 @@ import time
 import h5py
 import numpy as np
 
-from program import ENVIRONMENT, PROGRAM
+from program import ENVIRONMENT, PROGRAM, preloaded
 
 FAULTS = os.environ["FLOTILLA_FAULTS"]
 EVERY_RANK = -1
@@ -70,7 +70,7 @@ class Run:
             environment |= fault.environment()
         if counts is not None:
             environment["FAULTS_COUNTS"] = str(counts)
-        words = ["env", f"LD_PRELOAD={FAULTS}", PROGRAM, *map(str, arguments)]
+        words = ["env", f"LD_PRELOAD={preloaded(FAULTS)}", PROGRAM, *map(str, arguments)]
         if ranks > 1:
             words = ["mpirun", "-n", str(ranks), *words]
         self.under_mpirun = ranks > 1

@@ -27,6 +27,11 @@ ENVIRONMENT = {**os.environ, "TMPDIR": SESSIONS}
 TIME_LIMIT = 180  # seconds, on a busy machine: longer means hanging
 
 
+def preloaded(library):
+    """The value of LD_PRELOAD that loads a library before those that tests load anyway."""
+    return ":".join(filter(None, [str(library), os.environ.get("LD_PRELOAD")]))
+
+
 def command(*arguments, ranks=None):
     """The words of a command line, under mpirun if a number of ranks is given."""
     prefix = [] if ranks is None else ["mpirun", "-n", str(ranks)]

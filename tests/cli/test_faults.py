@@ -17,7 +17,7 @@ import time
 import unittest
 
 from interrupted import DOES_WITHOUT, EVERY_RANK, FAULTS, Fault
-from program import ENVIRONMENT, MOONS, PROGRAM, ProgramTest, datasets, same_bits
+from program import ENVIRONMENT, MOONS, PROGRAM, ProgramTest, datasets, preloaded, same_bits
 
 EVERY = os.environ.get("FLOTILLA_EVERY_FAULT") == "1"
 SOON = 10  # seconds from a failure to the end of all ranks
@@ -53,7 +53,7 @@ class Faults(ProgramTest):
         if fault is not None:
             environment |= fault.environment()
         words = ["sample", MOONS, "-o", "run.h5", "--quiet", *map(str, SIZE)]
-        command = ["env", f"LD_PRELOAD={FAULTS}", PROGRAM, *words]
+        command = ["env", f"LD_PRELOAD={preloaded(FAULTS)}", PROGRAM, *words]
         if ranks > 1:
             command = ["mpirun", "-n", str(ranks), *command]
         begin = time.monotonic()

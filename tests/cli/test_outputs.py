@@ -17,7 +17,9 @@ import unittest
 
 import h5py
 
-from program import ENVIRONMENT, MOONS, TIME_LIMIT, ProgramTest, command, datasets, run, same_bits
+from program import (
+    ENVIRONMENT, MOONS, TIME_LIMIT, ProgramTest, command, datasets, preloaded, run, same_bits,
+)
 
 FAULTS = os.environ["FLOTILLA_FAULTS"]
 PAIRS = int(os.environ.get("FLOTILLA_PAIRS", "4"))
@@ -235,7 +237,7 @@ class Outputs(ProgramTest):
                 name = f"run{last}.h5"
                 reports = self.path(f"run{last}.jsonl")
                 process = self.begin(
-                    "sample", MOONS, "-o", name, *SIZE, "--quiet", LD_PRELOAD=FAULTS,
+                    "sample", MOONS, "-o", name, *SIZE, "--quiet", LD_PRELOAD=preloaded(FAULTS),
                     ASAN_OPTIONS=ENVIRONMENT.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
                     FAULTS_FOLDER=reports, FAULTS_CALL="write", FAULTS_LAST=str(last),
                     FAULTS_HOW=str(errno.ENOSPC),
