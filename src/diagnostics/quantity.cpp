@@ -13,8 +13,8 @@
 namespace flotilla {
 namespace {
 
-constexpr double kLowTail = 0.05;
-constexpr double kHighTail = 0.95;
+constexpr double kLowQuantile = 0.05;
+constexpr double kHighQuantile = 0.95;
 
 double rhat_of(const ChainDraws& split) {
   return varies(split) ? rhat(chain_moments(split)) : kUndefined;
@@ -37,7 +37,7 @@ double tail_size(const ChainDraws& draws, const std::vector<double>& ordered) {
   const auto size_at = [&](double p) {
     return effective_size(split_chains(at_most(draws, quantile(ordered, p))));
   };
-  return smaller(size_at(kLowTail), size_at(kHighTail));
+  return smaller(size_at(kLowQuantile), size_at(kHighQuantile));
 }
 
 double rank_rhat(const ChainDraws& draws, const ChainDraws& scores, double median) {
@@ -80,9 +80,9 @@ QuantitySummary summarise(const ChainDraws& draws, Index superchains) {
   const std::vector<Moments> chains = chain_moments(draws);
   summary.mean = mean_of(chains);
   summary.sd = standard_deviation(chains);
-  summary.q5 = quantile(ordered, kLowTail);
+  summary.q5 = quantile(ordered, kLowQuantile);
   summary.median = quantile(ordered, 0.5);
-  summary.q95 = quantile(ordered, kHighTail);
+  summary.q95 = quantile(ordered, kHighQuantile);
 
   const ChainDraws split = split_chains(draws);
   const ChainDraws scores = normal_scores(split);

@@ -17,7 +17,7 @@ namespace {
 
 /// All base densities that a flow file may name, one line each.
 template <typename T>
-constexpr std::array kRegistry = {
+constexpr std::array kBaseTypes = {
     type_row<Base<T>, StandardNormal<T>>(),  type_row<Base<T>, DiagonalNormal<T>>(),
     type_row<Base<T>, GaussianMixture<T>>(), type_row<Base<T>, UniformBox<T>>(),
     type_row<Base<T>, CircularNormal<T>>(),
@@ -29,11 +29,11 @@ template <typename T>
 std::unique_ptr<Base<T>> make_base(const LayerRecord& record, Index dim) {
   const LayerReader reader(record, fmt::format("base density ({})", record.type), dim);
   if (reader.has_text("direction")) reader.fail("it has no direction: drop that attribute");
-  return row_of(kRegistry<T>, reader, "base density").make(reader);
+  return row_of(kBaseTypes<T>, reader, "base density").make(reader);
 }
 
 std::vector<std::string_view> base_types() {
-  return types_of(kRegistry<double>);
+  return types_of(kBaseTypes<double>);
 }
 
 template std::unique_ptr<Base<float>> make_base(const LayerRecord&, Index);

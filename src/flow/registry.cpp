@@ -32,7 +32,7 @@ namespace {
 
 /// All layer types that a flow file may name, one line each.
 template <typename T>
-constexpr std::array kRegistry = {
+constexpr std::array kLayerTypes = {
     type_row<Layer<T>, Autoregressive<T, AdditiveMap>>(),
     type_row<Layer<T>, Coupling<T, AdditiveMap>>(),
     type_row<Layer<T>, Autoregressive<T, AffineMap>>(),
@@ -76,7 +76,7 @@ std::unique_ptr<Layer<T>> make_layer(const LayerRecord& record, std::size_t posi
   const std::string label = fmt::format("layer {} ({})", position, record.type);
   const Index coordinates = LayerReader(record, label, dim).count_or("coordinates", dim);
   const LayerReader reader(record, label, coordinates);
-  const TypeRow<Layer<T>>& row = row_of(kRegistry<T>, reader, "layer type");
+  const TypeRow<Layer<T>>& row = row_of(kLayerTypes<T>, reader, "layer type");
   const bool inverted = reader.choice("direction", {"forward", "inverse"}) == 1;
   std::unique_ptr<Layer<T>> layer = row.make(reader);
   if (inverted) layer = std::make_unique<Inverted<T>>(std::move(layer));
@@ -85,7 +85,7 @@ std::unique_ptr<Layer<T>> make_layer(const LayerRecord& record, std::size_t posi
 }
 
 std::vector<std::string_view> layer_types() {
-  return types_of(kRegistry<double>);
+  return types_of(kLayerTypes<double>);
 }
 
 template std::unique_ptr<Layer<float>> make_layer(const LayerRecord&, std::size_t, Index);

@@ -4,7 +4,7 @@
 namespace flotilla {
 namespace {
 
-constexpr double kRest = 1U << 14U;  // bytes of names and attributes, at most
+constexpr double kRestOfFile = 1U << 14U;  // bytes of names and attributes, at most
 
 template <typename V>
 hdf5::Dataset make_dataset(hdf5::File& file, const std::string& name, const hdf5::Sizes& sizes,
@@ -24,7 +24,7 @@ PointFile<T>::PointFile(const Communicator& comm, const std::string& path, bool 
                         Index dim, const RunFacts& facts)
     : comm_(&comm), path_(path), dim_(dim) {
   const double row = 2.0 * static_cast<double>(dim) * sizeof(T) + 2.0 * sizeof(double);
-  const double bytes = static_cast<double>(points) * row + kRest;
+  const double bytes = static_cast<double>(points) * row + kRestOfFile;
   const std::string advice = "write elsewhere, or take fewer points";
   comm.together([&] {
     if (!comm.is_root()) return;

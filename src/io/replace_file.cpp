@@ -17,7 +17,7 @@
 namespace flotilla {
 namespace {
 
-constexpr const char* kUnfinished = ".unfinished.";
+constexpr const char* kUnfinishedMark = ".unfinished.";
 
 [[noreturn]] void refuse_space(const std::string& path, double bytes, const std::string& advice) {
   std::error_code unknown;
@@ -48,8 +48,8 @@ void fail_to_write(const std::string& path) {
 }
 
 bool is_unfinished_name(const std::string& name, const std::string& file) {
-  return file.empty() ? name.find(kUnfinished) != std::string::npos
-                      : name.starts_with(file + kUnfinished);
+  return file.empty() ? name.find(kUnfinishedMark) != std::string::npos
+                      : name.starts_with(file + kUnfinishedMark);
 }
 
 std::string directory_of(const std::string& path) {
@@ -64,7 +64,7 @@ std::string host_name() {
 
 FileReplacement::FileReplacement(std::string path)
     : path_(std::move(path)),
-      unfinished_(fmt::format("{}{}{}-{}", path_, kUnfinished, host_name(), getpid())) {}
+      unfinished_(fmt::format("{}{}{}-{}", path_, kUnfinishedMark, host_name(), getpid())) {}
 
 FileReplacement::FileReplacement(FileReplacement&& other) noexcept
     : path_(std::move(other.path_)), unfinished_(std::exchange(other.unfinished_, {})) {}

@@ -19,7 +19,7 @@
 namespace flotilla {
 namespace {
 
-constexpr Index kMostDraws = Index{1} << 24U;  // of a quantity: they are held in memory
+constexpr Index kMostDrawsHeld = Index{1} << 24U;  // of a quantity: they are held in memory
 
 /// What a file says of one variable. Each array has one number, for all coordinates, or one for
 /// each; it is empty if the file does not have it.
@@ -231,7 +231,7 @@ std::vector<RunVariable> variables_of(const RunReader& reader,
       throw InputError(
           fmt::format("{}: no draw is complete yet: wait for its first block", reader.path()));
     }
-    variable.draws = std::clamp<Index>(kMostDraws / variable.chains, 1, variable.draws);
+    variable.draws = std::clamp<Index>(kMostDrawsHeld / variable.chains, 1, variable.draws);
   }
   return variables;
 }

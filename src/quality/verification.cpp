@@ -26,7 +26,7 @@ namespace {
 using Verdict = Finding::Verdict;
 
 constexpr std::size_t kMostNamed = 10;  // faults of one kind, in a sentence
-constexpr double kMostPoints = 1U << 24U;
+constexpr double kMostRecomputed = 1U << 24U;
 
 /// "a; b; and 3 more". A rank names no more than it may.
 std::string named(const std::vector<std::string>& faults, std::size_t all) {
@@ -227,7 +227,7 @@ std::vector<Option> options_of(VerificationConfig& verification) {
        .place = &verification.points,
        .group = OptionGroup::kHowMuch,
        .help = "draws to recompute, of all chains together; whole tiles are",
-       .range = {1, kMostPoints}},
+       .range = {1, kMostRecomputed}},
       {.name = "tolerance",
        .place = &verification.tolerance,
        .group = OptionGroup::kHow,

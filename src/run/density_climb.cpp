@@ -10,15 +10,15 @@
 namespace flotilla {
 namespace {
 
-constexpr int kSteps = 250;
+constexpr int kClimbingSteps = 250;
 constexpr int kLastSteps = 20;  // a density that still rises in these is still rising
 constexpr double kFirstStep = 1e-3;
 constexpr double kLongestStep = 0.1;  // times sqrt(dim): as long as a step of a chain
 
 /// Evaluates the log density and its gradient at columns of latent points.
-class Density {
+class ClimbedDensity {
  public:
-  Density(const Flow<double>& flow, Index chains)
+  ClimbedDensity(const Flow<double>& flow, Index chains)
       : flow_(flow),
         tape_(flow.tape_shape(), chains),
         image_(flow.dim(), chains),
@@ -69,7 +69,7 @@ struct Climbers {
 };
 
 /// Tries one step of every column along its gradient; keeps those that rise.
-void step(Density& density, Climbers& at, Climbers& tried) {
+void step(ClimbedDensity& density, Climbers& at, Climbers& tried) {
   const double longest = kLongestStep * std::sqrt(static_cast<double>(at.z.dim()));
   for (Index c = 0; c < at.z.chains(); ++c) {
     const double scale = at.step[static_cast<std::size_t>(c)] / length_of(at.gradient, c);
@@ -103,7 +103,7 @@ Index best_of(const PerChain& value) {
 
 Climb climb_density(const Flow<double>& flow, Batch<double> starts) {
   const Index chains = starts.chains();
-  Density density(flow, chains);
+  ClimbedDensity density(flow, chains);
   Climbers at{std::move(starts), PerChain(1, chains), Batch<double>(flow.dim(), chains),
               std::vector<double>(static_cast<std::size_t>(chains), kFirstStep)};
   Climbers tried = at;
@@ -112,8 +112,8 @@ Climb climb_density(const Flow<double>& flow, Batch<double> starts) {
   climb.starts = chains;
   climb.highest_draw = at.value(0, best_of(at.value));
   double before_last = 0.0;
-  for (int k = 0; k < kSteps; ++k) {
-    if (k == kSteps - kLastSteps) before_last = at.value(0, best_of(at.value));
+  for (int k = 0; k < kClimbingSteps; ++k) {
+    if (k == kClimbingSteps - kLastSteps) before_last = at.value(0, best_of(at.value));
     step(density, at, tried);
   }
   const Index best = best_of(at.value);

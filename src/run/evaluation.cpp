@@ -22,14 +22,14 @@
 namespace flotilla {
 namespace {
 
-constexpr Index kWidth = 64;            // points per pass through the flow
+constexpr Index kPassWidth = 64;        // points per pass through the flow
 constexpr Index kMostRows = 4096;       // of a block; a rank holds one block at a time
 constexpr Index kMostValues = 1 << 19;  // coordinates of a block
-constexpr Index kMostPoints = Index{1} << 40U;
+constexpr Index kMostEvaluated = Index{1} << 40U;
 
 /// Number of rows of a block: whole batches, the same on any number of ranks.
 Index block_rows(Index dim) {
-  return std::max(kWidth, std::min(kMostRows, kMostValues / dim) / kWidth * kWidth);
+  return std::max(kPassWidth, std::min(kMostRows, kMostValues / dim) / kPassWidth * kPassWidth);
 }
 
 /// Points of latent or of data space, row by row. Each rank has its own source.
@@ -69,11 +69,11 @@ class BlockEvaluator {
         source_(source),
         inverse_(config.inverse),
         random_(config.seed),
-        z_(flow.dim(), kWidth),
-        x_(flow.dim(), kWidth),
-        log_det_(1, kWidth),
-        log_density_(1, kWidth),
-        tape_(flow.tape_shape(), kWidth) {}
+        z_(flow.dim(), kPassWidth),
+        x_(flow.dim(), kPassWidth),
+        log_det_(1, kPassWidth),
+        log_density_(1, kPassWidth),
+        tape_(flow.tape_shape(), kPassWidth) {}
 
   /// Evaluates the rows from `first` on. The result is valid until the next call.
   const PointRows<T>& evaluate(Index first, Index count) {
@@ -83,10 +83,10 @@ class BlockEvaluator {
       given_.resize(static_cast<std::size_t>(count * flow_.dim()));
       source_.read(first, count, given_.data());
     }
-    for (Index c = 0; c < count; c += kWidth) {
+    for (Index c = 0; c < count; c += kPassWidth) {
       load(first, c, count);
       pass();
-      store(std::min(kWidth, count - c));
+      store(std::min(kPassWidth, count - c));
     }
     return rows_;
   }
@@ -99,11 +99,11 @@ class BlockEvaluator {
   void load(Index first, Index c, Index count) {
     if (!source_.is_file()) {
       flow_.base().sample(random_, Purpose::kNaive, 0, static_cast<std::uint64_t>(first + c),
-                          ColumnMask::all(kWidth), z_);
+                          ColumnMask::all(kPassWidth), z_);
       return;
     }
     Batch<T>& given = inverse_ ? x_ : z_;
-    for (Index k = 0; k < kWidth; ++k) {
+    for (Index k = 0; k < kPassWidth; ++k) {
       const double* row = given_.data() + std::min(c + k, count - 1) * flow_.dim();
       for (Index i = 0; i < flow_.dim(); ++i) given(i, k) = static_cast<T>(row[i]);
     }
@@ -220,7 +220,7 @@ std::vector<Option> options_of(EvaluationConfig& evaluation) {
       {.name = "naive",
        .place = &evaluation.naive,
        .help = "number of draws of the base density, in place of points",
-       .range = {0.0, kMostPoints}},
+       .range = {0.0, kMostEvaluated}},
       {.name = "seed", .place = &evaluation.seed, .help = "of those draws"},
       {.name = "context",
        .place = &evaluation.context,

@@ -16,8 +16,8 @@
 namespace flotilla {
 namespace {
 
-constexpr Index kWidth = 64;   // draws of a batch
-constexpr Index kStarts = 16;  // draws from which the density is climbed
+constexpr Index kBatchWidth = 64;  // draws of a batch
+constexpr Index kStarts = 16;      // draws from which the density is climbed
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -69,13 +69,13 @@ class Passage {
  public:
   explicit Passage(const FlowRecord& record)
       : flow(record),
-        tape(flow.tape_shape(), kWidth),
-        z(flow.dim(), kWidth),
-        x(flow.dim(), kWidth),
-        back(flow.dim(), kWidth),
-        log_det(1, kWidth),
-        log_det_back(1, kWidth),
-        log_density(1, kWidth) {}
+        tape(flow.tape_shape(), kBatchWidth),
+        z(flow.dim(), kBatchWidth),
+        x(flow.dim(), kBatchWidth),
+        back(flow.dim(), kBatchWidth),
+        log_det(1, kBatchWidth),
+        log_det_back(1, kBatchWidth),
+        log_density(1, kBatchWidth) {}
 
   /// From the points in z on.
   void run() {
@@ -85,7 +85,7 @@ class Passage {
     x = z;
     flow.forward(x, log_det, tape);
     flow.base().add_log_density(z, 1.0, log_density);
-    for (Index c = 0; c < kWidth; ++c) log_density(0, c) -= log_det(0, c);
+    for (Index c = 0; c < kBatchWidth; ++c) log_density(0, c) -= log_det(0, c);
     if (!flow.has_inverse()) return;
     back = x;
     flow.inverse(back, log_det_back, tape);
@@ -116,9 +116,9 @@ class Examiner {
   /// The batch of draws that begins with draw `first`, as they are in single precision.
   const Batch<double>& draw(Index first) {
     float_.flow.base().sample(random_, Purpose::kNaive, 0, static_cast<std::uint64_t>(first),
-                              ColumnMask::all(kWidth), float_.z);
+                              ColumnMask::all(kBatchWidth), float_.z);
     for (Index i = 0; i < float_.z.dim(); ++i) {
-      for (Index c = 0; c < kWidth; ++c) double_.z(i, c) = static_cast<double>(float_.z(i, c));
+      for (Index c = 0; c < kBatchWidth; ++c) double_.z(i, c) = static_cast<double>(float_.z(i, c));
     }
     return double_.z;
   }
@@ -136,7 +136,7 @@ class Examiner {
     draw(0);
     double_.x = double_.z;
     flow().forward(double_.x, double_.log_det, double_.tape);
-    std::vector<double> found = condition_numbers(flow(), double_.tape, kWidth);
+    std::vector<double> found = condition_numbers(flow(), double_.tape, kBatchWidth);
     found.resize(static_cast<std::size_t>(count));
     return found;
   }
@@ -235,9 +235,9 @@ Batch<double> best_draws(Examiner& examiner, const std::vector<double>& figures)
                     [&](Index a, Index b) { return log_density(a) > log_density(b); });
   Batch<double> best(examiner.flow().dim(), static_cast<Index>(count));
   for (std::size_t k = 0; k < count; ++k) {
-    const Batch<double>& drawn = examiner.draw(order[k] / kWidth * kWidth);
+    const Batch<double>& drawn = examiner.draw(order[k] / kBatchWidth * kBatchWidth);
     for (Index i = 0; i < best.dim(); ++i) {
-      best(i, static_cast<Index>(k)) = drawn(i, order[k] % kWidth);
+      best(i, static_cast<Index>(k)) = drawn(i, order[k] % kBatchWidth);
     }
   }
   return best;
@@ -247,8 +247,8 @@ Batch<double> best_draws(Examiner& examiner, const std::vector<double>& figures)
 FlowHealth conclude(Examiner& examiner, const std::vector<double>& figures) {
   FlowHealth health = summarise(figures, examiner.flow());
   if (has_conditions(examiner.flow())) {
-    health.condition = {std::min(health.draws, kWidth), health.dim <= kDenseJacobian,
-                        spread_of(examiner.conditions(std::min(health.draws, kWidth)))};
+    health.condition = {std::min(health.draws, kBatchWidth), health.dim <= kDenseJacobian,
+                        spread_of(examiner.conditions(std::min(health.draws, kBatchWidth)))};
   }
   Batch<double> starts = best_draws(examiner, figures);
   if (starts.chains() > 0) health.climb = climb_density(examiner.flow(), std::move(starts));
@@ -264,10 +264,11 @@ FlowHealth examine(const FlowRecord& record, const BaseDraws& draws, const Commu
   comm.together([&] {
     examiner = std::make_unique<Examiner>(record, draws.seed);
     // Rank r has the r-th part of the batches, so that what is gathered is in the order of draws.
-    const Index batches = (draws.count + kWidth - 1) / kWidth;
+    const Index batches = (draws.count + kBatchWidth - 1) / kBatchWidth;
     const Index end = batches * (comm.rank() + 1) / comm.size();
     for (Index batch = batches * comm.rank() / comm.size(); batch < end; ++batch) {
-      examiner->examine(batch * kWidth, std::min(kWidth, draws.count - batch * kWidth), figures);
+      examiner->examine(batch * kBatchWidth,
+                        std::min(kBatchWidth, draws.count - batch * kBatchWidth), figures);
     }
   });
   const std::vector<double> all = comm.gather(figures);

@@ -13,7 +13,7 @@ namespace flotilla {
 namespace {
 
 constexpr int kPowerIterations = 40;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kSingular = std::numeric_limits<double>::infinity();
 
 /// A dense matrix by its columns.
 using Columns = std::vector<std::vector<double>>;
@@ -55,15 +55,15 @@ double condition_number(Columns columns) {
       }
     }
   }
-  double smallest = kInfinity;
+  double smallest = kSingular;
   double largest = 0.0;
   for (const std::vector<double>& column : columns) {
     const double length = std::sqrt(product(column, column));
-    if (!std::isfinite(length)) return kInfinity;
+    if (!std::isfinite(length)) return kSingular;
     smallest = std::min(smallest, length);
     largest = std::max(largest, length);
   }
-  return smallest > 0.0 ? largest / smallest : kInfinity;
+  return smallest > 0.0 ? largest / smallest : kSingular;
 }
 
 /// The dense J of every column, one product for each coordinate.
@@ -137,7 +137,7 @@ std::vector<double> by_power_iteration(const Flow<double>& flow, const Tape<doub
   numbers.reserve(largest.size());
   for (std::size_t c = 0; c < largest.size(); ++c) {
     const double number = std::sqrt(largest[c] * inverse[c]);
-    numbers.push_back(std::isnan(number) ? kInfinity : number);
+    numbers.push_back(std::isnan(number) ? kSingular : number);
   }
   return numbers;
 }

@@ -21,7 +21,7 @@ namespace {
 constexpr double kMostChains = MoveStatistics::kMostMoves;  // moves of one step; Philox could
                                                             // number 2^32 chains
 constexpr Index kMostSteps = Index{1} << 48U;               // its step is less than two
-constexpr double kSteps = kMostSteps;
+constexpr double kStepLimit = kMostSteps;
 constexpr double kWidestTile = 4096;
 
 /// The targets that need a density, for help: "explicit, posterior".
@@ -105,7 +105,7 @@ std::vector<Option> rows_of_how(RunConfig& run) {
        .place = &run.exchange_every,
        .group = OptionGroup::kHow,
        .help = "warm-up steps between two exchanges of statistics; at most a twentieth of warm-up",
-       .range = {1.0, kSteps},
+       .range = {1.0, kStepLimit},
        .unit = "steps"},
       {.name = "adapt",
        .place = &run.adapt,
@@ -147,18 +147,18 @@ std::vector<Option> rows_of_how_much(RunConfig& run) {
        .place = &run.warmup,
        .group = OptionGroup::kHowMuch,
        .help = "warm-up steps",
-       .range = {0.0, kSteps},
+       .range = {0.0, kStepLimit},
        .unit = "steps"},
       {.name = "draws",
        .place = &run.draws,
        .group = OptionGroup::kHowMuch,
        .help = "draws kept of each chain",
-       .range = {1.0, kSteps}},
+       .range = {1.0, kStepLimit}},
       {.name = "thin",
        .place = &run.thin,
        .group = OptionGroup::kHowMuch,
        .help = "steps from one kept draw to the next",
-       .range = {1.0, kSteps},
+       .range = {1.0, kStepLimit},
        .unit = "steps"},
   };
 }
@@ -169,7 +169,7 @@ std::vector<Option> rows_of_stopping(RunConfig& run) {
        .place = &run.report_every,
        .group = OptionGroup::kStopping,
        .help = "draws between two reports of convergence, in OUTPUT.jsonl; 0: no reports",
-       .range = {0.0, kSteps},
+       .range = {0.0, kStepLimit},
        .unit = "draws"},
       {.name = "until-rhat",
        .place = &run.until_rhat,

@@ -10,8 +10,8 @@
 namespace flotilla {
 namespace {
 
-constexpr double kWorthwhile = 0.9;  // least share of the ranks' time that goes without a word
-constexpr Index kWidestTile = 256;   // wider tiles leave the caches
+constexpr double kWorthwhile = 0.9;    // least share of the ranks' time that goes without a word
+constexpr Index kWidestInCache = 256;  // wider tiles leave the caches
 
 /// Share of the ranks' time spent on columns that are chains.
 double filled(const Division& division) {
@@ -26,7 +26,7 @@ std::optional<Index> even_width(const Division& asked, Index width_unit) {
   const auto distance = [&](Index width) { return std::abs(width - asked.tile_width); };
   std::optional<Index> found;
   double best = kWorthwhile;
-  for (Index width = step; width <= std::max(kWidestTile, step); width += step) {
+  for (Index width = step; width <= std::max(kWidestInCache, step); width += step) {
     const Division tried{asked.chains, width, asked.ranks};
     if (!tried.even() || filled(tried) < best) continue;
     const bool equal = found && filled(tried) == best;

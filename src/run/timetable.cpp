@@ -22,7 +22,7 @@ constexpr Seconds kWriteInterval{60.0};
 const std::chrono::steady_clock::time_point kProgramStart = std::chrono::steady_clock::now();
 
 constexpr double kBlockSeconds = 1.0;
-constexpr double kMostSteps = 0x1p20;
+constexpr double kMostStepsAhead = 0x1p20;
 
 // Time that is left for the end of a run that has a limit: for what the clock of rank 0 cannot see.
 constexpr double kReserveSeconds = 2.0;
@@ -61,7 +61,7 @@ std::vector<std::int64_t> Timetable::wishes(Index steps, double seconds) const {
   row[kWrite] = due(last_write_, kWriteInterval);
   row[kCheckpoint] = due(last_checkpoint_, intervals_.checkpoint);
   const double in_time = kBlockSeconds * static_cast<double>(steps) / std::max(seconds, 1e-9);
-  row[kSteps] = static_cast<std::int64_t>(std::min(in_time, kMostSteps));
+  row[kSteps] = static_cast<std::int64_t>(std::min(in_time, kMostStepsAhead));
   return row;
 }
 

@@ -3,13 +3,13 @@
 
 #include <algorithm>
 
+#include "sampler/window_memory.hpp"
+
 namespace flotilla {
 namespace {
 
-constexpr double kMemory = 200.0;  // windows; as that of the step size
-
 // How much the share falls with the acceptance rate, below the rate that reaches the ceiling.
-constexpr double kSlope = 2.0;
+constexpr double kFall = 2.0;
 constexpr double kRateOfCeiling = 0.9;
 constexpr double kRateOfCeilingBounded = 0.7;  // where weights are bounded
 
@@ -22,7 +22,7 @@ void GlobalShare::update(const MoveStatistics& window) {
   const MoveTotals totals(window);
   if (totals.global_moves() == 0.0) return;
   updates_ += 1;
-  const double keep = 1.0 - 1.0 / (1.0 + std::min(0.5 * static_cast<double>(updates_), kMemory));
+  const double keep = kept_of_windows(updates_);
   moves_ = keep * moves_ + totals.global_moves();
   acceptance_ = keep * acceptance_ + totals.global_moves() * totals.global_acceptance_rate();
 }
@@ -35,7 +35,7 @@ double GlobalShare::of(double acceptance_rate, bool bounded_weight) {
   const double connecting = std::min(acceptance_rate / kRateOfFloor, 1.0);
   const double lowest = kLeast + connecting * (kFloor - kLeast);
   const double full = bounded_weight ? kRateOfCeilingBounded : kRateOfCeiling;
-  return std::clamp(kCeiling - kSlope * (full - acceptance_rate), lowest, kCeiling);
+  return std::clamp(kCeiling - kFall * (full - acceptance_rate), lowest, kCeiling);
 }
 
 }  // namespace flotilla

@@ -6,16 +6,16 @@
 #include <cmath>
 
 #include "core/elementary.hpp"
+#include "sampler/window_memory.hpp"
 
 namespace flotilla {
 namespace {
 
 constexpr Index kMostPairs = LatentSpread::kGroup / 2;
 constexpr double kUnit = 0x1p-20;
-constexpr double kMemory = 200.0;  // windows; as that of the step size
 
 // So many differences weigh as much as the belief that a scale is 1.
-constexpr double kPrior = 100.0;
+constexpr double kPriorWeight = 100.0;
 
 /// A row of the differences of a group's chains: chain k minus chain k + pairs. Zero beyond.
 using Differences = std::array<double, kMostPairs>;
@@ -102,7 +102,7 @@ SpreadAdaptation::SpreadAdaptation(Index dim)
 
 void SpreadAdaptation::update(const LatentSpread::Sums& window) {
   updates_ += 1;
-  const double keep = 1.0 - 1.0 / (1.0 + std::min(0.5 * static_cast<double>(updates_), kMemory));
+  const double keep = kept_of_windows(updates_);
   for (std::size_t k = 0; k < sums_.size(); ++k) {
     const double unit = k == LatentSpread::kWeight ? 1.0 : kUnit;
     sums_[k] = keep * sums_[k] + unit * static_cast<double>(window[k]);
@@ -113,7 +113,7 @@ std::vector<double> SpreadAdaptation::scales() const {
   std::vector<double> scales(sums_.size() - LatentSpread::kFirstVariance);
   const double weight = sums_[LatentSpread::kWeight];
   for (std::size_t i = 0; i < scales.size(); ++i) {
-    const double log_variance = sums_[LatentSpread::kFirstVariance + i] / (weight + kPrior);
+    const double log_variance = sums_[LatentSpread::kFirstVariance + i] / (weight + kPriorWeight);
     scales[i] = elementary::exp(0.5 * log_variance);
   }
   return scales;

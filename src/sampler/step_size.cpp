@@ -8,12 +8,10 @@
 
 #include "core/elementary.hpp"
 #include "flotilla/core/error.hpp"
+#include "sampler/window_memory.hpp"
 
 namespace flotilla {
 namespace {
-
-// A window's weight halves while the number of windows doubles, up to this many windows.
-constexpr double kMemory = 200.0;
 
 // The slope of the acceptance rate, per nat of step size: what is expected before windows differ,
 // how much they have to differ (a variance, in nats^2), and what no flow goes beyond.
@@ -54,8 +52,7 @@ void StepSizeAdaptation::update(StepSize used, const MoveStatistics& window) {
   const double u = elementary::log(used.value());
   const double a = totals.local_acceptance_rate();
   updates_ += 1;
-  const double remembered = std::min(0.5 * static_cast<double>(updates_), kMemory);
-  const double keep = 1.0 - 1.0 / (1.0 + remembered);
+  const double keep = kept_of_windows(updates_);
   weight_ = keep * weight_ + 1.0;
   u_ = keep * u_ + u;
   a_ = keep * a_ + a;

@@ -17,7 +17,7 @@ constexpr std::int64_t kMostDim = std::int64_t{1} << 27U;
 constexpr std::int64_t kMostOutputs = std::int64_t{1} << 20U;
 
 /// Where a library writes why it failed.
-class Message {
+class MessageBuffer {
  public:
   char* data() { return text_.data(); }
   std::size_t size() const { return text_.size(); }
@@ -51,7 +51,7 @@ class LibraryDensity final : public Density {
         name_));
     const auto open = library.get<decltype(flotilla_log_density_open)>("flotilla_log_density_open");
     const auto dim = library.get<decltype(flotilla_log_density_dim)>("flotilla_log_density_dim");
-    Message message;
+    MessageBuffer message;
     density_.reset(calling<InputError>(name_, "flotilla_log_density_open", [&] {
       return open(arguments.c_str(), message.data(), message.size());
     }));
@@ -75,7 +75,7 @@ class LibraryDensity final : public Density {
 
   void evaluate(const DataPoints& points, double* log_density, double* gradient) const override {
     const CrashSentence::Speaking speaking(crash_);
-    Message message;
+    MessageBuffer message;
     const int failed = calling<DensityError>(name_, "flotilla_log_density_evaluate", [&] {
       return evaluate_(density_.get(), points.count, points.dim, points.x, log_density, gradient,
                        message.data(), message.size());
@@ -85,7 +85,7 @@ class LibraryDensity final : public Density {
 
   void derive(const DataPoints& points, double* values) const override {
     const CrashSentence::Speaking speaking(crash_);
-    Message message;
+    MessageBuffer message;
     const int failed = calling<DensityError>(name_, "flotilla_log_density_derive", [&] {
       return derive_(density_.get(), points.count, points.dim, points.x, values, message.data(),
                      message.size());
@@ -116,7 +116,7 @@ class LibraryDensity final : public Density {
     }
   }
 
-  [[noreturn]] void fail(const char* function, int code, Message& message) const {
+  [[noreturn]] void fail(const char* function, int code, MessageBuffer& message) const {
     throw DensityError(
         fmt::format("{}: {} failed with {}{}", name_, function, code, message.words()));
   }

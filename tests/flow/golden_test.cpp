@@ -116,7 +116,7 @@ TEST(Golden, CountsNaNAsInfinitelyFar) {
   EXPECT_TRUE(std::isinf(verify_golden<double>(record).largest()));
 }
 
-std::string refusal(const FlowRecord& record) {
+std::string golden_refusal(const FlowRecord& record) {
   try {
     verify_golden<double>(record);
   } catch (const InputError& error) {
@@ -128,9 +128,9 @@ std::string refusal(const FlowRecord& record) {
 TEST(Golden, SaysSoWhereThereIsNothingToVerifyAgainst) {
   FlowRecord record = two_moons();
   record.golden = {};
-  EXPECT_NE(refusal(record).find("no golden values"), std::string::npos);
+  EXPECT_NE(golden_refusal(record).find("no golden values"), std::string::npos);
   record.golden.z = {{0, 2}, {}};
-  EXPECT_NE(refusal(record).find("no golden values"), std::string::npos);
+  EXPECT_NE(golden_refusal(record).find("no golden values"), std::string::npos);
 }
 
 TEST(Golden, NamesTheArrayOfAnotherShape) {
@@ -145,7 +145,7 @@ TEST(Golden, NamesTheArrayOfAnotherShape) {
         Named{"'tangent'", &GoldenValues::tangent}, Named{"'jvp'", &GoldenValues::jvp}}) {
     FlowRecord record = two_moons();
     record.golden.*named.array = {{3, 1}, {0, 0, 0}};
-    const std::string message = refusal(record);
+    const std::string message = golden_refusal(record);
     EXPECT_NE(message.find(named.name), std::string::npos) << message;
     EXPECT_NE(message.find("3 x 1"), std::string::npos) << message;
     ++tested;
@@ -153,13 +153,13 @@ TEST(Golden, NamesTheArrayOfAnotherShape) {
   EXPECT_EQ(tested, 5);
   FlowRecord record = two_moons();
   record.golden.z.shape = {16, 4};
-  EXPECT_NE(refusal(record).find("'z'"), std::string::npos);
+  EXPECT_NE(golden_refusal(record).find("'z'"), std::string::npos);
 }
 
 TEST(Golden, NamesTheArrayWhoseValuesAreNotAsManyAsItsShapeSays) {
   FlowRecord record = two_moons();
   record.golden.jvp.values.pop_back();
-  EXPECT_NE(refusal(record).find("'jvp'"), std::string::npos);
+  EXPECT_NE(golden_refusal(record).find("'jvp'"), std::string::npos);
 }
 
 // --- Fresh from PyTorch -------------------------------------------------------------------------

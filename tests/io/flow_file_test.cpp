@@ -19,6 +19,7 @@
 #include "flotilla/io/hdf5_errors.hpp"
 #include "flotilla/io/numbers.hpp"
 #include "io/hdf5.hpp"
+#include "support/file_bytes.hpp"
 #include "support/scratch_directory.hpp"
 #include "support/test_flows.hpp"
 
@@ -26,15 +27,6 @@ namespace flotilla {
 namespace {
 
 constexpr const char* kTwoMoons = FLOTILLA_SOURCE_DIR "/apps/flows/two_moons.h5";
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-void write_bytes(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
 
 class FlowFile : public testing::Test {
  protected:
@@ -183,7 +175,7 @@ TEST_F(FlowFile, ChecksumIsOfTheMapWhateverItsProvenance) {
 }
 
 TEST_F(FlowFile, WritingReplacesAnOldFileAndLeavesNoOther) {
-  write_bytes(file("flow.h5"), "something old");
+  test::write_bytes(file("flow.h5"), "something old");
   write_flow_file(file("flow.h5"), test::shear_flow(0.5));
   EXPECT_EQ(read_flow_file(file("flow.h5")).dim, 2);
   const auto count = std::distance(std::filesystem::directory_iterator(directory_.path()),
@@ -232,7 +224,7 @@ TEST_F(FlowFile, WritingOntoADirectoryFailsAndLeavesNothingBehind) {
 TEST_F(FlowFile, WritingToAFullDiskFailsAndKeepsTheOldFile) {
   const std::string path = sound("flow.h5");
   EXPECT_EXIT(write_to_a_full_disk(path), testing::ExitedWithCode(0), "");
-  EXPECT_EQ(bytes_of(path), bytes_of(kTwoMoons));
+  EXPECT_EQ(test::read_bytes(path), test::read_bytes(kTwoMoons));
 }
 
 // --- Files that are not flow files
@@ -248,24 +240,24 @@ TEST_F(FlowFile, RefusesADirectory) {
 }
 
 TEST_F(FlowFile, RefusesAnEmptyFile) {
-  write_bytes(file("empty.h5"), "");
+  test::write_bytes(file("empty.h5"), "");
   expect_refusal(file("empty.h5"), {"no HDF5 file", "make or copy it again"});
 }
 
 TEST_F(FlowFile, RefusesAFileOfAnotherKind) {
-  write_bytes(file("text.h5"), std::string(10'000, 'x'));
+  test::write_bytes(file("text.h5"), std::string(10'000, 'x'));
   expect_refusal(file("text.h5"), {"no HDF5 file", "make or copy it again"});
 }
 
 TEST_F(FlowFile, RefusesAFileThatWasCutOff) {
-  const std::string whole = bytes_of(kTwoMoons);
+  const std::string whole = test::read_bytes(kTwoMoons);
   int tested = 0;
   for (const std::size_t size :
        {std::size_t{1}, std::size_t{8}, std::size_t{47}, std::size_t{96}, std::size_t{512},
         std::size_t{2048}, std::size_t{4097}, whole.size() / 4, whole.size() / 2,
         3 * whole.size() / 4, whole.size() - 1}) {
     const std::string path = file("cut.h5");
-    write_bytes(path, whole.substr(0, size));
+    test::write_bytes(path, whole.substr(0, size));
     expect_refusal(path, {"incomplete"});
     ++tested;
   }
@@ -425,7 +417,7 @@ TEST_F(FlowFile, RefusesAHeaderThatClaimsMoreThanAnyFlowNeeds) {
 TEST_F(FlowFile, NoticesAnyChangedBitOfAnyArray) {
   const FlowRecord record = full_record();
   write_flow_file(file("whole.h5"), record);
-  const std::string whole = bytes_of(file("whole.h5"));
+  const std::string whole = test::read_bytes(file("whole.h5"));
   std::mt19937_64 engine(1);
   int tested = 0;
   for (std::size_t k = 0; k < record.layers.size(); ++k) {
@@ -438,7 +430,7 @@ TEST_F(FlowFile, NoticesAnyChangedBitOfAnyArray) {
         std::string damaged = whole;
         char& byte = damaged[stored.offset() + engine() % stored.stored_bytes()];
         byte = static_cast<char>(byte ^ (1 << engine() % 8));
-        write_bytes(file("damaged.h5"), damaged);
+        test::write_bytes(file("damaged.h5"), damaged);
         expect_refusal(file("damaged.h5"), {"checksum", "damaged"});
       }
     }
@@ -503,7 +495,7 @@ TEST_F(Points, AreRefusedWhereTheyAreNot) {
   expect_no_points(file("nothing.h5"), {file("nothing.h5"), "no such file"});
   expect_no_points(file("nothing.h5") + ":x", {file("nothing.h5"), "no such file"});
   expect_no_points(std::string(kTwoMoons) + ":layers", {"two_moons.h5", "layers"});
-  write_bytes(file("text.h5"), "no HDF5");
+  test::write_bytes(file("text.h5"), "no HDF5");
   expect_no_points(file("text.h5"), {file("text.h5"), "no HDF5 file"});
   expect_no_points(changed([](hdf5::File& h) {
                      add_claim(h, {100'000, 100'000});

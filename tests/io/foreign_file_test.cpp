@@ -23,20 +23,12 @@
 #include "flotilla/io/run_reader.hpp"
 #include "io/hdf5.hpp"
 #include "quality/series.hpp"
+#include "support/file_bytes.hpp"
 #include "support/scratch_directory.hpp"
 #include "support/test_flows.hpp"
 
 namespace flotilla {
 namespace {
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-void write_bytes(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
 
 /// An attribute of variable length, as h5py writes it.
 void write_variable_text(hdf5::Object& object, const std::string& name, const std::string& value) {
@@ -221,7 +213,7 @@ TEST_F(ForeignFile, OfVariableTextsIsTheSameFlow) {
 
 TEST_F(ForeignFile, MayNotLieAboutItsTexts) {
   const std::string path = flow(true);
-  const std::string whole = bytes_of(path);
+  const std::string whole = test::read_bytes(path);
   const std::size_t heap = whole.find("GCOL");
   ASSERT_NE(heap, std::string::npos);
   int refused = 0;
@@ -229,7 +221,7 @@ TEST_F(ForeignFile, MayNotLieAboutItsTexts) {
   for (const std::size_t place : {heap, heap + 16 + 8, heap + 16 + 15}) {
     std::string damaged = whole;
     damaged[place] = static_cast<char>(0xFF);
-    write_bytes(path, damaged);
+    test::write_bytes(path, damaged);
     expect_refusal([&] { read_flow_file(path); }, "a text of variable length is damaged");
     ++refused;
   }
@@ -311,14 +303,14 @@ int code_of(const std::function<void()>& work) {
 /// Changes one bit after another, at random places. Each time the work has to end in its way.
 void expect_told(const std::string& path, int flips, const std::function<void()>& work) {
   if (kSanitized) GTEST_SKIP() << "sanitizers end at faults of HDF5's own";
-  const std::string whole = bytes_of(path);
+  const std::string whole = test::read_bytes(path);
   std::mt19937_64 engine(20);
   std::map<int, int> ends;
   for (int flip = 0; flip < flips; ++flip) {
     std::string damaged = whole;
     const std::size_t place = engine() % damaged.size();
     damaged[place] = static_cast<char>(damaged[place] ^ (1 << engine() % 8));
-    write_bytes(path, damaged);
+    test::write_bytes(path, damaged);
     const int code = code_of(work);
     ++ends[code];
     EXPECT_TRUE(code == 0 || code == kRefused || code == kCrashTold)

@@ -22,9 +22,9 @@
 namespace flotilla::test {
 namespace {
 
-constexpr double kBeta = 0.7;
-constexpr double kStepSize = 0.8;
-constexpr double kTolerance = 1e-10;
+constexpr double kTempering = 0.7;
+constexpr double kLeap = 0.8;
+constexpr double kClose = 1e-10;
 constexpr int kPoints = 60;
 
 /// A chain as one vector each, and the ratio r of the step that was made.
@@ -45,21 +45,21 @@ double deviation(const State& one, const State& other) {
 }
 
 /// The formulas of src/README.md, without the refreshment and the drift.
-class Reference {
+class ReferenceStep {
  public:
-  explicit Reference(const Flow<double>& flow) : flow_(flow) {}
+  explicit ReferenceStep(const Flow<double>& flow) : flow_(flow) {}
 
   double log_density(const Eigen::VectorXd& z) const {
-    return -0.5 * z.squaredNorm() - kBeta * images(flow_, z).log_det(0);
+    return -0.5 * z.squaredNorm() - kTempering * images(flow_, z).log_det(0);
   }
 
   /// The leapfrog step and its ratio r.
   std::pair<State, double> leapfrog(const State& from) const {
     const auto log_density_at = [this](const Eigen::VectorXd& z) { return log_density(z); };
-    const Eigen::VectorXd half = from.v + 0.5 * kStepSize * gradient(log_density_at, from.z);
+    const Eigen::VectorXd half = from.v + 0.5 * kLeap * gradient(log_density_at, from.z);
     State to = from;
-    to.z = from.z + kStepSize * half;
-    to.v = half + 0.5 * kStepSize * gradient(log_density_at, to.z);
+    to.z = from.z + kLeap * half;
+    to.v = half + 0.5 * kLeap * gradient(log_density_at, to.z);
     const double ratio = log_density(to.z) - 0.5 * to.v.squaredNorm() - log_density(from.z) +
                          0.5 * from.v.squaredNorm();
     return {to, ratio};
@@ -80,14 +80,14 @@ class Reference {
 class Code {
  public:
   Code(const Flow<double>& flow, std::unique_ptr<LocalMove<double>> move)
-      : target_(flow.base(), kBeta), kernel_(flow, target_, std::move(move), 0.0) {}
+      : target_(flow.base(), kTempering), kernel_(flow, target_, std::move(move), 0.0) {}
 
   State step(const State& from, double damping = 0.0) const {
     Workspace<double> work(kernel_, 1);
     kernel_.begin(work, to_batch<double>(from.z));
     work.memory.momentum = to_batch<double>(from.v);
     work.memory.slice(0, 0) = from.u;
-    kernel_.step(Random(1), 0, 0, {StepSize(kStepSize), damping}, work);
+    kernel_.step(Random(1), 0, 0, {StepSize(kLeap), damping}, work);
     return {to_matrix(work.current.position), to_matrix(work.memory.momentum),
             work.memory.slice(0, 0)};
   }
@@ -126,11 +126,11 @@ void for_each_flow(const std::function<void(const Flow<double>&)>& check) {
 TEST(Ghmc, StepsAsItsFormulasSay) {
   for_each_flow([](const Flow<double>& flow) {
     const Code code(flow, std::make_unique<Ghmc<double>>());
-    const Reference reference(flow);
+    const ReferenceStep reference(flow);
     int rejected = 0;
     for (const State& from : states(flow.dim())) {
       const State expected = reference.step(from);
-      EXPECT_LE(deviation(code.step(from), expected), kTolerance);
+      EXPECT_LE(deviation(code.step(from), expected), kClose);
       rejected += expected.z == from.z ? 1 : 0;
     }
     EXPECT_GT(rejected, 3);
@@ -152,7 +152,7 @@ double largest_skew(const Flow<double>& flow, std::unique_ptr<LocalMove<double>>
 
 TEST(Ghmc, IsSkewReversible) {
   for_each_flow([](const Flow<double>& flow) {
-    EXPECT_LE(largest_skew(flow, std::make_unique<Ghmc<double>>()), kTolerance);
+    EXPECT_LE(largest_skew(flow, std::make_unique<Ghmc<double>>()), kClose);
   });
 }
 
@@ -160,7 +160,7 @@ TEST(Ghmc, IsSkewReversible) {
 /// by exp(-r), as the density changes by exp(r). Columns are differences of the code's own steps.
 double largest_change_of_volume(const Flow<double>& flow, std::unique_ptr<LocalMove<double>> move) {
   const Code code(flow, std::move(move));
-  const Reference reference(flow);
+  const ReferenceStep reference(flow);
   const Index dim = flow.dim();
   double largest = 0.0;
   int accepted = 0;
@@ -224,7 +224,7 @@ TEST(Ghmc, RefreshesTheShareOfItsMomentumThatDampingAsks) {
 TEST(Ghmc, DriftsItsSliceByHalfTheRefreshmentAndStaysInside) {
   const Flow<double> flow(shear_flow(0.8));
   const Code code(flow, std::make_unique<Ghmc<double>>());
-  const Tuning tuning{StepSize(kStepSize), 0.2};
+  const Tuning tuning{StepSize(kLeap), 0.2};
   const Code still(flow, std::make_unique<WithoutRefreshment<double>>());
   int wrapped = 0;
   for (const State& from : states(2)) {
@@ -242,7 +242,7 @@ TEST(Ghmc, DriftsItsSliceByHalfTheRefreshmentAndStaysInside) {
 // alpha = 1 is Euclidean MALA: the same proposal, and the same acceptance probability.
 TEST(Ghmc, IsMalaWhereEachStepForgets) {
   const Flow<float> flow(random_real_nvp(5, 4, {.widths = {8, 8}, .activation = "tanh"}, 3));
-  const TemperedTarget<float> target(flow.base(), kBeta);
+  const TemperedTarget<float> target(flow.base(), kTempering);
   const Kernel<float> ghmc(flow, target, std::make_unique<Ghmc<float>>(), 0.0);
   const Kernel<float> mala(flow, target, std::make_unique<EuclideanMala<float>>(), 0.0);
   Workspace<float> one(ghmc, 64);
@@ -263,7 +263,7 @@ TEST(Ghmc, IsMalaWhereEachStepForgets) {
 
 TEST(Ghmc, LeavesItsMemoryAloneInAGlobalMove) {
   const Flow<double> flow(shear_flow(0.8));
-  const TemperedTarget<double> target(flow.base(), kBeta);
+  const TemperedTarget<double> target(flow.base(), kTempering);
   const Kernel<double> kernel(flow, target, std::make_unique<Ghmc<double>>(), 0.9);
   Workspace<double> work(kernel, 64);
   kernel.begin(work, Batch<double>(2, 64));

@@ -93,15 +93,15 @@ TEST(LatentSpread, LeavesOutWhatCoincidesOrIsNotFinite) {
 
 TEST(LatentSpread, IsTheSameIntegersHoweverTilesAreCut) {
   const std::vector<double> deviations = {0.3, 1.0, 2.0};
-  constexpr Index kChains = 200;
-  const Batch<double> all = normal_points(deviations, kChains, 0);
+  constexpr Index kAllChains = 200;
+  const Batch<double> all = normal_points(deviations, kAllChains, 0);
   LatentSpread whole(3);
-  whole.observe(all, {}, kChains);
+  whole.observe(all, {}, kAllChains);
   int cuts = 0;
   for (const Index width : {32, 64, 96}) {
     LatentSpread::Sums sums(6, 0);
-    for (Index first = (kChains - 1) / width * width; first >= 0; first -= width) {
-      const Index count = std::min(width, kChains - first);
+    for (Index first = (kAllChains - 1) / width * width; first >= 0; first -= width) {
+      const Index count = std::min(width, kAllChains - first);
       Batch<double> tile(3, count);
       for (Index i = 0; i < 3; ++i) {
         for (Index c = 0; c < count; ++c) tile(i, c) = all(i, first + c);

@@ -19,7 +19,7 @@
 namespace flotilla::test {
 namespace {
 
-constexpr Index kChains = 150;  // not a multiple of a tile
+constexpr Index kPoolChains = 150;  // not a multiple of a tile
 constexpr Index kSteps = 24;
 
 struct Scene {
@@ -36,7 +36,7 @@ struct Scene {
 std::vector<float> sample(const Scene& scene, Index tile_width, Index ranks, Index block_steps) {
   std::vector<float> all;
   for (Index rank = 0; rank < ranks; ++rank) {
-    const Tiling tiling = Tiling::share(kChains, tile_width, rank, ranks);
+    const Tiling tiling = Tiling::share(kPoolChains, tile_width, rank, ranks);
     Pool<float> pool(scene.kernel, Random(17), tiling);
     pool.start_from_base();
     DrawBlock<float> draws(3, tiling.local_chains(), block_steps);
@@ -63,7 +63,7 @@ bool same_bits(const std::vector<float>& one, const std::vector<float>& other) {
 std::vector<float> starts(const Scene& scene, Index ranks, Index width, const Tensor* points) {
   std::vector<float> all;
   for (Index rank = 0; rank < ranks; ++rank) {
-    const Tiling tiling = Tiling::share(kChains, 32, rank, ranks);
+    const Tiling tiling = Tiling::share(kPoolChains, 32, rank, ranks);
     Pool<float> pool(scene.kernel, Random(17), tiling);
     if (points == nullptr) {
       pool.start_from_base(width);
@@ -85,7 +85,7 @@ TEST(Pool, StartsSuperchainsFromOnePoint) {
     for (const Index width : {1, 15, 50}) {
       const std::vector<float> x = starts(scene, 1, width, from);
       EXPECT_TRUE(same_bits(x, starts(scene, 3, width, from)));
-      for (Index chain = 1; chain < kChains; ++chain) {
+      for (Index chain = 1; chain < kPoolChains; ++chain) {
         const bool same = std::equal(x.begin() + chain * 3, x.begin() + chain * 3 + 3,
                                      x.begin() + (chain - 1) * 3);
         EXPECT_EQ(same, chain % width != 0) << width << " " << chain;
@@ -93,7 +93,7 @@ TEST(Pool, StartsSuperchainsFromOnePoint) {
       }
     }
   }
-  EXPECT_EQ(pairs, 2 * 3 * (kChains - 1));
+  EXPECT_EQ(pairs, 2 * 3 * (kPoolChains - 1));
 }
 
 TEST(Tiling, CoversEveryChainOnceWhateverTheRanks) {
@@ -138,7 +138,7 @@ INSTANTIATE_TEST_SUITE_P(Kernels, PoolOfEveryKernel, testing::ValuesIn(kernel_na
 
 TEST_P(PoolOfEveryKernel, DrawsTheSameBitsHoweverTilesAreShared) {
   const std::vector<float> alone = sample(scene_, 64, 1, kSteps);
-  ASSERT_EQ(alone.size(), static_cast<std::size_t>(kChains * kSteps * 3));
+  ASSERT_EQ(alone.size(), static_cast<std::size_t>(kPoolChains * kSteps * 3));
   for (const Index ranks : {2, 3, 5}) {
     EXPECT_TRUE(same_bits(alone, sample(scene_, 64, ranks, kSteps))) << ranks;
   }
@@ -158,10 +158,10 @@ TEST_P(PoolOfEveryKernel, DrawsTheSameBitsWhateverTheTileWidth) {
 }
 
 TEST_P(PoolOfEveryKernel, AdvancesWithoutAllocating) {
-  const Tiling tiling = Tiling::share(kChains, 64, 0, 1);
+  const Tiling tiling = Tiling::share(kPoolChains, 64, 0, 1);
   Pool<float> pool(scene_.kernel, Random(17), tiling);
   pool.start_from_base();
-  DrawBlock<float> draws(3, kChains, kSteps);
+  DrawBlock<float> draws(3, kPoolChains, kSteps);
   const std::uint64_t before = allocations();
   pool.advance({0, kSteps, 0, 1}, {StepSize(0.4)}, draws);
   EXPECT_EQ(allocations(), before);
@@ -169,11 +169,11 @@ TEST_P(PoolOfEveryKernel, AdvancesWithoutAllocating) {
 
 TEST(Pool, CountsTheMovesOfItsChainsAndNotOfThePadding) {
   const Scene scene;
-  Pool<float> pool(scene.kernel, Random(17), Tiling::share(kChains, 64, 0, 1));
+  Pool<float> pool(scene.kernel, Random(17), Tiling::share(kPoolChains, 64, 0, 1));
   pool.start_from_base();
-  DrawBlock<float> draws(3, kChains, kSteps);
+  DrawBlock<float> draws(3, kPoolChains, kSteps);
   const MoveTotals moved(pool.advance({0, kSteps, 0, 0}, {StepSize(0.4)}, draws));
-  EXPECT_EQ(moved.moves(), static_cast<double>(kChains * kSteps));
+  EXPECT_EQ(moved.moves(), static_cast<double>(kPoolChains * kSteps));
 }
 
 TEST_P(PoolOfEveryKernel, ShowsADensityItsChainsAndNotThePadding) {
@@ -183,20 +183,20 @@ TEST_P(PoolOfEveryKernel, ShowsADensityItsChainsAndNotThePadding) {
   const Tensor points{{1, 3}, {0.1, 0.2, 0.3}};
   std::vector<std::vector<float>> found;
   for (const Index tile_width : {32, 64, 256}) {
-    Pool<float> pool(kernel, Random(17), Tiling::share(kChains, tile_width, 0, 1));
-    DrawBlock<float> draws(3, kChains, kSteps);
+    Pool<float> pool(kernel, Random(17), Tiling::share(kPoolChains, tile_width, 0, 1));
+    DrawBlock<float> draws(3, kPoolChains, kSteps);
     density.seen = 0;
     if (tile_width == 32) {
       pool.start_from_base();
     } else {
       pool.start_from(points);
     }
-    EXPECT_EQ(density.seen, kChains) << "start";
+    EXPECT_EQ(density.seen, kPoolChains) << "start";
     pool.start_from_base();
     density.seen = 0;
     const MoveTotals moved(pool.advance({0, kSteps, 0, 1}, {StepSize(0.1)}, draws));
     // The current points first, where they are not known.
-    EXPECT_EQ(density.seen, kChains * (kernel.may_know() ? kSteps : 1 + kSteps));
+    EXPECT_EQ(density.seen, kPoolChains * (kernel.may_know() ? kSteps : 1 + kSteps));
     EXPECT_GT(moved.local_acceptance_rate(), 0.1);
     found.push_back(draws.z);
   }
@@ -207,25 +207,25 @@ TEST_P(PoolOfEveryKernel, ShowsADensityItsChainsAndNotThePadding) {
 TEST(Pool, StartsChainsFromPointsOfTheDataSpace) {
   const Scene scene;
   const Tensor points{{4, 3}, {0.1, 0.2, 0.3, -0.1, 0.5, 0.2, 0.7, -0.3, 0.1, 0.0, 0.0, 0.4}};
-  DrawBlock<float> draws(3, kChains, 1);
+  DrawBlock<float> draws(3, kPoolChains, 1);
   // The step is so small that no chain moves: the draws are the starting points. Global moves would
   // move them, so there are none.
   const Kernel<float> local(scene.flow, scene.target, std::make_unique<MetricMala<float>>(), 0.0);
-  Pool<float> still(local, Random(17), Tiling::share(kChains, 64, 0, 1));
+  Pool<float> still(local, Random(17), Tiling::share(kPoolChains, 64, 0, 1));
   still.start_from(points);
   still.advance({0, 1, 0, 1}, {StepSize(1e-12)}, draws);
   int compared = 0;
-  for (std::size_t chain = 0; chain < kChains; ++chain) {
+  for (std::size_t chain = 0; chain < kPoolChains; ++chain) {
     for (std::size_t i = 0; i < 3; ++i, ++compared) {
       EXPECT_NEAR(draws.x[chain * 3 + i], points.values[chain % 4 * 3 + i], 1e-5) << chain;
     }
   }
-  EXPECT_EQ(compared, kChains * 3);
+  EXPECT_EQ(compared, kPoolChains * 3);
 }
 
 TEST(Pool, RefusesPointsThatDoNotFit) {
   const Scene scene;
-  Pool<float> pool(scene.kernel, Random(17), Tiling::share(kChains, 64, 0, 1));
+  Pool<float> pool(scene.kernel, Random(17), Tiling::share(kPoolChains, 64, 0, 1));
   EXPECT_THROW(pool.start_from({{2, 2}, {1, 2, 3, 4}}), InputError);
   EXPECT_THROW(pool.start_from({{3}, {1, 2, 3}}), InputError);
   EXPECT_THROW(pool.start_from({{0, 3}, {}}), InputError);

@@ -18,7 +18,7 @@
 namespace flotilla::test {
 namespace {
 
-constexpr Index kDim = 37;
+constexpr Index kObservedDim = 37;
 constexpr Index kValues = 11;
 constexpr Index kPoints = 150;  // more than two blocks of the product, and no multiple of one
 
@@ -37,15 +37,15 @@ Found evaluate(const Density& density, const Eigen::MatrixXd& x) {
 
 class Observations : public testing::TestWithParam<ObservedBy> {
  protected:
-  Observation observation_ = random_observation(GetParam(), kValues, kDim, 3);
-  Eigen::MatrixXd x_ = NumberStream(4).matrix(kDim, kPoints, 2.0);
+  Observation observation_ = random_observation(GetParam(), kValues, kObservedDim, 3);
+  Eigen::MatrixXd x_ = NumberStream(4).matrix(kObservedDim, kPoints, 2.0);
 };
 
 TEST_P(Observations, HaveTheDensityOfGaussianNoise) {
-  const auto density = likelihood(observation_, kDim);
-  EXPECT_EQ(density->dim(), kDim);
+  const auto density = likelihood(observation_, kObservedDim);
+  EXPECT_EQ(density->dim(), kObservedDim);
   const Found found = evaluate(*density, x_);
-  const LinearModel model = model_of(observation_, kDim);
+  const LinearModel model = model_of(observation_, kObservedDim);
   for (Index k = 0; k < kPoints; ++k) {
     const Eigen::VectorXd mean = model.matrix * x_.col(k);
     double truth = 0.0;
@@ -58,11 +58,11 @@ TEST_P(Observations, HaveTheDensityOfGaussianNoise) {
 }
 
 TEST_P(Observations, HaveItsGradient) {
-  const auto density = likelihood(observation_, kDim);
+  const auto density = likelihood(observation_, kObservedDim);
   const Found found = evaluate(*density, x_);
   constexpr double kStep = 0x1p-8;  // differences of a parabola are exact at any step
   int compared = 0;
-  for (Index i = 0; i < kDim; ++i) {
+  for (Index i = 0; i < kObservedDim; ++i) {
     Eigen::MatrixXd ahead = x_;
     Eigen::MatrixXd behind = x_;
     ahead.row(i).array() += kStep;
@@ -76,11 +76,11 @@ TEST_P(Observations, HaveItsGradient) {
       ++compared;
     }
   }
-  EXPECT_EQ(compared, kDim * kPoints);
+  EXPECT_EQ(compared, kObservedDim * kPoints);
 }
 
 TEST_P(Observations, AreFunctionsOfThePointAlone) {
-  const auto density = likelihood(observation_, kDim);
+  const auto density = likelihood(observation_, kObservedDim);
   const Found together = evaluate(*density, x_);
   for (Index k = 0; k < kPoints; ++k) {
     const Found alone = evaluate(*density, x_.col(k));
@@ -90,11 +90,12 @@ TEST_P(Observations, AreFunctionsOfThePointAlone) {
 }
 
 TEST_P(Observations, AllocateNothing) {
-  const auto density = likelihood(observation_, kDim);
+  const auto density = likelihood(observation_, kObservedDim);
   Found found = evaluate(*density, x_);
   const std::uint64_t before = allocations();
-  density->evaluate({kPoints, kDim, x_.data()}, found.log_density.data(), found.gradient.data());
-  density->evaluate({kPoints, kDim, x_.data()}, found.log_density.data(), nullptr);
+  density->evaluate({kPoints, kObservedDim, x_.data()}, found.log_density.data(),
+                    found.gradient.data());
+  density->evaluate({kPoints, kObservedDim, x_.data()}, found.log_density.data(), nullptr);
   EXPECT_EQ(allocations(), before);
 }
 
@@ -105,15 +106,15 @@ INSTANTIATE_TEST_SUITE_P(Ways, Observations,
                          });
 
 TEST(Observation, HasOneNoiseForAllValuesOrOneEach) {
-  Observation each = random_observation(ObservedBy::kOperator, kValues, kDim, 3);
+  Observation each = random_observation(ObservedBy::kOperator, kValues, kObservedDim, 3);
   each.arrays["noise"] = {{kValues}, std::vector<double>(kValues, 0.7)};
-  const Eigen::MatrixXd x = NumberStream(4).matrix(kDim, 3, 2.0);
-  const Found expected = evaluate(*likelihood(each, kDim), x);
+  const Eigen::MatrixXd x = NumberStream(4).matrix(kObservedDim, 3, 2.0);
+  const Found expected = evaluate(*likelihood(each, kObservedDim), x);
   int compared = 0;
   for (const std::vector<Index>& shape : {std::vector<Index>{}, std::vector<Index>{1}}) {
     Observation one = each;
     one.arrays["noise"] = {shape, {0.7}};
-    EXPECT_EQ(evaluate(*likelihood(one, kDim), x).log_density, expected.log_density);
+    EXPECT_EQ(evaluate(*likelihood(one, kObservedDim), x).log_density, expected.log_density);
     ++compared;
   }
   EXPECT_EQ(compared, 2);
@@ -195,18 +196,18 @@ TEST(Observation, IsRefusedInOneSentence) {
        "o.h5: 'operator' should be finite, but its value 38 is -inf"},
       {kOperator,
        [](Observation& o) {
-         o.arrays["operator"].shape = {kDim, kValues};
+         o.arrays["operator"].shape = {kObservedDim, kValues};
        },
        "o.h5: 'operator' should be [11 x 37], a row for each value of y and a column for each "
        "coordinate of the flow, but is [37 x 11]"},
   };
   std::size_t refused = 0;
   for (const Spoilt& tested : cases) {
-    Observation observation = random_observation(tested.way, kValues, kDim, 3);
+    Observation observation = random_observation(tested.way, kValues, kObservedDim, 3);
     observation.name = "o.h5";
     tested.spoil(observation);
     try {
-      likelihood(observation, kDim);
+      likelihood(observation, kObservedDim);
       ADD_FAILURE() << "taken: " << tested.sentence;
     } catch (const InputError& error) {
       EXPECT_EQ(error.what(), std::string(tested.sentence));

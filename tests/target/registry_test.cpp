@@ -16,8 +16,8 @@
 namespace flotilla::test {
 namespace {
 
-constexpr Index kDim = 4;
-constexpr Index kChains = 40;
+constexpr Index kRegistryDim = 4;
+constexpr Index kRegistryChains = 40;
 
 double level_of(double probability) {
   return 2.0 * probability - 1.0;
@@ -79,11 +79,11 @@ TEST(TargetRegistry, GivesParametersOfOneNameOneMeaning) {
 }
 
 TEST(TargetRegistry, MakesEachTargetFromItsDefaultsAlikeInFloatAndDouble) {
-  const FlowRecord record = smooth_flow(kDim, 3);
+  const FlowRecord record = smooth_flow(kRegistryDim, 3);
   const Flow<float> single(record);
   const Flow<double> twice(record);
-  const Eigen::MatrixXd z = NumberStream(1).matrix(kDim, kChains, 1.5);
-  const Eigen::RowVectorXd log_det = Eigen::RowVectorXd::LinSpaced(kChains, -4.0, 5.0);
+  const Eigen::MatrixXd z = NumberStream(1).matrix(kRegistryDim, kRegistryChains, 1.5);
+  const Eigen::RowVectorXd log_det = Eigen::RowVectorXd::LinSpaced(kRegistryChains, -4.0, 5.0);
   const NormalDensity density(0.3, 2.0);
   int made = 0;
   for (const TargetRow& row : target_registry()) {
@@ -101,9 +101,9 @@ TEST(TargetRegistry, MakesEachTargetFromItsDefaultsAlikeInFloatAndDouble) {
 }
 
 TEST(TargetRegistry, SaysRightlyWhichTargetsChargeTheLogDetAlone) {
-  const Flow<double> flow(smooth_flow(kDim, 3));
+  const Flow<double> flow(smooth_flow(kRegistryDim, 3));
   // Points that differ, with equal log dets.
-  const Eigen::MatrixXd z = NumberStream(2).matrix(kDim, kChains, 2.0);
+  const Eigen::MatrixXd z = NumberStream(2).matrix(kRegistryDim, kRegistryChains, 2.0);
   const NormalDensity density(0.3, 2.0);
   int alike = 0;
   for (const TargetRow& row : target_registry()) {
@@ -111,7 +111,7 @@ TEST(TargetRegistry, SaysRightlyWhichTargetsChargeTheLogDetAlone) {
     double spread = 0.0;
     for (const double log_det : {-3.0, 0.2, 4.0}) {
       const Eigen::RowVectorXd found =
-          charge(*target, flow, z, Eigen::RowVectorXd::Constant(kChains, log_det));
+          charge(*target, flow, z, Eigen::RowVectorXd::Constant(kRegistryChains, log_det));
       spread = std::max(spread, found.maxCoeff() - found.minCoeff());
     }
     EXPECT_EQ(row.of_log_det_alone, spread < 1e-12) << row.choice.name << ": " << spread;
@@ -121,9 +121,9 @@ TEST(TargetRegistry, SaysRightlyWhichTargetsChargeTheLogDetAlone) {
 }
 
 TEST(TargetRegistry, SaysRightlyWhichWeightsAreBounded) {
-  const Flow<double> flow(smooth_flow(kDim, 3));
-  const Eigen::MatrixXd z = NumberStream(2).matrix(kDim, kChains, 2.0);
-  const Eigen::RowVectorXd log_det = Eigen::RowVectorXd::LinSpaced(kChains, -1e3, 1e3);
+  const Flow<double> flow(smooth_flow(kRegistryDim, 3));
+  const Eigen::MatrixXd z = NumberStream(2).matrix(kRegistryDim, kRegistryChains, 2.0);
+  const Eigen::RowVectorXd log_det = Eigen::RowVectorXd::LinSpaced(kRegistryChains, -1e3, 1e3);
   const NormalDensity density(0.3, 2.0);
   int bounded = 0;
   int unbounded = 0;
@@ -195,13 +195,13 @@ TEST(TargetRegistry, RefusesWhatItDoesNotKnowAndNamesTheChoices) {
     expect_target({"tempered", {{"clip-level", 1.0}}});
   });
   EXPECT_EQ(foreign, "--clip-level is no parameter of 'tempered', which has beta: leave it out");
-  const Flow<double> flow(smooth_flow(kDim, 3));
+  const Flow<double> flow(smooth_flow(kRegistryDim, 3));
   const std::string unresolved = message_of([&] { make_target({"clipped", {}}, flow); });
   EXPECT_NE(unresolved.find("'clip-level'"), std::string::npos) << unresolved;
 }
 
 TEST(TargetRegistry, TakesADensityWhereItNeedsOneAndNowhereElse) {
-  const Flow<double> flow(smooth_flow(kDim, 3));
+  const Flow<double> flow(smooth_flow(kRegistryDim, 3));
   const NormalDensity density(0.3, 2.0);
   int needing = 0;
   for (const TargetRow& row : target_registry()) {

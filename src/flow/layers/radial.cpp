@@ -18,7 +18,7 @@ constexpr std::size_t kAcross = 1;
 constexpr std::size_t kAlong = 2;
 constexpr std::size_t kGradient = 3;
 constexpr std::size_t kFactor = 0;
-constexpr std::size_t kAmount = 1;
+constexpr std::size_t kRadialAmount = 1;
 
 }  // namespace
 
@@ -72,7 +72,7 @@ double Radial<T>::radius_of(double image) const {
 template <typename T>
 void Radial<T>::finish(Batch<T>& point, PerChain& log_det, Tape<T>& tape, bool forward) const {
   T* factor = tape.scratch(kFactor).row(0);
-  T* to_direction = tape.scratch(kAmount).row(0);
+  T* to_direction = tape.scratch(kRadialAmount).row(0);
   const double others = static_cast<double>(this->dim() - 1);
   for (Index c = 0; c < point.stride(); ++c) {
     const auto length = static_cast<double>(factor[c]);
@@ -115,7 +115,7 @@ void Radial<T>::inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const
 /// The scratch row of amounts <- e . rows.
 template <typename T>
 void Radial<T>::project(const Tape<T>& tape, const Batch<T>& rows) const {
-  T* overlap = tape.scratch(kAmount).row(0);
+  T* overlap = tape.scratch(kRadialAmount).row(0);
   std::fill_n(overlap, rows.stride(), T{0});
   for (Index i = 0; i < this->dim(); ++i) {
     const T* direction = tape.recorded(kDirection).row(i);
@@ -128,7 +128,7 @@ void Radial<T>::project(const Tape<T>& tape, const Batch<T>& rows) const {
 template <typename T>
 void Radial<T>::combine(const Tape<T>& tape, Batch<T>& rows) const {
   const T* factor = tape.scratch(kFactor).row(0);
-  const T* amount = tape.scratch(kAmount).row(0);
+  const T* amount = tape.scratch(kRadialAmount).row(0);
   for (Index i = 0; i < this->dim(); ++i) {
     const T* direction = tape.recorded(kDirection).row(i);
     T* row = rows.row(i);
@@ -147,7 +147,7 @@ void Radial<T>::stretch(const Tape<T>& tape, Batch<T>& rows, const T* log_det_ba
   const T* along = tape.recorded(kAlong).row(0);
   const T* gradient = tape.recorded(kGradient).row(0);
   T* factor = tape.scratch(kFactor).row(0);
-  T* amount = tape.scratch(kAmount).row(0);
+  T* amount = tape.scratch(kRadialAmount).row(0);
   project(tape, rows);
   for (Index c = 0; c < rows.stride(); ++c) {
     factor[c] = kBack ? T{1} / across[c] : across[c];

@@ -14,7 +14,7 @@ namespace {
 // Recorded: A = I + J and A^-1, row i * dim + j for entry (i, j), and the gradient of log det A.
 constexpr std::size_t kMatrix = 0;
 constexpr std::size_t kInverse = 1;
-constexpr std::size_t kGradient = 2;
+constexpr std::size_t kGradientOfLogDet = 2;
 
 // Scratch, after the network's: g, a result of products, the cotangent of J; then what the search
 // for an inverse needs.
@@ -152,7 +152,7 @@ void Residual<T>::record(const Batch<T>& z, PerChain& log_det, Tape<T>& tape) co
       std::copy_n(inverse.row(j * dim + i), inverse.stride(), cotangent.row(i * dim + j));
     }
   }
-  network_.reverse(cotangent, tape.recorded(kGradient), tape);
+  network_.reverse(cotangent, tape.recorded(kGradientOfLogDet), tape);
 }
 
 template <typename T>
@@ -285,7 +285,7 @@ void Residual<T>::add_gradient(const Tape<T>& tape, const Batch<T>& log_det_bar,
                                Batch<T>& w) const {
   const T* bar = log_det_bar.row(0);
   for (Index i = 0; i < this->dim(); ++i) {
-    const T* gradient = tape.recorded(kGradient).row(i);
+    const T* gradient = tape.recorded(kGradientOfLogDet).row(i);
     for (Index c = 0; c < w.stride(); ++c) w.row(i)[c] += bar[c] * gradient[c];
   }
 }

@@ -16,7 +16,7 @@ namespace {
 
 // Recorded: tanh' of each unit, and the derivative of the log det with respect to the unit's
 // argument.
-constexpr std::size_t kSlope = 0;
+constexpr std::size_t kSlopes = 0;
 constexpr std::size_t kLogDetGradient = 1;
 // Scratch: two rows for each unit, and one for each coordinate.
 constexpr std::size_t kUnits = 0;
@@ -129,10 +129,10 @@ double Sylvester<T>::stretch(Index i, double slope) const {
 /// Records what the products need, from tanh of unit i [chains].
 template <typename T>
 void Sylvester<T>::record(Index i, const T* bend, Tape<T>& tape) const {
-  T* slopes = tape.recorded(kSlope).row(i);
+  T* slopes = tape.recorded(kSlopes).row(i);
   T* gradients = tape.recorded(kLogDetGradient).row(i);
   const double overlap = r_[at(i, i, units_)] * s_[at(i, i, units_)];
-  for (Index c = 0; c < tape.recorded(kSlope).stride(); ++c) {
+  for (Index c = 0; c < tape.recorded(kSlopes).stride(); ++c) {
     const auto value = static_cast<double>(bend[c]);
     const double slope = 1.0 - value * value;
     slopes[c] = static_cast<T>(slope);
@@ -144,7 +144,7 @@ template <typename T>
 void Sylvester<T>::add_log_det(const Tape<T>& tape, PerChain& log_det) const {
   double* sum = log_det.row(0);
   for (Index i = 0; i < units_; ++i) {
-    const T* slope = tape.recorded(kSlope).row(i);
+    const T* slope = tape.recorded(kSlopes).row(i);
     for (Index c = 0; c < log_det.stride(); ++c) {
       sum[c] += elementary::log_of_any(stretch(i, static_cast<double>(slope[c])));
     }
@@ -214,7 +214,7 @@ void Sylvester<T>::project(const PackedMatrix<T>& matrix, const Tape<T>& tape,
   Batch<T>& units = tape.scratch(kUnits);
   multiply(matrix, rows, 0, units, 0, [&](Index i) {
     T* unit = units.row(i);
-    const T* slope = tape.recorded(kSlope).row(i);
+    const T* slope = tape.recorded(kSlopes).row(i);
     for (Index c = 0; c < rows.stride(); ++c) unit[c] *= slope[c];
   });
 }
@@ -245,7 +245,7 @@ void Sylvester<T>::inverse_jvp(const Tape<T>& tape, Batch<T>& v) const {
   Batch<T>& units = tape.scratch(kUnits);
   for (Index i = units_ - 1; i >= 0; --i) {
     T* unit = units.row(i);
-    const T* slope = tape.recorded(kSlope).row(i);
+    const T* slope = tape.recorded(kSlopes).row(i);
     for (Index j = i + 1; j < units_; ++j) {
       const T* known = units.row(j);
       const T factor = product_[at(i, j, units_)];
@@ -272,7 +272,7 @@ void Sylvester<T>::inverse_vjp(const Tape<T>& tape, Batch<T>& w,
   multiply(out_.transpose, w, 0, units, 0, [](Index /*row*/) {});
   for (Index i = 0; i < units_; ++i) {
     T* unit = units.row(i);
-    const T* slope = tape.recorded(kSlope).row(i);
+    const T* slope = tape.recorded(kSlopes).row(i);
     for (Index j = 0; j < i; ++j) {
       const T* known = units.row(j);
       const T factor = product_[at(j, i, units_)];
