@@ -17,6 +17,7 @@ import unittest
 
 import h5py
 
+from interrupted import DOES_WITHOUT
 from program import (
     ENVIRONMENT, MOONS, TIME_LIMIT, ProgramTest, command, datasets, preloaded, run, same_bits,
 )
@@ -208,6 +209,8 @@ class Outputs(ProgramTest):
         process.send_signal(signal.SIGCONT)
         code, sentences = self.end(process)
         self.assertEqual(code, 1)
+        # It may have stood still right before a checkpoint, which fails first.
+        sentences = [sentence for sentence in sentences if DOES_WITHOUT not in sentence]
         self.assertEqual(len(sentences), 1, sentences)
         for word in words:
             self.assertIn(word, sentences[0])
