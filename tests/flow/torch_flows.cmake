@@ -35,7 +35,7 @@ flotilla_add_torch_flow(
   --dim
   5
   --layers
-  4
+  1
   --widths
   16
   --activation
