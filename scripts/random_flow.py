@@ -12,7 +12,8 @@ the identity, and invertible in single precision; others are refused.
 
 --extras puts layers of every other type first: a sigmoid, a map that shrinks the unit interval, a
 logit; linear and planar maps; couplings and autoregressive layers of every map, some of them
-inverted.  The image of such a flow is not the whole space: invert only f(z).
+inverted.  The image of such a flow is not the whole space: invert only f(z).  --extras curves has
+the maps that are curves of one coordinate alone, --extras layers all others.
 
 --shear writes x1 = z1, x2 = z2 exp(A z1): log|det dx/dz| = A z1, and every moment is a formula.
 """
@@ -29,6 +30,7 @@ from flotilla_tools.torch_flows.conditioners import ACTIVATIONS
 from flotilla_tools.torch_flows.flow import save_flow
 from flotilla_tools.torch_flows.random_flows import (
     BASES,
+    EXTRAS,
     LAYERS,
     OUTPUT_SPREAD,
     Shape,
@@ -60,7 +62,14 @@ def parse(arguments: list[str] | None = None) -> Options:
         "--widths", type=sizes, default="64,64", help="sizes of hidden layers (default %(default)s)"
     )
     add("--context", type=not_negative, default=0, metavar="N", help="condition it on N numbers")
-    add("--extras", action="store_true", help="put layers of all other types first")
+    add(
+        "--extras",
+        choices=EXTRAS,
+        default="none",
+        nargs="?",
+        const="all",
+        help="put layers of all other types first, or those of one kind",
+    )
     add("--base", choices=BASES, default=BASES[0], help="density of z (default %(default)s)")
     add_common(
         parser,

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include "flotilla/core/error.hpp"
@@ -175,7 +176,7 @@ FlowRecord torch_flow(const std::string& name) {
 class TorchParity : public testing::TestWithParam<std::string> {};
 
 bool is_deep(const std::string& flow) {
-  return flow == "extras" || flow == "conditional";
+  return flow == "layers" || flow == "curves" || flow == "conditional";
 }
 
 // Both sides compute in double, but with other sums and other elementary functions. That is a few
@@ -195,7 +196,7 @@ TEST_P(TorchParity, InFloat) {
 
 INSTANTIATE_TEST_SUITE_P(, TorchParity,
                          testing::Values("tanh", "relu", "leaky_relu", "silu", "elu", "gelu",
-                                         "extras", "diagonal_normal", "gaussian_mixture",
+                                         "layers", "curves", "diagonal_normal", "gaussian_mixture",
                                          "uniform_box", "circular_normal", "conditional", "glow",
                                          "conditional_glow"),
                          [](const auto& tested) { return tested.param; });
@@ -227,12 +228,14 @@ TEST(TorchParityBases, APerturbedBaseIsNoticed) {
 }
 
 TEST(TorchParityExtras, HaveEveryLayerType) {
-  const FlowRecord extras = torch_flow("extras");
+  const std::array extras = {torch_flow("layers"), torch_flow("curves")};
   std::size_t found = 0;
   for (const std::string_view type : layer_types()) {
-    const bool there = std::any_of(extras.layers.begin(), extras.layers.end(),
-                                   [&](const LayerRecord& layer) { return layer.type == type; });
-    found += there ? 1U : 0U;
+    const auto has_it = [type](const FlowRecord& flow) {
+      return std::any_of(flow.layers.begin(), flow.layers.end(),
+                         [type](const LayerRecord& layer) { return layer.type == type; });
+    };
+    found += std::any_of(extras.begin(), extras.end(), has_it) ? 1U : 0U;
   }
   EXPECT_EQ(found, layer_types().size());
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Flow files fresh from PyTorch, made when the tests run: one for each activation, and one that has
-# every layer type, one for each base density and a
-# conditional one. The suite TorchParity asks for the same names.
+# Flow files fresh from PyTorch, made when the tests run: one for each activation, two that have every
+# layer type and every map together, one for each base density and a conditional one. The suite
+# TorchParity asks for the same names.
 
 set(FLOTILLA_PYTHON /usr/bin/python3 CACHE FILEPATH "Python that has torch, h5py and numpy")
 set(torch_flows_directory ${CMAKE_CURRENT_BINARY_DIR}/torch_flows)
@@ -30,19 +30,22 @@ foreach(activation IN ITEMS tanh relu leaky_relu silu elu gelu)
     ${seed})
   math(EXPR seed "${seed} + 1")
 endforeach()
-flotilla_add_torch_flow(
-  extras
-  --dim
-  5
-  --layers
-  1
-  --widths
-  16
-  --activation
-  silu
-  --seed
-  8
-  --extras)
+foreach(extras IN ITEMS layers curves)
+  flotilla_add_torch_flow(
+    ${extras}
+    --dim
+    5
+    --layers
+    4
+    --widths
+    16
+    --activation
+    silu
+    --seed
+    9
+    --extras
+    ${extras})
+endforeach()
 foreach(base IN ITEMS diagonal_normal gaussian_mixture uniform_box circular_normal)
   flotilla_add_torch_flow(
     ${base}

@@ -98,7 +98,7 @@ class Shape(argparse.Namespace):
     widths: list[int]
     activation: str
     seed: int
-    extras: bool
+    extras: str
     base: str
     context: int
 
@@ -111,7 +111,7 @@ def random_flow(options: Shape) -> Flow:
     rng = np.random.default_rng(options.seed)
     base = random_base(options.base, options.dim, options.seed)
     z = normals((CALIBRATION_DRAWS, options.dim), rng)
-    layers = extra_layers(options.dim, rng) if options.extras else []
+    layers = [layer for make in EXTRAS[options.extras] for layer in make(options.dim, rng)]
     z, _ = Flow(options.dim, layers)(z)
     for layer in LAYERS[options.kind](z, options, rng):
         layers.append(layer)
@@ -290,8 +290,9 @@ def add_context_terms(flow: Flow, size: int, seed: int) -> None:
     flow.at_context(np.zeros(size))
 
 
-def extra_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
-    """Layers of the other types, for standard normal draws: the sigmoid does not saturate."""
+def plain_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
+    """Layers without a network, and a residual one, for standard normal draws: the sigmoid does not
+    saturate."""
     signs = rng.choice([-1.0, 1.0], dim)
     return [
         DiagonalAffine(signs * rng.uniform(0.4, 0.8, dim), rng.uniform(-0.5, 0.5, dim)),
@@ -310,14 +311,13 @@ def extra_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
         Wrap(np.arange(dim) % 2, np.full(dim, 40.0), rng.uniform(-1.0, 1.0, dim)),
         Linear(np.eye(dim) + 0.3 / dim**0.5 * rng.standard_normal((dim, dim)), np.ones(dim)),
         LeakyReLU(0.75),
-        *conditioned_layers(dim, rng),
-        *curve_layers(dim, rng),
-        *(image_layers(rng) if dim >= 4 else []),
     ]
 
 
-def image_layers(rng: np.random.Generator) -> list[Layer]:
-    """Layers for images only, on the first four coordinates."""
+def image_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
+    """Layers for images only, on the first four coordinates, if there are four."""
+    if dim < 4:
+        return []
     image, coordinates = (1, 2, 2), np.arange(4)
     mask = np.array([1, 0, 0, 1])  # a checkerboard
     kernels = [(3, 3), (1, 3), (3, 1)]
@@ -435,6 +435,15 @@ def curve_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
                 layers.append(masked_layer(order, curve, rng))
     turned = SplineMap(4, 4.0, tail_slope=0.75, turn="half")
     return [*layers, conditioned_coupling(mask, turned, rng)]
+
+
+EXTRAS: dict[str, list[Callable[[int, np.random.Generator], list[Layer]]]] = {
+    "none": [],
+    "layers": [plain_layers, conditioned_layers, image_layers],
+    "curves": [curve_layers],
+    "all": [plain_layers, conditioned_layers, curve_layers, image_layers],
+}
+"""What `--extras` puts before the couplings."""
 
 
 def curve_network(
