@@ -118,7 +118,8 @@ TEST(Context, RefusesWhatDoesNotFit) {
       {refusal(conditional(""), {1.0, 2.0}), {"3 numbers", "given 2"}},
       {refusal(conditional(""), {1.0, 2.0, std::nan("")}), {"finite", "nan"}},
       {refusal(test::smooth_flow(2, 1), {1.0}), {"takes no context", "1 number"}},
-      {refusal(conditional("cosine"), kPoint), {"layer 0", "context_activation_0", "cosine", "tanh"}},
+      {refusal(conditional("cosine"), kPoint),
+       {"layer 0", "context_activation_0", "cosine", "tanh"}},
       {spoilt([](LayerRecord& r) {
          r.arrays["context_weight_0"].shape = {3, 2};
        }),
