@@ -70,7 +70,13 @@ def parse(arguments: list[str] | None = None) -> Options:
         const="all",
         help="put layers of all other types first, or those of one kind",
     )
-    add("--base", choices=BASES, default=BASES[0], help="density of z (default %(default)s)")
+    add(
+        "--base",
+        choices=BASES,
+        default=BASES[0],
+        metavar="NAME",
+        help=f"density of z: {', '.join(BASES)} (default %(default)s)",
+    )
     add_common(
         parser,
         activation={"choices": ACTIVATIONS, "default": "tanh"},

@@ -58,19 +58,24 @@ foreach(base IN ITEMS diagonal_normal gaussian_mixture uniform_box circular_norm
     --base
     ${base})
 endforeach()
-flotilla_add_torch_flow(
-  conditional
-  --dim
-  4
-  --layers
-  2
-  --widths
-  9,8
-  --activation
-  leaky_relu
-  --context
-  3
-  --extras)
+foreach(extras IN ITEMS layers curves)
+  flotilla_add_torch_flow(
+    conditional_${extras}
+    --dim
+    4
+    --layers
+    2
+    --widths
+    9,8
+    --activation
+    leaky_relu
+    --context
+    3
+    --seed
+    5
+    --extras
+    ${extras})
+endforeach()
 flotilla_add_torch_flow(
   glow
   --kind
