@@ -19,8 +19,12 @@ KERNELS = {
 }
 
 FLOWS = {
-    "every layer, mixture": (["--dim", 5, "--extras", "--base", "gaussian_mixture"], []),
-    "every layer, mala": (["--dim", 4, "--extras"], ["--kernel", "mala", "--precision", "double"]),
+    "every layer, mixture": (["--dim", 5, "--extras", "layers", "--base", "gaussian_mixture"], []),
+    "every layer, mala": (
+        ["--dim", 4, "--extras", "layers"], ["--kernel", "mala", "--precision", "double"],
+    ),
+    "every curve": (["--dim", 5, "--extras", "curves", "--seed", 9], []),
+    "circles": (["--dim", 3, "--base", "circular_normal"], ["--beta", 0.5]),
     "diagonal": (["--dim", 3, "--base", "diagonal_normal"], ["--target", "clipped"]),
     "box": (["--dim", 3, "--base", "uniform_box"], ["--global-fraction", 0.5]),
     "conditional": (["--dim", 3, "--context", 2], ["--context", "0.5,1"]),
