@@ -10,7 +10,7 @@
 
 namespace flotilla {
 
-/// A monotone function of each coordinate: the base of sigmoid, logit and leaky ReLU.
+/// A monotone function of each coordinate: the base of sigmoid, logit, leaky ReLU and softclip.
 ///
 /// The tape holds the slope dx/dz and the derivative of its logarithm, one row per coordinate.
 template <typename T>
