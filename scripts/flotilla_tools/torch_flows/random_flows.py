@@ -39,7 +39,7 @@ from flotilla_tools.torch_flows.curves import (
     RationalLinearMap,
     SumOfSquaresMap,
 )
-from flotilla_tools.torch_flows.flow import Flow, half_masks
+from flotilla_tools.torch_flows.flow import Flow, golden_values, half_masks
 from flotilla_tools.torch_flows.layers import (
     AdditiveMap,
     AffineCoupling,
@@ -433,8 +433,9 @@ def curve_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
                 mask = 1 - mask
             else:
                 layers.append(masked_layer(order, curve, rng))
+    # Half a turn of a circle has an inverse on that circle alone.
     turned = SplineMap(4, 4.0, tail_slope=0.75, turn="half")
-    return [*layers, conditioned_coupling(mask, turned, rng)]
+    return [*layers, Softclip(4.0), conditioned_coupling(mask, turned, rng)]
 
 
 EXTRAS: dict[str, list[Callable[[int, np.random.Generator], list[Layer]]]] = {
@@ -515,11 +516,14 @@ def normals(shape: Sequence[int], rng: np.random.Generator) -> Tensor:
 
 
 def check(flow: Flow, seed: int) -> None:
-    """Refuses a flow that overflows, or that cannot recover latent points in single precision."""
+    """Refuses a flow that overflows, or that cannot recover latent points in single precision; a
+    conditional one at the context of its golden values."""
     sequential = any(hasattr(module, "sequence") for module in flow.modules())
     draws = SEQUENTIAL_DRAWS if sequential else CALIBRATION_DRAWS
     z = normals((draws, flow.dim), np.random.default_rng([seed, 1])).float()
     single = copy.deepcopy(flow).float()
+    if flow.context_dim > 0:
+        single.at_context(golden_values(flow)["context"])
     x, _ = single(z)
     largest = float(x.abs().max())
     error = float((single.inverse(x)[0] - z).abs().max())

@@ -132,7 +132,7 @@ CurvePoint BernsteinCurve::record(double u, const double* /*theta*/, const doubl
 
 double BernsteinCurve::inverse(double y, const double* work) const {
   if (!(y > -bound_ && y < bound_)) return y;
-  return solve_curve([&](double u) { return at(u, work); }, y, -bound_, bound_);
+  return solve_curve([&](double u) { return at(u, work); }, CurveSearch(y, -bound_, bound_));
 }
 
 }  // namespace flotilla

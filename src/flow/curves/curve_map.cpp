@@ -5,9 +5,17 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 namespace flotilla {
+namespace {
+
+/// Of a value, relative: a few units in the last place.
+template <typename T>
+constexpr double kCurveRounding = 4.0 * static_cast<double>(std::numeric_limits<T>::epsilon());
+
+}  // namespace
 
 Index curve_count(const LayerReader& reader, const char* name, Index least, Index most) {
   const double count = reader.number(name);
@@ -93,7 +101,10 @@ template <typename T, MonotoneCurve Curve>
 void CurveMap<T, Curve>::inverse(const T* theta, T* record, T* value, double* log_det,
                                  Index count) const {
   run(theta, record, log_det, count, [=, this](Index c, double* work, auto record_at) {
-    const double u = curve_.inverse(static_cast<double>(value[c]), work);
+    const auto y = static_cast<double>(value[c]);
+    double u = curve_.inverse(y, work);
+    // Rounding may have taken a value past the end of a curve that is flat there.
+    if (!std::isfinite(u)) u = curve_.inverse(y - kCurveRounding<T> * y, work);
     value[c] = static_cast<T>(u);
     return record_at(u);
   });

@@ -33,7 +33,9 @@ class GaussianizationCurve {
   double inverse(double y, const double* work) const;
 
  private:
-  CurveValue at(double u, const double* work) const;
+  double least(double u, const double* work) const;
+  /// @param least  the slope is exp(-least^2 / 2) times the one returned
+  CurveValue at(double u, const double* work, double least) const;
 
   Index components_;
 };

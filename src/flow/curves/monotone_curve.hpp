@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cmath>
 #include <concepts>
-#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "flotilla/flow/layer.hpp"
 #include "flotilla/flow/record.hpp"
+#include "flow/curves/curve_search.hpp"
 
 namespace flotilla {
-
-/// A point of a curve: y = g(u; theta) and its slope dy/du.
-struct CurveValue {
-  double value;
-  double slope;
-};
 
 /// What CurveMap records of a point, beside the derivatives with respect to theta.
 struct CurvePoint {
@@ -55,52 +48,6 @@ concept MonotoneCurve = std::constructible_from<Curve, const LayerReader&> &&
 
 inline constexpr Index kMostCurveParameters = 256;
 inline constexpr Index kMostCurveWork = 4096;
-
-/// How solve_curve() finds its unknown: to 4 units in the last place of |u| + 1, in double.
-inline constexpr Direction kCurveSolved = {
-    .passes = 1, .method = "Newton steps within a bracket", .steps = 160, .tolerance = 0x1p-50};
-
-/// The u in [low, high] with at(u).value = y, at monotone. Newton steps; a bisection where one
-/// would leave the bracket or gains less than one. @pre at(low).value <= y <= at(high).value
-template <typename Evaluate>
-double solve_curve(Evaluate at, double y, double low, double high) {
-  double u = 0.5 * (low + high);
-  double last_step = high - low;
-  for (Index step = 0; step < kCurveSolved.steps; ++step) {
-    const CurveValue point = at(u);
-    const double excess = point.value - y;
-    (excess > 0.0 ? high : low) = u;
-    const double newton = u - excess / point.slope;
-    const bool trusted =
-        newton > low && newton < high && 2.0 * std::abs(newton - u) < std::abs(last_step);
-    const double next = trusted ? newton : 0.5 * (low + high);
-    last_step = next - u;
-    u = next;
-    if (std::abs(last_step) <= kCurveSolved.tolerance * (std::abs(u) + 1.0)) break;
-  }
-  return u;
-}
-
-/// The u with at(u).value = y, at monotone on the whole line: solve_curve() within a bracket that
-/// doubles until it holds y. NaN if y is not finite, or beyond the curve at |u| = 2^64.
-template <typename Evaluate>
-double solve_curve(Evaluate at, double y) {
-  constexpr double kWidest = 0x1p64;
-  double low = -1.0;
-  double high = 1.0;
-  while (high < kWidest && at(high).value < y) {
-    low = high;
-    high *= 2.0;
-  }
-  while (low > -kWidest && at(low).value > y) {
-    high = low;
-    low *= 2.0;
-  }
-  if (!(at(low).value <= y && at(high).value >= y)) {
-    return std::numeric_limits<double>::quiet_NaN();
-  }
-  return solve_curve(at, y, low, high);
-}
 
 /// Reads a whole number from `least` to `most`.
 Index curve_count(const LayerReader& reader, const char* name, Index least, Index most);

@@ -68,7 +68,7 @@ CurvePoint MonotoneNetworkCurve::record(double u, const double* /*theta*/, doubl
 }
 
 double MonotoneNetworkCurve::inverse(double y, double* work) const {
-  return solve_curve([&](double u) { return network_.at(u, work); }, y);
+  return solve_curve([&](double u) { return network_.at(u, work); }, CurveSearch(y));
 }
 
 IntegratedNetworkCurve::IntegratedNetworkCurve(const LayerReader& reader, Index coordinate)
@@ -130,7 +130,7 @@ double IntegratedNetworkCurve::inverse(double y, double* work) const {
     }
     return CurveValue{value, elementary::exp(log_slope(network_.value(u, work)))};
   };
-  return solve_curve(at, y);
+  return solve_curve(at, CurveSearch(y));
 }
 
 }  // namespace flotilla

@@ -96,7 +96,7 @@ CurvePoint SumOfSquaresCurve::record(double u, const double* /*theta*/, const do
 }
 
 double SumOfSquaresCurve::inverse(double y, const double* work) const {
-  return solve_curve([&](double u) { return at(u, work); }, y);
+  return solve_curve([&](double u) { return at(u, work); }, CurveSearch(y));
 }
 
 }  // namespace flotilla
