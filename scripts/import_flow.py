@@ -149,7 +149,7 @@ def other_way(options: Options) -> str:
     anew = "have the description written where the library is, with --save-description; or "
     return (
         f"next: {anew if options.description else ''}TorchScript, which takes any module with "
-        "forward(z) -> (x, log_det) and inverse(x): export_torchscript.py --model "
+        "forward(z) -> (x, log_det) and inverse(x) -> (z, log_det): export_torchscript.py --model "
         f"{options.model or 'mine.py:make_flow'}{weights} --dim D -o mine.pt"
     )
 

@@ -192,7 +192,7 @@ def _read_trusted(path: Path, form: str) -> Any:
 
 def _read_without_absent(path: Path, form: str) -> Any:
     """The objects of a pickle some of whose classes are missing; refused if it is one itself."""
-    absent: list[str] = []
+    absent: dict[str, str] = {}
 
     def making(file: BinaryIO, largest: int) -> pickles.TrustingReader:
         return pickles.TrustingReader(file, largest, absent)
@@ -204,10 +204,11 @@ def _read_without_absent(path: Path, form: str) -> Any:
             found = pickles.read_stream(file, path.stat().st_size, making)
     vital = [name for name in absent if name.split(".")[0] in ESSENTIAL]
     if vital or isinstance(found, (Foreign, type)):
+        first = next(iter(vital or absent), type(found).__name__)
         raise ConversionError(
-            f"{path}: expected {', '.join(sorted(set(absent))[:3])}, which its pickle names, found "
-            "none; next: put the module on PYTHONPATH, or make the model yourself: "
-            "--model mine.py:FUNCTION"
+            f"{path}: expected {first}, which its pickle names, found that Python cannot import it "
+            f"({absent.get(first, 'not made by it')}); next: install what is missing or put it on "
+            "PYTHONPATH, or make the model yourself: --model mine.py:FUNCTION"
         )
     return found
 

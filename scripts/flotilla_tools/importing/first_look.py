@@ -337,8 +337,15 @@ def _needed(path: Path, part: str, found: object) -> list[str]:
 UNKNOWN = (
     "no library that this script knows by its entries: give the function that makes the model,",
     "  import_flow.py --model mine.py:make_flow {path} -o mine.h5",
-    "or wrap it as a module with forward(z) -> (x, log_det) and inverse(x), and export that:",
+    "or wrap it as a module with forward(z) -> (x, log_det) and inverse(x) -> (z, log_det), and "
+    "export that:",
     "  export_torchscript.py --model mine.py:make_flow --state-dict {path} --dim D -o mine.pt",
+)
+
+NO_WEIGHTS = (
+    "no weights of a flow: expected what torch.save, pickle or safetensors wrote of a model;",
+    "next: save it where the model was trained, torch.save(model.state_dict(), 'trained.pt'), and",
+    "  import_flow.py trained.pt",
 )
 
 
@@ -364,6 +371,8 @@ def report(path: Path, found: object, part: str = "") -> list[str]:
     if flows:
         chosen = flows[0].name if len(flows) > 1 else part
         lines += ["", *_needed(path, chosen, found)]
-    else:
+    elif isinstance(found, Foreign) or checkpoints.state_dicts(found):
         lines += [line.format(path=path) for line in UNKNOWN]
+    else:
+        lines += NO_WEIGHTS
     return [f"{'  ' if line.startswith('  ') else ''}{one_line(line)}" for line in lines]

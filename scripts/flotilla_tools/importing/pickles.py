@@ -19,6 +19,8 @@ from typing import Any, BinaryIO, Callable, Mapping
 import torch
 from torch import Tensor
 
+from flotilla_tools.errors import one_line
+
 LEGACY_NUMBER = 0x1950A86A20F9469CFC6C
 """With which files of torch.save began before version 1.6."""
 
@@ -191,9 +193,9 @@ class _Reader(pickle._Unpickler):
 
 class TrustingReader(_Reader):
     """One that imports the classes of a pickle, apart from those that are not there: the prior of a
-    posterior, say, from a script of its user's.  They become `Foreign`, and `absent` names them."""
+    posterior, say, from a script of its user's.  They become `Foreign`, and `absent` has why."""
 
-    def __init__(self, file: BinaryIO, largest: int, absent: list[str]) -> None:
+    def __init__(self, file: BinaryIO, largest: int, absent: dict[str, str]) -> None:
         super().__init__(file, largest)
         self.absent = absent
 
@@ -204,8 +206,8 @@ class TrustingReader(_Reader):
             return super().find_class(module, name)
         try:
             return pickle._Unpickler.find_class(self, module, name)
-        except (ImportError, AttributeError):
-            self.absent.append(f"{module}.{name}")
+        except (ImportError, AttributeError) as problem:
+            self.absent[f"{module}.{name}"] = one_line(problem)
             return super().find_class(module, name)
 
 

@@ -115,7 +115,7 @@ def expect_map(outputs: Any, name: str, points: Tensor) -> None:
             return
     raise ExportError(
         f"expected {name} of {list(points.shape)} to return tensors of that shape and of "
-        f"{list(points.shape[:1])}, found {shapes}"
+        f"{list(points.shape[:1])}, the point and log|det J|, found {shapes}"
     )
 
 
