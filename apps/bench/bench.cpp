@@ -211,6 +211,9 @@ void add_maps(const std::string& precision) {
   constexpr double kBins = 1.0 * kSplineBins;
   add_map<T, SplineMap<T>>(precision + "/spline", {{"bins", kBins}, {"bound", 3.0}});
   add_map<T, RationalLinearMap<T>>(precision + "/rational_linear", {{"bins", kBins}});
+  add_map<T, LinearSplineMap<T>>(precision + "/linear_spline", {{"bins", kBins}});
+  add_map<T, QuadraticSplineMap<T>>(precision + "/quadratic_spline", {{"bins", kBins}});
+  add_map<T, CubicSplineMap<T>>(precision + "/cubic_spline", {{"bins", kBins}});
   add_map<T, BernsteinMap<T>>(precision + "/bernstein", {{"parameters", 17.0}});
   add_map<T, SumOfSquaresMap<T>>(precision + "/sum_of_squares",
                                  {{"polynomials", 3.0}, {"degree", 4.0}});

@@ -56,7 +56,10 @@ class Fixtures(ImportTest):
                 "coupling", "autoregressive", "spline_coupling", "quadratic_spline_coupling",
                 "spline_autoregressive", "context",
             ),
-            "nflows": (*kinds, "of_glasflow", "of_glasflow_context", "of_nessai"),
+            "nflows": (
+                *kinds, "of_glasflow", "of_glasflow_context", "of_nessai", "linear_spline",
+                "quadratic_spline", "cubic_spline", "rational_quadratic_spline",
+            ),
             "zuko": (*kinds, *monotone),
         }
         wanted = {
@@ -110,7 +113,7 @@ class Refusals(ImportTest):
             self.assertIn(phrase, str(caught.exception))
 
     def test_layers_and_bases_without_a_counterpart(self):
-        unknown = {"nflows": "PiecewiseCubicCouplingTransform", "normflows": "HamiltonianMonteCarlo",
+        unknown = {"nflows": "SqueezeTransform", "normflows": "HamiltonianMonteCarlo",
                    "zuko": "FFJTransform"}
         for library, kind in unknown.items():
             def layer(description, state, kind=kind):
@@ -126,7 +129,8 @@ class Refusals(ImportTest):
         def setting(**options):
             return lambda description, state: description["layers"][0].update(options)
 
-        self.refused("nflows_coupling_spline", setting(tails=None), "layer 0", "tails are None")
+        self.refused("nflows_coupling_spline", setting(tails="square"), "layer 0", "tails are square")
+        self.refused("nflows_coupling_spline", setting(tails=None), "layer 0", "has 34 outputs")
         self.refused("nflows_realnvp", setting(activation="mish"), "layer 0", "mish")
         self.refused("nflows_realnvp", setting(scale="cosh"), "layer 0", "cosh")
         self.refused("nflows_realnvp", setting(net="ConvResidualNet"), "ConvResidualNet")

@@ -66,6 +66,36 @@ def nflows_qr_sigmoid():
     ])
 
 
+def in_unit_interval(*layers):
+    """Transforms of the unit interval, entered by a Sigmoid and left by a Logit."""
+    halved = transforms.PointwiseAffineTransform(0.0, 0.5)
+    inside = [halved, transforms.Sigmoid(), *layers, transforms.Logit()]
+    return transforms.CompositeTransform([*inside, transforms.PointwiseAffineTransform(0.0, 2.0)])
+
+
+def nflows_spline_kind(kind):
+    """A kind of spline in every class: with linear tails, and without on the unit interval."""
+    coupling = getattr(transforms, f"Piecewise{kind}CouplingTransform")
+    masked = getattr(transforms, f"MaskedPiecewise{kind}AutoregressiveTransform")
+    constants = getattr(transforms.nonlinearities, f"Piecewise{kind}CDF")
+
+    def small(inputs, outputs):
+        return nets.ResidualNet(inputs, outputs, 8, num_blocks=1)
+
+    return nflows_of([
+        coupling(
+            MASK, small, num_bins=BINS, tails="linear", tail_bound=3.0,
+            apply_unconditional_transform=True,
+        ),
+        in_unit_interval(
+            masked(num_bins=4, features=DIM, hidden_features=8, num_blocks=1),
+            coupling(-MASK, small, num_bins=4),
+        ),
+        constants([DIM], num_bins=BINS, tails="linear", tail_bound=3.0),
+        transforms.CompositeCDFTransform(transforms.Sigmoid(), constants([DIM], num_bins=4)),
+    ])
+
+
 def nflows_context():
     return nflows_of([
         transforms.AffineCouplingTransform(MASK, residual(CONTEXT)),
@@ -262,6 +292,10 @@ FLOWS = {
             DIM, HIDDEN, num_bins=BINS, tails="linear", tail_bound=3.0, use_residual_blocks=False
         ),
     ]),
+    "nflows_linear_spline": lambda: nflows_spline_kind("Linear"),
+    "nflows_quadratic_spline": lambda: nflows_spline_kind("Quadratic"),
+    "nflows_cubic_spline": lambda: nflows_spline_kind("Cubic"),
+    "nflows_rational_quadratic_spline": lambda: nflows_spline_kind("RationalQuadratic"),
     "nflows_context": nflows_context,
     "nflows_qr_sigmoid": nflows_qr_sigmoid,
     "normflows_realnvp": normflows_realnvp,

@@ -13,7 +13,7 @@ import torch
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import LayerRecord
-from flotilla_tools.importing import networks
+from flotilla_tools.importing import networks, refinement, splines
 from flotilla_tools.importing.networks import (
     ConversionError,
     Converter,
@@ -25,7 +25,6 @@ from flotilla_tools.importing.networks import (
 )
 
 PREFIX = "_transform._transforms."
-SPLINE_NUMBERS = ("min_bin_width", "min_bin_height", "min_derivative")
 SCALES: dict[str, Callable[[Array], Array]] = {
     "sigmoid": lambda s: 1.0 / (1.0 + np.exp(-s - 2.0)) + 1e-3,
     "softplus": lambda s: np.log1p(np.exp(s)) + 1e-3,
@@ -42,6 +41,11 @@ CONSTANTS: Mapping[str, tuple[str, Callable[[Any], float]]] = {
 }
 """Of classes whose layers keep a number in single precision whatever they are converted to: its
 name, and the number itself."""
+
+
+APPROXIMATE = tuple(name for name in splines.CLASSES if "Linear" in name or "Cubic" in name)
+"""Classes whose inverse is not that of their forward direction to all digits: the search for a bin
+moves the last knot by 1e-6, and a cubic that is nearly quadratic is taken for one."""
 
 
 # --- From a model to its description ------------------------------------------------------------
@@ -63,7 +67,7 @@ def describe(model: Original) -> dict[str, Any]:
 
 def _describe_transform(transform: Original, prefix: str) -> list[dict[str, Any]]:
     kind = type(transform).__name__
-    if kind == "CompositeTransform":
+    if kind in ("CompositeTransform", "CompositeCDFTransform"):
         found = []
         for k, part in enumerate(transform._transforms):
             found += _describe_transform(part, f"{prefix}._transforms.{k}")
@@ -118,16 +122,6 @@ def _describe_affine(transform: Original) -> dict[str, Any]:
     }
 
 
-def _describe_spline(transform: Original) -> dict[str, Any]:
-    numbers = {name: float(getattr(transform, name)) for name in SPLINE_NUMBERS}
-    return {
-        "num_bins": transform.num_bins,
-        "tails": transform.tails,
-        "tail_bound": float(transform.tail_bound),
-        **numbers,
-    }
-
-
 def _describe_made(transform: Original) -> dict[str, Any]:
     net = transform.autoregressive_net
     context = net.context_layer.in_features if hasattr(net, "context_layer") else 0
@@ -144,22 +138,24 @@ def _describe_masked_affine(transform: Original) -> dict[str, Any]:
     return {**_describe_made(transform), "scale": _describe_scale(scale)}
 
 
+def _describe_spline(transform: Original) -> dict[str, Any]:
+    found = splines.describe(transform)
+    if hasattr(transform, "transform_net"):
+        return {**_describe_net(transform.transform_net), **found}
+    if hasattr(transform, "autoregressive_net"):
+        return {**_describe_made(transform), **found}
+    return found
+
+
 _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "AffineCouplingTransform": _describe_affine,
     "AdditiveCouplingTransform": lambda t: _describe_net(t.transform_net),
-    "PiecewiseRationalQuadraticCouplingTransform": lambda t: {
-        **_describe_net(t.transform_net),
-        **_describe_spline(t),
-    },
     "MaskedAffineAutoregressiveTransform": _describe_masked_affine,
-    "MaskedPiecewiseRationalQuadraticAutoregressiveTransform": lambda t: {
-        **_describe_made(t),
-        **_describe_spline(t),
-    },
     "LULinear": lambda t: {"eps": t.eps},
     "SVDLinear": lambda t: {"eps": t.eps},
     "BatchNorm": lambda t: {"eps": t.eps},
     "LeakyReLU": lambda t: {"negative_slope": float(t.negative_slope)},
+    **dict.fromkeys(splines.CLASSES, _describe_spline),
 }
 
 
@@ -311,50 +307,22 @@ def _no_unconditional(state: State) -> None:
         raise ConversionError("its unconditional_transform is converted for splines alone")
 
 
-def spline_attributes(layer: Described, tails: Sequence[str] = ("linear",)) -> dict[str, Any]:
-    """Attributes of a rational-quadratic spline as nflows and normflows parameterise it."""
-    if layer.get("tails") not in tails:
-        raise ConversionError(
-            f"its tails are {layer.get('tails')}; flow files have {' and '.join(tails)} ones here"
-        )
-    smallest = {
-        "min_width": layer.get("min_bin_width", 1e-3),
-        "min_height": layer.get("min_bin_height", 1e-3),
-        "min_derivative": layer.get("min_derivative", 1e-3),
-    }
-    return networks.spline(layer["num_bins"], layer["tail_bound"], layer["tails"], **smallest)
-
-
-def spline_rows(net: Network, coordinates: int, attributes: Described, hidden: int | None) -> None:
-    """Widths, heights and slopes. The first two are divided by sqrt(hidden), as in nflows."""
-    bins = int(attributes["bins"])
-    parameters = 3 * bins - (attributes["tails"] == "linear")
-    net.keep_outputs(networks.by_parameter(coordinates, parameters))
-    if hidden is not None:
-        factors = np.ones(parameters * coordinates)
-        factors[: 2 * bins * coordinates] = hidden**-0.5
-        net.scale_outputs(factors)
-
-
 def _spline_coupling(layer: Described, state: State) -> list[LayerRecord]:
-    attributes, kept = spline_attributes(layer), _kept(state)
+    spline, kept = splines.CLASSES[layer["class"]], _kept(state)
     net = _conditioner(layer, state.below("transform_net"))
     residual = layer.get("net", "ResidualNet") == "ResidualNet"
     hidden = len(net.linears[0][1]) if residual else None
-    spline_rows(net, int((~kept).sum()), attributes, hidden)
-    records = [networks.coupling("spline", attributes, kept, net)]
+    splines.order_rows(spline, layer, net, int((~kept).sum()), hidden)
+    attributes = splines.attributes(spline, layer)
+    records = [networks.coupling(spline.kind, attributes, kept, net)]
     if state.has_below("unconditional_transform"):
-        records.append(
-            spline_of_constants(attributes, kept, state.below("unconditional_transform"))
-        )
+        constants = state.below("unconditional_transform")
+        records.append(splines.of_constants(spline, layer, kept, constants))
     return records
 
 
-def spline_of_constants(attributes: Described, moved: Array, state: State) -> LayerRecord:
-    """PiecewiseRationalQuadraticCDF: a spline of some coordinates, the same everywhere."""
-    names = ("unnormalized_widths", "unnormalized_heights", "unnormalized_derivatives")
-    parameters = np.concatenate([state.take(name) for name in names], axis=1)
-    return networks.elementwise("spline", attributes, moved, parameters)
+def _spline_of_constants(layer: Described, state: State) -> list[LayerRecord]:
+    return [splines.of_constants(splines.CLASSES[layer["class"]], layer, None, state)]
 
 
 def _made(layer: Described, state: State) -> Network:
@@ -376,10 +344,10 @@ def _masked_affine(layer: Described, state: State) -> list[LayerRecord]:
 
 
 def _masked_spline(layer: Described, state: State) -> list[LayerRecord]:
-    attributes, net = spline_attributes(layer), _made(layer, state)
+    spline, net = splines.CLASSES[layer["class"]], _made(layer, state)
     dim = net.linears[0][0].shape[1]
-    spline_rows(net, dim, attributes, None)
-    return [networks.autoregressive("spline", attributes, dim, net)]
+    splines.order_rows(spline, layer, net, dim, None)
+    return [networks.autoregressive(spline.kind, splines.attributes(spline, layer), dim, net)]
 
 
 def _permutation(layer: Described, state: State) -> list[LayerRecord]:
@@ -482,16 +450,17 @@ CONVERTERS: Mapping[str, Converter] = {
     "LeakyReLU": _leaky_relu,
     "Logit": _logit,
     "MaskedAffineAutoregressiveTransform": _masked_affine,
-    "MaskedPiecewiseRationalQuadraticAutoregressiveTransform": _masked_spline,
     "NaiveLinear": _naive_linear,
     "Permutation": _permutation,
     "PointwiseAffineTransform": _pointwise_affine,
-    "PiecewiseRationalQuadraticCouplingTransform": _spline_coupling,
     "QRLinear": _qr_linear,
     "RandomPermutation": _permutation,
     "ReversePermutation": _permutation,
     "SVDLinear": _svd_linear,
     "Sigmoid": _sigmoid,
+    **{f"Piecewise{name}CouplingTransform": _spline_coupling for name in splines.SPLINES},
+    **{f"Piecewise{name}CDF": _spline_of_constants for name in splines.SPLINES},
+    **{f"MaskedPiecewise{n}AutoregressiveTransform": _masked_spline for n in splines.SPLINES},
 }
 
 
@@ -502,7 +471,12 @@ def sampling_map(
     model: Original, z: torch.Tensor, context: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(x, log|det dx/dz|) by nflows itself; context [draw x context_dim] or None."""
-    return model._transform.inverse(z, context)
+    transform = model._transform
+    if not any(type(part).__name__ in APPROXIMATE for part in transform.modules()):
+        return transform.inverse(z, context)
+    with torch.no_grad():
+        guess, _ = transform.inverse(z.detach(), context)
+    return refinement.refined(lambda x: transform(x, context), guess, z, "")
 
 
 def base_log_density(model: Original, z: torch.Tensor, context: Any) -> torch.Tensor:

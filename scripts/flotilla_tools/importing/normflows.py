@@ -11,7 +11,7 @@ import torch
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import LayerRecord
-from flotilla_tools.importing import circles, multiscale, networks, nflows, residual
+from flotilla_tools.importing import circles, multiscale, networks, nflows, residual, splines
 from flotilla_tools.importing.networks import (
     ConversionError,
     Converter,
@@ -88,7 +88,7 @@ def _is_zero(net: Original) -> bool:
 
 
 def _describe_spline(transform: Original) -> dict[str, Any]:
-    numbers = {name: float(getattr(transform, name)) for name in nflows.SPLINE_NUMBERS}
+    numbers = {name: float(getattr(transform, name)) for name in splines.NUMBERS.values()}
     tails = transform.tails
     if isinstance(tails, (list, tuple)):
         if len(set(tails)) != 1:
@@ -290,24 +290,26 @@ def _masked_affine(layer: Described, state: State) -> list[LayerRecord]:
 
 def _coupled_spline(layer: Described, state: State) -> list[LayerRecord]:
     state = state.below("prqct")
-    attributes = nflows.spline_attributes(layer, ("linear", "circular"))
+    spline = splines.SPLINES["RationalQuadratic"]
+    attributes = splines.attributes(spline, layer)
     kept = np.ones(layer["dim"], dtype=bool)
     kept[state.take("transform_features").astype(int)] = False
     state.drop("identity_features")
     activation = layer.get("activation", "relu")
     net = networks.residual_net(state.below("transform_net"), activation, layer.get("context", 0))
-    nflows.spline_rows(net, int((~kept).sum()), attributes, len(net.linears[0][1]))
+    splines.order_rows(spline, layer, net, int((~kept).sum()), len(net.linears[0][1]))
     records = [networks.coupling("spline", attributes, kept, net)]
     if state.has_below("unconditional_transform"):
         constants = state.below("unconditional_transform")
-        records.append(nflows.spline_of_constants(attributes, kept, constants))
+        records.append(splines.of_constants(spline, layer, kept, constants))
     return networks.inverted(records)
 
 
 def _masked_spline(layer: Described, state: State) -> list[LayerRecord]:
-    attributes = nflows.spline_attributes(layer, ("linear",))
+    spline = splines.SPLINES["RationalQuadratic"]
+    attributes = splines.attributes(spline, layer)
     net = _made(layer, state.below("mprqat.autoregressive_net"))
-    nflows.spline_rows(net, layer["dim"], attributes, None)
+    splines.order_rows(spline, layer, net, layer["dim"], None)
     return networks.inverted([networks.autoregressive("spline", attributes, layer["dim"], net)])
 
 

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from flotilla_tools.arrays import Array
-from flotilla_tools.importing import networks
+from flotilla_tools.importing import networks, refinement
 from flotilla_tools.importing.networks import ConversionError, Described, Original, State
 
-REFINEMENTS = 6
-LARGEST_GAP = 1e-9
-"""|f^-1(x) - z| of an x that is believed."""
+GAUSSIANIZATIONS = (
+    ".  The maps of GF have values up to 4.9, those of zuko are inverted on [-10, 10]: train the "
+    "flow on standardised data, with more components"
+)
 
 
 class Univariate(NamedTuple):
@@ -142,43 +143,8 @@ SLOPED = ("CircularRQSTransform", "ShiftedSOSPTransform")
 # --- The original's own values ------------------------------------------------------------------
 
 
-def _jacobian(transform: Original, x: Tensor) -> tuple[Tensor, Tensor]:
-    """(transform(x), its Jacobian [draw x output x input])."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        z = transform(x)
-        outputs = [z[:, i].sum() for i in range(x.shape[1])]
-        rows = [torch.autograd.grad(output, x, retain_graph=True)[0] for output in outputs]
-    return z.detach(), torch.stack(rows, dim=1)
-
-
 def refined(transform: Original, z: Tensor) -> tuple[Tensor, Tensor]:
     """(x, log|det dx/dz|) at z with their exact first derivatives, z = transform(x)."""
-    target = z.detach()
     with torch.no_grad():
-        x = transform.inv(target)
-    apart = torch.full_like(x, math.inf)
-    for _ in range(REFINEMENTS):
-        found, jacobian = _jacobian(transform, x)
-        apart = target - found
-        if not torch.all(torch.linalg.det(jacobian).abs() > 0.0):
-            break
-        x = x + torch.linalg.solve(jacobian, apart.unsqueeze(2)).squeeze(2)
-    if not float(apart.abs().max()) <= LARGEST_GAP:
-        raise ConversionError(
-            "zuko does not find the x of every draw z of the base density: z = f^-1(x) is "
-            f"{float(apart.abs().max()):.1e} off at the worst of {len(z)} draws.  The maps of GF "
-            "have values up to 4.9, those of zuko are inverted on [-10, 10]: train the flow on "
-            "standardised data, with more components"
-        )
-    with torch.enable_grad():
-        inner = x.detach().requires_grad_()
-        log_det = -transform.call_and_ladj(inner)[1]
-        (by_x,) = torch.autograd.grad(log_det.sum(), inner)
-    inverse = torch.linalg.inv(_jacobian(transform, x)[1])
-    moved = z - target  # zero, but with a derivative
-    by_z = torch.einsum("ni,nij->nj", by_x, inverse)
-    return (
-        x.detach() + torch.einsum("nij,nj->ni", inverse, moved),
-        log_det.detach() + (by_z * moved).sum(dim=1),
-    )
+        guess = transform.inv(z.detach())
+    return refinement.refined(transform.call_and_ladj, guess, z, GAUSSIANIZATIONS)

@@ -253,6 +253,169 @@ class RationalLinearMap(Curve):
         return u, torch.where(inside, log_slope, torch.zeros_like(y))
 
 
+class PolynomialSpline(Curve):
+    """A spline on centre + [-bound, bound], the identity outside."""
+
+    bins: int
+    bound: float
+    centre: float
+    min_width: float
+    min_height: float
+
+    def _knots(self, raw: Tensor, smallest: float) -> Tensor:
+        shares = smallest + (1.0 - self.bins * smallest) * torch.softmax(raw, dim=1)
+        return self._ends(2.0 * self.bound * shares)
+
+    def _ends(self, lengths: Tensor) -> Tensor:
+        """The ends of bins of these lengths."""
+        low = torch.full_like(lengths[:, :1], self.centre - self.bound)
+        inner = low + torch.cumsum(lengths, dim=1)[:, :-1]
+        return torch.cat([low, inner, torch.full_like(low, self.centre + self.bound)], dim=1)
+
+    def _in_bin(self, place: Tensor, bin: Callable[..., Tensor], theta: Tensor) -> Mapped:
+        """(height above the bottom in units of the width, slope) at a fraction of the width."""
+        raise NotImplementedError
+
+    def _axes(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """The knots in u and in y."""
+        raise NotImplementedError
+
+    def forward(self, u: Tensor, theta: Tensor) -> Mapped:
+        low, high = self.centre - self.bound, self.centre + self.bound
+        inside, clamped = (u >= low) & (u <= high), u.clamp(low, high)
+        across, up = self._axes(theta)
+        number = (clamped.unsqueeze(1) >= across[:, 1:-1]).sum(dim=1, keepdim=True)
+
+        def at(values: Tensor, shift: int = 0) -> Tensor:
+            return values.gather(1, number + shift).squeeze(1)
+
+        left, width, bottom = at(across), at(across, 1) - at(across), at(up)
+        rise, slope = self._in_bin((clamped - left) / width, at, theta)
+        y = torch.where(inside, bottom + width * rise, u)
+        return y, torch.where(inside, torch.log(slope), torch.zeros_like(u))
+
+
+class LinearSplineMap(PolynomialSpline):
+    """Bins of one width.  Mueller et al. (2019), "Neural importance sampling"."""
+
+    kind = "linear_spline"
+    numbers = ("bins", "bound", "centre")
+
+    def __init__(self, bins: float, bound: float = 1.0, centre: float = 0.0) -> None:
+        self.bins, self.bound, self.centre = int(bins), bound, centre
+
+    @property
+    def parameters(self) -> int:
+        return self.bins
+
+    def _axes(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        return self._knots(torch.zeros_like(theta), 0.0), self._knots(theta, 0.0)
+
+    def _in_bin(self, place: Tensor, bin: Callable[..., Tensor], theta: Tensor) -> Mapped:
+        slope = bin(self.bins * torch.softmax(theta, dim=1))
+        return slope * place, slope
+
+
+class QuadraticSplineMap(PolynomialSpline):
+    """Slopes that are linear in each bin.  Mueller et al. (2019)."""
+
+    kind = "quadratic_spline"
+    numbers = ("bins", "bound", "centre", "min_width", "min_height")
+
+    def __init__(
+        self,
+        bins: float,
+        bound: float = 1.0,
+        centre: float = 0.0,
+        tails: str = "linear",
+        min_width: float = 1e-3,
+        min_height: float = 1e-3,
+    ) -> None:
+        self.bins, self.bound, self.centre, self.tails = int(bins), bound, centre, tails
+        self.min_width, self.min_height = min_width, min_height
+
+    @property
+    def parameters(self) -> int:
+        return 2 * self.bins + (1 if self.tails == "free" else -1)
+
+    def attributes(self) -> dict[str, Any]:
+        return {"tails": self.tails, **super().attributes()}
+
+    def _slopes(self, widths: Tensor, theta: Tensor) -> Tensor:
+        """At the knots; widths are fractions of the interval."""
+        raw = F.softplus(theta[:, self.bins :]) + 1e-3
+        if self.tails == "linear":
+            ends = 0.25 * (widths[:, :1] * raw[:, :1] + widths[:, -1:] * raw[:, -1:])
+            inner = 0.5 * (raw[:, :-1] + raw[:, 1:]) * widths[:, 1:-1]
+            both = ends + inner.sum(dim=1, keepdim=True)
+            both = both / (1.0 - 0.25 * (widths[:, :1] + widths[:, -1:]))
+            raw = torch.cat([both, raw, both], dim=1)
+        area = (0.5 * (raw[:, :-1] + raw[:, 1:]) * widths).sum(dim=1, keepdim=True)
+        return self.min_height + (1.0 - self.min_height) * raw / area
+
+    def _cut(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The knots in u, their distances and the slopes there."""
+        across = self._knots(theta[:, : self.bins], self.min_width)
+        widths = across[:, 1:] - across[:, :-1]
+        return across, widths, self._slopes(widths / (2.0 * self.bound), theta)
+
+    def _axes(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        across, widths, slopes = self._cut(theta)
+        return across, self._ends(0.5 * (slopes[:, :-1] + slopes[:, 1:]) * widths)
+
+    def _in_bin(self, place: Tensor, bin: Callable[..., Tensor], theta: Tensor) -> Mapped:
+        slopes = self._cut(theta)[2]
+        left, turn = bin(slopes), bin(slopes, 1) - bin(slopes)
+        return place * (left + 0.5 * turn * place), left + turn * place
+
+
+class CubicSplineMap(PolynomialSpline):
+    """Inner slopes from the bins beside them.  Durkan et al. (2019), "Cubic-spline flows"."""
+
+    kind = "cubic_spline"
+    numbers = ("bins", "bound", "centre", "min_width", "min_height")
+
+    def __init__(
+        self,
+        bins: float,
+        bound: float = 1.0,
+        centre: float = 0.0,
+        min_width: float = 1e-3,
+        min_height: float = 1e-3,
+    ) -> None:
+        self.bins, self.bound, self.centre = int(bins), bound, centre
+        self.min_width, self.min_height = min_width, min_height
+
+    @property
+    def parameters(self) -> int:
+        return 2 * self.bins + 2
+
+    def _axes(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        k = self.bins
+        return (
+            self._knots(theta[:, :k], self.min_width),
+            self._knots(theta[:, k : 2 * k], self.min_height),
+        )
+
+    def _slopes(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean slopes of the bins, and the slopes at the knots."""
+        widths, heights = (knots[:, 1:] - knots[:, :-1] for knots in self._axes(theta))
+        mean = heights / widths
+        a, b = widths[:, :-1], widths[:, 1:]
+        parabola = (b * mean[:, :-1] + a * mean[:, 1:]) / (a + b)
+        inner = torch.minimum(2.0 * torch.minimum(mean[:, :-1], mean[:, 1:]), parabola)
+        ends = 3.0 * torch.sigmoid(theta[:, 2 * self.bins :])
+        first, last = ends[:, :1] * mean[:, :1], ends[:, 1:] * mean[:, -1:]
+        return mean, torch.cat([first, inner, last], dim=1)
+
+    def _in_bin(self, place: Tensor, bin: Callable[..., Tensor], theta: Tensor) -> Mapped:
+        means, slopes = self._slopes(theta)
+        mean, left, right = bin(means), bin(slopes), bin(slopes, 1)
+        square, cube = 3.0 * mean - 2.0 * left - right, left + right - 2.0 * mean
+        rise = place * (left + place * (square + place * cube))
+        return rise, left + place * (2.0 * square + 3.0 * place * cube)
+
+
 NETWORK_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
@@ -373,9 +536,12 @@ class IntegratedNetworkMap(NetworkCurve):
 
 CURVES = (
     BernsteinMap,
+    CubicSplineMap,
     GaussianizationMap,
     IntegratedNetworkMap,
+    LinearSplineMap,
     MonotoneNetworkMap,
+    QuadraticSplineMap,
     RationalLinearMap,
     SumOfSquaresMap,
 )

@@ -157,7 +157,7 @@ class AffineMap:
 
 
 class SplineMap:
-    """A monotone rational-quadratic spline on [-bound, bound], the identity outside.
+    """A monotone rational-quadratic spline on centre + [-bound, bound], the identity outside.
 
     Durkan, Bekasov, Murray & Papamakarios (2019), "Neural spline flows".
     """
@@ -176,7 +176,9 @@ class SplineMap:
         slope: float = 1e-3,
         tail_slope: float = 1.0,
         turn: str = "none",
+        centre: float = 0.0,
     ) -> None:
+        self.low, self.high, self.centre = centre - bound, centre + bound, centre
         self.bins, self.bound, self.tails = int(bins), bound, tails
         self.tail_slope, self.turn = tail_slope, turn
         self.parameterization, self.slope = parameterization, slope
@@ -191,9 +193,9 @@ class SplineMap:
             raw = raw / (1.0 + torch.abs(2.0 * raw / math.log(self.slope)))
             smallest = 0.0
         shares = smallest + (1.0 - self.bins * smallest) * torch.softmax(raw, dim=1)
-        inner = -self.bound + 2.0 * self.bound * torch.cumsum(shares, dim=1)[:, :-1]
-        end = torch.full_like(raw[:, :1], self.bound)
-        return torch.cat([-end, inner, end], dim=1)
+        inner = self.low + 2.0 * self.bound * torch.cumsum(shares, dim=1)[:, :-1]
+        low, high = (torch.full_like(raw[:, :1], end) for end in (self.low, self.high))
+        return torch.cat([low, inner, high], dim=1)
 
     def _slopes(self, raw: Tensor) -> Tensor:
         if self.parameterization == "softclip":
@@ -241,8 +243,8 @@ class SplineMap:
 
     def forward(self, u: Tensor, theta: Tensor) -> Mapped:
         u = self._turned(u)
-        inside = (u >= -self.bound) & (u <= self.bound)
-        clamped = u.clamp(-self.bound, self.bound)
+        inside = (u >= self.low) & (u <= self.high)
+        clamped = u.clamp(self.low, self.high)
         left, width, bottom, height, d0, d1 = self._bin(clamped, theta, False)
         xi, s = (clamped - left) / width, height / width
         q = xi * (1.0 - xi)
@@ -251,8 +253,8 @@ class SplineMap:
         return torch.where(inside, y, u), torch.where(inside, log_slope, torch.zeros_like(u))
 
     def inverse(self, y: Tensor, theta: Tensor) -> Mapped:
-        inside = (y >= -self.bound) & (y <= self.bound)
-        clamped = y.clamp(-self.bound, self.bound)
+        inside = (y >= self.low) & (y <= self.high)
+        clamped = y.clamp(self.low, self.high)
         left, width, bottom, height, d0, d1 = self._bin(clamped, theta, True)
         s, rise = height / width, clamped - bottom
         bend = rise * (d0 + d1 - 2.0 * s)
@@ -275,6 +277,8 @@ class SplineMap:
             found["tail_slope"] = float(self.tail_slope)
         if self.turn != "none":
             found["turn"] = self.turn
+        if self.centre != 0.0:
+            found["centre"] = float(self.centre)
         if self.parameterization == "softclip":
             return {**found, "slope": float(self.slope)}
         names = ("min_width", "min_height", "min_derivative")

@@ -33,9 +33,12 @@ from flotilla_tools.torch_flows.conditioners import (
 )
 from flotilla_tools.torch_flows.curves import (
     BernsteinMap,
+    CubicSplineMap,
     GaussianizationMap,
     IntegratedNetworkMap,
+    LinearSplineMap,
     MonotoneNetworkMap,
+    QuadraticSplineMap,
     RationalLinearMap,
     SumOfSquaresMap,
 )
@@ -385,7 +388,9 @@ def conditioned_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
     order = rng.permutation(dim)
     additive, spline = AdditiveMap(), SplineMap(5, 3.0)
     circle = SplineMap(4, 2.5, tails="circular", parameterization="softclip")
-    free = SplineMap(4, 2.5, "free", min_width=0.1, min_height=0.1, min_derivative=0.3)
+    free = SplineMap(
+        4, 2.5, "free", min_width=0.1, min_height=0.1, min_derivative=0.3, centre=0.25
+    )
     sigmoid = AffineMap("sigmoid", "before", floor=1e-3)
     return [
         conditioned_coupling(mask, additive, rng),
@@ -416,6 +421,9 @@ def curve_layers(dim: int, rng: np.random.Generator) -> list[Layer]:
         BernsteinMap(5, 4.0),
         RationalLinearMap(4, 3.0, tail_slope=0.75),
         SumOfSquaresMap(2, 2),
+        LinearSplineMap(4, 4.0, 0.5),
+        QuadraticSplineMap(4, 4.0),
+        CubicSplineMap(4, 4.0, 0.5),
     ):
         coupling = conditioned_coupling(mask, curve, rng)
         layers += [Inverted(masked_layer(order, curve, rng)), coupling]

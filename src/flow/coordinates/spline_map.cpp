@@ -51,7 +51,7 @@ struct SplineMap<T>::Bin {
   Segments widths;
   Segments heights;
   Block index;   ///< whole numbers
-  Block inside;  ///< 1 within [-bound, bound], else 0
+  Block inside;  ///< 1 within the interval, else 0
   Block left;
   Block width;
   Block bottom;
@@ -67,7 +67,7 @@ template <typename T>
 SplineMap<T>::SplineMap(const LayerReader& reader)
     : tails_(static_cast<Tails>(reader.choice("tails", {"linear", "circular", "free"}))),
       softclip_(reader.choice("parameterization", {"softmax", "softclip"}) == 1),
-      entry_names_{"tails", "parameterization", "bins", "bound"} {
+      entry_names_{"tails", "parameterization", "bins", "bound", "centre"} {
   const double bins = reader.number("bins");
   if (!(bins >= 1.0 && bins <= static_cast<double>(kMostBins) && bins == std::floor(bins))) {
     reader.fail(fmt::format("number 'bins' should be a whole number from 1 to {} but is {}",
@@ -77,6 +77,9 @@ SplineMap<T>::SplineMap(const LayerReader& reader)
   const double bound = reader.number("bound");
   if (bound <= 0.0) reader.fail(fmt::format("number 'bound' should be positive but is {}", bound));
   bound_ = static_cast<T>(bound);
+  const auto centre = static_cast<T>(reader.number_or("centre", 0.0));
+  low_ = centre - bound_;
+  high_ = centre + bound_;
   read_parameterization(reader);
   read_ends(reader);
   this->set_parameters(2 * bins_ + derivatives());
@@ -86,6 +89,7 @@ template <typename T>
 void SplineMap<T>::read_ends(const LayerReader& reader) {
   half_turn_ = reader.choice("turn", {"none", "half"}) == 1;
   entry_names_.emplace_back("turn");
+  if (half_turn_ && low_ != -bound_) reader.fail("a spline with a turn has no number 'centre'");
   if (tails_ != Tails::kLinear) return;
   const double slope = reader.number_or("tail_slope", 1.0);
   if (slope <= 0.0) {
@@ -173,18 +177,17 @@ void SplineMap<T>::find(const T* theta, Index count, const T* value, bool by_hei
   share_out(theta + bins_ * count, count, min_height_, bin.heights);
   Block left;
   Block bottom;
-  left.fill(-bound_);
-  bottom.fill(-bound_);
+  left.fill(low_);
+  bottom.fill(low_);
   for (Index k = 0; k < bins_; ++k) {
     const Block& width_share = bin.widths.share[static_cast<std::size_t>(k)];
     const Block& height_share = bin.heights.share[static_cast<std::size_t>(k)];
     const bool last = k + 1 == bins_;
     for (std::size_t c = 0; c < kBlock; ++c) {
       const T right =
-          last ? bound_ : left[c] + (bin.widths.smallest + bin.widths.stretch * width_share[c]);
+          last ? high_ : left[c] + (bin.widths.smallest + bin.widths.stretch * width_share[c]);
       const T top =
-          last ? bound_
-               : bottom[c] + (bin.heights.smallest + bin.heights.stretch * height_share[c]);
+          last ? high_ : bottom[c] + (bin.heights.smallest + bin.heights.stretch * height_share[c]);
       const bool take = k == 0 || value[c] >= (by_height ? bottom[c] : left[c]);
       bin.index[c] = take ? static_cast<T>(k) : bin.index[c];
       bin.left[c] = take ? left[c] : bin.left[c];
@@ -196,7 +199,7 @@ void SplineMap<T>::find(const T* theta, Index count, const T* value, bool by_hei
     }
   }
   for (std::size_t c = 0; c < kBlock; ++c) {
-    bin.inside[c] = value[c] >= -bound_ && value[c] <= bound_ ? T{1} : T{0};
+    bin.inside[c] = value[c] >= low_ && value[c] <= high_ ? T{1} : T{0};
   }
   slopes(theta + 2 * bins_ * count, count, bin);
 }

@@ -11,7 +11,7 @@
 
 namespace flotilla {
 
-/// A monotone rational-quadratic spline on [-bound, bound]; the identity outside.
+/// A monotone rational-quadratic spline on centre + [-bound, bound]; the identity outside.
 ///
 /// With linear tails both end slopes are `tail_slope`, 1 by default. On a circle the two ends share
 /// one slope. With free tails each end has a slope of its own. With `turn` = "half" the input first
@@ -70,7 +70,9 @@ class SplineMap : public RecordedMap<T> {
   bool softclip_ = false;
   bool half_turn_ = false;
   T tail_slope_{1};  ///< at both ends of a spline with linear tails
-  T bound_{};
+  T bound_{};        ///< half the length of the interval
+  T low_{};
+  T high_{};
   T min_width_{};
   T min_height_{};
   T min_derivative_{};

@@ -112,16 +112,22 @@ void CurveMap<T, Curve>::inverse(const T* theta, T* record, T* value, double* lo
 
 template class CurveMap<float, BernsteinCurve>;
 template class CurveMap<double, BernsteinCurve>;
+template class CurveMap<float, CubicSplineCurve>;
+template class CurveMap<double, CubicSplineCurve>;
 template class CurveMap<float, GaussianizationCurve>;
 template class CurveMap<double, GaussianizationCurve>;
 template class CurveMap<float, IntegratedNetworkCurve>;
 template class CurveMap<double, IntegratedNetworkCurve>;
 template class NetworkMap<float, IntegratedNetworkCurve>;
 template class NetworkMap<double, IntegratedNetworkCurve>;
+template class CurveMap<float, LinearSplineCurve>;
+template class CurveMap<double, LinearSplineCurve>;
 template class CurveMap<float, MonotoneNetworkCurve>;
 template class CurveMap<double, MonotoneNetworkCurve>;
 template class NetworkMap<float, MonotoneNetworkCurve>;
 template class NetworkMap<double, MonotoneNetworkCurve>;
+template class CurveMap<float, QuadraticSplineCurve>;
+template class CurveMap<double, QuadraticSplineCurve>;
 template class CurveMap<float, RationalLinearCurve>;
 template class CurveMap<double, RationalLinearCurve>;
 template class CurveMap<float, SumOfSquaresCurve>;

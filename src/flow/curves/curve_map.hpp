@@ -7,9 +7,12 @@
 
 #include "flow/coordinates/recorded_map.hpp"
 #include "flow/curves/bernstein_curve.hpp"
+#include "flow/curves/cubic_spline_curve.hpp"
 #include "flow/curves/gaussianization_curve.hpp"
+#include "flow/curves/linear_spline_curve.hpp"
 #include "flow/curves/monotone_curve.hpp"
 #include "flow/curves/network_curves.hpp"
+#include "flow/curves/quadratic_spline_curve.hpp"
 #include "flow/curves/rational_linear_curve.hpp"
 #include "flow/curves/sum_of_squares_curve.hpp"
 
@@ -60,11 +63,17 @@ class NetworkMap : public CurveMap<T, Curve> {
 template <typename T>
 using BernsteinMap = CurveMap<T, BernsteinCurve>;
 template <typename T>
+using CubicSplineMap = CurveMap<T, CubicSplineCurve>;
+template <typename T>
 using GaussianizationMap = CurveMap<T, GaussianizationCurve>;
 template <typename T>
 using IntegratedNetworkMap = NetworkMap<T, IntegratedNetworkCurve>;
 template <typename T>
+using LinearSplineMap = CurveMap<T, LinearSplineCurve>;
+template <typename T>
 using MonotoneNetworkMap = NetworkMap<T, MonotoneNetworkCurve>;
+template <typename T>
+using QuadraticSplineMap = CurveMap<T, QuadraticSplineCurve>;
 template <typename T>
 using RationalLinearMap = CurveMap<T, RationalLinearCurve>;
 template <typename T>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "flow/curves/rational_linear_curve.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "core/elementary.hpp"
@@ -13,8 +11,6 @@
 
 namespace flotilla {
 namespace {
-
-constexpr Index kMostBins = 64;
 
 // The inputs of the differentiation, all relative to the left end of the bin.
 enum Input : std::size_t { kPlace, kWidth, kHeight, kLeftSlope, kRightSlope, kLambda, kInputs };
@@ -77,111 +73,69 @@ struct RationalLinearCurve::Bin {
 };
 
 RationalLinearCurve::RationalLinearCurve(const LayerReader& reader)
-    : bins_(curve_count(reader, "bins", 1, kMostBins)),
-      bound_(positive_number(reader, "bound", 3.0)),
-      min_width_(reader.number_or("min_width", 1e-3)),
-      min_height_(reader.number_or("min_height", 1e-3)),
-      min_derivative_(reader.number_or("min_derivative", 1e-3)),
-      min_lambda_(reader.number_or("min_lambda", 0.025)),
-      tail_slope_(positive_number(reader, "tail_slope", 1.0)) {
-  const auto check = [&](const char* name, double value, double limit) {
-    if (value >= 0.0 && value < limit) return;
-    reader.fail(
-        fmt::format("number '{}' should be from 0 to below {} but is {}", name, limit, value));
-  };
-  check("min_width", min_width_, 1.0 / static_cast<double>(bins_));
-  check("min_height", min_height_, 1.0 / static_cast<double>(bins_));
-  check("min_derivative", min_derivative_, 1.0);
-  check("min_lambda", min_lambda_, 0.5);
-}
+    : RationalLinearCurve(reader, curve_count(reader, "bins", 1, kMostBins),
+                          Interval::around(0.0, positive_number(reader, "bound", 3.0))) {}
+
+RationalLinearCurve::RationalLinearCurve(const LayerReader& reader, Index bins, Interval interval)
+    : widths_(bins, interval,
+              number_below(reader, "min_width", 1e-3, 1.0 / static_cast<double>(bins))),
+      heights_(bins, interval,
+               number_below(reader, "min_height", 1e-3, 1.0 / static_cast<double>(bins))),
+      min_derivative_(number_below(reader, "min_derivative", 1e-3, 1.0)),
+      min_lambda_(number_below(reader, "min_lambda", 0.025, 0.5)),
+      tail_slope_(positive_number(reader, "tail_slope", 1.0)) {}
 
 std::vector<std::string> RationalLinearCurve::entry_names() const {
   return {"bins", "bound", "min_width", "min_height", "min_derivative", "min_lambda", "tail_slope"};
 }
 
-/// The softmax of raw, and the ends of the bins that it makes of [-bound, bound].
-void RationalLinearCurve::share_out(const double* raw, double smallest, double* share,
-                                    double* knots) const {
-  const double largest = *std::max_element(raw, raw + bins_);
-  double sum = 0.0;
-  for (Index k = 0; k < bins_; ++k) {
-    share[k] = elementary::exp(raw[k] - largest);
-    sum += share[k];
-  }
-  const double stretch = 1.0 - static_cast<double>(bins_) * smallest;
-  knots[0] = -bound_;
-  for (Index k = 0; k < bins_; ++k) {
-    share[k] /= sum;
-    knots[k + 1] = knots[k] + 2.0 * bound_ * (smallest + stretch * share[k]);
-  }
-  knots[bins_] = bound_;
-}
-
 void RationalLinearCurve::prepare(const double* theta, double* work) const {
-  double* divisions = work + 2 * bins_;
-  double* knots = work + 3 * bins_;
-  double* slopes = knots + 2 * (bins_ + 1);
-  share_out(theta, min_width_, work, knots);
-  share_out(theta + bins_, min_height_, work + bins_, knots + bins_ + 1);
-  const double* raw_slopes = theta + 2 * bins_;
-  const double* raw_divisions = theta + 3 * bins_ - 1;
-  slopes[0] = slopes[bins_] = tail_slope_;
-  for (Index k = 1; k < bins_; ++k) {
+  const Index bins = this->bins();
+  double* divisions = work + 2 * bins;
+  double* knots = work + 3 * bins;
+  double* slopes = knots + 2 * (bins + 1);
+  widths_.share_out(theta, work, knots);
+  heights_.share_out(theta + bins, work + bins, knots + bins + 1);
+  const double* raw_slopes = theta + 2 * bins;
+  const double* raw_divisions = theta + 3 * bins - 1;
+  slopes[0] = slopes[bins] = tail_slope_;
+  for (Index k = 1; k < bins; ++k) {
     slopes[k] = min_derivative_ + elementary::softplus(raw_slopes[k - 1]);
   }
-  for (Index k = 0; k < bins_; ++k) {
+  for (Index k = 0; k < bins; ++k) {
     divisions[k] = min_lambda_ + (1.0 - 2.0 * min_lambda_) * elementary::sigmoid(raw_divisions[k]);
   }
 }
 
-Index RationalLinearCurve::bin_of(double value, const double* knots) const {
-  Index k = 0;
-  while (k + 1 < bins_ && value >= knots[k + 1]) ++k;
-  return k;
-}
-
 auto RationalLinearCurve::bin_at(const double* work, Index k) const -> Bin {
-  const double* u = work + 3 * bins_;
-  const double* y = u + bins_ + 1;
-  const double* slope = y + bins_ + 1;
-  return {u[k],         u[k + 1] - u[k],    y[k], y[k + 1] - y[k], slope[k],
-          slope[k + 1], work[2 * bins_ + k]};
-}
-
-/// Adds derivatives with respect to raw widths or heights. They follow from those with respect to
-/// the length of each bin before bin k and of bin k.
-void RationalLinearCurve::through_softmax(const double* share, double smallest, Index k,
-                                          double before, double within, double* by_raw) const {
-  double mean = share[k] * within;
-  for (Index j = 0; j < k; ++j) mean += share[j] * before;
-  const double stretch = 2.0 * bound_ * (1.0 - static_cast<double>(bins_) * smallest);
-  for (Index j = 0; j < bins_; ++j) {
-    const double by_length = j < k ? before : j == k ? within : 0.0;
-    by_raw[j] = stretch * share[j] * (by_length - mean);
-  }
+  const double* u = work + 3 * bins();
+  const double* y = u + bins() + 1;
+  const double* slope = y + bins() + 1;
+  return {u[k],         u[k + 1] - u[k],     y[k], y[k + 1] - y[k], slope[k],
+          slope[k + 1], work[2 * bins() + k]};
 }
 
 CurvePoint RationalLinearCurve::record(double u, const double* theta, const double* work,
                                        double* by_theta, double* log_by_theta) const {
   std::fill_n(by_theta, parameters(), 0.0);
   std::fill_n(log_by_theta, parameters(), 0.0);
-  if (!(u >= -bound_ && u <= bound_)) return {u, 1.0, 0.0, 0.0};
-  const Index k = bin_of(u, work + 3 * bins_);
+  if (!widths_.interval().has(u)) return {u, 1.0, 0.0, 0.0};
+  const Index bins = this->bins();
+  const Index k = widths_.bin_of(u, work + 3 * bins);
   const Bin bin = bin_at(work, k);
   const Fraction found =
       fraction_at(Number::input(u - bin.left, kPlace), Number::input(bin.width, kWidth),
                   Number::input(bin.height, kHeight), Number::input(bin.left_slope, kLeftSlope),
                   Number::input(bin.right_slope, kRightSlope), Number::input(bin.lambda, kLambda));
   const auto spread = [&](const Number& number, double by_bottom, double* by) {
-    through_softmax(work, min_width_, k, -number.by[kPlace], number.by[kWidth], by);
-    through_softmax(work + bins_, min_height_, k, by_bottom, number.by[kHeight], by + bins_);
-    double* by_slope = by + 2 * bins_;
-    const double* raw_slope = theta + 2 * bins_;
+    widths_.to_raw(work, k, -number.by[kPlace], number.by[kWidth], by);
+    heights_.to_raw(work + bins, k, by_bottom, number.by[kHeight], by + bins);
+    double* by_slope = by + 2 * bins;
+    const double* raw_slope = theta + 2 * bins;
     if (k > 0) by_slope[k - 1] = number.by[kLeftSlope] * elementary::sigmoid(raw_slope[k - 1]);
-    if (k + 1 < bins_) by_slope[k] = number.by[kRightSlope] * elementary::sigmoid(raw_slope[k]);
-    const double rising = elementary::sigmoid(theta[3 * bins_ - 1 + k]);
-    by[3 * bins_ - 1 + k] =
-        number.by[kLambda] * (1.0 - 2.0 * min_lambda_) * rising * (1.0 - rising);
+    if (k + 1 < bins) by_slope[k] = number.by[kRightSlope] * elementary::sigmoid(raw_slope[k]);
+    const double rising = elementary::sigmoid(theta[3 * bins - 1 + k]);
+    by[3 * bins - 1 + k] = number.by[kLambda] * (1.0 - 2.0 * min_lambda_) * rising * (1.0 - rising);
   };
   spread(found.value, 1.0, by_theta);
   spread(found.log_slope, 0.0, log_by_theta);
@@ -190,8 +144,8 @@ CurvePoint RationalLinearCurve::record(double u, const double* theta, const doub
 }
 
 double RationalLinearCurve::inverse(double y, const double* work) const {
-  if (!(y >= -bound_ && y <= bound_)) return y;
-  const Bin bin = bin_at(work, bin_of(y, work + 4 * bins_ + 1));
+  if (!heights_.interval().has(y)) return y;
+  const Bin bin = bin_at(work, heights_.bin_of(y, work + 4 * bins() + 1));
   const Division<double> at =
       divide(bin.width, bin.height, bin.left_slope, bin.right_slope, bin.lambda);
   const double rise = y - bin.bottom;

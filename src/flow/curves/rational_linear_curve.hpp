@@ -5,11 +5,11 @@
 #include <string_view>
 #include <vector>
 
-#include "flow/curves/monotone_curve.hpp"
+#include "flow/curves/spline_bins.hpp"
 
 namespace flotilla {
 
-/// A monotone rational-linear spline on [-bound, bound]; the identity outside.
+/// A monotone rational-linear spline on an interval; the identity outside.
 ///
 /// Each bin is divided in two, each of them a quotient of linear functions; the slopes at its ends
 /// are given. theta is the widths and heights of the bins, through a softmax each, the inner
@@ -24,8 +24,8 @@ class RationalLinearCurve {
   /// @throws InputError if a number is missing or out of range
   explicit RationalLinearCurve(const LayerReader& reader);
 
-  Index parameters() const { return 4 * bins_ - 1; }
-  Index work() const { return 6 * bins_ + 3; }
+  Index parameters() const { return 4 * bins() - 1; }
+  Index work() const { return 6 * bins() + 3; }
   std::vector<std::string> entry_names() const;
 
   void prepare(const double* theta, double* work) const;
@@ -35,16 +35,12 @@ class RationalLinearCurve {
 
  private:
   struct Bin;
-  void share_out(const double* raw, double smallest, double* share, double* knots) const;
-  Index bin_of(double value, const double* knots) const;
+  RationalLinearCurve(const LayerReader& reader, Index bins, Interval interval);
+  Index bins() const { return widths_.count(); }
   Bin bin_at(const double* work, Index k) const;
-  void through_softmax(const double* share, double smallest, Index k, double before, double within,
-                       double* by_raw) const;
 
-  Index bins_;
-  double bound_;
-  double min_width_;
-  double min_height_;
+  SplineBins widths_;
+  SplineBins heights_;
   double min_derivative_;
   double min_lambda_;
   double tail_slope_;

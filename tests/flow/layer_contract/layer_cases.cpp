@@ -239,6 +239,12 @@ void add_curves(std::vector<LayerCase>& all) {
     all.push_back({"softclip_of_" + std::to_string(dim),
                    flow_of(dim, {{"softclip", {}, {{"bound", 6.0}}, {}}}), false, true});
   }
+  LayerRecord in_unit_interval = spline_map("spline_coupling", 3, "free", "softmax");
+  in_unit_interval.numbers["bound"] = 0.5;
+  in_unit_interval.numbers["centre"] = 0.5;
+  all.push_back({"spline_coupling_in_unit_interval",
+                 flow_of(3, {random_coupling_of(in_unit_interval, {1, 0, 0}, plain, 10, 88)}),
+                 false, true});
   LayerRecord turned = spline_map("spline_coupling", 3, "linear", "softmax");
   turned.texts["turn"] = "half";
   turned.numbers["bound"] = 8.0;
