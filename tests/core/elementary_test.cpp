@@ -314,33 +314,5 @@ TEST(Elementary, Log1pIsAccurateNearZeroAndAtTheEnds) {
   EXPECT_GT(tried, 1000);
 }
 
-/// Errors in units of epsilon: of Phi, and relative to Phi in the lower tail down to `tail`.
-template <typename T>
-void expect_exact_normal_cdf(double most, double most_in_tail, double tail) {
-  constexpr double kEpsilon = static_cast<double>(std::numeric_limits<T>::epsilon());
-  double worst = 0.0;
-  double worst_in_tail = 0.0;
-  int tried = 0;
-  for (double x = -40.0; x <= 40.0; x += 1.0 / 512.0, ++tried) {
-    const auto argument = static_cast<T>(x);
-    const auto exact = static_cast<double>(test::exact_normal_cdf(static_cast<long double>(x)));
-    const double error = std::abs(static_cast<double>(elementary::normal_cdf(argument)) - exact);
-    worst = std::max(worst, error / kEpsilon);
-    if (x >= tail && x <= 0.0) worst_in_tail = std::max(worst_in_tail, error / exact / kEpsilon);
-  }
-  EXPECT_LE(worst, most);
-  EXPECT_LE(worst_in_tail, most_in_tail);
-  EXPECT_EQ(tried, 80 * 512 + 1);
-  constexpr T kInfinity = std::numeric_limits<T>::infinity();
-  EXPECT_EQ(elementary::normal_cdf(-kInfinity), T{0});
-  EXPECT_EQ(elementary::normal_cdf(kInfinity), T{1});
-  EXPECT_TRUE(std::isnan(elementary::normal_cdf(std::numeric_limits<T>::quiet_NaN())));
-}
-
-TEST(Elementary, NormalCdf) {
-  expect_exact_normal_cdf<double>(2.0, 30.0, -6.0);
-  expect_exact_normal_cdf<float>(2.0, 30.0, -6.0);
-}
-
 }  // namespace
 }  // namespace flotilla

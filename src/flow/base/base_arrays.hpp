@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Shared by the normal base densities: checked scales, and the density at a centre.
+// Shared by the normal base densities: checked scales, the density at a centre, and what they do to
+// one coordinate of all chains.
 
 #include <fmt/format.h>
 
@@ -31,6 +32,35 @@ inline double log_density_at_centre(const double* scale, Index dim) {
   double sum = -kHalfLogTwoPi * static_cast<double>(dim);
   for (Index i = 0; i < dim; ++i) sum -= elementary::log_of_any(scale[i]);
   return sum;
+}
+
+/// value <- value + sign * the exponent of N(loc, scale^2) at row; both [count].
+template <typename T>
+void add_normal_exponent(const T* row, double loc, double scale, double sign, double* value,
+                         Index count) {
+  const double precision = 1.0 / scale;
+  for (Index c = 0; c < count; ++c) {
+    const double standard = (static_cast<double>(row[c]) - loc) * precision;
+    value[c] -= sign * 0.5 * standard * standard;
+  }
+}
+
+/// score <- d log N(row; loc, scale^2) / d row; both [count].
+template <typename T>
+void normal_score(const T* row, double loc, double scale, T* score, Index count) {
+  const double precision = 1.0 / scale;
+  for (Index c = 0; c < count; ++c) {
+    score[c] = static_cast<T>((loc - static_cast<double>(row[c])) * precision * precision);
+  }
+}
+
+/// row <- loc + scale * row where `take` is not zero; both [count].
+template <typename T>
+void place_row(const T* take, double loc, double scale, T* row, Index count) {
+  for (Index c = 0; c < count; ++c) {
+    const T moved = static_cast<T>(loc + scale * static_cast<double>(row[c]));
+    row[c] = take[c] != T{} ? moved : row[c];
+  }
 }
 
 }  // namespace flotilla

@@ -2,6 +2,7 @@
 #include "flow/base/circular_normal.hpp"
 
 #include "core/elementary.hpp"
+#include "core/error_function.hpp"
 #include "flow/base/base_arrays.hpp"
 #include "flow/coordinates/circle.hpp"
 
@@ -29,13 +30,8 @@ void CircularNormal<T>::add_log_density(const Batch<T>& z, double sign, PerChain
   double* value = out.row(0);
   for (Index c = 0; c < z.stride(); ++c) value[c] += sign * log_constant_;
   for (const Index i : normal_) {
-    const T* row = z.row(i);
-    const double loc = loc_[static_cast<std::size_t>(i)];
-    const double precision = 1.0 / scale_[static_cast<std::size_t>(i)];
-    for (Index c = 0; c < z.stride(); ++c) {
-      const double standard = (static_cast<double>(row[c]) - loc) * precision;
-      value[c] -= sign * 0.5 * standard * standard;
-    }
+    const auto k = static_cast<std::size_t>(i);
+    add_normal_exponent(z.row(i), loc_[k], scale_[k], sign, value, z.stride());
   }
   for (const Index i : circular_) require_finite(z.row(i), sign, out);
 }
@@ -44,13 +40,8 @@ template <typename T>
 void CircularNormal<T>::score(const Batch<T>& z, Batch<T>& out) const {
   out.fill(T{0});
   for (const Index i : normal_) {
-    const T* from = z.row(i);
-    T* to = out.row(i);
-    const double loc = loc_[static_cast<std::size_t>(i)];
-    const double precision = 1.0 / scale_[static_cast<std::size_t>(i)];
-    for (Index c = 0; c < z.stride(); ++c) {
-      to[c] = static_cast<T>((loc - static_cast<double>(from[c])) * precision * precision);
-    }
+    const auto k = static_cast<std::size_t>(i);
+    normal_score(z.row(i), loc_[k], scale_[k], out.row(i), z.stride());
   }
 }
 
@@ -69,13 +60,8 @@ void CircularNormal<T>::sample(const Random& random, Purpose purpose, std::uint6
     }
   }
   for (Index i = 0; i < this->dim(); ++i) {
-    T* row = out.row(i);
-    const double loc = loc_[static_cast<std::size_t>(i)];
-    const double scale = scale_[static_cast<std::size_t>(i)];
-    for (Index c = 0; c < out.stride(); ++c) {
-      const T moved = static_cast<T>(loc + scale * static_cast<double>(row[c]));
-      row[c] = take[c] != T{} ? moved : row[c];
-    }
+    const auto k = static_cast<std::size_t>(i);
+    place_row(take, loc_[k], scale_[k], out.row(i), out.stride());
   }
 }
 

@@ -19,26 +19,16 @@ void DiagonalNormal<T>::add_log_density(const Batch<T>& z, double sign, PerChain
   double* value = out.row(0);
   for (Index c = 0; c < z.stride(); ++c) value[c] += sign * log_constant_;
   for (Index i = 0; i < this->dim(); ++i) {
-    const T* row = z.row(i);
-    const double loc = loc_[static_cast<std::size_t>(i)];
-    const double precision = 1.0 / scale_[static_cast<std::size_t>(i)];
-    for (Index c = 0; c < z.stride(); ++c) {
-      const double standard = (static_cast<double>(row[c]) - loc) * precision;
-      value[c] -= sign * 0.5 * standard * standard;
-    }
+    const auto k = static_cast<std::size_t>(i);
+    add_normal_exponent(z.row(i), loc_[k], scale_[k], sign, value, z.stride());
   }
 }
 
 template <typename T>
 void DiagonalNormal<T>::score(const Batch<T>& z, Batch<T>& out) const {
   for (Index i = 0; i < this->dim(); ++i) {
-    const T* from = z.row(i);
-    T* to = out.row(i);
-    const double loc = loc_[static_cast<std::size_t>(i)];
-    const double precision = 1.0 / scale_[static_cast<std::size_t>(i)];
-    for (Index c = 0; c < z.stride(); ++c) {
-      to[c] = static_cast<T>((loc - static_cast<double>(from[c])) * precision * precision);
-    }
+    const auto k = static_cast<std::size_t>(i);
+    normal_score(z.row(i), loc_[k], scale_[k], out.row(i), z.stride());
   }
 }
 
@@ -49,13 +39,8 @@ void DiagonalNormal<T>::sample(const Random& random, Purpose purpose, std::uint6
   random.normals(purpose, step, first_chain, mask, out);
   const T* take = mask.row<T>();
   for (Index i = 0; i < this->dim(); ++i) {
-    T* row = out.row(i);
-    const double loc = loc_[static_cast<std::size_t>(i)];
-    const double scale = scale_[static_cast<std::size_t>(i)];
-    for (Index c = 0; c < out.stride(); ++c) {
-      const T moved = static_cast<T>(loc + scale * static_cast<double>(row[c]));
-      row[c] = take[c] != T{} ? moved : row[c];
-    }
+    const auto k = static_cast<std::size_t>(i);
+    place_row(take, loc_[k], scale_[k], out.row(i), out.stride());
   }
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/elementary.hpp"
+#include "core/error_function.hpp"
 #include "flow/conditioner/blueprint.hpp"
 
 namespace flotilla {
