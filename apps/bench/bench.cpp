@@ -20,6 +20,7 @@
 #include "flotilla/sampler/kernel.hpp"
 #include "flow/coordinates/spline_map.hpp"
 #include "flow/curves/curve_map.hpp"
+#include "flow/curves/network_curves.hpp"
 #include "meter.hpp"
 #include "peak.hpp"
 #include "random_flow.hpp"
@@ -174,8 +175,7 @@ void add_kernels(const std::string& prefix, const std::shared_ptr<Stage<T>>& sta
 /// The element-wise work of a map of coordinates alone, per coordinate and chain: what it adds to a
 /// conditioner. Both directions compute derivatives, because the tape records them.
 template <typename T, typename Map>
-void add_map(const std::string& prefix, std::map<std::string, double> numbers) {
-  const LayerRecord record{std::string(Map::kCoupling), {}, std::move(numbers), {}};
+void add_map(const std::string& prefix, const LayerRecord& record) {
   const auto map = std::make_shared<Map>(LayerReader(record, "map", 2));
   const auto add = [&](const char* name, auto call) {
     benchmark::RegisterBenchmark((prefix + "/" + name).c_str(), [=](benchmark::State& state) {
@@ -205,19 +205,39 @@ void add_map(const std::string& prefix, std::map<std::string, double> numbers) {
   });
 }
 
+/// The record of a map that has numbers alone.
+LayerRecord map_record(std::string_view type, std::map<std::string, double> numbers) {
+  return {std::string(type), {}, std::move(numbers), {}};
+}
+
 /// Splines, and curves at the sizes that zuko and pyro have by default.
 template <typename T>
 void add_maps(const std::string& precision) {
   constexpr double kBins = 1.0 * kSplineBins;
-  add_map<T, SplineMap<T>>(precision + "/spline", {{"bins", kBins}, {"bound", 3.0}});
-  add_map<T, RationalLinearMap<T>>(precision + "/rational_linear", {{"bins", kBins}});
-  add_map<T, LinearSplineMap<T>>(precision + "/linear_spline", {{"bins", kBins}});
-  add_map<T, QuadraticSplineMap<T>>(precision + "/quadratic_spline", {{"bins", kBins}});
-  add_map<T, CubicSplineMap<T>>(precision + "/cubic_spline", {{"bins", kBins}});
-  add_map<T, BernsteinMap<T>>(precision + "/bernstein", {{"parameters", 17.0}});
-  add_map<T, SumOfSquaresMap<T>>(precision + "/sum_of_squares",
-                                 {{"polynomials", 3.0}, {"degree", 4.0}});
-  add_map<T, GaussianizationMap<T>>(precision + "/gaussianization", {{"components", 8.0}});
+  add_map<T, SplineMap<T>>(precision + "/spline",
+                           map_record(SplineMap<T>::kCoupling, {{"bins", kBins}, {"bound", 3.0}}));
+  add_map<T, RationalLinearMap<T>>(precision + "/rational_linear",
+                                   map_record(RationalLinearMap<T>::kCoupling, {{"bins", kBins}}));
+  add_map<T, LinearSplineMap<T>>(precision + "/linear_spline",
+                                 map_record(LinearSplineMap<T>::kCoupling, {{"bins", kBins}}));
+  add_map<T, QuadraticSplineMap<T>>(
+      precision + "/quadratic_spline",
+      map_record(QuadraticSplineMap<T>::kCoupling, {{"bins", kBins}}));
+  add_map<T, CubicSplineMap<T>>(precision + "/cubic_spline",
+                                map_record(CubicSplineMap<T>::kCoupling, {{"bins", kBins}}));
+  add_map<T, BernsteinMap<T>>(precision + "/bernstein",
+                              map_record(BernsteinMap<T>::kCoupling, {{"parameters", 17.0}}));
+  add_map<T, SumOfSquaresMap<T>>(
+      precision + "/sum_of_squares",
+      map_record(SumOfSquaresMap<T>::kCoupling, {{"polynomials", 3.0}, {"degree", 4.0}}));
+  add_map<T, GaussianizationMap<T>>(
+      precision + "/gaussianization",
+      map_record(GaussianizationMap<T>::kCoupling, {{"components", 8.0}}));
+  add_map<T, MonotoneNetworkMap<T>>(precision + "/monotone_network",
+                                    network_map(MonotoneNetworkMap<T>::kCoupling, true));
+  LayerRecord integral = network_map(IntegratedNetworkMap<T>::kCoupling, false);
+  integral.numbers["points"] = 32.0;
+  add_map<T, IntegratedNetworkMap<T>>(precision + "/integrated_network", integral);
 }
 
 template <typename T>

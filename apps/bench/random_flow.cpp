@@ -115,4 +115,19 @@ FlowRecord random_flow(Kind kind, Index dim, int layers, const std::vector<Index
   return record;
 }
 
+LayerRecord network_map(std::string_view type, bool rising) {
+  LayerRecord layer{std::string(type), {}, {}, {}};
+  layer.texts["curve_activation"] = rising ? "two_way_elu" : "elu";
+  const std::vector<Index> sizes = {1 + 16, 64, 64, 1};
+  std::uint64_t stream = 0;
+  for (std::size_t k = 0; k + 1 < sizes.size(); ++k) {
+    const double scale = (rising ? 1.0 : 0.5) / std::sqrt(static_cast<double>(sizes[k]));
+    Tensor weight = normals({sizes[k + 1], sizes[k]}, scale, stream++);
+    for (double& value : weight.values) value = rising ? std::abs(value) : value;
+    layer.arrays[fmt::format("curve_weight_{}", k)] = std::move(weight);
+    layer.arrays[fmt::format("curve_bias_{}", k)] = normals({sizes[k + 1]}, 0.1, stream++);
+  }
+  return layer;
+}
+
 }  // namespace flotilla::bench

@@ -8,6 +8,7 @@
 #include "flow/coordinates/affine_map.hpp"
 #include "flow/coordinates/spline_map.hpp"
 #include "flow/curves/curve_map.hpp"
+#include "flow/curves/network_curves.hpp"
 #include "flow/layers/autoregressive.hpp"
 #include "flow/layers/coupling.hpp"
 #include "flow/layers/elementwise.hpp"

@@ -5,18 +5,9 @@
 
 #include <array>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 namespace flotilla {
-namespace {
-
-/// Of a value, relative: a few units in the last place.
-template <typename T>
-constexpr double kCurveRounding = 4.0 * static_cast<double>(std::numeric_limits<T>::epsilon());
-
-}  // namespace
-
 Index curve_count(const LayerReader& reader, const char* name, Index least, Index most) {
   const double count = reader.number(name);
   if (!(count >= static_cast<double>(least) && count <= static_cast<double>(most) &&
@@ -35,22 +26,18 @@ double positive_number(const LayerReader& reader, const char* name, double fallb
   return value;
 }
 
-template <typename T, MonotoneCurve Curve>
-CurveMap<T, Curve>::CurveMap(const LayerReader& reader, Curve curve) : curve_(std::move(curve)) {
-  if (curve_.parameters() > kMostCurveParameters || curve_.work() > kMostCurveWork) {
-    reader.fail(
-        fmt::format("its curve has {} parameters and {} derived numbers; at most {} and {} "
-                    "are possible",
-                    curve_.parameters(), curve_.work(), kMostCurveParameters, kMostCurveWork));
+void expect_room_for_curve(const LayerReader& reader, Index parameters, Index work) {
+  if (parameters > kMostCurveParameters || work > kMostCurveWork) {
+    reader.fail(fmt::format(
+        "its curve has {} parameters and {} derived numbers; at most {} and {} are possible",
+        parameters, work, kMostCurveParameters, kMostCurveWork));
   }
-  this->set_parameters(curve_.parameters());
 }
 
 template <typename T, MonotoneCurve Curve>
-NetworkMap<T, Curve>::NetworkMap(const LayerReader& reader) : CurveMap<T, Curve>(reader) {
-  for (Index i = 1; i < CurveNetwork::count(reader); ++i) {
-    others_.emplace_back(reader, Curve(reader, i));
-  }
+CurveMap<T, Curve>::CurveMap(const LayerReader& reader, Curve curve) : curve_(std::move(curve)) {
+  expect_room_for_curve(reader, curve_.parameters(), curve_.work());
+  this->set_parameters(curve_.parameters());
 }
 
 /// Fills the record. find(c, work, record_at) takes column c to its new value by record_at(u), the
@@ -103,7 +90,6 @@ void CurveMap<T, Curve>::inverse(const T* theta, T* record, T* value, double* lo
   run(theta, record, log_det, count, [=, this](Index c, double* work, auto record_at) {
     const auto y = static_cast<double>(value[c]);
     double u = curve_.inverse(y, work);
-    // Rounding may have taken a value past the end of a curve that is flat there.
     if (!std::isfinite(u)) u = curve_.inverse(y - kCurveRounding<T> * y, work);
     value[c] = static_cast<T>(u);
     return record_at(u);
@@ -116,16 +102,8 @@ template class CurveMap<float, CubicSplineCurve>;
 template class CurveMap<double, CubicSplineCurve>;
 template class CurveMap<float, GaussianizationCurve>;
 template class CurveMap<double, GaussianizationCurve>;
-template class CurveMap<float, IntegratedNetworkCurve>;
-template class CurveMap<double, IntegratedNetworkCurve>;
-template class NetworkMap<float, IntegratedNetworkCurve>;
-template class NetworkMap<double, IntegratedNetworkCurve>;
 template class CurveMap<float, LinearSplineCurve>;
 template class CurveMap<double, LinearSplineCurve>;
-template class CurveMap<float, MonotoneNetworkCurve>;
-template class CurveMap<double, MonotoneNetworkCurve>;
-template class NetworkMap<float, MonotoneNetworkCurve>;
-template class NetworkMap<double, MonotoneNetworkCurve>;
 template class CurveMap<float, QuadraticSplineCurve>;
 template class CurveMap<double, QuadraticSplineCurve>;
 template class CurveMap<float, RationalLinearCurve>;

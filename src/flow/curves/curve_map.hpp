@@ -11,7 +11,6 @@
 #include "flow/curves/gaussianization_curve.hpp"
 #include "flow/curves/linear_spline_curve.hpp"
 #include "flow/curves/monotone_curve.hpp"
-#include "flow/curves/network_curves.hpp"
 #include "flow/curves/quadratic_spline_curve.hpp"
 #include "flow/curves/rational_linear_curve.hpp"
 #include "flow/curves/sum_of_squares_curve.hpp"
@@ -42,24 +41,6 @@ class CurveMap : public RecordedMap<T> {
   Curve curve_;
 };
 
-/// A CurveMap of networks, one for all coordinates or one for each.
-template <typename T, MonotoneCurve Curve>
-class NetworkMap : public CurveMap<T, Curve> {
- public:
-  /// @throws InputError if an entry is missing or does not fit
-  explicit NetworkMap(const LayerReader& reader);
-
-  /// The number of networks.
-  Index count() const { return static_cast<Index>(others_.size()) + 1; }
-  /// The map of the i-th moved coordinate, in ascending order.
-  const CurveMap<T, Curve>& of(Index i) const {
-    return i == 0 || others_.empty() ? *this : others_[static_cast<std::size_t>(i - 1)];
-  }
-
- private:
-  std::vector<CurveMap<T, Curve>> others_;
-};
-
 template <typename T>
 using BernsteinMap = CurveMap<T, BernsteinCurve>;
 template <typename T>
@@ -67,11 +48,7 @@ using CubicSplineMap = CurveMap<T, CubicSplineCurve>;
 template <typename T>
 using GaussianizationMap = CurveMap<T, GaussianizationCurve>;
 template <typename T>
-using IntegratedNetworkMap = NetworkMap<T, IntegratedNetworkCurve>;
-template <typename T>
 using LinearSplineMap = CurveMap<T, LinearSplineCurve>;
-template <typename T>
-using MonotoneNetworkMap = NetworkMap<T, MonotoneNetworkCurve>;
 template <typename T>
 using QuadraticSplineMap = CurveMap<T, QuadraticSplineCurve>;
 template <typename T>

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "flow/conditioner/activation.hpp"
 #include "flow/conditioner/curvature.hpp"
+#include "flow/matrix/product.hpp"
 
 namespace flotilla {
 namespace {
@@ -15,19 +17,13 @@ std::string name_of(const char* what, std::size_t k) {
   return fmt::format("curve_{}_{}", what, k);
 }
 
-/// y <- y + sum_j x_j rows_j, rows_j `count` long each
-void add_rows(const double* rows, const double* x, Index terms, double* y, Index count) {
-  for (Index j = 0; j < terms; ++j) {
-    const double* row = rows + j * count;
-    const double factor = x[j];
-    for (Index i = 0; i < count; ++i) y[i] += factor * row[i];
-  }
+std::size_t lanes(Index rows) {
+  return static_cast<std::size_t>(rows * kCurveLanes);
 }
 
-double dot(const std::vector<double>& a, const double* b) {
-  double sum = 0.0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
+/// out <- A in
+void product(const PackedMatrix<double>& matrix, const double* in, double* out) {
+  multiply(matrix, in, out, kCurveLanes, [](Index) {});
 }
 
 }  // namespace
@@ -53,13 +49,13 @@ CurveNetwork::CurveNetwork(const LayerReader& reader, Index coordinate) {
     read_layer(reader, k, coordinate);
   }
   if (layers_.size() < 2) reader.fail("its curve should be a network of two linear maps or more");
-  if (layers_.back().outputs != 1) {
+  if (layers_.back().outputs() != 1) {
     reader.fail(fmt::format("the network of its curve should have one output but has {}",
-                            layers_.back().outputs));
+                            layers_.back().outputs()));
   }
   for (std::size_t k = 0; k < hidden(); ++k) {
-    widest_ = std::max(widest_, layers_[k].outputs);
-    units_ += layers_[k].outputs;
+    widest_ = std::max(widest_, layers_[k].outputs());
+    units_ += layers_[k].outputs();
   }
 }
 
@@ -78,7 +74,7 @@ void CurveNetwork::read_layer(const LayerReader& reader, std::size_t k, Index co
   }
   const Index outputs = shape[shape.size() - 2];
   const Index inputs = shape[shape.size() - 1];
-  if (inputs < 1 || outputs < 1 || (k > 0 && inputs != layers_.back().outputs)) {
+  if (inputs < 1 || outputs < 1 || (k > 0 && inputs != layers_.back().outputs())) {
     reader.fail(
         fmt::format("array '{}' has {} inputs, which do not fit what is before it", name, inputs));
   }
@@ -88,32 +84,16 @@ void CurveNetwork::read_layer(const LayerReader& reader, std::size_t k, Index co
   const double* weight = weights.data() + (stacked ? coordinate * outputs * inputs : 0);
   const double* bias = biases.data() + (stacked ? coordinate * outputs : 0);
   const Index skipped = k == 0 ? 1 : 0;  // u
-  LinearMap layer{inputs - skipped, outputs, {}, {}, {bias, bias + outputs}};
-  layer.transposed.resize(static_cast<std::size_t>(layer.inputs * outputs));
+  std::vector<double> own;
   for (Index i = 0; i < outputs; ++i) {
-    if (skipped == 1) by_u_.push_back(weight[i * inputs]);
-    for (Index j = 0; j < layer.inputs; ++j) {
-      const double value = weight[i * inputs + skipped + j];
-      layer.weight.push_back(value);
-      layer.transposed[static_cast<std::size_t>(j * outputs + i)] = value;
-    }
+    const double* row = weight + i * inputs;
+    if (skipped == 1) by_u_.push_back(row[0]);
+    own.insert(own.end(), row + skipped, row + inputs);
+    may_fall_ = may_fall_ || std::any_of(row, row + (k == 0 ? 1 : inputs),
+                                         [](double value) { return value < 0.0; });
   }
-  if (k == 0) signal_ = layer.inputs;
-  layers_.push_back(std::move(layer));
-}
-
-Index CurveNetwork::work() const {
-  return first_units() + 3 * units_ + 4 * widest_;
-}
-
-bool CurveNetwork::has_negative_weights() const {
-  const auto negative = [](double value) { return value < 0.0; };
-  bool found = std::any_of(by_u_.begin(), by_u_.end(), negative);
-  for (std::size_t k = 1; k < layers_.size(); ++k) {
-    const std::vector<double>& weight = layers_[k].weight;
-    found = found || std::any_of(weight.begin(), weight.end(), negative);
-  }
-  return found;
+  if (k == 0) signal_ = inputs - skipped;
+  layers_.push_back({{outputs, inputs - skipped, own}, {bias, bias + outputs}});
 }
 
 std::vector<std::string> CurveNetwork::entry_names() const {
@@ -128,21 +108,32 @@ std::vector<std::string> CurveNetwork::entry_names() const {
 auto CurveNetwork::rows(double* work) const -> Rows {
   Rows rows{};
   rows.first = work;
-  rows.slopes = rows.first + first_units();
-  rows.curvatures = rows.slopes + units_;
-  rows.tangents = rows.curvatures + units_;
-  rows.a = rows.tangents + units_;
-  rows.b = rows.a + widest_;
-  rows.c = rows.b + widest_;
-  rows.d = rows.c + widest_;
+  rows.slopes = rows.first + lanes(first_units());
+  rows.curvatures = rows.slopes + lanes(units_);
+  rows.tangents = rows.curvatures + lanes(units_);
+  rows.a = rows.tangents + lanes(units_);
+  rows.b = rows.a + lanes(widest_);
+  rows.c = rows.b + lanes(widest_);
+  rows.d = rows.c + lanes(widest_);
   return rows;
 }
 
+void CurveNetwork::LinearMap::apply(const double* in, double* out) const {
+  multiply(weight.matrix, in, out, kCurveLanes, [&](Index row) {
+    const double constant = bias[static_cast<std::size_t>(row)];
+    for (Index l = 0; l < kCurveLanes; ++l) out[row * kCurveLanes + l] += constant;
+  });
+}
+
 void CurveNetwork::prepare(const double* signal, double* work) const {
-  const LinearMap& layer = layers_.front();
-  double* first = rows(work).first;
-  std::copy(layer.bias.begin(), layer.bias.end(), first);
-  add_rows(layer.transposed.data(), signal, signal_, first, layer.outputs);
+  layers_.front().apply(signal, rows(work).first);
+}
+
+/// The sums that enter the first hidden units.
+void CurveNetwork::enter(const LaneRow& u, const double* first, double* sums) const {
+  for (const double by_u : by_u_) {
+    for (const double point : u) *sums++ = *first++ + point * by_u;
+  }
 }
 
 /// sums <- h(sums), and the first two derivatives. Null curvatures are not computed.
@@ -151,102 +142,106 @@ void CurveNetwork::activate_units(double* sums, double* slopes, double* curvatur
   constexpr double kAlpha = 1.0;
   constexpr double kLeak = 0.01;
   // -elu(-a) has the slope of elu at -a, and the curvature with the other sign.
-  const Index plain = two_way_ ? (units + 1) / 2 : units;
+  const Index count = units * kCurveLanes;
+  const Index plain = two_way_ ? (units + 1) / 2 * kCurveLanes : count;
   const auto turn = [&](double* values) {
-    for (Index i = plain; i < units; ++i) values[i] = -values[i];
+    for (Index i = plain; i < count; ++i) values[i] = -values[i];
   };
   turn(sums);
   if (curvatures_out != nullptr) {
-    curvatures(activation_, kAlpha, sums, curvatures_out, units);
+    curvatures(activation_, kAlpha, sums, curvatures_out, count);
     turn(curvatures_out);
   }
-  activate(activation_, kLeak, kAlpha, sums, slopes, units);
+  activate(activation_, kLeak, kAlpha, sums, slopes, count);
   turn(sums);
 }
 
-double CurveNetwork::value(double u, double* work) const {
+LaneRow CurveNetwork::value(const LaneRow& u, double* work) const {
   const Rows at = rows(work);
   double* sums = at.a;
   double* next = at.b;
-  for (Index i = 0; i < first_units(); ++i) {
-    sums[i] = at.first[i] + u * by_u_[static_cast<std::size_t>(i)];
-  }
+  enter(u, at.first, sums);
   for (std::size_t k = 0; k < hidden(); ++k) {
-    const Index units = layers_[k].outputs;
-    activate_units(sums, at.c, nullptr, units);
-    const LinearMap& layer = layers_[k + 1];
-    if (k + 1 == hidden()) return layer.bias[0] + dot(layer.weight, sums);
-    std::copy(layer.bias.begin(), layer.bias.end(), next);
-    add_rows(layer.transposed.data(), sums, units, next, layer.outputs);
+    activate_units(sums, at.c, nullptr, layers_[k].outputs());
+    layers_[k + 1].apply(sums, next);
     std::swap(sums, next);
   }
-  return 0.0;  // there is a hidden layer
+  return lane_row(sums);
 }
 
-CurveValue CurveNetwork::at(double u, double* work) const {
+auto CurveNetwork::at(const LaneRow& u, double* work) const -> Point {
+  return run(u, work, false);
+}
+
+auto CurveNetwork::record(const LaneRow& u, double* work) const -> Point {
+  return run(u, work, true);
+}
+
+auto CurveNetwork::run(const LaneRow& u, double* work, bool with_curvatures) const -> Point {
   Rows at = rows(work);
-  for (Index i = 0; i < first_units(); ++i) {
-    const double by_u = by_u_[static_cast<std::size_t>(i)];
-    at.a[i] = at.first[i] + u * by_u;
-    at.tangents[i] = by_u;
+  enter(u, at.first, at.a);
+  for (std::size_t i = 0; i < by_u_.size(); ++i) {
+    std::fill_n(at.tangents + i * kCurveLanes, kCurveLanes, by_u_[i]);
   }
   for (std::size_t k = 0; k < hidden(); ++k) {
-    const Index units = layers_[k].outputs;
-    const LinearMap& layer = layers_[k + 1];
-    activate_units(at.a, at.slopes, at.curvatures, units);
-    for (Index i = 0; i < units; ++i) at.b[i] = at.slopes[i] * at.tangents[i];
-    if (k + 1 == hidden()) {
-      return {layer.bias[0] + dot(layer.weight, at.a), dot(layer.weight, at.b)};
-    }
-    at.slopes += units;
-    at.curvatures += units;
-    at.tangents += units;
-    std::copy(layer.bias.begin(), layer.bias.end(), at.c);
-    add_rows(layer.transposed.data(), at.a, units, at.c, layer.outputs);
-    std::fill_n(at.tangents, layer.outputs, 0.0);
-    add_rows(layer.transposed.data(), at.b, units, at.tangents, layer.outputs);
+    const std::size_t values = lanes(layers_[k].outputs());
+    activate_units(at.a, at.slopes, with_curvatures ? at.curvatures : nullptr,
+                   layers_[k].outputs());
+    for (std::size_t i = 0; i < values; ++i) at.b[i] = at.slopes[i] * at.tangents[i];
+    at.slopes += values;
+    at.curvatures += values;
+    at.tangents += values;
+    const bool last = k + 1 == hidden();
+    double* tangents = last ? at.d : at.tangents;
+    layers_[k + 1].apply(at.a, at.c);
+    product(layers_[k + 1].weight.matrix, at.b, tangents);
+    if (last) return {lane_row(at.c), lane_row(tangents)};
     std::swap(at.a, at.c);
   }
-  return {0.0, 0.0};  // there is a hidden layer
+  return {};  // there is a hidden layer
 }
 
 // With sums a_k, tangents t_k = da_k/du, units h(a_k): the cotangents of m and of dm/du = w . (h'
 // t). That of t_k equals that of a_k for m, so two vectors go back: p for m, q for dm/du.
-double CurveNetwork::gradients(double factor, double* work, double* by_first,
-                               double* slope_by_first) const {
+LaneRow CurveNetwork::gradients(const LaneRow& factor, double* work, double* by_first,
+                                double* slope_by_first) const {
   Rows at = rows(work);
-  const std::vector<double>& last = layers_.back().weight;
-  std::copy(last.begin(), last.end(), at.a);
-  std::fill_n(at.b, widest_, 0.0);
-  at.slopes += units_;
-  at.curvatures += units_;
-  at.tangents += units_;
+  LaneRow one;
+  one.fill(1.0);
+  product(layers_.back().weight.transpose, one.data(), at.a);
+  std::fill_n(at.b, lanes(widest_), 0.0);
+  at.slopes += lanes(units_);
+  at.curvatures += lanes(units_);
+  at.tangents += lanes(units_);
   for (std::size_t k = hidden(); k-- > 0;) {
-    const Index units = layers_[k].outputs;
-    at.slopes -= units;
-    at.curvatures -= units;
-    at.tangents -= units;
-    for (Index i = 0; i < units; ++i) {
+    const std::size_t values = lanes(layers_[k].outputs());
+    at.slopes -= values;
+    at.curvatures -= values;
+    at.tangents -= values;
+    for (std::size_t i = 0; i < values; ++i) {
       at.b[i] = at.curvatures[i] * at.tangents[i] * at.a[i] + at.slopes[i] * at.b[i];
       at.a[i] *= at.slopes[i];
     }
     if (k == 0) break;
-    const LinearMap& layer = layers_[k];
-    std::fill_n(at.c, layer.inputs, 0.0);
-    std::fill_n(at.d, layer.inputs, 0.0);
-    add_rows(layer.weight.data(), at.a, units, at.c, layer.inputs);
-    add_rows(layer.weight.data(), at.b, units, at.d, layer.inputs);
+    product(layers_[k].weight.transpose, at.a, at.c);
+    product(layers_[k].weight.transpose, at.b, at.d);
     std::swap(at.a, at.c);
     std::swap(at.b, at.d);
   }
-  for (Index i = 0; i < first_units(); ++i) by_first[i] += factor * at.a[i];
-  if (slope_by_first != nullptr) std::copy_n(at.b, first_units(), slope_by_first);
-  return dot(by_u_, at.b);
+  LaneRow bend = {};
+  for (std::size_t i = 0; i < by_u_.size(); ++i) {
+    for (std::size_t l = 0; l < factor.size(); ++l) {
+      const std::size_t place = i * factor.size() + l;
+      by_first[place] += factor[l] * at.a[place];
+      bend[l] += by_u_[i] * at.b[place];
+    }
+  }
+  if (slope_by_first != nullptr) std::copy_n(at.b, lanes(first_units()), slope_by_first);
+  return bend;
 }
 
 void CurveNetwork::to_signal(const double* first_bar, double* signal_bar) const {
-  std::fill_n(signal_bar, signal_, 0.0);
-  add_rows(layers_.front().weight.data(), first_bar, first_units(), signal_bar, signal_);
+  product(layers_.front().weight.transpose, first_bar, signal_bar);
 }
 
 }  // namespace flotilla

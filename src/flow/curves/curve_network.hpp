@@ -6,11 +6,13 @@
 
 #include "flotilla/flow/record.hpp"
 #include "flow/conditioner/blueprint.hpp"
-#include "flow/curves/monotone_curve.hpp"
+#include "flow/curves/network_map.hpp"
+#include "flow/matrix/packed_matrix.hpp"
 
 namespace flotilla {
 
-/// A network m(u; signal) with one output, in double: the inside of curves that are networks.
+/// A network m(u; signal) with one output, in double: the inside of curves that are networks. It is
+/// evaluated for kCurveLanes columns at once; arrays are [rows x kCurveLanes].
 ///
 /// Entries: `curve_weight_k`, `curve_bias_k` of each linear map, [out x in] and [out], u the first
 /// input and the signal behind it; or with the number of moved coordinates in front, where each has
@@ -26,42 +28,56 @@ class CurveNetwork {
   static Index count(const LayerReader& reader);
   /// Size of the signal.
   Index signal() const { return signal_; }
-  /// Numbers of working memory.
-  Index work() const;
-  bool has_negative_weights() const;
+  /// Rows of working memory.
+  Index work() const { return first_units() + 3 * units_ + 4 * widest_; }
+  /// Whether a weight on the way from u is negative.
+  bool may_fall() const { return may_fall_; }
   std::vector<std::string> entry_names() const;
 
   /// Computes what does not depend on u.
   void prepare(const double* signal, double* work) const;
   /// m(u)
-  double value(double u, double* work) const;
-  /// m(u) and dm/du; what gradients() needs of u.
-  CurveValue at(double u, double* work) const;
-  /// Of the point that at() was called for: adds the derivatives of factor * m with respect to the
-  /// sums that enter the first hidden units to `by_first` [first_units()]. Returns d^2 m / du^2 and
-  /// fills slope_by_first with the derivatives of dm/du, unless that is null.
-  double gradients(double factor, double* work, double* by_first, double* slope_by_first) const;
+  LaneRow value(const LaneRow& u, double* work) const;
+
+  struct Point {
+    LaneRow value;
+    LaneRow slope;  ///< dm/du
+  };
+  /// m(u) and dm/du.
+  Point at(const LaneRow& u, double* work) const;
+  /// The same; records what gradients() needs.
+  Point record(const LaneRow& u, double* work) const;
+  /// Of the recorded point: adds the derivatives of factor * m with respect to the sums that enter
+  /// the first hidden units to `by_first` [first_units()]. Returns d^2 m / du^2 and fills
+  /// slope_by_first with the derivatives of dm/du, unless that is null.
+  LaneRow gradients(const LaneRow& factor, double* work, double* by_first,
+                    double* slope_by_first) const;
   /// signal_bar <- the cotangent of the signal that belongs to one of those sums
   void to_signal(const double* first_bar, double* signal_bar) const;
-  Index first_units() const { return layers_.front().outputs; }
+  Index first_units() const { return layers_.front().outputs(); }
 
  private:
   struct LinearMap {
-    Index inputs = 0;
-    Index outputs = 0;
-    std::vector<double> weight;      ///< [outputs x inputs]
-    std::vector<double> transposed;  ///< [inputs x outputs]
+    PackedPair<double> weight;  ///< [outputs x inputs]
     std::vector<double> bias;
+
+    Index inputs() const { return weight.matrix.cols(); }
+    Index outputs() const { return weight.matrix.rows(); }
+    /// out <- weight in + bias
+    void apply(const double* in, double* out) const;
   };
   struct Rows;
 
   void read_layer(const LayerReader& reader, std::size_t k, Index coordinate);
   Rows rows(double* work) const;
+  void enter(const LaneRow& u, const double* first, double* sums) const;
   void activate_units(double* sums, double* slopes, double* curvatures_out, Index units) const;
+  Point run(const LaneRow& u, double* work, bool with_curvatures) const;
   std::size_t hidden() const { return layers_.size() - 1; }
 
   Index signal_ = 0;
   bool two_way_ = false;
+  bool may_fall_ = false;
   Activation activation_ = Activation::kElu;
   std::vector<double> by_u_;       ///< of the sums that enter the first hidden units
   std::vector<LinearMap> layers_;  ///< the first one's inputs are the signal

@@ -46,12 +46,13 @@ void CurveSearch::take(const CurveValue& point) {
 
   const double step = step_to_root(excess, point);
   const double size = std::abs(u_) + 1.0;
-  const double toward = excess > 0.0 ? low_ : high_;
   const bool shrinks = 2.0 * std::abs(step) < last_step_;
+  const double enough = (shrinks ? kCurveSolved.tolerance : kNoise) * size;
+  if (std::abs(step) <= enough && std::isfinite(point.slope)) return finish(u_ + step);
+  const double toward = excess > 0.0 ? low_ : high_;
   const bool fits = u_ + step > low_ && u_ + step < high_;
   double length = std::abs(step);
   if (!shrinks || !fits) {
-    if (fits && length <= kNoise * size) return finish(u_ + step);
     const double half = 0.5 * std::abs(toward - u_);
     length = std::min({2.0 * std::max(last_step_, kCurveSolved.tolerance * size), half});
   }

@@ -29,6 +29,8 @@ inline constexpr Direction kCurveSolved = {
 /// next one goes twice as far as the last, at most to the middle.
 class CurveSearch {
  public:
+  /// One that is done.
+  CurveSearch() : CurveSearch(std::numeric_limits<double>::quiet_NaN()) {}
   /// Done at once, at NaN, if y is not finite.
   /// @param low, high  where the root is known to be, if it is known
   explicit CurveSearch(double y, double low = -std::numeric_limits<double>::infinity(),
@@ -51,6 +53,12 @@ class CurveSearch {
   double last_step_ = std::numeric_limits<double>::infinity();  ///< its magnitude
   Index steps_left_ = kCurveSolved.steps;
 };
+
+/// Of a value in T, relative: a few units in the last place. Rounding may take a value this far
+/// past the end of a curve that is flat there.
+template <typename T>
+inline constexpr double kCurveRounding = 4.0 *
+                                         static_cast<double>(std::numeric_limits<T>::epsilon());
 
 /// The root of a search on one curve.
 template <typename Evaluate>

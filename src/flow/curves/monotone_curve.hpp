@@ -49,6 +49,8 @@ concept MonotoneCurve = std::constructible_from<Curve, const LayerReader&> &&
 inline constexpr Index kMostCurveParameters = 256;
 inline constexpr Index kMostCurveWork = 4096;
 
+/// @throws InputError if a curve has more parameters or derived numbers than there is room for
+void expect_room_for_curve(const LayerReader& reader, Index parameters, Index work);
 /// Reads a whole number from `least` to `most`.
 Index curve_count(const LayerReader& reader, const char* name, Index least, Index most);
 /// Reads a positive number; `fallback` if the record does not have it.

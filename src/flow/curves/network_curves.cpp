@@ -13,6 +13,7 @@ namespace flotilla {
 namespace {
 
 constexpr Index kMostPoints = 256;
+constexpr auto kLanes = static_cast<std::size_t>(kCurveLanes);
 
 /// A Legendre polynomial of degree n and its derivative, |x| < 1.
 CurveValue legendre(Index n, double x) {
@@ -43,32 +44,52 @@ void gauss_legendre(Index n, std::vector<double>& nodes, std::vector<double>& we
   }
 }
 
+LaneRow every_lane(double value) {
+  LaneRow row;
+  row.fill(value);
+  return row;
+}
+
+LaneRow times(const LaneRow& u, double factor) {
+  LaneRow row;
+  for (std::size_t l = 0; l < kLanes; ++l) row[l] = u[l] * factor;
+  return row;
+}
+
 }  // namespace
 
 MonotoneNetworkCurve::MonotoneNetworkCurve(const LayerReader& reader, Index coordinate)
     : network_(reader, coordinate) {
-  if (network_.has_negative_weights()) {
+  if (network_.may_fall()) {
     reader.fail(
         "the network of its curve does not rise: weights of u, and of all linear maps but the "
         "first, should not be negative");
   }
 }
 
-CurvePoint MonotoneNetworkCurve::record(double u, const double* /*theta*/, double* work,
-                                        double* by_theta, double* log_by_theta) const {
-  double* by_first = work + network_.work();
-  double* slope_by_first = by_first + network_.first_units();
-  const CurveValue point = network_.at(u, work);
-  std::fill_n(by_first, network_.first_units(), 0.0);
-  const double curvature = network_.gradients(1.0, work, by_first, slope_by_first);
-  network_.to_signal(by_first, by_theta);
-  network_.to_signal(slope_by_first, log_by_theta);
-  for (Index j = 0; j < network_.signal(); ++j) log_by_theta[j] /= point.slope;
-  return {point.value, point.slope, elementary::log_of_any(point.slope), curvature / point.slope};
+LanePoints MonotoneNetworkCurve::at(const LaneRow& u, double* work) const {
+  const CurveNetwork::Point point = network_.at(u, work);
+  return {point.value, point.slope, {}, {}};
 }
 
-double MonotoneNetworkCurve::inverse(double y, double* work) const {
-  return solve_curve([&](double u) { return network_.at(u, work); }, CurveSearch(y));
+LanePoints MonotoneNetworkCurve::record(const LaneRow& u, const double* /*theta*/, double* work,
+                                        double* by_theta, double* log_by_theta) const {
+  double* by_first = work + network_.work() * kCurveLanes;
+  double* slope_by_first = by_first + network_.first_units() * kCurveLanes;
+  const CurveNetwork::Point point = network_.record(u, work);
+  std::fill_n(by_first, network_.first_units() * kCurveLanes, 0.0);
+  const LaneRow bend = network_.gradients(every_lane(1.0), work, by_first, slope_by_first);
+  network_.to_signal(by_first, by_theta);
+  network_.to_signal(slope_by_first, log_by_theta);
+  LanePoints points{point.value, point.slope, {}, {}};
+  for (std::size_t l = 0; l < kLanes; ++l) {
+    points.log_slope[l] = elementary::log_of_any(point.slope[l]);
+    points.log_by_u[l] = bend[l] / point.slope[l];
+  }
+  for (Index j = 0; j < network_.signal(); ++j) {
+    for (const double slope : point.slope) *log_by_theta++ /= slope;
+  }
+  return points;
 }
 
 IntegratedNetworkCurve::IntegratedNetworkCurve(const LayerReader& reader, Index coordinate)
@@ -91,46 +112,62 @@ double IntegratedNetworkCurve::log_slope_by_m(double m) const {
   return shrink * shrink;
 }
 
-void IntegratedNetworkCurve::prepare(const double* theta, double* work) const {
-  network_.prepare(theta, work);
-  work[network_.work() + 2 * network_.first_units()] = theta[network_.signal()];
+double* IntegratedNetworkCurve::constant(double* work) const {
+  return work + (network_.work() + 2 * network_.first_units()) * kCurveLanes;
 }
 
-CurvePoint IntegratedNetworkCurve::record(double u, const double* theta, double* work,
-                                          double* by_theta, double* log_by_theta) const {
-  const Index units = network_.first_units();
-  double* by_first = work + network_.work();
-  double* log_by_first = by_first + units;
-  std::fill_n(by_first, 2 * units, 0.0);
-  double y = theta[network_.signal()];
+void IntegratedNetworkCurve::prepare(const double* theta, double* work) const {
+  network_.prepare(theta, work);
+  std::copy_n(theta + network_.signal() * kCurveLanes, kCurveLanes, constant(work));
+}
+
+LanePoints IntegratedNetworkCurve::at(const LaneRow& u, double* work) const {
+  LanePoints points{lane_row(constant(work)), {}, {}, {}};
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    const double m = network_.at(u * nodes_[i], work).value;
-    const double area = u * weights_[i] * elementary::exp(log_slope(m));
-    y += area;
-    network_.gradients(area * log_slope_by_m(m), work, by_first, nullptr);
+    const LaneRow m = network_.value(times(u, nodes_[i]), work);
+    for (std::size_t l = 0; l < kLanes; ++l) {
+      points.value[l] += u[l] * weights_[i] * elementary::exp(log_slope(m[l]));
+    }
   }
-  const CurveValue at = network_.at(u, work);
-  const double by_m = log_slope_by_m(at.value);
+  const CurveNetwork::Point end = network_.at(u, work);
+  for (std::size_t l = 0; l < kLanes; ++l) {
+    points.slope[l] = elementary::exp(log_slope(end.value[l]));
+    points.log_by_u[l] = log_slope_by_m(end.value[l]) * end.slope[l];
+  }
+  return points;
+}
+
+LanePoints IntegratedNetworkCurve::record(const LaneRow& u, const double* theta, double* work,
+                                          double* by_theta, double* log_by_theta) const {
+  const Index values = network_.first_units() * kCurveLanes;
+  double* by_first = work + network_.work() * kCurveLanes;
+  double* log_by_first = by_first + values;
+  std::fill_n(by_first, 2 * values, 0.0);
+  LanePoints points{lane_row(theta + network_.signal() * kCurveLanes), {}, {}, {}};
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const LaneRow m = network_.record(times(u, nodes_[i]), work).value;
+    LaneRow factor;
+    for (std::size_t l = 0; l < kLanes; ++l) {
+      const double area = u[l] * weights_[i] * elementary::exp(log_slope(m[l]));
+      points.value[l] += area;
+      factor[l] = area * log_slope_by_m(m[l]);
+    }
+    network_.gradients(factor, work, by_first, nullptr);
+  }
+  const CurveNetwork::Point end = network_.record(u, work);
+  LaneRow by_m;
+  for (std::size_t l = 0; l < kLanes; ++l) {
+    by_m[l] = log_slope_by_m(end.value[l]);
+    points.log_slope[l] = log_slope(end.value[l]);
+    points.slope[l] = elementary::exp(points.log_slope[l]);
+    points.log_by_u[l] = by_m[l] * end.slope[l];
+  }
   network_.gradients(by_m, work, log_by_first, nullptr);
   network_.to_signal(by_first, by_theta);
   network_.to_signal(log_by_first, log_by_theta);
-  by_theta[network_.signal()] = 1.0;
-  log_by_theta[network_.signal()] = 0.0;
-  const double log_of_slope = log_slope(at.value);
-  return {y, elementary::exp(log_of_slope), log_of_slope, by_m * at.slope};
-}
-
-double IntegratedNetworkCurve::inverse(double y, double* work) const {
-  const double constant = work[network_.work() + 2 * network_.first_units()];
-  const auto at = [&](double u) {
-    double value = constant;
-    for (std::size_t i = 0; i < nodes_.size(); ++i) {
-      const double m = network_.value(u * nodes_[i], work);
-      value += u * weights_[i] * elementary::exp(log_slope(m));
-    }
-    return CurveValue{value, elementary::exp(log_slope(network_.value(u, work)))};
-  };
-  return solve_curve(at, CurveSearch(y));
+  std::fill_n(by_theta + network_.signal() * kCurveLanes, kCurveLanes, 1.0);
+  std::fill_n(log_by_theta + network_.signal() * kCurveLanes, kCurveLanes, 0.0);
+  return points;
 }
 
 }  // namespace flotilla

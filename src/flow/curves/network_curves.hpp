@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "flow/curves/curve_network.hpp"
-#include "flow/curves/monotone_curve.hpp"
+#include "flow/curves/network_map.hpp"
 
 namespace flotilla {
 
@@ -21,16 +21,15 @@ class MonotoneNetworkCurve {
 
   /// @throws InputError if the network does not fit, or a weight on the way from u is negative
   MonotoneNetworkCurve(const LayerReader& reader, Index coordinate);
-  explicit MonotoneNetworkCurve(const LayerReader& reader) : MonotoneNetworkCurve(reader, 0) {}
 
   Index parameters() const { return network_.signal(); }
   Index work() const { return network_.work() + 2 * network_.first_units(); }
   std::vector<std::string> entry_names() const { return network_.entry_names(); }
 
   void prepare(const double* theta, double* work) const { network_.prepare(theta, work); }
-  CurvePoint record(double u, const double* theta, double* work, double* by_theta,
+  LanePoints at(const LaneRow& u, double* work) const;
+  LanePoints record(const LaneRow& u, const double* theta, double* work, double* by_theta,
                     double* log_by_theta) const;
-  double inverse(double y, double* work) const;
 
  private:
   CurveNetwork network_;
@@ -50,25 +49,30 @@ class IntegratedNetworkCurve {
 
   /// @throws InputError if the network does not fit, or `points` or `bound` are out of range
   IntegratedNetworkCurve(const LayerReader& reader, Index coordinate);
-  explicit IntegratedNetworkCurve(const LayerReader& reader) : IntegratedNetworkCurve(reader, 0) {}
 
   Index parameters() const { return network_.signal() + 1; }
   Index work() const { return network_.work() + 2 * network_.first_units() + 1; }
   std::vector<std::string> entry_names() const;
 
   void prepare(const double* theta, double* work) const;
-  CurvePoint record(double u, const double* theta, double* work, double* by_theta,
+  LanePoints at(const LaneRow& u, double* work) const;
+  LanePoints record(const LaneRow& u, const double* theta, double* work, double* by_theta,
                     double* log_by_theta) const;
-  double inverse(double y, double* work) const;
 
  private:
   double log_slope(double m) const;
   double log_slope_by_m(double m) const;
+  double* constant(double* work) const;
 
   CurveNetwork network_;
   double bound_;
   std::vector<double> nodes_;    ///< in (0, 1)
   std::vector<double> weights_;  ///< their sum is 1
 };
+
+template <typename T>
+using IntegratedNetworkMap = NetworkMap<T, IntegratedNetworkCurve>;
+template <typename T>
+using MonotoneNetworkMap = NetworkMap<T, MonotoneNetworkCurve>;
 
 }  // namespace flotilla

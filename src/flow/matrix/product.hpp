@@ -64,6 +64,32 @@ constexpr auto multiply_panels(std::index_sequence<kHeights...>) {
   return std::array{&multiply_panel<kHeights + 1, T>...};
 }
 
+/// out <- A in, then finish(row) for each row of out, panel by panel.
+///
+/// @param in   [A.cols() x stride], out [A.rows() x stride]; no overlap
+/// @pre stride is a multiple of Register<T>::kColumns, rows begin at multiples of kVectorBytes
+template <typename T, typename Finish>
+void multiply(const PackedMatrix<T>& matrix, const T* in, T* out, Index stride, Finish finish) {
+  static constexpr auto kMultiply = multiply_panels<T>(std::make_index_sequence<kPanelRows>());
+  for (Index first_col = 0; first_col < matrix.cols(); first_col += kDepth) {
+    const Index depth = std::min(kDepth, matrix.cols() - first_col);
+    const bool last = first_col + depth == matrix.cols();
+    for (Index first_row = 0; first_row < matrix.rows(); first_row += kPanelRows) {
+      const Index rows = std::min(kPanelRows, matrix.rows() - first_row);
+      const T* a = matrix.segment(first_row, first_col, depth);
+      kMultiply[static_cast<std::size_t>(rows - 1)](a, depth, in + first_col * stride, stride,
+                                                    out + first_row * stride, first_col == 0);
+      if (!last) continue;
+      for (Index row = first_row; row < first_row + rows; ++row) finish(row);
+    }
+  }
+  if (matrix.cols() > 0) return;
+  for (Index row = 0; row < matrix.rows(); ++row) {  // the sum is empty
+    std::fill_n(out + row * stride, stride, T{0});
+    finish(row);
+  }
+}
+
 /// Rows of out from first_out on <- A times the rows of in from first_in on. Then calls finish(row)
 /// for each of them, panel by panel.
 ///
@@ -72,25 +98,8 @@ constexpr auto multiply_panels(std::index_sequence<kHeights...>) {
 template <typename T, typename Finish>
 void multiply(const PackedMatrix<T>& matrix, const Batch<T>& in, Index first_in, Batch<T>& out,
               Index first_out, Finish finish) {
-  static constexpr auto kMultiply = multiply_panels<T>(std::make_index_sequence<kPanelRows>());
-  const Index stride = in.stride();
-  for (Index first_col = 0; first_col < matrix.cols(); first_col += kDepth) {
-    const Index depth = std::min(kDepth, matrix.cols() - first_col);
-    const bool last = first_col + depth == matrix.cols();
-    for (Index first_row = 0; first_row < matrix.rows(); first_row += kPanelRows) {
-      const Index rows = std::min(kPanelRows, matrix.rows() - first_row);
-      const T* a = matrix.segment(first_row, first_col, depth);
-      kMultiply[static_cast<std::size_t>(rows - 1)](a, depth, in.row(first_in + first_col), stride,
-                                                    out.row(first_out + first_row), first_col == 0);
-      if (!last) continue;
-      for (Index row = first_row; row < first_row + rows; ++row) finish(first_out + row);
-    }
-  }
-  if (matrix.cols() > 0) return;
-  for (Index row = 0; row < matrix.rows(); ++row) {  // the sum is empty
-    std::fill_n(out.row(first_out + row), stride, T{0});
-    finish(first_out + row);
-  }
+  multiply(matrix, in.row(first_in), out.row(first_out), in.stride(),
+           [&](Index row) { finish(first_out + row); });
 }
 
 }  // namespace flotilla

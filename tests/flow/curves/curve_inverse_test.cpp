@@ -11,6 +11,7 @@
 #include "flotilla/core/random.hpp"
 #include "flow/curves/curve_map.hpp"
 #include "flow/curves/curve_search.hpp"
+#include "flow/curves/network_curves.hpp"
 #include "support/test_flows.hpp"
 
 // Inverses of curves where they are hard to find: at random parameters, far out, where a curve is
@@ -224,6 +225,21 @@ TEST(CurveSearch, TakesFewStepsOnSmoothCurves) {
     }
   }
   EXPECT_EQ(tried, 16);
+}
+
+// A value's rounding, 1e-14 here, is more than the steps of u are to be.
+TEST(CurveSearch, EndsSoonAtTheRoundingOfValues) {
+  int tried = 0;
+  for (double root = -6.0; root < 6.0; root += 0.173, ++tried) {
+    const auto noisy = [](double u) {
+      return CurveValue{u + 0.5 * std::sin(u) + 1e-14 * std::sin(1e16 * u),
+                        1.0 + 0.5 * std::cos(u)};
+    };
+    const Found found = solved(noisy, root + 0.5 * std::sin(root));
+    EXPECT_NEAR(found.u, root, 1e-13);
+    EXPECT_LE(found.evaluations, 16) << root;
+  }
+  EXPECT_GE(tried, 69);
 }
 
 TEST(CurveSearch, EndsWhereNewtonsStepsDoNot) {
