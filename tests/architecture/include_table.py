@@ -40,7 +40,7 @@ ROOMS_INSIDE = {
         "base": {"coordinates"},
         "linear": {"matrix", "coordinates"},
         "conditioner": {"matrix", "coordinates"},
-        "curves": {"coordinates", "conditioner"},  # maps that are solved for, column by column
+        "curves": {"matrix", "coordinates", "conditioner"},  # maps that are solved for
         "layers": {"matrix", "coordinates", "conditioner"},
     },
 }

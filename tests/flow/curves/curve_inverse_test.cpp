@@ -155,6 +155,11 @@ void expect_sound(const std::string& type) {
 TEST(CurveInverse, OfBernsteinPolynomials) {
   expect_sound<BernsteinMap>("bernstein");
 }
+TEST(CurveInverse, OfLinearQuadraticAndCubicSplines) {
+  expect_sound<LinearSplineMap>("linear_spline");
+  expect_sound<QuadraticSplineMap>("quadratic_spline");
+  expect_sound<CubicSplineMap>("cubic_spline");
+}
 TEST(CurveInverse, OfGaussianizations) {
   expect_sound<GaussianizationMap>("gaussianization");
 }
