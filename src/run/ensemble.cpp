@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <new>
 #include <optional>
@@ -21,10 +19,6 @@
 #include "flotilla/run/stopping.hpp"
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/target/registry.hpp"
-#include "io/checkpoint.hpp"
-#include "io/output_owner.hpp"
-#include "io/replace_file.hpp"
-#include "io/run_copy.hpp"
 #include "io/run_file.hpp"
 #include "run/calibration.hpp"
 #include "run/course.hpp"
@@ -32,8 +26,7 @@
 #include "run/derived_outputs.hpp"
 #include "run/facts.hpp"
 #include "run/precision.hpp"
-#include "run/report_log.hpp"
-#include "run/resumption.hpp"
+#include "run/run_outputs.hpp"
 #include "run/schedule.hpp"
 #include "run/shares.hpp"
 #include "run/stall_watch.hpp"
@@ -87,9 +80,10 @@ class Ensemble {
         specification_(config.target),
         comm_(comm),
         observer_(comm.is_root() ? observer : nullptr),
+        outputs_(config, comm, [this](const std::string& sentence) { note(sentence); }),
         course_(comm) {
     comm.together([&] {
-      if (comm.is_root()) take_outputs();
+      if (comm.is_root()) outputs_.take();
       if (record.is_module()) expect_golden<T>(record);
       flow_ = std::make_unique<Flow<T>>(record);
     });
@@ -101,28 +95,17 @@ class Ensemble {
       prepare();
     });
     const RunFacts facts = run_facts(config, specification_, record, comm);
-    if (config.resume) resumption_ = decide_resumption(config_, facts, comm);
-    note(resumption_.note);
-    switch (resumption_.kind) {
-      case Resumption::Kind::kStart:
-        begin(facts);
-        break;
-      case Resumption::Kind::kGoOn:
-        go_on();
-        break;
-      case Resumption::Kind::kExtend:
-        extend(facts);
-        break;
-      case Resumption::Kind::kDone:
-        return;
-    }
+    outputs_.decide(facts);
+    if (is_done()) return;
+    if (kind() == Resumption::Kind::kStart) start();
+    outputs_.open(course_, layout(), facts, draws_);
     note(uneven_shares(division_of(config, comm), config.superchains, width_unit(record)));
   }
 
   RunSummary run() {
-    if (resumption_.kind == Resumption::Kind::kDone) {
+    if (is_done()) {
       RunSummary summary;
-      summary.draws = resumption_.committed;
+      summary.draws = outputs_.resumption().committed;
       summary.was_complete = true;
       return summary;
     }
@@ -143,20 +126,8 @@ class Ensemble {
   }
 
  private:
-  /// Makes this run the only one that writes its outputs.
-  void take_outputs() {
-    RunConfig config = config_;  // options_of() needs a configuration that can be changed
-    check_outputs(options_of(config));
-    expect_replaceable(config.output, true);
-    owner_.emplace(config.output);
-    const bool replaces = config.force || config.resume;
-    if (config.report_every > 0) ReportLog::expect_free(config.output, replaces);
-    expect_replaceable(config.output, replaces);
-    expect_checkpoint_free(config.output);
-    note(owner_->remove_leftovers());
-    const std::filesystem::path checkpoint(checkpoint_path(config.output));
-    note(owner_->remove_leftovers(directory_of(config.output), checkpoint.filename().string()));
-  }
+  Resumption::Kind kind() const { return outputs_.resumption().kind; }
+  bool is_done() const { return kind() == Resumption::Kind::kDone; }
 
   /// Tells the observer a sentence, unless it is empty.
   void note(const std::string& sentence) {
@@ -185,73 +156,6 @@ class Ensemble {
                           config_.latent);
   }
 
-  /// A run from its first step.
-  void begin(const RunFacts& facts) {
-    start();
-    run_id_ = run_id_of(facts);
-    file_ = std::make_unique<RunFile<T>>(comm_, config_.output, config_.force || config_.resume,
-                                         layout(), facts, measured_names());
-    file_->publish();
-    comm_.together([&] {
-      course_.pool->look(draws_);
-      // After the run file: creating that decides whether an existing run may be replaced.
-      if (comm_.is_root()) remove_checkpoint(config_.output);
-      open_log();
-    });
-    file_->write_start(draws_);
-  }
-
-  /// A run that was stopped or killed.
-  void go_on() {
-    restore();
-    if (!resumption_.seam.empty()) {
-      comm_.together([&] {
-        if (comm_.is_root()) record_seam(config_.output, course_.state.drawn, resumption_.seam);
-      });
-    }
-    file_ = std::make_unique<RunFile<T>>(comm_, config_.output, layout(), so_far());
-    comm_.together([&] { open_log(); });
-  }
-
-  /// A run that was made for fewer draws: in a longer file, which gets its name once it holds what
-  /// the shorter one held.
-  void extend(const RunFacts& facts) {
-    restore();
-    file_ = std::make_unique<RunFile<T>>(comm_, config_.output, true, layout(),
-                                         with_run_id(facts, run_id_), measured_names());
-    copy_draws(comm_, config_.output, layout(), so_far(), *file_);
-    if (course_.state.phase == Phase::kSampling) file_->write_adaptation(course_.state.windows);
-    file_->publish();
-    comm_.together([&] { open_log(); });
-  }
-
-  /// A run reports after its last draw, wherever that is. A longer one does not report there.
-  void forget_last_report() {
-    RunState& state = course_.state;
-    const bool at_end = state.drawn == config_.draws;
-    if (config_.report_every == 0 || at_end || state.drawn % config_.report_every == 0) return;
-    if (state.last_report.draws != state.drawn) return;
-    state.suffices = false;
-    const std::size_t end_of_last = course_.reports.rfind('\n');
-    if (end_of_last == std::string::npos) return;
-    const std::size_t end = course_.reports.rfind('\n', end_of_last - 1);
-    course_.reports.resize(end == std::string::npos ? 0 : end + 1);
-  }
-
-  void open_log() {
-    if (course_.monitor == nullptr) return;
-    log_ = std::make_unique<ReportLog>(comm_, config_.output, course_.reports);
-  }
-
-  DrawsSoFar so_far() const {
-    const bool warm = course_.state.phase == Phase::kSampling;
-    const Index warmup = layout().warmup_draws;
-    return {.warmup = warm ? warmup : std::min(warmup, course_.state.steps / config_.thin),
-            .sampling = course_.state.drawn,
-            .committed_warmup = resumption_.committed_warmup,
-            .committed = resumption_.committed};
-  }
-
   /// @return whether the run goes on
   bool warm_up() {
     while (course_.state.steps < schedule_.warmup.steps()) {
@@ -265,7 +169,7 @@ class Ensemble {
       if (!keep_time(block)) return false;
     }
     learn(with_ranks(Activity::kExchange, [&] { return to_sums(course_.exchange.drain()); }));
-    file_->write_adaptation(course_.state.windows);
+    outputs_.write_adaptation(course_.state.windows);
     course_.tuning = std::move(*course_.adaptation).freeze();
     course_.state.warmup_seconds = course_.clock.seconds();
     course_.state.phase = Phase::kSampling;
@@ -307,8 +211,8 @@ class Ensemble {
 
   /// @return whether the run goes on
   bool sample() {
-    file_->write_measured("step_size", course_.tuning.step_size.value());
-    file_->write_measured("global_fraction", share_of(course_.tuning));
+    outputs_.write_measured("step_size", course_.tuning.step_size.value());
+    outputs_.write_measured("global_fraction", share_of(course_.tuning));
     while (!course_.state.suffices && course_.state.steps < schedule_.sampling.steps()) {
       const Block block = schedule_.sampling.after(course_.state.steps, timetable_->steps());
       count(post({advance(block, course_.tuning), {}}));
@@ -328,10 +232,7 @@ class Ensemble {
     count(to_sums(course_.exchange.drain()));
     save();
     RunSummary summary = summarise(course_.tuning);
-    file_->finish(measured_facts(summary), course_.state.drawn < config_.draws);
-    comm_.together([&] {
-      if (log_ != nullptr) log_->finish();
-    });
+    outputs_.finish(measured_facts(summary), course_.state.drawn < config_.draws);
     return summary;
   }
 
@@ -361,68 +262,21 @@ class Ensemble {
       save();
     } else if (due.flush || due.write) {
       const StopSignals::Unhurried unhurried;
-      with_ranks(Activity::kOutput, [&] { file_->save(due.write); });
+      with_ranks(Activity::kOutput, [&] { outputs_.save_draws(due.write); });
       timetable_->done(due, std::nullopt);
     }
     return true;
   }
 
   /// Writes a checkpoint, and before it all draws that it speaks of.
-  /// Where the run goes on, so it does after a failure, which is told.
   void save() {
     const StopSignals::Unhurried unhurried;
     const Stopwatch clock;
-    with_ranks(Activity::kOutput, [&] { file_->save(true); });
+    with_ranks(Activity::kOutput, [&] { outputs_.save_draws(true); });
     if (config_.checkpoint_every == 0.0) return;
-    if (log_ != nullptr) course_.reports = log_->text();
-    try {
-      with_ranks(Activity::kOutput,
-                 [&] { checkpoint_bytes_ = save_course(comm_, checkpoint(), course_); });
-    } catch (const MpiError&) {
-      throw;
-    } catch (const EnvironmentError& error) {
-      if (!stopped_by_.empty()) throw;
-      if (comm_.is_root()) {
-        fmt::print(stderr, "flotilla: {}: the run goes on, and the checkpoint before it counts\n",
-                   error.what());
-      }
-    }
+    with_ranks(Activity::kOutput, [&] { outputs_.save_checkpoint(course_, !stopped_by_.empty()); });
     timetable_->done({}, clock.seconds());
     checkpoint_seconds_ += clock.seconds();
-  }
-
-  CheckpointPlace checkpoint() const {
-    return {checkpoint_path(config_.output), run_id_, division_of(config_, comm_).tiles()};
-  }
-
-  /// Reads a checkpoint back.
-  void restore() {
-    run_id_ = resumption_.run_id;
-    restore_course(comm_, checkpoint(), course_);
-    comm_.together([&] {
-      expect_state();
-      forget_last_report();
-    });
-    const bool warm = course_.state.phase == Phase::kSampling;
-    note(fmt::format("{} goes on after {} of {} {}", config_.output,
-                     warm ? course_.state.drawn : course_.state.steps,
-                     warm ? config_.draws : config_.warmup, warm ? "draws" : "steps of warm-up"));
-  }
-
-  /// @throws InputError if the checkpoint speaks of draws that the run file does not have
-  void expect_state() const {
-    const std::string path = checkpoint_path(config_.output);
-    const RunState& state = course_.state;
-    const Index steps =
-        state.phase == Phase::kWarmUp ? config_.warmup : config_.draws * config_.thin;
-    const bool within = state.steps >= 0 && state.steps <= steps && state.drawn >= 0 &&
-                        state.learnt <= state.windows.size();
-    if (!within) throw InputError(fmt::format("{} is damaged: it has impossible counts", path));
-    if (state.drawn <= resumption_.committed) return;
-    throw InputError(fmt::format(
-        "{} was written after {} draws, but {} has {}: put back the run file that belongs to it, "
-        "or remove the checkpoint to begin the run again",
-        path, course_.state.drawn, config_.output, resumption_.committed));
   }
 
   double share_of(const Tuning& tuning) const {
@@ -475,7 +329,7 @@ class Ensemble {
   void write(Phase phase, StepSize step_size) {
     const auto* const derived =
         course_.clock.measure(Activity::kFlow, [&] { return &derived_.of(draws_); });
-    with_ranks(Activity::kOutput, [&] { file_->append(phase, draws_, *derived, step_size); });
+    with_ranks(Activity::kOutput, [&] { outputs_.append(phase, draws_, *derived, step_size); });
   }
 
   /// Reports convergence if a report is due, and after the last draw. Returns whether the run may
@@ -494,7 +348,7 @@ class Ensemble {
       report.acceptance_rate = course_.state.moves.local_acceptance_rate();
       report.global_acceptance_rate = course_.state.moves.global_acceptance_rate();
       report.mean_squared_jump = course_.state.moves.mean_squared_jump();
-      log_->append(report, course_.clock.seconds());
+      outputs_.append_report(report, course_.clock.seconds());
       if (observer_ != nullptr) observer_->reported(report);
       return suffices(report);
     });
@@ -524,13 +378,17 @@ class Ensemble {
     observer_->advanced(progress);
   }
 
+  /// Places the chains.
   void start() {
-    if (config_.start.empty()) {
-      comm_.together([&] { course_.pool->start_from_base(config_.superchain_width()); });
-      return;
-    }
-    const Tensor points = replicate_points(comm_, config_.start);
-    comm_.together([&] { course_.pool->start_from(points, config_.superchain_width()); });
+    const Tensor points = config_.start.empty() ? Tensor() : replicate_points(comm_, config_.start);
+    comm_.together([&] {
+      if (config_.start.empty()) {
+        course_.pool->start_from_base(config_.superchain_width());
+      } else {
+        course_.pool->start_from(points, config_.superchain_width());
+      }
+      course_.pool->look(draws_);
+    });
   }
 
   RunFileLayout layout() const {
@@ -571,7 +429,7 @@ class Ensemble {
     summary.warmup_seconds = comm_.largest(course_.state.warmup_seconds);
     summary.sampling_seconds = comm_.largest(seconds);
     summary.chain_steps_per_second = course_.state.moves.moves() / summary.sampling_seconds;
-    summary.checkpoint_megabytes = config_.checkpoint_every > 0.0 ? checkpoint_bytes_ * 1e-6 : 0.0;
+    summary.checkpoint_megabytes = outputs_.checkpoint_bytes() * 1e-6;
     summary.checkpoint_seconds = checkpoint_seconds_;
     summary.flow_share = mean_share(Activity::kFlow);
     summary.exchange_share = mean_share(Activity::kExchange);
@@ -583,24 +441,18 @@ class Ensemble {
   Specification specification_;  ///< of the target; resolved
   const Communicator& comm_;
   ProgressObserver* observer_;
-  std::optional<OutputOwner> owner_;  ///< on rank 0; released last
+  RunOutputs<T> outputs_;  ///< its owner is released last
   std::unique_ptr<Flow<T>> flow_;
   DerivedOutputs derived_;
   std::unique_ptr<Target<T>> target_;
   std::unique_ptr<Kernel<T>> kernel_;
   Schedule schedule_;
   DrawBlock<T> draws_;
-  std::unique_ptr<RunFile<T>> file_;
-  std::unique_ptr<ReportLog> log_;  ///< null without reports
-
-  Resumption resumption_;
-  std::string run_id_;
   Course<T> course_;
   std::unique_ptr<Timetable> timetable_;
   std::unique_ptr<StallWatch> stall_watch_;
   double block_seconds_ = 0.0;  ///< that the last block took
   std::string stopped_by_;
-  double checkpoint_bytes_ = 0.0;
   double checkpoint_seconds_ = 0.0;
 };
 

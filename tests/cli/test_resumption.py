@@ -181,6 +181,20 @@ class Resumption(ProgramTest):
             self.assert_twins(path, twin)
         self.assertLess(replaced, 5)
 
+    def test_a_run_that_is_stopped_before_it_is_longer_keeps_its_reports(self):
+        thin = ["--thin", 10]  # more than the steps before a stop
+        twin = self.made(*thin, name="twin.h5", draws=130)
+        path = self.made(*thin, draws=25)
+        self.assertEqual([report["draws"] for report in reports(path)], [20, 25])
+        longer = ["resume", path.name, "--draws", 130, "--quiet"]
+        fault = Fault("rename", 1, 1, 0, -signal.SIGTERM)
+        stopping = Run(self.directory, *longer, fault=fault)
+        self.assertEqual(stopping.wait(), 75, stopping.text())
+        self.assertIn("after 25 of 130 draws", stopping.text())
+        self.assertEqual([report["draws"] for report in reports(path)], [20])
+        self.goes_on(*longer)
+        self.assert_twins(path, twin)
+
     def test_a_run_that_is_moved_goes_on(self):
         twin = self.made(name="twin.h5", draws=300)
         path = self.stopped()
