@@ -12,6 +12,7 @@
 
 #include "flotilla/core/error.hpp"
 #include "flotilla/target/registry.hpp"
+#include "run/derived_outputs.hpp"
 
 namespace flotilla {
 namespace {
@@ -56,10 +57,15 @@ void compare(V found, V expected, double tolerance, Index chain, Index draw, Rec
 template <typename T>
 class Tile {
  public:
-  Tile(const RunReader& run, const Flow<T>& flow, const Target<T>* target, Index width)
+  /// @param target   null: log pi is not recomputed
+  /// @param density  null: nothing was derived from draws
+  Tile(const RunReader& run, const Flow<T>& flow, const Target<T>* target, const Density* density,
+       Index width)
       : run_(run),
         flow_(flow),
         target_(target),
+        derived_(density),
+        draws_(flow.dim(), width, 1, false),
         z_variable_(run.variable("unconstrained_posterior", "z")),
         x_variable_(run.variable("posterior", "x")),
         log_det_variable_(run.variable("sample_stats", "log_det_jacobian")),
@@ -73,6 +79,7 @@ class Tile {
     for (const RunVariable* other : {&x_variable_, &log_det_variable_, &lp_variable_}) {
       expect_same_draws(run.path(), z_variable_, *other);
     }
+    for (const DerivedVariable& derived : derived_.variables()) add_derived(derived);
     if (z_variable_.dim == flow.dim() && x_variable_.dim == flow.dim()) return;
     throw InputError(
         fmt::format("{}: z and x should have {} coordinates, as the flow has, but "
@@ -84,7 +91,7 @@ class Tile {
   Index draws() const { return z_variable_.draws; }
   Index width() const { return z_.chains(); }
 
-  /// @param found  x, l and, with a target, log pi
+  /// @param found  x, l, with a target log pi, and each derived variable
   void compare_with(Index tile, Index draw, double tolerance, std::vector<Recomputed>& found) {
     const Index first = tile * width();
     const Index count = std::min(width(), chains() - first);
@@ -99,15 +106,44 @@ class Tile {
       compare(numbers_[static_cast<std::size_t>(c)], log_det_(0, c), tolerance, first + c, draw,
               found[1]);
     }
-    if (target_ == nullptr) return;
-    read(lp_variable_, first, count, draw, numbers_);
-    for (Index c = 0; c < count; ++c) {
-      compare(numbers_[static_cast<std::size_t>(c)], log_density_(0, c), tolerance, first + c, draw,
-              found[2]);
+    auto next = found.begin() + 2;
+    if (target_ != nullptr) {
+      read(lp_variable_, first, count, draw, numbers_);
+      for (Index c = 0; c < count; ++c) {
+        compare(numbers_[static_cast<std::size_t>(c)], log_density_(0, c), tolerance, first + c,
+                draw, *next);
+      }
+      ++next;
     }
+    if (next != found.end()) compare_derived(first, count, draw, tolerance, &*next);
   }
 
  private:
+  void add_derived(const DerivedVariable& derived) {
+    derived_variables_.push_back(run_.variable("posterior", derived.name));
+    const RunVariable& variable = derived_variables_.back();
+    expect_same_draws(run_.path(), z_variable_, variable);
+    if (variable.dim == derived.size()) return;
+    throw InputError(fmt::format("{}: {} should have {} values, as the density derives, but has {}",
+                                 run_.path(), derived.name, derived.size(), variable.dim));
+  }
+
+  /// What the density derives from the stored x, which points_ holds.
+  void compare_derived(Index first, Index count, Index draw, double tolerance, Recomputed* found) {
+    draws_.restart(1);
+    std::fill(draws_.x.begin(), draws_.x.end(), points_.front());
+    std::copy(points_.begin(), points_.end(), draws_.x.begin());
+    const std::vector<std::vector<double>>& expected = derived_.of(draws_);
+    for (std::size_t v = 0; v < expected.size(); ++v) {
+      const RunVariable& variable = derived_variables_[v];
+      read(variable, first, count, draw, numbers_);
+      for (std::size_t i = 0; i < numbers_.size(); ++i) {
+        compare(numbers_[i], expected[v][i], tolerance,
+                first + static_cast<Index>(i) / variable.dim, draw, found[v]);
+      }
+    }
+  }
+
   /// As the run did: further columns of the last tile repeat a chain.
   void compute(Index first, Index count, Index draw) {
     read(z_variable_, first, count, draw, points_);
@@ -132,6 +168,9 @@ class Tile {
   const RunReader& run_;
   const Flow<T>& flow_;
   const Target<T>* target_;
+  DerivedOutputs derived_;
+  DrawBlock<T> draws_;  ///< of which those are derived
+  std::vector<RunVariable> derived_variables_;
   RunVariable z_variable_;
   RunVariable x_variable_;
   RunVariable log_det_variable_;
@@ -172,12 +211,16 @@ std::vector<Recomputed> recompute_in(const RunReader& run, const FlowRecord& rec
   std::vector<Recomputed> found = {{.name = "posterior/x"},
                                    {.name = "sample_stats/log_det_jacobian"}};
   if (what.log_density) found.push_back({.name = "sample_stats/lp"});
+  const DerivedOutputs outputs(what.density);
+  for (const DerivedVariable& derived : outputs.variables()) {
+    found.push_back({.name = "posterior/" + derived.name});
+  }
   comm.together([&] {
     const Flow<T> flow(record);
     std::unique_ptr<Target<T>> target;
     if (what.log_density) target = make_target<T>(what.target, flow, what.density);
     const Index width = tile_width_of(run);
-    Tile<T> tile(run, flow, target.get(), width);
+    Tile<T> tile(run, flow, target.get(), what.density, width);
     const Index tiles = (tile.chains() + width - 1) / width;
     const Index all = tiles * tile.draws();
     const Index wanted = std::min(all, (what.points + width - 1) / width);

@@ -27,14 +27,14 @@ struct Recomputed {
 struct Recomputation {
   Index points = 0;  ///< at least, of all chains; whole tiles are recomputed
   double tolerance = 0.0;
-  bool log_density = false;  ///< lp too
-  Specification target;      ///< of lp
-  const Density* density = nullptr;
+  bool log_density = false;          ///< lp too
+  Specification target;              ///< of lp
+  const Density* density = nullptr;  ///< of the target; what it derives from x too
 };
 
-/// Recomputes x, l and log pi at draws z of a run, spread over its tiles and draws, in the run's
-/// precision and its tile width: where program and instruction set are those of the run, to the
-/// last bit. Ranks share the draws. Collective.
+/// Recomputes x, l, log pi and what the density derives, at draws z of a run, spread over its tiles
+/// and draws, in the run's precision and its tile width: where program and instruction set are
+/// those of the run, to the last bit. Ranks share the draws. Collective.
 ///
 /// @param record  the flow of the run, at its context
 /// @throws InputError, the same on every rank, if the flow or the target cannot be made, or the

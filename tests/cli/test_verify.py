@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import shutil
 import unittest
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from program import FLOWS, MOONS, ProgramTest, run
 
+DENSITIES = pathlib.Path(os.environ["FLOTILLA_DENSITIES"])
 SIZE = ["--chains", 70, "--tile-width", 32, "--warmup", 20, "--draws", 130, "--save-warmup"]
 TABLES = ("points", "statistics")
 VARIABLES = ["posterior/x", "unconstrained_posterior/z"] + [
@@ -186,6 +188,23 @@ class Verify(ProgramTest):
         self.assertIn("but the run records sha256:", found["flow"]["sentence"])
         without = self.sample(*SIZE, "--no-latent", output="without.h5")
         self.assertIn("--no-latent", self.verify(without)["x = f(z)"]["sentence"])
+
+    def test_what_the_density_derived_is_recomputed(self):
+        names = ["magnetisation", "square", "susceptibility"]
+        ring = ["--target", "explicit", "--density", DENSITIES / "phi4.so", "--density-args", "1,1"]
+        path = self.sample(*SIZE, *ring)
+        found = self.verify(path, ranks=2)
+        self.assertEqual({finding["verdict"] for finding in found.values()}, {"ok"})
+        for name in names:
+            self.assertIn("all equal to the last bit", found[f"posterior/{name}"]["sentence"])
+
+        def change(file):
+            file["posterior/square"][65] += 1
+
+        found = self.verify(self.changed(path, change), code=3, ranks=2)
+        verdicts = [found[f"posterior/{name}"]["verdict"] for name in names]
+        self.assertEqual(verdicts, ["ok", "FAILED", "ok"])
+        self.assertIn("most at chain 65", found["posterior/square"]["sentence"])
 
     def test_what_is_no_run_file_is_refused(self):
         for path in (MOONS, self.path("nothing.h5"), str(self.directory)):
