@@ -18,6 +18,10 @@ target_compile_options(
 # GCC 12 takes the undefined halves of its own AVX-512 intrinsics for a mistake of Eigen's.
 target_compile_options(
   flotilla_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+# It tells so of its intrinsics alone where the sanitizers keep it from removing them.
+if(FLOTILLA_SANITIZE)
+  target_compile_options(flotilla_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>)
+endif()
 if(FLOTILLA_WARNINGS_AS_ERRORS)
   target_compile_options(flotilla_options INTERFACE -Werror)
 endif()
