@@ -15,6 +15,7 @@
 #include "flow/layers/first.hpp"
 #include "flow/layers/inverted.hpp"
 #include "flow/layers/planar.hpp"
+#include "flow/layers/pointwise.hpp"
 #include "flow/layers/radial.hpp"
 #include "flow/layers/residual.hpp"
 #include "flow/layers/softclip.hpp"
@@ -43,6 +44,7 @@ constexpr std::array kLayerTypes = {
     type_row<Layer<T>, Autoregressive<T, CubicSplineMap>>(),
     type_row<Layer<T>, Coupling<T, CubicSplineMap>>(),
     type_row<Layer<T>, DiagonalAffine<T>>(),
+    type_row<Layer<T>, Pointwise<T, Exponential>>(),
     type_row<Layer<T>, Autoregressive<T, GaussianizationMap>>(),
     type_row<Layer<T>, Coupling<T, GaussianizationMap>>(),
     type_row<Layer<T>, Householder<T>>(),
@@ -52,6 +54,7 @@ constexpr std::array kLayerTypes = {
     type_row<Layer<T>, Linear<T>>(),
     type_row<Layer<T>, Autoregressive<T, LinearSplineMap>>(),
     type_row<Layer<T>, Coupling<T, LinearSplineMap>>(),
+    type_row<Layer<T>, Pointwise<T, LogarithmicTangent>>(),
     type_row<Layer<T>, Logit<T>>(),
     type_row<Layer<T>, LuLinear<T>>(),
     type_row<Layer<T>, Autoregressive<T, MonotoneNetworkMap>>(),
@@ -72,6 +75,7 @@ constexpr std::array kLayerTypes = {
     type_row<Layer<T>, Autoregressive<T, SumOfSquaresMap>>(),
     type_row<Layer<T>, Coupling<T, SumOfSquaresMap>>(),
     type_row<Layer<T>, Sylvester<T>>(),
+    type_row<Layer<T>, Pointwise<T, HyperbolicTangent>>(),
     type_row<Layer<T>, Wrap<T>>(),
 };
 

@@ -96,6 +96,30 @@ def nflows_spline_kind(kind):
     ])
 
 
+def nflows_functions():
+    """Functions of each coordinate: temperatures, one of them learnt; to the positive numbers and back,
+    and through (-1, 1)."""
+    warm = transforms.Sigmoid(temperature=0.75, learn_temperature=True)
+    return nflows_of([
+        transforms.LogTanh(cut_point=1.5),
+        transforms.PointwiseAffineTransform(0.02, 0.95),
+        transforms.InverseTransform(transforms.LogTanh(cut_point=1.25)),
+        transforms.AffineCouplingTransform(MASK, residual()),
+        transforms.AffineScalarTransform(torch.tensor(0.25), torch.tensor(0.5)),
+        transforms.Exp(),
+        transforms.PointwiseAffineTransform(0.0, torch.tensor([0.5, 0.25, 0.75])),
+        transforms.InverseTransform(transforms.Exp()),
+        transforms.LULinear(DIM),
+        warm,
+        transforms.PointwiseAffineTransform(-1.0, 2.0),
+        transforms.InverseTransform(transforms.Tanh()),
+        transforms.PointwiseAffineTransform(0.0, 2.0),
+        transforms.AffineCouplingTransform(-MASK, residual()),
+        transforms.Sigmoid(),
+        transforms.Logit(temperature=1.5),
+    ])
+
+
 def nflows_context():
     return nflows_of([
         transforms.AffineCouplingTransform(MASK, residual(CONTEXT)),
@@ -296,6 +320,7 @@ FLOWS = {
     "nflows_quadratic_spline": lambda: nflows_spline_kind("Quadratic"),
     "nflows_cubic_spline": lambda: nflows_spline_kind("Cubic"),
     "nflows_rational_quadratic_spline": lambda: nflows_spline_kind("RationalQuadratic"),
+    "nflows_functions": nflows_functions,
     "nflows_context": nflows_context,
     "nflows_qr_sigmoid": nflows_qr_sigmoid,
     "normflows_realnvp": normflows_realnvp,

@@ -460,6 +460,34 @@ std::vector<std::pair<LayerRecord, Index>> curve_maps(const std::string& kind) {
   };
 }
 
+namespace {
+
+LayerRecord scaled_by(Index dim, double scale) {
+  return {"diagonal_affine",
+          {},
+          {},
+          {{"scale", constant_tensor(dim, scale)}, {"shift", constant_tensor(dim, 0.0)}}};
+}
+
+/// Functions of each coordinate and their inverses, with a scale between: together not far from the
+/// identity.
+std::vector<LayerRecord> functions_and_back(Index dim) {
+  const LayerRecord exponential{"exp", {}, {}, {}};
+  const LayerRecord tangent{"tanh", {}, {}, {}};
+  return {exponential,
+          scaled_by(dim, 2.0),
+          inverted(exponential),
+          scaled_by(dim, 0.125),
+          tangent,
+          scaled_by(dim, 0.75),
+          inverted(tangent),
+          scaled_by(dim, 8.0),
+          {"log_tanh", {}, {{"cut_point", 1.25}}, {}},
+          inverted({"log_tanh", {}, {{"cut_point", 1.5}}, {}})};
+}
+
+}  // namespace
+
 FlowRecord curved_flow(Index dim, std::uint64_t seed) {
   const Program masked{"linear silu linear", {8}, 0.1};
   const std::uint64_t base = 1000 * seed;
@@ -480,6 +508,7 @@ FlowRecord curved_flow(Index dim, std::uint64_t seed) {
     layers.push_back(slow ? layer : inverted(layer));
     ++k;
   }
+  for (const LayerRecord& layer : functions_and_back(dim)) layers.push_back(layer);
   return flow_of(dim, std::move(layers));
 }
 

@@ -267,15 +267,16 @@ def copy_of(model: Any) -> Any:
 
 
 def constants_in_double(model: Any) -> list[str]:
-    """Sets the numbers that layers keep in single precision to double, and names them."""
+    """Sets the numbers that layers keep in single precision to double, and those that make an
+    inverse inexact to none, and names them."""
     named = set()
     for part in model.modules():
         kind = type(part).__name__
         if known_library(part) == "nflows" and kind in nflows.CONSTANTS:
-            name, value = nflows.CONSTANTS[kind]
-            setattr(part, name, torch.tensor(value(part), dtype=torch.float64))
-            named.add(f"{name} of {kind}")
-    return [f"{one}, which the library keeps in single precision, is in double" for one in named]
+            constant = nflows.CONSTANTS[kind]
+            setattr(part, constant.name, torch.tensor(constant.value(part), dtype=torch.float64))
+            named.add(f"{constant.name} of {kind}, {constant.note}")
+    return sorted(named)
 
 
 def golden_of(

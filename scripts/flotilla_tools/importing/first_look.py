@@ -88,6 +88,8 @@ LAYERS: Mapping[str, Sequence[tuple[str, str]]] = {
         ("BatchNorm", r"running_mean"),
         ("ActNorm", r"log_scale"),
         ("PointwiseAffineTransform", r"_shift"),
+        ("spline of each coordinate", r"unnormalized_(pdf|widths)"),
+        ("Sigmoid or Logit", r"temperature"),
     ),
     "normflows": (
         ("CoupledRationalQuadraticSpline", r"prqct\."),

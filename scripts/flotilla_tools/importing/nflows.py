@@ -6,7 +6,7 @@ nflows maps data to noise, so sampling goes the other way: the last transform co
 
 import math
 
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 import numpy as np
 import torch
@@ -36,11 +36,25 @@ LOG_SIGMOID = "exp_sigmoid"
 """The scale exp(2 n (sigmoid(s) - 1/2)) of glasflow, described with its n."""
 
 
-CONSTANTS: Mapping[str, tuple[str, Callable[[Any], float]]] = {
-    "LeakyReLU": ("log_negative_slope", lambda layer: math.log(layer.negative_slope)),
+class Constant(NamedTuple):
+    """A number of a layer that golden values have otherwise than the library."""
+
+    name: str
+    value: Callable[[Any], float]
+    note: str
+
+
+CONSTANTS: Mapping[str, Constant] = {
+    "LeakyReLU": Constant(
+        "log_negative_slope",
+        lambda layer: math.log(layer.negative_slope),
+        "which the library keeps in single precision, is in double",
+    ),
+    "Sigmoid": Constant(
+        "eps", lambda layer: 0.0, "by which its inverse keeps away from 0 and 1, is 0 here"
+    ),
 }
-"""Of classes whose layers keep a number in single precision whatever they are converted to: its
-name, and the number itself."""
+"""By class.  Converting a model to double precision does not change the first."""
 
 
 APPROXIMATE = tuple(name for name in splines.CLASSES if "Linear" in name or "Cubic" in name)
@@ -154,6 +168,7 @@ _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "LULinear": lambda t: {"eps": t.eps},
     "SVDLinear": lambda t: {"eps": t.eps},
     "BatchNorm": lambda t: {"eps": t.eps},
+    "LogTanh": lambda t: {"cut_point": float(t.cut_point)},
     "LeakyReLU": lambda t: {"negative_slope": float(t.negative_slope)},
     **dict.fromkeys(splines.CLASSES, _describe_spline),
 }
@@ -387,10 +402,13 @@ def _qr_linear(layer: Described, state: State) -> list[LayerRecord]:
 
 def _sigmoid(_layer: Described, state: State) -> list[LayerRecord]:
     """Its inverse keeps away from 0 and 1 by eps; the layer of a flow file does not."""
-    temperature = float(state.take("temperature").reshape(()))
-    if temperature != 1.0:
-        raise ConversionError(f"its temperature is {temperature:g}; converted is 1 alone")
-    return [LayerRecord("sigmoid", {}, {})]
+    temperature = state.take("temperature").reshape(-1)
+    if not temperature[0] > 0.0:
+        raise ConversionError(f"its temperature is {temperature[0]:g}; converted are positive ones")
+    unit = [LayerRecord("sigmoid", {}, {})]
+    if temperature[0] == 1.0:
+        return unit
+    return [networks.diagonal_affine(temperature, np.zeros(1)), *unit]
 
 
 def _logit(layer: Described, state: State) -> list[LayerRecord]:
@@ -410,6 +428,10 @@ def _svd_linear(layer: Described, state: State) -> list[LayerRecord]:
 
 def _leaky_relu(layer: Described, _state: State) -> list[LayerRecord]:
     return [LayerRecord("leaky_relu", {"slope": layer.get("negative_slope", 1e-2)}, {})]
+
+
+def _log_tanh(layer: Described, _state: State) -> list[LayerRecord]:
+    return [LayerRecord("log_tanh", {"cut_point": layer.get("cut_point", 1.0)}, {})]
 
 
 def _naive_linear(layer: Described, state: State) -> list[LayerRecord]:
@@ -444,10 +466,12 @@ CONVERTERS: Mapping[str, Converter] = {
     "AffineCouplingTransform": _affine_coupling,
     "AffineTransform": _pointwise_affine,
     "BatchNorm": _batch_norm,
+    "Exp": lambda layer, state: [LayerRecord("exp", {}, {})],
     "HouseholderSequence": _householder,
     "IdentityTransform": lambda layer, state: [],
     "LULinear": lu_linear,
     "LeakyReLU": _leaky_relu,
+    "LogTanh": _log_tanh,
     "Logit": _logit,
     "MaskedAffineAutoregressiveTransform": _masked_affine,
     "NaiveLinear": _naive_linear,
@@ -458,6 +482,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "ReversePermutation": _permutation,
     "SVDLinear": _svd_linear,
     "Sigmoid": _sigmoid,
+    "Tanh": lambda layer, state: [LayerRecord("tanh", {}, {})],
     **{f"Piecewise{name}CouplingTransform": _spline_coupling for name in splines.SPLINES},
     **{f"Piecewise{name}CDF": _spline_of_constants for name in splines.SPLINES},
     **{f"MaskedPiecewise{n}AutoregressiveTransform": _masked_spline for n in splines.SPLINES},

@@ -957,6 +957,83 @@ class Logit(Layer):
         return cls()
 
 
+class Exp(Layer):
+    """x = exp(z): from the line to the positive numbers."""
+
+    type = "exp"
+
+    def forward(self, z: Tensor) -> Mapped:
+        return torch.exp(z), z.sum(dim=1)
+
+    def inverse(self, x: Tensor) -> Mapped:
+        z = torch.log(x)
+        return z, z.sum(dim=1)
+
+    def record(self) -> LayerRecord:
+        return LayerRecord(self.type, {}, {})
+
+    @classmethod
+    def from_record(cls, record: LayerRecord) -> "Exp":
+        return cls()
+
+
+class Tanh(Layer):
+    """x = tanh(z): from the line to (-1, 1)."""
+
+    type = "tanh"
+
+    def _log_det(self, z: Tensor) -> Tensor:
+        return (2.0 * (math.log(2.0) - z - F.softplus(-2.0 * z))).sum(dim=1)
+
+    def forward(self, z: Tensor) -> Mapped:
+        return torch.tanh(z), self._log_det(z)
+
+    def inverse(self, x: Tensor) -> Mapped:
+        z = torch.atanh(x)
+        return z, self._log_det(z)
+
+    def record(self) -> LayerRecord:
+        return LayerRecord(self.type, {}, {})
+
+    @classmethod
+    def from_record(cls, record: LayerRecord) -> "Tanh":
+        return cls()
+
+
+class LogTanh(Layer):
+    """x = tanh(z) up to |z| = cut_point, +-a log(b |z|) beyond, as nflows has it."""
+
+    type = "log_tanh"
+
+    def __init__(self, cut_point: float) -> None:
+        super().__init__()
+        self.cut, self.top = cut_point, math.tanh(cut_point)
+        self.factor = (1.0 - math.tanh(self.top)) / cut_point
+
+    def _log_det(self, z: Tensor) -> Tensor:
+        beyond, size = torch.abs(z) > self.cut, torch.abs(z).clamp(min=self.cut)
+        inner = torch.log1p(-(torch.tanh(z.clamp(-self.cut, self.cut)) ** 2))
+        return torch.where(beyond, torch.log(self.factor / size), inner).sum(dim=1)
+
+    def forward(self, z: Tensor) -> Mapped:
+        beyond, size = torch.abs(z) > self.cut, torch.abs(z).clamp(min=self.cut)
+        outer = torch.sign(z) * (self.top + self.factor * torch.log(size / self.cut))
+        return torch.where(beyond, outer, torch.tanh(z)), self._log_det(z)
+
+    def inverse(self, x: Tensor) -> Mapped:
+        beyond, size = torch.abs(x) > self.top, torch.abs(x).clamp(min=self.top)
+        outer = torch.sign(x) * self.cut * torch.exp((size - self.top) / self.factor)
+        z = torch.where(beyond, outer, torch.atanh(x.clamp(-self.top, self.top)))
+        return z, self._log_det(z)
+
+    def record(self) -> LayerRecord:
+        return LayerRecord(self.type, {"cut_point": self.cut}, {})
+
+    @classmethod
+    def from_record(cls, record: LayerRecord) -> "LogTanh":
+        return cls(record.attributes["cut_point"])
+
+
 class Softclip(Layer):
     """x = z / (1 + |z / bound|): from the line to (-bound, bound)."""
 
@@ -1012,10 +1089,12 @@ class LeakyReLU(Layer):
 
 PLAIN_LAYERS: tuple[type[Layer], ...] = (
     DiagonalAffine,
+    Exp,
     Householder,
     LeakyReLU,
     Linear,
     Logit,
+    LogTanh,
     LULinear,
     Permutation,
     Planar,
@@ -1025,6 +1104,7 @@ PLAIN_LAYERS: tuple[type[Layer], ...] = (
     Softclip,
     Squeeze,
     Sylvester,
+    Tanh,
     Wrap,
 )
 LAYERS: dict[str, type[Layer]] = {

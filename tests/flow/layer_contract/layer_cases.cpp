@@ -82,6 +82,18 @@ void add_splines(const Program& plain, std::vector<LayerCase>& all) {
   }
 }
 
+void add_functions(std::vector<LayerCase>& all) {
+  for (const Index dim : {Index{1}, Index{2}, Index{3}, Index{7}, Index{64}}) {
+    const std::string name = "_of_" + std::to_string(dim);
+    // On the unit interval: beyond, they are too steep and too flat for the suite.
+    for (const char* type : {"exp", "tanh"}) {
+      all.push_back({type + name, flow_of(dim, {{type, {}, {}, {}}}), true});
+    }
+    all.push_back({"log_tanh" + name, flow_of(dim, {{"log_tanh", {}, {{"cut_point", 0.75}}, {}}}),
+                   false, true});
+  }
+}
+
 void add_maps_and_programs(std::vector<LayerCase>& all) {
   const Program plain{"linear silu linear", {9}, 0.4};
   for (const auto& [name, map] : affine_maps("affine_coupling")) {
@@ -354,6 +366,7 @@ std::vector<LayerCase> make_cases() {
       {"coupling_wide", flow_of(13, {random_coupling({1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},
                                                      {{64, 19, 33}, "silu"}, 8)})});
   add_maps_and_programs(all);
+  add_functions(all);
   add_residuals(all);
   add_curves(all);
   add_images(all);
