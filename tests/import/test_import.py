@@ -83,6 +83,20 @@ class Fixtures(ImportTest):
         self.assertEqual(verified, len(NAMES))
         self.assertGreaterEqual(verified, 18)
 
+    def test_a_box_is_a_circle_where_every_layer_goes_round_it(self):
+        def circles(change):
+            description, state = parts("normflows_circles")
+            change(description["layers"])
+            return conversion.convert(description, state).base.arrays.get("circular", np.zeros(3))
+
+        def linear_end(layers):
+            layers[0]["tails"][0] = "linear"
+
+        self.assertEqual(circles(lambda layers: None).tolist(), [1, 1, 1])
+        moved = parts("normflows_circles")[0]["layers"][0]["moved"][0]
+        self.assertEqual(circles(linear_end).tolist(), [int(i != moved) for i in range(3)])
+        self.assertEqual(circles(lambda layers: layers[1].update(bound=2.0)).tolist(), [0, 0, 0])
+
     def test_the_script_does_it_from_the_command_line(self):
         name, path = "nflows_maf", self.path("maf.h5")
         words = ["-o", path, "--description", FIXTURES / f"{name}.json"]

@@ -14,6 +14,7 @@ other unless they are named.
 import sys
 import types
 
+import numpy as np
 import torch
 
 # nflows imports this package for transforms that are not used here.
@@ -240,6 +241,43 @@ def normflows_circular(bound=CIRCLE):
     return normflows_of(layers, normflows.distributions.UniformGaussian(DIM, [0, 2], scale))
 
 
+def normflows_circles():
+    """All coordinates on circles, from a uniform base density; periodic features side by side."""
+    options = {"num_bins": 4, "tail_bound": CIRCLE}
+    spline = normflows.flows.CircularCoupledRationalQuadraticSpline
+    features = normflows.utils.nn.PeriodicFeaturesCat(2, [0, 1], np.pi / CIRCLE)
+
+    def net(inputs, outputs):
+        return normflows.nets.ResidualNet(
+            2 * inputs, outputs, hidden_features=8, num_blocks=1, preprocessing=features
+        )
+
+    layers = [
+        spline(DIM, 1, 8, range(DIM), **options),
+        normflows.flows.PeriodicShift(range(DIM), bound=CIRCLE, shift=1.0),
+        normflows.flows.Composite([
+            normflows.flows.Reverse(spline(DIM, 1, 8, range(DIM), reverse_mask=True, **options)),
+            normflows.flows.neural_spline.coupling.PiecewiseRationalQuadraticCoupling(
+                torch.tensor([-1, 1, -1]), net, tails=["circular"] * DIM, **options
+            ),
+        ]),
+    ]
+    return normflows_of(layers, normflows.distributions.base.Uniform(DIM, -CIRCLE, CIRCLE))
+
+
+def normflows_conditional_classes():
+    """A class for the base density alone; a Logit and back."""
+    base = normflows.distributions.base.AffineGaussian(DIM, (DIM,), CONTEXT)
+    b = torch.tensor([1.0, 0.0, 1.0])
+    layers = [normflows.flows.MaskedAffineFlow(m, mlp(DIM, DIM), mlp(DIM, DIM)) for m in (b, 1 - b)]
+    layers += [
+        normflows.transforms.Logit(0.05),
+        normflows.flows.Reverse(normflows.transforms.Logit(0.05)),
+        normflows.transforms.Shift(-0.25),
+    ]
+    return normflows_of(layers, base, normflows.ClassCondFlow)
+
+
 def normflows_residual():
     """Blocks both ways round, with the networks that people use."""
     layers = []
@@ -333,6 +371,8 @@ FLOWS = {
     "normflows_planar": normflows_planar,
     "normflows_residual": normflows_residual,
     "normflows_conditional_base": normflows_conditional_base,
+    "normflows_conditional_classes": normflows_conditional_classes,
+    "normflows_circles": normflows_circles,
     "normflows_circular": normflows_circular,
     "normflows_circular_bounds": lambda: normflows_circular(torch.tensor([CIRCLE, 3.5, CIRCLE])),
     "normflows_glow": lambda: normflows_glow(

@@ -32,7 +32,12 @@ def describe_spline(transform: Original) -> dict[str, Any]:
     """The tails and the bounds of each coordinate of a spline, and its numbers."""
     numbers = {name: float(getattr(transform, name)) for name in NUMBERS.values()}
     tails, bound = transform.tails, plain(transform.tail_bound)
-    return {"num_bins": transform.num_bins, "tails": tails, "tail_bound": bound, **numbers}
+    if isinstance(tails, str) and hasattr(transform, "num_transform_features"):
+        tails = [tails] * transform.num_transform_features
+    found = {"num_bins": transform.num_bins, "tails": tails, "tail_bound": bound, **numbers}
+    if hasattr(transform, "transform_features"):
+        found["moved"] = transform.transform_features.tolist()
+    return found
 
 
 def describe_features(net: Original) -> dict[str, Any]:
@@ -41,6 +46,8 @@ def describe_features(net: Original) -> dict[str, Any]:
     kind = type(features).__name__
     if kind in ("NoneType", "Identity"):
         return {}
+    if kind == "PeriodicFeaturesCat":
+        return {"periodic": {"both": plain(features.scale)}}
     if kind != "PeriodicFeaturesElementwise":
         raise ConversionError(f"its conditioner preprocesses its inputs by {kind}")
     if type(features.activation).__name__ != "Identity":
@@ -71,6 +78,36 @@ def uniform_gaussian(state: State) -> LayerRecord:
     circular[on_circle] = 1
     arrays: dict[str, Array] = {"circular": circular, "loc": np.zeros(len(scale)), "scale": scale}
     return LayerRecord("circular_normal", {}, arrays)
+
+
+def uniform_box(low: Array, high: Array, layers: Sequence[Described]) -> LayerRecord:
+    """A box.  An edge is a circle where every layer takes a coordinate round it."""
+    dim = len(low)
+    on_circle = [_on_circle(layer, dim, high) for layer in layers]
+    arrays: dict[str, Array] = {"low": low, "high": high}
+    if layers and np.all(low == -high) and np.any(np.all(on_circle, axis=0)):
+        arrays["circular"] = np.all(on_circle, axis=0).astype(np.int8)
+    return LayerRecord("uniform_box", {}, arrays)
+
+
+def _on_circle(layer: Described, dim: int, bound: Array) -> Array:
+    """Whether a layer takes the circle [-bound, bound) of each coordinate to itself.  What is not
+    known to does not."""
+    bounds, circular = np.full(dim, np.nan), np.zeros(dim, dtype=bool)
+    if "ind" in layer:
+        bounds, circular = bound.copy(), np.ones(dim, dtype=bool)
+        bounds[layer["ind"]] = layer["bound"]
+    elif isinstance(layer.get("tails"), str):
+        bounds[:], circular[:] = layer.get("tail_bound", np.nan), layer["tails"] == "circular"
+    elif "tails" in layer:
+        moved = np.asarray(layer.get("moved", range(dim)), dtype=int)
+        kept = np.setdiff1d(np.arange(dim), moved)
+        bounds[kept], circular[kept] = bound[kept], True
+        for chosen, spline in ((moved, layer), (kept, layer.get("unconditional"))):
+            if spline is not None:
+                bounds[chosen] = spline["tail_bound"]
+                circular[chosen] = np.array(spline["tails"]) == "circular"
+    return circular & (bounds == bound)
 
 
 def coupling(layer: Described, state: State) -> list[LayerRecord]:

@@ -129,7 +129,7 @@ def convert(description: Described, state: State) -> Parts:
             records += [_on_first(record, math.prod(image), dim) for record in found]
             image = next_image
     base, context_dim = _base(levels, state)
-    return dim, context_dim, base, records + _transform(description.get("transform"), dim)
+    return dim, context_dim, base, records + transform(description.get("transform"), dim)
 
 
 def _on_first(record: LayerRecord, coordinates: int, dim: int) -> LayerRecord:
@@ -265,16 +265,16 @@ CONVERTERS: Mapping[str, ImageConverter] = {
 }
 
 
-def _transform(transform: Described | None, dim: int) -> list[LayerRecord]:
-    """The layers between the last level and the data."""
-    if transform is None:
+def transform(described: Described | None, dim: int) -> list[LayerRecord]:
+    """A Logit or a Shift: the layers between the last level and the data."""
+    if described is None:
         return []
-    if transform["class"] == "Logit":
-        alpha = transform["alpha"]
+    if described["class"] == "Logit":
+        alpha = described["alpha"]
         stretch = 1.0 / (1.0 - 2.0 * alpha)
         scale, shift = np.array([stretch]), np.array([-alpha * stretch])
         return [LayerRecord("sigmoid", {}, {}), _everywhere(scale, shift, dim)]
-    return [_everywhere(np.ones(1), np.array([-transform["shift"]]), dim)]
+    return [_everywhere(np.ones(1), np.array([-described["shift"]]), dim)]
 
 
 def _everywhere(scale: Array, shift: Array, dim: int) -> LayerRecord:
@@ -291,12 +291,12 @@ def _base(levels: Sequence[Described], state: State) -> tuple[LayerRecord, int]:
     for i, level in enumerate(levels):
         described, below = level["base"], state.below(f"q0.{i}")
         kind = described["class"]
-        if kind not in _BASES:
+        if kind not in BASES:
             raise ConversionError(
                 f"base of level {i} (normflows.{kind}): flow files have no such base density "
-                f"(converted are: {', '.join(sorted(_BASES))})"
+                f"(converted are: {', '.join(sorted(BASES))})"
             )
-        parts.append(_BASES[kind](described, below))
+        parts.append(BASES[kind](described, below))
     classes = {part["context_loc"].shape[1] for part in parts if "context_loc" in part}
     if len(classes) > 1 or (classes and any("context_loc" not in part for part in parts)):
         raise ConversionError("some of its levels are conditional, or on other numbers of classes")
@@ -317,6 +317,21 @@ def _class_conditional(_described: Described, state: State) -> dict[str, Array]:
     return {"loc": zeros, "scale": zeros + 1.0, "context_loc": loc, "context_log_scale": log_scale}
 
 
+def _affine_gaussian(described: Described, state: State) -> dict[str, Array]:
+    """N(0, I), scaled and shifted for each coordinate, channel or class."""
+    shape, below, found = described["shape"], state.below("transform"), {}
+    below.drop("data_dep_init_done")
+    for name, own in (("loc", "t"), ("log_scale", "s")):
+        one = below.take(own)[0]
+        found[name] = np.broadcast_to(one, shape).reshape(-1).copy()
+        if below.has(f"{own}_cc"):
+            classes = below.take(f"{own}_cc").reshape(-1, *one.shape)
+            whole = np.broadcast_to(classes, (len(classes), *shape)).reshape(len(classes), -1)
+            found[f"context_{name}"] = whole.T.copy()
+    found["scale"] = np.exp(found.pop("log_scale"))
+    return found
+
+
 def _glow_base(described: Described, state: State) -> dict[str, Array]:
     shape, factor = described["shape"], described["logscale_factor"]
     pixels = math.prod(shape[1:])
@@ -334,7 +349,8 @@ def _glow_base(described: Described, state: State) -> dict[str, Array]:
     return found
 
 
-_BASES = {
+BASES = {
+    "AffineGaussian": _affine_gaussian,
     "ClassCondDiagGaussian": _class_conditional,
     "DiagGaussian": _diagonal,
     "GlowBase": _glow_base,

@@ -547,13 +547,28 @@ def _pre_activated(net: Network, block: State, activation: Activation, k: int) -
     _linear(net, block.below(f"linear_layers.{k}"))
 
 
+def _sines_and_cosines(net: Network, state: State, chosen: Array, scale: Any) -> None:
+    """PeriodicFeaturesCat: sines, then cosines of the chosen inputs, then the others."""
+    others = state.take("ind_").astype(int)
+    state.drop("scale")
+    count, inputs = len(chosen), len(chosen) + len(others)
+    weight, phases = np.zeros((2 * count + len(others), inputs)), np.zeros(2 * count + len(others))
+    both = np.arange(count)
+    weight[both, chosen] = weight[count + both, chosen] = scale
+    weight[2 * count + np.arange(len(others)), others] = 1.0
+    phases[count : 2 * count] = 0.5 * np.pi
+    net.linear(weight, phases)
+    net.sine((np.arange(len(phases)) < 2 * count).astype(np.int8))
+
+
 def _first_linear(net: Network, state: State, context_dim: int, periodic: Any) -> None:
     """The initial layer, after the periodic features of its inputs if there are any.
 
     w_1 sin(s f) + w_2 cos(s f) is a sine of amplitude |w| at another phase. The amplitude goes into
     the initial layer.
 
-    @param periodic  the scales s of PeriodicFeaturesElementwise, or None
+    @param periodic  the scales s of PeriodicFeaturesElementwise, or None; {"both": s} of
+                     PeriodicFeaturesCat
     """
     if periodic is None:
         if state.has_below("preprocessing"):
@@ -562,6 +577,10 @@ def _first_linear(net: Network, state: State, context_dim: int, periodic: Any) -
         return
     features = state.below("preprocessing")
     chosen = features.take("ind").astype(int)
+    if isinstance(periodic, dict):
+        _sines_and_cosines(net, features, chosen, periodic["both"])
+        _linear(net, state.below("initial_layer"), context_dim)
+        return
     weights, bias = features.take("weights"), features.take_if("bias")
     features.drop("ind_", "inv_perm", "scale")
     inputs = state.take("initial_layer.weight").shape[1] - context_dim

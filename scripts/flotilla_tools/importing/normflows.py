@@ -33,20 +33,35 @@ def describe(model: Original) -> dict[str, Any]:
     if type(model).__name__ == "MultiscaleFlow":
         return multiscale.describe(model)
     base = model.q0
-    described = {"class": type(base).__name__}
+    described: dict[str, Any] = {"class": type(base).__name__}
     if described["class"] == "Uniform":
         described["low"], described["high"] = base.low.tolist(), base.high.tolist()
+    if described["class"] == "AffineGaussian":
+        described["shape"] = [int(size) for size in base.shape]
     if described["class"] == "ConditionalDiagGaussian":
         described["encoder"] = type(base.context_encoder).__name__
     layers = []
     for k, flow in enumerate(model.flows):
-        kind = type(flow).__name__
-        try:
-            layers.append({"class": kind, **_OPTIONS.get(kind, networks.no_options)(flow)})
-        except ConversionError as problem:
-            raise ConversionError(f"layer {k} (normflows.{kind}): {problem}") from None
+        layers += _describe_flow(flow, f"{PREFIX}{k}")
     found: dict[str, Any] = {"library": "normflows", "base": described, "layers": layers}
     return found if described["class"] != "Uniform" else {**found, "features": int(base.d)}
+
+
+def _describe_flow(flow: Original, prefix: str) -> list[dict[str, Any]]:
+    """A layer, or those that Composite and Reverse are made of, with their names in the state."""
+    kind = type(flow).__name__
+    if kind == "Composite":
+        parts = [_describe_flow(p, f"{prefix}._flows.{k}") for k, p in enumerate(flow._flows)]
+        return sum(parts, [])
+    if kind == "Reverse":
+        within = _describe_flow(flow.flow, f"{prefix}.flow")
+        return [{**part, "reverse": not part.get("reverse", False)} for part in reversed(within)]
+    try:
+        found = {"class": kind, **_OPTIONS.get(kind, networks.no_options)(flow)}
+    except ConversionError as problem:
+        raise ConversionError(f"layer {prefix} (normflows.{kind}): {problem}") from None
+    plain = prefix.count(".") == PREFIX.count(".")
+    return [found if plain else {**found, "prefix": prefix}]
 
 
 def _describe_mlp(net: Original) -> list[Any]:
@@ -112,9 +127,9 @@ def _describe_coupled_spline(flow: Original) -> dict[str, Any]:
     }
 
 
-def _describe_circular_coupling(flow: Original) -> dict[str, Any]:
-    net, constants = flow.prqct.transform_net, flow.prqct.unconditional_transform
-    spline = circles.describe_spline(flow.prqct)
+def _describe_circular_coupling(transform: Original) -> dict[str, Any]:
+    net, constants = transform.transform_net, transform.unconditional_transform
+    spline = circles.describe_spline(transform)
     found = {
         "activation": networks.describe_activation(net.blocks[0].activation),
         "context": net.context_features or 0,
@@ -152,9 +167,10 @@ _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "AffineCouplingBlock": _describe_block,
     "AutoregressiveRationalQuadraticSpline": _describe_masked_spline,
     "CircularAutoregressiveRationalQuadraticSpline": _describe_circular_masked,
-    "CircularCoupledRationalQuadraticSpline": _describe_circular_coupling,
+    "CircularCoupledRationalQuadraticSpline": lambda flow: _describe_circular_coupling(flow.prqct),
     "CoupledRationalQuadraticSpline": _describe_coupled_spline,
     "InvertibleAffine": lambda flow: {"use_lu": bool(flow.use_lu)},
+    "Logit": lambda flow: {"alpha": float(flow.alpha)},
     "LULinearPermute": lambda flow: {"eps": flow.linear.eps},
     "MaskedAffineAutoregressive": lambda flow: _describe_net(flow.autoregressive_net),
     "MaskedAffineFlow": _describe_masked,
@@ -162,7 +178,9 @@ _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "Planar": lambda flow: {"act": flow.act},
     "PeriodicShift": circles.describe_turn,
     "PeriodicWrap": circles.describe_turn,
+    "PiecewiseRationalQuadraticCoupling": _describe_circular_coupling,
     "Residual": residual.describe,
+    "Shift": lambda flow: {"shift": float(flow.shift)},
 }
 
 
@@ -176,7 +194,11 @@ def convert(description: Described, state: State) -> Parts:
     base = _base(description, state)
     dim = description.get("features") or base.arrays["loc"].shape[-1]
     layers = description["layers"]
-    found = networks.convert_layers("normflows", PREFIX, CONVERTERS, layers, state, dim=dim)
+    parts = networks.convert_layers("normflows", PREFIX, CONVERTERS, layers, state, dim=dim)
+    found = [
+        networks.inverted(part) if layer.get("reverse") else part
+        for layer, part in zip(layers, parts)
+    ]
     context = networks.context_dim(layers)
     if "context_loc" in base.arrays:
         context = max(context, base.arrays["context_loc"].shape[1])
@@ -196,8 +218,11 @@ def _base(description: Described, state: State) -> LayerRecord:
         return LayerRecord("gaussian_mixture", {}, arrays)
     if kind == "Uniform":
         dim = description["features"]
-        edges = {name: np.full(dim, float(description["base"][name])) for name in ("low", "high")}
-        return LayerRecord("uniform_box", {}, edges)
+        low, high = (float(description["base"][name]) for name in ("low", "high"))
+        return circles.uniform_box(np.full(dim, low), np.full(dim, high), description["layers"])
+    if kind in ("AffineGaussian", "ClassCondDiagGaussian"):
+        arrays = multiscale.BASES[kind](description["base"], below)
+        return LayerRecord("diagonal_normal", {}, arrays)
     if kind == "UniformGaussian":
         return circles.uniform_gaussian(below)
     if kind == "ConditionalDiagGaussian":
@@ -206,7 +231,8 @@ def _base(description: Described, state: State) -> LayerRecord:
         return nflows.conditional_normal(f"normflows.{kind}", encoder, linear)
     raise ConversionError(
         f"base (normflows.{kind}): flow files have no such base density (converted are: "
-        "DiagGaussian, ConditionalDiagGaussian, GaussianMixture, Uniform, UniformGaussian)"
+        "AffineGaussian, ClassCondDiagGaussian, DiagGaussian, ConditionalDiagGaussian, "
+        "GaussianMixture, Uniform, UniformGaussian)"
     )
 
 
@@ -377,14 +403,19 @@ CONVERTERS: Mapping[str, Converter] = {
     "CoupledRationalQuadraticSpline": _coupled_spline,
     "InvertibleAffine": _invertible_affine,
     "LULinearPermute": _lu_linear_permute,
+    "Logit": lambda layer, state: multiscale.transform(layer, layer["dim"]),
     "MaskedAffineAutoregressive": _masked_affine,
     "MaskedAffineFlow": _masked_affine_flow,
     "PeriodicShift": circles.turn,
     "PeriodicWrap": circles.turn,
     "Permute": _permute,
+    "PiecewiseRationalQuadraticCoupling": lambda layer, state: networks.inverted(
+        circles.coupling(layer, state)
+    ),
     "Planar": _planar,
     "Radial": _radial,
     "Residual": residual.convert,
+    "Shift": lambda layer, state: multiscale.transform(layer, layer["dim"]),
 }
 
 
@@ -398,6 +429,8 @@ def sampling_map(
     if hasattr(model, "merges"):
         return multiscale.sampling_map(model, z, context)
     log_det = z.new_zeros(len(z))
+    if type(model).__name__ == "ClassCondFlow":  # only the base density knows the class
+        context = None
     for flow in model.flows:
         if type(flow).__name__ == "Residual":
             z, change = residual.exact(flow)(z)
@@ -410,6 +443,6 @@ def sampling_map(
 def base_log_density(model: Original, z: torch.Tensor, context: Any) -> torch.Tensor:
     if hasattr(model, "merges"):
         return multiscale.base_log_density(model, z, context)
-    if hasattr(model.q0, "context_encoder"):
+    if hasattr(model.q0, "context_encoder") or getattr(model.q0, "num_classes", None) is not None:
         return model.q0.log_prob(z, context)
     return model.q0.log_prob(z)
