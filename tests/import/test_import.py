@@ -58,7 +58,7 @@ class Fixtures(ImportTest):
             ),
             "nflows": (
                 *kinds, "of_glasflow", "of_glasflow_context", "of_nessai", "linear_spline",
-                "quadratic_spline", "cubic_spline", "rational_quadratic_spline", "functions",
+                "quadratic_spline", "cubic_spline", "rational_quadratic_spline", "functions", "umnn",
             ),
             "zuko": (*kinds, *monotone),
         }

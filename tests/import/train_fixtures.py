@@ -5,7 +5,7 @@
     PYTHONPATH=nflows:normalizing-flows:zuko tests/import/train_fixtures.py [NAME ...]
 
 Needs clones of github.com/bayesiains/nflows, github.com/VincentStimper/normalizing-flows and
-github.com/probabilists/zuko.
+github.com/probabilists/zuko; for nflows_umnn the folder models of github.com/AWehenkel/UMNN too.
 
 The flows of VERSIONS need the version of a library that is given there, and are left out with any
 other unless they are named.
@@ -17,8 +17,11 @@ import types
 import numpy as np
 import torch
 
-# nflows imports this package for transforms that are not used here.
-sys.modules["UMNN"] = types.SimpleNamespace(NeuralIntegral=None, ParallelNeuralIntegral=None)
+# nflows imports this package for the flow nflows_umnn alone.
+try:
+    import UMNN  # noqa: F401
+except ImportError:
+    sys.modules["UMNN"] = types.SimpleNamespace(NeuralIntegral=None, ParallelNeuralIntegral=None)
 
 import normflows  # noqa: E402
 import zuko  # noqa: E402
@@ -118,6 +121,20 @@ def nflows_functions():
         transforms.AffineCouplingTransform(-MASK, residual()),
         transforms.Sigmoid(),
         transforms.Logit(temperature=1.5),
+    ])
+
+
+def nflows_umnn():
+    """Integrals of positive networks, in both kinds of layer."""
+    options = {"integrand_net_layers": [8, 8], "cond_size": 3, "nb_steps": 20}
+
+    def small(inputs, outputs):
+        return nets.ResidualNet(inputs, outputs, 8, num_blocks=1)
+
+    return nflows_of([
+        transforms.UMNNCouplingTransform(MASK, small, solver="CC", **options),
+        transforms.ReversePermutation(DIM),
+        transforms.MaskedUMNNAutoregressiveTransform(DIM, 8, num_blocks=1, **options),
     ])
 
 
@@ -359,6 +376,7 @@ FLOWS = {
     "nflows_cubic_spline": lambda: nflows_spline_kind("Cubic"),
     "nflows_rational_quadratic_spline": lambda: nflows_spline_kind("RationalQuadratic"),
     "nflows_functions": nflows_functions,
+    "nflows_umnn": nflows_umnn,
     "nflows_context": nflows_context,
     "nflows_qr_sigmoid": nflows_qr_sigmoid,
     "normflows_realnvp": normflows_realnvp,

@@ -13,7 +13,7 @@ import torch
 
 from flotilla_tools.arrays import Array
 from flotilla_tools.flow_file import LayerRecord
-from flotilla_tools.importing import networks, refinement, splines
+from flotilla_tools.importing import networks, refinement, splines, umnn
 from flotilla_tools.importing.networks import (
     ConversionError,
     Converter,
@@ -57,9 +57,14 @@ CONSTANTS: Mapping[str, Constant] = {
 """By class.  Converting a model to double precision does not change the first."""
 
 
-APPROXIMATE = tuple(name for name in splines.CLASSES if "Linear" in name or "Cubic" in name)
+APPROXIMATE = (
+    *(name for name in splines.CLASSES if "Linear" in name or "Cubic" in name),
+    "MaskedUMNNAutoregressiveTransform",
+    "UMNNCouplingTransform",
+)
 """Classes whose inverse is not that of their forward direction to all digits: the search for a bin
-moves the last knot by 1e-6, and a cubic that is nearly quadratic is taken for one."""
+moves the last knot by 1e-6, a cubic that is nearly quadratic is taken for one, and integrals are
+inverted by 25 bisections of [-20, 20]."""
 
 
 # --- From a model to its description ------------------------------------------------------------
@@ -167,6 +172,14 @@ _OPTIONS: Mapping[str, Callable[[Original], dict[str, Any]]] = {
     "MaskedAffineAutoregressiveTransform": _describe_masked_affine,
     "LULinear": lambda t: {"eps": t.eps},
     "SVDLinear": lambda t: {"eps": t.eps},
+    "MaskedUMNNAutoregressiveTransform": lambda t: {
+        **_describe_made(t),
+        **umnn.describe(t.transformer, t.cond_size),
+    },
+    "UMNNCouplingTransform": lambda t: {
+        **_describe_net(t.transform_net),
+        **umnn.describe(t.transformer, t.cond_size),
+    },
     "BatchNorm": lambda t: {"eps": t.eps},
     "LogTanh": lambda t: {"cut_point": float(t.cut_point)},
     "LeakyReLU": lambda t: {"negative_slope": float(t.negative_slope)},
@@ -365,6 +378,22 @@ def _masked_spline(layer: Described, state: State) -> list[LayerRecord]:
     return [networks.autoregressive(spline.kind, splines.attributes(spline, layer), dim, net)]
 
 
+def _umnn_coupling(layer: Described, state: State) -> list[LayerRecord]:
+    _no_unconditional(state)
+    kept, net = _kept(state), _conditioner(layer, state.below("transform_net"))
+    umnn.rows(layer, net, int((~kept).sum()))
+    record = networks.coupling("integrated_network", umnn.attributes(layer), kept, net)
+    return [umnn.with_integrand(record, layer, state)]
+
+
+def _masked_umnn(layer: Described, state: State) -> list[LayerRecord]:
+    net = _made(layer, state)
+    dim = net.linears[0][0].shape[1]
+    umnn.rows(layer, net, dim)
+    record = networks.autoregressive("integrated_network", umnn.attributes(layer), dim, net)
+    return [umnn.with_integrand(record, layer, state)]
+
+
 def _permutation(layer: Described, state: State) -> list[LayerRecord]:
     return [networks.permutation(state.take("_permutation"))]
 
@@ -474,6 +503,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "LogTanh": _log_tanh,
     "Logit": _logit,
     "MaskedAffineAutoregressiveTransform": _masked_affine,
+    "MaskedUMNNAutoregressiveTransform": _masked_umnn,
     "NaiveLinear": _naive_linear,
     "Permutation": _permutation,
     "PointwiseAffineTransform": _pointwise_affine,
@@ -483,6 +513,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "SVDLinear": _svd_linear,
     "Sigmoid": _sigmoid,
     "Tanh": lambda layer, state: [LayerRecord("tanh", {}, {})],
+    "UMNNCouplingTransform": _umnn_coupling,
     **{f"Piecewise{name}CouplingTransform": _spline_coupling for name in splines.SPLINES},
     **{f"Piecewise{name}CDF": _spline_of_constants for name in splines.SPLINES},
     **{f"MaskedPiecewise{n}AutoregressiveTransform": _masked_spline for n in splines.SPLINES},
@@ -499,6 +530,9 @@ def sampling_map(
     transform = model._transform
     if not any(type(part).__name__ in APPROXIMATE for part in transform.modules()):
         return transform.inverse(z, context)
+    for part in transform.modules():
+        if type(part).__name__ == "MonotonicNormalizer":  # whose derivatives want those of weights
+            part.requires_grad_(True)
     with torch.no_grad():
         guess, _ = transform.inverse(z.detach(), context)
     return refinement.refined(lambda x: transform(x, context), guess, z, "")

@@ -497,17 +497,30 @@ class MonotoneNetworkMap(NetworkCurve):
 
 
 class IntegratedNetworkMap(NetworkCurve):
-    """y = constant + int_0^u exp(m / (1 + |m / bound|)) dt by a Gauss-Legendre sum.  Wehenkel &
-    Louppe (2019), "Unconstrained monotonic neural networks"."""
+    """y = constant + int_0^u exp(m / (1 + |m / bound|)) dt, or of 1 + elu(m), by a Gauss-Legendre
+    sum or one of given nodes and weights.  Wehenkel & Louppe (2019), "Unconstrained monotonic
+    neural networks"."""
 
     kind = "integrated_network"
     numbers = ("points", "bound")
 
     def __init__(
-        self, curve_activation: str, points: float = 32.0, bound: float = 7.0, **arrays: Any
+        self,
+        curve_activation: str,
+        points: float = 32.0,
+        bound: float = 7.0,
+        integrand: str = "exp",
+        **arrays: Any,
     ) -> None:
         super().__init__(curve_activation, **arrays)
-        self.points, self.bound = int(points), bound
+        self.points, self.bound, self.integrand = int(points), bound, integrand
+        rule: Any = np.polynomial.legendre.leggauss
+        nodes, weights = rule(self.points)
+        self.rule = arrays.get("nodes", 0.5 * (1.0 + nodes)), arrays.get("weights", 0.5 * weights)
+
+    def attributes(self) -> dict[str, Any]:
+        found = super().attributes()
+        return found if self.integrand == "exp" else {**found, "integrand": self.integrand}
 
     @property
     def parameters(self) -> int:
@@ -515,16 +528,16 @@ class IntegratedNetworkMap(NetworkCurve):
 
     def _log_slope(self, u: Tensor, signal: Tensor) -> Tensor:
         m = self._network(u, signal)
+        if self.integrand == "shifted_elu":
+            return torch.where(m < 0.0, m, torch.log1p(m.clamp(min=0.0)))
         return m / (1.0 + torch.abs(m / self.bound))
 
     def value(self, u: Tensor, theta: Tensor) -> Tensor:
         """The sum; its derivative by u is the integrand, as of the integral that it stands for."""
         signal, end = theta[:, :-1], u
         u = end.detach()
-        rule: Any = np.polynomial.legendre.leggauss
-        nodes, weights = rule(self.points)
         y = theta[:, -1]
-        for node, weight in zip(0.5 * (1.0 + nodes), 0.5 * weights):
+        for node, weight in zip(*self.rule):
             y = y + weight * u * torch.exp(self._log_slope(node * u, signal))
         if not end.requires_grad:
             return y

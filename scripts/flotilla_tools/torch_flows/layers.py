@@ -296,7 +296,12 @@ def _map_from_record(record: LayerRecord) -> CoordinateMap:
         for name, value in record.attributes.items()
         if name not in conditioner and not name.startswith("context_activation_")
     }
-    arrays = {name: array for name, array in record.arrays.items() if name.startswith("curve_")}
+    own = ("nodes", "weights")
+    arrays = {
+        name: array
+        for name, array in record.arrays.items()
+        if name.startswith("curve_") or name in own
+    }
     return MAPS[record.type.rsplit("_", 1)[0]](**options, **arrays)
 
 

@@ -93,21 +93,31 @@ LanePoints MonotoneNetworkCurve::record(const LaneRow& u, const double* /*theta*
 }
 
 IntegratedNetworkCurve::IntegratedNetworkCurve(const LayerReader& reader, Index coordinate)
-    : network_(reader, coordinate), bound_(positive_number(reader, "bound", 7.0)) {
-  gauss_legendre(curve_count(reader, "points", 1, kMostPoints), nodes_, weights_);
+    : network_(reader, coordinate),
+      shifted_elu_(reader.choice("integrand", {"exp", "shifted_elu"}) == 1),
+      bound_(positive_number(reader, "bound", 7.0)) {
+  const Index points = curve_count(reader, "points", 1, kMostPoints);
+  if (reader.has_array("nodes")) {
+    nodes_ = reader.array("nodes", {points});
+    weights_ = reader.array("weights", {points});
+  } else {
+    gauss_legendre(points, nodes_, weights_);
+  }
 }
 
 std::vector<std::string> IntegratedNetworkCurve::entry_names() const {
   std::vector<std::string> names = network_.entry_names();
-  names.insert(names.end(), {"bound", "points"});
+  names.insert(names.end(), {"integrand", "bound", "points", "nodes", "weights"});
   return names;
 }
 
 double IntegratedNetworkCurve::log_slope(double m) const {
+  if (shifted_elu_) return m < 0.0 ? m : elementary::log1p(m);
   return m / (1.0 + std::abs(m / bound_));
 }
 
 double IntegratedNetworkCurve::log_slope_by_m(double m) const {
+  if (shifted_elu_) return m < 0.0 ? 1.0 : 1.0 / (1.0 + m);
   const double shrink = 1.0 / (1.0 + std::abs(m / bound_));
   return shrink * shrink;
 }

@@ -36,11 +36,13 @@ class MonotoneNetworkCurve {
 };
 
 /// The integral of a positive function: y = constant + int_0^u exp(c(m(t; signal))) dt, m a network
-/// and c(m) = m / (1 + |m / bound|).
+/// and c(m) = m / (1 + |m / bound|); or c(m) = m below 0 and log(1 + m) above, for the integrand 1
+/// + elu(m).
 ///
-/// theta is the signal and the constant. The integral is a Gauss-Legendre sum of `points` terms;
-/// its slope is taken to be the integrand at u, so the two differ by the error of the sum. The
-/// inverse is solved for. Source: Wehenkel & Louppe 2019, arXiv:1908.05164.
+/// theta is the signal and the constant. The integral is a sum of `points` terms, Gauss and
+/// Legendre's or with the nodes and weights of the record; its slope is taken to be the integrand
+/// at u, so the two differ by the error of the sum. The inverse is solved for. Source: Wehenkel &
+/// Louppe 2019, arXiv:1908.05164.
 class IntegratedNetworkCurve {
  public:
   static constexpr std::string_view kCoupling = "integrated_network_coupling";
@@ -65,9 +67,10 @@ class IntegratedNetworkCurve {
   double* constant(double* work) const;
 
   CurveNetwork network_;
+  bool shifted_elu_;
   double bound_;
-  std::vector<double> nodes_;    ///< in (0, 1)
-  std::vector<double> weights_;  ///< their sum is 1
+  std::vector<double> nodes_;    ///< in units of u
+  std::vector<double> weights_;  ///< their sum is 1, but for rounding
 };
 
 template <typename T>

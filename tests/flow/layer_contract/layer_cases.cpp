@@ -229,6 +229,17 @@ LayerRecord network_of_each(Index dim) {
   return layer;
 }
 
+/// The integral of 1 + elu(m).
+LayerRecord integral_of_shifted_elu(Index dim) {
+  LayerRecord layer;
+  for (auto [map, parameters] : curve_maps("autoregressive")) {
+    if (!map.type.starts_with("integrated_network")) continue;
+    map.texts["integrand"] = "shifted_elu";
+    layer = random_autoregressive_of(map, dim, {"linear silu linear", {5}, 0.4}, parameters, 89);
+  }
+  return layer;
+}
+
 /// Alone, in every dimension in which the suite wants curves; in two the other way round, but for
 /// the gaussianization, whose inverse takes the longest.
 void add_curves(std::vector<LayerCase>& all) {
@@ -264,6 +275,7 @@ void add_curves(std::vector<LayerCase>& all) {
   all.push_back({"spline_coupling_turned",
                  flow_of(3, {random_coupling_of(turned, {1, 0, 0}, plain, 8, 86)}), false, true});
   all.push_back({"curves", curved_flow(3, 15), false, true});
+  all.push_back({"integrated_network_elu", flow_of(3, {integral_of_shifted_elu(3)}), false, true});
   all.push_back({"monotone_network_of_each", flow_of(3, {network_of_each(3)}), false, true});
 }
 
