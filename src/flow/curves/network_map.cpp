@@ -8,18 +8,18 @@
 namespace flotilla {
 namespace {
 
-constexpr auto kLanes = static_cast<std::size_t>(kCurveLanes);
+constexpr auto kMapLanes = static_cast<std::size_t>(kCurveLanes);
 static_assert(kColumnBlock % kCurveLanes == 0);
 
 /// Goes on with all searches together, until each is done.
 template <typename Curve>
-void search(const Curve& curve, double* work, std::array<CurveSearch, kLanes>& searches) {
+void search(const Curve& curve, double* work, std::array<CurveSearch, kMapLanes>& searches) {
   const auto done = [](const CurveSearch& one) { return one.done(); };
   while (!std::all_of(searches.begin(), searches.end(), done)) {
     LaneRow u;
-    for (std::size_t l = 0; l < kLanes; ++l) u[l] = searches[l].u();
+    for (std::size_t l = 0; l < kMapLanes; ++l) u[l] = searches[l].u();
     const LanePoints point = curve.at(u, work);
-    for (std::size_t l = 0; l < kLanes; ++l) {
+    for (std::size_t l = 0; l < kMapLanes; ++l) {
       searches[l].take({point.value[l], point.slope[l], point.log_by_u[l]});
     }
   }
@@ -28,13 +28,13 @@ void search(const Curve& curve, double* work, std::array<CurveSearch, kLanes>& s
 template <typename T>
 LaneRow to_lanes(const T* values) {
   LaneRow row;
-  for (std::size_t l = 0; l < kLanes; ++l) row[l] = static_cast<double>(values[l]);
+  for (std::size_t l = 0; l < kMapLanes; ++l) row[l] = static_cast<double>(values[l]);
   return row;
 }
 
 template <typename T>
 void from_lanes(const double* row, T* values) {
-  for (std::size_t l = 0; l < kLanes; ++l) values[l] = static_cast<T>(row[l]);
+  for (std::size_t l = 0; l < kMapLanes; ++l) values[l] = static_cast<T>(row[l]);
 }
 
 }  // namespace
@@ -61,10 +61,10 @@ void NetworkMap<T, Curve>::run(const T* theta, T* record, double* log_det, Index
                                Find find) const {
   // Filled block by block. Clearing 600 KiB first would cost more than small networks.
   // NOLINTBEGIN(cppcoreguidelines-pro-type-member-init)
-  alignas(64) std::array<double, kMostCurveParameters * kLanes> own;
-  alignas(64) std::array<double, kMostCurveWork * kLanes> work;
-  alignas(64) std::array<double, kMostCurveParameters * kLanes> by;
-  alignas(64) std::array<double, kMostCurveParameters * kLanes> log_by;
+  alignas(64) std::array<double, kMostCurveParameters * kMapLanes> own;
+  alignas(64) std::array<double, kMostCurveWork * kMapLanes> work;
+  alignas(64) std::array<double, kMostCurveParameters * kMapLanes> by;
+  alignas(64) std::array<double, kMostCurveParameters * kMapLanes> log_by;
   // NOLINTEND(cppcoreguidelines-pro-type-member-init)
   const Index parameters = this->parameters();
   T* by_theta = record + 2 * count;
@@ -79,7 +79,7 @@ void NetworkMap<T, Curve>::run(const T* theta, T* record, double* log_det, Index
       return curve_.record(u, own.data(), work.data(), by.data(), log_by.data());
     });
     double* sums = log_det + begin;
-    for (std::size_t l = 0; l < kLanes; ++l) sums[l] += points.log_slope[l];
+    for (std::size_t l = 0; l < kMapLanes; ++l) sums[l] += points.log_slope[l];
     from_lanes(points.slope.data(), record + begin);
     from_lanes(points.log_by_u.data(), record + count + begin);
     for (Index p = 0; p < parameters; ++p) {
@@ -101,16 +101,16 @@ void NetworkMap<T, Curve>::forward(const T* theta, T* record, T* value, double* 
 
 template <typename T, NetworkCurve Curve>
 LaneRow NetworkMap<T, Curve>::solve(const LaneRow& y, double* work) const {
-  std::array<CurveSearch, kLanes> searches;
-  for (std::size_t l = 0; l < kLanes; ++l) searches[l] = CurveSearch(y[l]);
+  std::array<CurveSearch, kMapLanes> searches;
+  for (std::size_t l = 0; l < kMapLanes; ++l) searches[l] = CurveSearch(y[l]);
   search(curve_, work, searches);
-  for (std::size_t l = 0; l < kLanes; ++l) {
+  for (std::size_t l = 0; l < kMapLanes; ++l) {
     if (std::isfinite(searches[l].u())) continue;
     searches[l] = CurveSearch(y[l] - kCurveRounding<T> * y[l]);
   }
   search(curve_, work, searches);
   LaneRow u;
-  for (std::size_t l = 0; l < kLanes; ++l) u[l] = searches[l].u();
+  for (std::size_t l = 0; l < kMapLanes; ++l) u[l] = searches[l].u();
   return u;
 }
 
