@@ -68,15 +68,16 @@ double LogarithmicTangent::inverse(double x) const {
 }
 
 template <typename T, IncreasingFunction Function>
-void Pointwise<T, Function>::forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
+template <typename Pass>
+void Pointwise<T, Function>::run(Batch<T>& point, PerChain& log_det, Tape<T>& tape,
+                                 Pass pass) const {
   double* total = log_det.row(0);
   for (Index i = 0; i < this->dim(); ++i) {
     T* row = point.row(i);
     T* slope = tape.recorded(this->kSlope).row(i);
     T* gradient = tape.recorded(this->kLogSlopeGradient).row(i);
     for (Index c = 0; c < point.stride(); ++c) {
-      const FunctionPoint at = function_.at(static_cast<double>(row[c]));
-      row[c] = static_cast<T>(at.value);
+      const FunctionPoint at = pass(row[c]);
       slope[c] = static_cast<T>(at.slope);
       gradient[c] = static_cast<T>(at.log_by_z);
       total[c] += at.log_slope;
@@ -85,21 +86,21 @@ void Pointwise<T, Function>::forward(Batch<T>& point, PerChain& log_det, Tape<T>
 }
 
 template <typename T, IncreasingFunction Function>
+void Pointwise<T, Function>::forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
+  run(point, log_det, tape, [this](T& number) {
+    const FunctionPoint at = function_.at(static_cast<double>(number));
+    number = static_cast<T>(at.value);
+    return at;
+  });
+}
+
+template <typename T, IncreasingFunction Function>
 void Pointwise<T, Function>::inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const {
-  double* total = log_det.row(0);
-  for (Index i = 0; i < this->dim(); ++i) {
-    T* row = point.row(i);
-    T* slope = tape.recorded(this->kSlope).row(i);
-    T* gradient = tape.recorded(this->kLogSlopeGradient).row(i);
-    for (Index c = 0; c < point.stride(); ++c) {
-      const double z = function_.inverse(static_cast<double>(row[c]));
-      const FunctionPoint at = function_.at(z);
-      row[c] = static_cast<T>(z);
-      slope[c] = static_cast<T>(at.slope);
-      gradient[c] = static_cast<T>(at.log_by_z);
-      total[c] += at.log_slope;
-    }
-  }
+  run(point, log_det, tape, [this](T& number) {
+    const double z = function_.inverse(static_cast<double>(number));
+    number = static_cast<T>(z);
+    return function_.at(z);
+  });
 }
 
 template class Pointwise<float, Exponential>;

@@ -87,6 +87,10 @@ class Pointwise final : public Elementwise<T> {
   void inverse(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
 
  private:
+  /// Passes every number through the function one way, and records the points.
+  template <typename Pass>
+  void run(Batch<T>& point, PerChain& log_det, Tape<T>& tape, Pass pass) const;
+
   Function function_;
 };
 
