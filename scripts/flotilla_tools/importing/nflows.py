@@ -527,15 +527,29 @@ def sampling_map(
     model: Original, z: torch.Tensor, context: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(x, log|det dx/dz|) by nflows itself; context [draw x context_dim] or None."""
-    transform = model._transform
-    if not any(type(part).__name__ in APPROXIMATE for part in transform.modules()):
+    return _inverse(model._transform, z, context)
+
+
+def _inverse(
+    transform: Original, z: torch.Tensor, context: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The inverse of a transform, exact also where nflows only approximates it."""
+    kind = type(transform).__name__
+    if kind in ("CompositeTransform", "CompositeCDFTransform"):
+        log_det = z.new_zeros(len(z))
+        for part in reversed(transform._transforms):
+            z, change = _inverse(part, z, context)
+            log_det = log_det + change
+        return z, log_det
+    if kind not in APPROXIMATE:
         return transform.inverse(z, context)
-    for part in transform.modules():
-        if type(part).__name__ == "MonotonicNormalizer":  # whose derivatives want those of weights
-            part.requires_grad_(True)
+    failing = ""
+    if hasattr(transform, "transformer"):
+        transform.transformer.requires_grad_(True)  # UMNN's derivatives want those of its weights
+        failing = f" of its {kind}, which looks for it within [-20, 20] alone"
     with torch.no_grad():
         guess, _ = transform.inverse(z.detach(), context)
-    return refinement.refined(lambda x: transform(x, context), guess, z, "")
+    return refinement.refined(lambda x: transform(x, context), guess, z, failing)
 
 
 def base_log_density(model: Original, z: torch.Tensor, context: Any) -> torch.Tensor:

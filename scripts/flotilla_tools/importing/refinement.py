@@ -51,7 +51,8 @@ def refined(encode: Encode, guess: Tensor, z: Tensor, failing: str) -> tuple[Ten
     with torch.enable_grad():
         inner = x.detach().requires_grad_()
         log_det = -encode(inner)[1]
-        (by_x,) = torch.autograd.grad(log_det.sum(), inner)
+        # The zero is for a log det that is the same everywhere.
+        (by_x,) = torch.autograd.grad(log_det.sum() + 0.0 * inner.sum(), inner)
     inverse = torch.linalg.inv(_jacobian(encode, x)[1])
     moved = z - target  # zero, but with a derivative
     by_z = torch.einsum("ni,nij->nj", by_x, inverse)
