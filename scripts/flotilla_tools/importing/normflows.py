@@ -55,7 +55,7 @@ def _describe_flow(flow: Original, prefix: str) -> list[dict[str, Any]]:
         return sum(parts, [])
     if kind == "Reverse":
         within = _describe_flow(flow.flow, f"{prefix}.flow")
-        return [{**part, "reverse": not part.get("reverse", False)} for part in reversed(within)]
+        return [{**part, "reversed": not part.get("reversed", False)} for part in reversed(within)]
     try:
         found = {"class": kind, **_OPTIONS.get(kind, networks.no_options)(flow)}
     except ConversionError as problem:
@@ -196,7 +196,7 @@ def convert(description: Described, state: State) -> Parts:
     layers = description["layers"]
     parts = networks.convert_layers("normflows", PREFIX, CONVERTERS, layers, state, dim=dim)
     found = [
-        networks.inverted(part) if layer.get("reverse") else part
+        networks.inverted(part) if layer.get("reversed") else part
         for layer, part in zip(layers, parts)
     ]
     context = networks.context_dim(layers)
