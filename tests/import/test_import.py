@@ -224,7 +224,9 @@ SAMPLED = {
 }
 
 
-RANKED = ("normflows_residual", "normflows_circular")
+RANKED = (
+    "nflows_cubic_spline", "nflows_umnn", "normflows_residual", "normflows_circular",
+)
 """Flows with a direction that is an iteration, and on circles: on any ranks each chain takes the
 same way."""
 
