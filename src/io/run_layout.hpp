@@ -22,6 +22,10 @@ inline constexpr const char* kFlagType = "dtype";
 inline constexpr const char* kNumbers = "int8";
 inline constexpr const char* kTruthValues = "bool";
 
+/// Attributes of the root, texts of circles_as_text(): the coordinates of x and of z on circles.
+inline constexpr const char* kDataCircles = "circles";
+inline constexpr const char* kLatentCircles = "latent_circles";
+
 /// An attribute of the root and of every group: one of the next two.
 inline constexpr const char* kStatus = "status";
 inline constexpr const char* kUnfinished =

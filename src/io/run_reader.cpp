@@ -13,6 +13,7 @@
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/undefined.hpp"
 #include "io/hdf5.hpp"
+#include "io/run_layout.hpp"
 
 namespace flotilla {
 namespace {
@@ -113,7 +114,14 @@ RunVariable RunReader::variable(const std::string& group, const std::string& nam
   }
   return reading(path_, group + "/" + name, [&] {
     const hdf5::Group parent = file_->group(group);
-    if (parent.has(name)) return variable_of(parent, name, committed_draws(group));
+    if (parent.has(name)) {
+      RunVariable found = variable_of(parent, name, committed_draws(group));
+      const std::string fact = name == "x" ? kDataCircles : name == "z" ? kLatentCircles : "";
+      if (!fact.empty() && file_->has_attribute(fact)) {
+        found.circles = circles_from_text(file_->read_text(fact), found.dim);
+      }
+      return found;
+    }
     throw InputError(fmt::format("there is no such variable: choose one of {}",
                                  fmt::join(parent.names(), ", ")));
   });

@@ -82,8 +82,8 @@ void summarise_variable(const RunReader& reader, const RunVariable& variable, bo
   });
   const std::vector<QuantitySummary> all = unpacked(comm.gather(packed(own)));
   for (Index i = 0; i < variable.dim; ++i) {
-    diagnosis.quantities.push_back(
-        {coordinate_name(variable, i), all[static_cast<std::size_t>(i)]});
+    diagnosis.quantities.push_back({coordinate_name(variable, i), all[static_cast<std::size_t>(i)],
+                                    !circle_of(variable, i).is_line()});
   }
 }
 

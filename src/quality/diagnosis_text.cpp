@@ -98,14 +98,32 @@ std::vector<std::string> constant_quantities(const Diagnosis& diagnosis) {
   return names;
 }
 
-/// A line that names the constant quantities; empty if there are none.
-std::string constants(const Diagnosis& diagnosis) {
-  std::vector<std::string> names = constant_quantities(diagnosis);
-  if (names.empty()) return "";
+/// "x[0], x[2] and 7 more"
+std::string listed(std::vector<std::string> names) {
   const std::size_t others = names.size() > kMostRows ? names.size() - kMostRows : 0;
   names.resize(names.size() - others);
-  return fmt::format("the same in every draw, so without R-hat and ESS: {}{}\n",
-                     fmt::join(names, ", "), others > 0 ? fmt::format(" and {} more", others) : "");
+  return fmt::format("{}{}", fmt::join(names, ", "),
+                     others > 0 ? fmt::format(" and {} more", others) : "");
+}
+
+/// A line that names the constant quantities; empty if there are none.
+std::string constants(const Diagnosis& diagnosis) {
+  const std::vector<std::string> names = constant_quantities(diagnosis);
+  if (names.empty()) return "";
+  return fmt::format("the same in every draw, so without R-hat and ESS: {}\n", listed(names));
+}
+
+/// A line that names the quantities on circles; empty if there are none.
+std::string circles(const Diagnosis& diagnosis) {
+  std::vector<std::string> names;
+  for (const NamedQuantity& quantity : diagnosis.quantities) {
+    if (quantity.on_circle) names.push_back(quantity.name);
+  }
+  if (names.empty()) return "";
+  return fmt::format(
+      "on circles: {}: the circular mean, sd and quantiles with the circle cut open opposite it, "
+      "R-hat and ESS the worse of cosine and sine\n",
+      listed(names));
 }
 
 nlohmann::ordered_json as_json(const Hint& hint) {
@@ -128,6 +146,7 @@ std::string as_table(const Diagnosis& diagnosis, bool all) {
   const std::vector<const NamedQuantity*> chosen = chosen_rows(diagnosis, all);
   for (const NamedQuantity* quantity : chosen) text += row(diagnosis, *quantity);
   if (chosen.size() < diagnosis.quantities.size()) text += spreads(diagnosis);
+  text += circles(diagnosis);
   text += "\n";
   for (const RunFigure& figure : run_figures()) {
     if (*figure.title == '\0') continue;
@@ -184,6 +203,7 @@ std::string as_json(const Diagnosis& diagnosis, const Thresholds& thresholds) {
   all["quantities"] = nlohmann::ordered_json::array();
   for (const NamedQuantity& quantity : diagnosis.quantities) {
     nlohmann::ordered_json entry = {{"name", quantity.name}};
+    if (quantity.on_circle) entry["on_circle"] = true;
     for (const QuantityFigure& figure : quantity_figures()) {
       entry[figure.name] = json_number(quantity.summary.*figure.value);
     }

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "diagnostics/streaming_quantity.hpp"
+#include "flotilla/diagnostics/circular.hpp"
 
 namespace flotilla {
 namespace {
@@ -32,8 +33,7 @@ class Stream {
   Stream(const RunReader& reader, const RunVariable& variable, CoordinateRange range,
          Index superchains)
       : reader_(reader), variable_(variable), range_(range) {
-    const Index width = superchains > 0 ? variable.chains / superchains : 0;
-    for (const auto& [centre, scale] : sample()) quantities_.emplace_back(centre, scale, width);
+    sample(superchains > 0 ? variable.chains / superchains : 0);
   }
 
   std::vector<QuantitySummary> run() {
@@ -46,16 +46,60 @@ class Stream {
       std::erase_if(active, [&](Index i) { return !at(i).needs_more_lags(); });
     }
     std::vector<QuantitySummary> summaries;
-    for (const StreamingQuantity& quantity : quantities_) summaries.push_back(quantity.summary());
+    for (Index i = 0; i < static_cast<Index>(quantities_.size()); ++i) {
+      const Look& look = look_at(i);
+      if (look.view == View::kLine) {
+        summaries.push_back(at(i).summary());
+      } else if (look.view == View::kPlace) {
+        summaries.push_back(on_circle(look.circle, look.centre, at(i).summary(),
+                                      at(i + 1).summary(), at(i + 2).summary()));
+      }
+    }
     return summaries;
   }
 
  private:
+  /// How a quantity follows from a coordinate. The three views of one on a circle are neighbours,
+  /// in the order of View.
+  struct Look {
+    Index coordinate = 0;  ///< within the range
+    View view = View::kLine;
+    Circle circle = {};
+    double centre = 0.0;  ///< of the circle
+  };
+
+  const Look& look_at(Index i) const { return looks_[static_cast<std::size_t>(i)]; }
+
+  /// A view of values of a coordinate, in place of them for one on a line.
+  std::span<const T> viewed(const Look& look, std::span<const T> values) {
+    if (look.view == View::kLine) return values;
+    viewed_.resize(values.size());
+    std::transform(values.begin(), values.end(), viewed_.begin(), [&](T value) {
+      return static_cast<T>(seen(look.view, look.circle, look.centre, static_cast<double>(value)));
+    });
+    return viewed_;
+  }
+
+  void add(const Look& look, std::span<const T> values, Index width) {
+    const std::span<const T> found = viewed(look, values);
+    std::vector<T> sorted(found.begin(), found.end());
+    const auto [centre, scale] = centre_and_scale(sorted);
+    quantities_.emplace_back(centre, scale, width);
+    looks_.push_back(look);
+  }
+
+  void add_circle(Index coordinate, const Circle& circle, std::span<const T> values, Index width) {
+    const double centre = centre_of(circle, values);
+    for (const View view : {View::kPlace, View::kCosine, View::kSine}) {
+      add({coordinate, view, circle, centre}, values, width);
+    }
+  }
+
   StreamingQuantity& at(Index i) { return quantities_[static_cast<std::size_t>(i)]; }
 
-  /// Median and half the interquartile range of each coordinate, in a few draws of a few chains,
-  /// spread over the run.
-  std::vector<std::pair<double, double>> sample() {
+  /// Makes the quantities, with median and half the interquartile range of each in a few draws of a
+  /// few chains, spread over the run.
+  void sample(Index width) {
     const Index chains = std::min<Index>(variable_.chains, 32);
     const Index draws = std::min<Index>(variable_.draws, 64);
     std::vector<T> values(static_cast<std::size_t>(chains * draws * range_.count));
@@ -66,13 +110,16 @@ class Stream {
           {variable_.chains * j / chains, 1, first_draw, draws, range_.first, range_.count},
           values.data() + j * draws * range_.count);
     }
-    std::vector<std::pair<double, double>> found;
     std::vector<T> column(static_cast<std::size_t>(chains * draws));
     for (Index i = 0; i < range_.count; ++i) {
       gather_columns(values.data(), chains * draws, range_.count, i, 1, column.data());
-      found.push_back(centre_and_scale(column));
+      const Circle circle = circle_of(variable_, range_.first + i);
+      if (circle.is_line()) {
+        add({.coordinate = i}, column, width);
+      } else {
+        add_circle(i, circle, column, width);
+      }
     }
-    return found;
   }
 
   static std::pair<double, double> centre_and_scale(std::vector<T>& column) {
@@ -96,13 +143,10 @@ class Stream {
           reader_.read(variable_, slab, buffer_.data());
           const Index rows = slab.chains * slab.draws;
           columns_.resize(static_cast<std::size_t>(kTogether * rows));
-          for (Index first = 0; first < range_.count; first += kTogether) {
-            const Index together = std::min(kTogether, range_.count - first);
-            gather_columns(buffer_.data(), rows, range_.count, first, together, columns_.data());
-            for (Index i = 0; i < together; ++i) {
-              at(first + i).count(
-                  std::span<const T>(columns_.data() + i * rows, static_cast<std::size_t>(rows)));
-            }
+          Index gathered = -1;
+          for (Index i = 0; i < static_cast<Index>(quantities_.size()); ++i) {
+            gathered = gather(buffer_.data(), rows, look_at(i).coordinate, gathered);
+            at(i).count(viewed(look_at(i), gathered_column(look_at(i).coordinate, rows)));
           }
         },
         range_);
@@ -126,24 +170,36 @@ class Stream {
 
   void observe_chain(const std::vector<Index>& active, Index chain) {
     const T* values = buffer_.data() + chain * variable_.draws * range_.count;
-    Index gathered = -1;  // first coordinate of those whose draws are in columns_
+    Index gathered = -1;
     for (const Index i : active) {
-      const Index first = i - i % kTogether;
-      if (first != gathered) {
-        gather_columns(values, variable_.draws, range_.count, first,
-                       std::min(kTogether, range_.count - first), columns_.data());
-        gathered = first;
-      }
-      const T* column = columns_.data() + (i - first) * variable_.draws;
-      at(i).observe_chain(std::span<const T>(column, static_cast<std::size_t>(variable_.draws)),
+      const Index coordinate = look_at(i).coordinate;
+      gathered = gather(values, variable_.draws, coordinate, gathered);
+      at(i).observe_chain(viewed(look_at(i), gathered_column(coordinate, variable_.draws)),
                           scratch_);
     }
+  }
+
+  /// Brings a coordinate and its neighbours into columns_, unless they are there.
+  /// @param gathered  the first of those that are there; negative if none is
+  /// @returns the first of those that are there now
+  Index gather(const T* values, Index rows, Index coordinate, Index gathered) {
+    const Index first = coordinate - coordinate % kTogether;
+    if (first == gathered) return gathered;
+    gather_columns(values, rows, range_.count, first, std::min(kTogether, range_.count - first),
+                   columns_.data());
+    return first;
+  }
+
+  std::span<const T> gathered_column(Index coordinate, Index rows) const {
+    return {columns_.data() + coordinate % kTogether * rows, static_cast<std::size_t>(rows)};
   }
 
   const RunReader& reader_;
   const RunVariable& variable_;
   CoordinateRange range_;
   std::vector<StreamingQuantity> quantities_;
+  std::vector<Look> looks_;  ///< of each quantity
+  std::vector<T> viewed_;
   std::vector<T> buffer_;
   std::vector<T> columns_;
   StreamingScratch scratch_;
@@ -170,7 +226,9 @@ std::vector<QuantitySummary> summarise_exactly(const RunReader& reader, const Ru
                                                CoordinateRange range, Index superchains) {
   std::vector<QuantitySummary> summaries;
   for_each_coordinate(reader, variable, range, [&](const ChainDraws& draws) {
-    summaries.push_back(summarise(draws, superchains));
+    const Circle circle = circle_of(variable, range.first + static_cast<Index>(summaries.size()));
+    summaries.push_back(circle.is_line() ? summarise(draws, superchains)
+                                         : summarise_on_circle(draws, circle, superchains));
   });
   return summaries;
 }
@@ -184,6 +242,11 @@ std::string coordinate_name(const RunVariable& variable, Index coordinate) {
     place[d] = coordinate % variable.shape[d];
   }
   return fmt::format("{}[{}]", variable.name, fmt::join(place, ","));
+}
+
+Circle circle_of(const RunVariable& variable, Index coordinate) {
+  return variable.circles.empty() ? Circle{}
+                                  : variable.circles[static_cast<std::size_t>(coordinate)];
 }
 
 void for_each_coordinate(const RunReader& reader, const RunVariable& variable,

@@ -15,6 +15,9 @@ namespace flotilla {
 /// "x[3]", "L[0,1]", or the bare name of a number.
 std::string coordinate_name(const RunVariable& variable, Index coordinate);
 
+/// The circle of a coordinate; a line if the run records none.
+Circle circle_of(const RunVariable& variable, Index coordinate);
+
 /// Calls `visit` with all complete draws of each coordinate in turn. Not collective.
 /// @throws Hdf5Error
 void for_each_coordinate(const RunReader& reader, const RunVariable& variable,

@@ -2,6 +2,7 @@
 #include "run/convergence_monitor.hpp"
 
 #include "flotilla/core/undefined.hpp"
+#include "flotilla/diagnostics/circular.hpp"
 
 #include <fmt/format.h>
 
@@ -33,11 +34,25 @@ void keep_worst(double value, double sign, const std::string& name, double& wors
   worst_of = name;
 }
 
+std::vector<Index> coordinates_on_circles(const std::vector<Circle>& circles) {
+  std::vector<Index> found;
+  for (std::size_t i = 0; i < circles.size(); ++i) {
+    if (!circles[i].is_line()) found.push_back(static_cast<Index>(i));
+  }
+  return found;
+}
+
 }  // namespace
 
 template <typename T>
-ConvergenceMonitor<T>::ConvergenceMonitor(const Tiling& tiling, Index dim, Index superchain_width)
-    : tiling_(tiling), quantities_(dim + 1), superchain_width_(superchain_width) {
+ConvergenceMonitor<T>::ConvergenceMonitor(const Tiling& tiling, const std::vector<Circle>& circles,
+                                          Index superchain_width)
+    : tiling_(tiling),
+      circles_(circles),
+      on_circles_(coordinates_on_circles(circles)),
+      quantities_(static_cast<Index>(circles.size() + 1 + on_circles_.size())),
+      of_draw_(circles.size() + on_circles_.size()),
+      superchain_width_(superchain_width) {
   const Index begin = tiling.first_chain();
   for (Index first = begin; first < tiling.end_chain();) {
     Index end = std::min((first / tiling.tile_width + 1) * tiling.tile_width, tiling.chains);
@@ -49,6 +64,20 @@ ConvergenceMonitor<T>::ConvergenceMonitor(const Tiling& tiling, Index dim, Index
   }
   current_.resize(static_cast<std::size_t>(quantities_ * tiling.local_chains()));
   of_chain_.resize(static_cast<std::size_t>(quantities_));
+}
+
+template <typename T>
+const double* ConvergenceMonitor<T>::quantities_of(const T* x) {
+  const std::size_t dim = circles_.size();
+  for (std::size_t i = 0; i < dim; ++i) of_draw_[i] = static_cast<double>(x[i]);
+  for (std::size_t k = 0; k < on_circles_.size(); ++k) {
+    const auto i = static_cast<std::size_t>(on_circles_[k]);
+    const Circle& circle = circles_[i];
+    const double place = of_draw_[i];
+    of_draw_[i] = seen(View::kCosine, circle, circle.low, place);
+    of_draw_[dim + k] = seen(View::kSine, circle, circle.low, place);
+  }
+  return of_draw_.data();
 }
 
 template <typename T>
@@ -67,10 +96,12 @@ void ConvergenceMonitor<T>::observe(const DrawBlock<T>& block) {
       of_chain_[static_cast<std::size_t>(q)] = current_[place(q)];
     }
     for (Index d = 0; d < draws; ++d) {
-      for (Index i = 0; i < dim; ++i) {
-        of_chain_[static_cast<std::size_t>(i)].observe(static_cast<double>(x[d * dim + i]));
-      }
+      const double* draw = quantities_of(x + d * dim);
+      for (Index i = 0; i < dim; ++i) of_chain_[static_cast<std::size_t>(i)].observe(draw[i]);
       of_chain_[static_cast<std::size_t>(dim)].observe(lp[d]);
+      for (Index q = dim + 1; q < quantities_; ++q) {
+        of_chain_[static_cast<std::size_t>(q)].observe(draw[q - 1]);
+      }
     }
     for (Index q = 0; q < quantities_; ++q) {
       current_[place(q)] = of_chain_[static_cast<std::size_t>(q)];
@@ -163,11 +194,17 @@ template <typename T>
 void ConvergenceMonitor<T>::judge(Index quantity, const QuantityFigures& figures,
                                   ConvergenceReport& report) const {
   const auto [mean, constant, rhat, effective_size, nested] = figures;
-  if (quantity + 1 < quantities_) report.means.push_back(mean);
+  const auto dim = static_cast<Index>(circles_.size());
+  if (quantity < dim) report.means.push_back(mean);
+  const Index coordinate =
+      quantity > dim ? on_circles_[static_cast<std::size_t>(quantity - dim - 1)] : quantity;
+  if (quantity > dim) {
+    const auto i = static_cast<std::size_t>(coordinate);
+    report.means[i] = circular_mean(circles_[i], circles_[i].low, report.means[i], mean);
+  }
   if (constant != 0.0) return;  // if all are, no chain has moved, and figures stay undefined
   const bool first = report.ess_of.empty();
-  const std::string name =
-      quantity + 1 < quantities_ ? fmt::format("x[{}]", quantity) : std::string("lp");
+  const std::string name = quantity == dim ? std::string("lp") : fmt::format("x[{}]", coordinate);
   keep_worst(rhat, 1.0, name, report.rhat, report.rhat_of);
   keep_worst(effective_size, -1.0, name, report.ess, report.ess_of);
   if (superchain_width_ > 1) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "flotilla/core/circle.hpp"
 #include "flotilla/diagnostics/rhat.hpp"
 #include "flotilla/parallel/communicator.hpp"
 #include "flotilla/run/convergence_report.hpp"
@@ -21,8 +22,12 @@ namespace flotilla {
 template <typename T>
 class ConvergenceMonitor {
  public:
+  /// @param circles           of each coordinate of x; one on a circle counts as two quantities,
+  /// its
+  ///                          cosine and its sine
   /// @param superchain_width  chains of a superchain; 1 where all start apart
-  ConvergenceMonitor(const Tiling& tiling, Index dim, Index superchain_width);
+  ConvergenceMonitor(const Tiling& tiling, const std::vector<Circle>& circles,
+                     Index superchain_width);
 
   /// Adds a block of draws.
   void observe(const DrawBlock<T>& block);
@@ -81,13 +86,18 @@ class ConvergenceMonitor {
     }
   }
 
+  /// A draw with the angle's cosine in place of each coordinate on a circle; then the sines.
+  const double* quantities_of(const T* x);
   void close_stretch();
   void add_states(Index quantity, const Segment& segment, std::vector<double>& states) const;
   std::vector<double> merge_own(const Communicator& comm, Index first, Index end) const;
   void judge(Index quantity, const QuantityFigures& figures, ConvergenceReport& report) const;
 
   Tiling tiling_;
-  Index quantities_;  ///< coordinates of x, and lp
+  std::vector<Circle> circles_;    ///< of each coordinate
+  std::vector<Index> on_circles_;  ///< the coordinates on circles
+  Index quantities_;               ///< coordinates of x, lp, and a sine for each on a circle
+  std::vector<double> of_draw_;    ///< quantities_of() one, lp left out
   Index superchain_width_;
   std::vector<Segment> segments_;
   std::vector<Window> windows_;

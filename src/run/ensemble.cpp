@@ -19,6 +19,7 @@
 #include "flotilla/run/stopping.hpp"
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/target/registry.hpp"
+#include "flow/circles.hpp"
 #include "io/run_file.hpp"
 #include "run/calibration.hpp"
 #include "run/course.hpp"
@@ -86,6 +87,7 @@ class Ensemble {
       if (comm.is_root()) outputs_.take();
       if (record.is_module()) expect_golden<T>(record);
       flow_ = std::make_unique<Flow<T>>(record);
+      circles_ = data_circles(record);
     });
     if (!own) specification_ = resolve_target(config_, *flow_, comm_);
     comm.together([&] {
@@ -150,7 +152,7 @@ class Ensemble {
         std::chrono::duration<double>(comm_.size() > 1 ? 60.0 * config_.stall_timeout : 0.0));
     if (config_.report_every > 0) {
       course_.monitor =
-          std::make_unique<ConvergenceMonitor<T>>(tiling, flow_->dim(), config_.superchain_width());
+          std::make_unique<ConvergenceMonitor<T>>(tiling, circles_, config_.superchain_width());
     }
     draws_ = DrawBlock<T>(flow_->dim(), tiling.local_chains(), schedule_.largest_draws(),
                           config_.latent);
@@ -443,6 +445,7 @@ class Ensemble {
   ProgressObserver* observer_;
   RunOutputs<T> outputs_;  ///< its owner is released last
   std::unique_ptr<Flow<T>> flow_;
+  std::vector<Circle> circles_;  ///< of the coordinates of x
   DerivedOutputs derived_;
   std::unique_ptr<Target<T>> target_;
   std::unique_ptr<Kernel<T>> kernel_;

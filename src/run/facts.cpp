@@ -10,12 +10,15 @@
 #include <filesystem>
 #include <random>
 
+#include "flotilla/core/circle.hpp"
 #include "flotilla/core/error.hpp"
 #include "flotilla/core/version.hpp"
 #include "flotilla/run/measured.hpp"
 #include "flotilla/run/recorded.hpp"
 #include "flotilla/sampler/registry.hpp"
 #include "flotilla/target/registry.hpp"
+#include "flow/circles.hpp"
+#include "io/run_layout.hpp"
 #include "run/density_of_run.hpp"
 
 namespace flotilla {
@@ -152,6 +155,11 @@ RunFacts run_facts(const RunConfig& config, const Specification& target, const F
   }
   if (!record.context.empty()) {
     facts.emplace_back("context", fmt::format("{}", fmt::join(record.context, ",")));
+  }
+  for (const auto& [name, circles] : {std::pair{kDataCircles, data_circles(record)},
+                                      std::pair{kLatentCircles, latent_circles(record)}}) {
+    const std::string text = circles_as_text(circles);
+    if (!text.empty()) facts.emplace_back(name, text);
   }
   const RunFacts density = density_facts(config, comm);
   facts.insert(facts.end(), density.begin(), density.end());

@@ -23,15 +23,24 @@ void probe(const Batch<T>& rows, Batch<T>& finiteness) {
   }
 }
 
-/// out <- |a - b|^2 of each chain, [1 x chains].
-void squared_distance(const Batch<double>& a, const Batch<double>& b, PerChain& out) {
+/// out <- |a - b|^2 of each chain, on circles the short way round, [1 x chains].
+void squared_distance(const std::vector<Circle>& circles, const Batch<double>& a,
+                      const Batch<double>& b, PerChain& out) {
   out.fill(0.0);
   double* sum = out.row(0);
   for (Index i = 0; i < a.dim(); ++i) {
     const double* one = a.row(i);
     const double* other = b.row(i);
+    const Circle& circle = circles[static_cast<std::size_t>(i)];
+    if (circle.is_line()) {
+      for (Index c = 0; c < a.stride(); ++c) {
+        const double gap = one[c] - other[c];
+        sum[c] += gap * gap;
+      }
+      continue;
+    }
     for (Index c = 0; c < a.stride(); ++c) {
-      const double gap = one[c] - other[c];
+      const double gap = circle.gap(one[c], other[c]);
       sum[c] += gap * gap;
     }
   }
@@ -44,8 +53,8 @@ double scale_of(const std::vector<double>& scales, Index i) {
 /// Sets `to` to the point `from` + scales * displacement. Where that leaves a circle of the base
 /// density it goes on at the other end: the same point of the circle, with the same density.
 template <typename T>
-void displace(const Base<T>& base, const Point<T>& from, const Batch<T>& displacement,
-              const std::vector<double>& scales, Point<T>& to) {
+void displace(const std::vector<Circle>& circles, const Point<T>& from,
+              const Batch<T>& displacement, const std::vector<double>& scales, Point<T>& to) {
   for (Index i = 0; i < displacement.dim(); ++i) {
     const double scale = scale_of(scales, i);
     const double* origin = from.position.row(i);
@@ -54,8 +63,10 @@ void displace(const Base<T>& base, const Point<T>& from, const Batch<T>& displac
     for (Index c = 0; c < displacement.stride(); ++c) {
       position[c] = origin[c] + scale * static_cast<double>(by[c]);
     }
+    const Circle& circle = circles[static_cast<std::size_t>(i)];
+    if (circle.is_line()) continue;
+    for (Index c = 0; c < displacement.stride(); ++c) position[c] = circle.wrapped(position[c]);
   }
-  base.wrap(to.position);
   const double* position = to.position.row(0);
   T* z = to.z.row(0);
   const Index count = to.z.dim() * to.z.stride();
@@ -106,7 +117,11 @@ Workspace<T>::Workspace(const Kernel<T>& kernel, Index columns)
 template <typename T>
 Kernel<T>::Kernel(const Flow<T>& flow, const Target<T>& target, std::unique_ptr<LocalMove<T>> local,
                   double global_fraction)
-    : flow_(&flow), target_(&target), local_(std::move(local)), global_fraction_(global_fraction) {
+    : flow_(&flow),
+      target_(&target),
+      local_(std::move(local)),
+      global_fraction_(global_fraction),
+      circles_(flow.base().circles()) {
   if (!(global_fraction >= 0.0 && global_fraction <= 1.0)) {
     throw InputError(fmt::format("global fraction should be in [0, 1] but is {}", global_fraction));
   }
@@ -256,7 +271,7 @@ void Kernel<T>::move_locally(const Random& random, std::uint64_t step, std::uint
   random.normals(Purpose::kLocalNoise, step, first_chain, workspace.noise);
   if (has_memory()) local_->refresh(tuning, workspace.memory, workspace.noise);
   local_->propose(*flow_, from, tuning.step_size, workspace.noise, workspace.displacement);
-  displace(flow_->base(), from, workspace.displacement, tuning.scales, to);
+  displace(circles_, from, workspace.displacement, tuning.scales, to);
   evaluate(workspace, to);
   find_drift(workspace, to, tuning.scales);
   local_->log_ratio(*flow_, from, to, tuning.step_size, workspace.noise, workspace.displacement,
@@ -302,7 +317,7 @@ void Kernel<T>::decide(const Random& random, std::uint64_t step, std::uint64_t f
   const PerChain& ratio = workspace.ratio;
   const bool by_slice = has_memory() && !global;
   StepOutcome& outcome = workspace.outcome;
-  squared_distance(from.position, to.position, outcome.squared_jump);
+  squared_distance(circles_, from.position, to.position, outcome.squared_jump);
   for (Index c = 0; c < from.z.chains(); ++c) {
     const double log_alpha = to.log_density(0, c) - from.log_density(0, c) + ratio(0, c);
     const bool diverging = !std::isfinite(to.log_density(0, c)) || !std::isfinite(ratio(0, c));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flotilla/core/batch.hpp"
+#include "flotilla/core/circle.hpp"
 #include "flotilla/core/random.hpp"
 #include "flotilla/flow/record.hpp"
 
@@ -44,9 +45,11 @@ class Base {
   virtual void sample(const Random& random, Purpose purpose, std::uint64_t step,
                       std::uint64_t first_chain, const ColumnMask& mask, Batch<T>& out) const = 0;
 
-  /// Takes coordinates on circles back to the interval that stands for their circle. A point that
-  /// is there keeps its bits. z is [dim x chains].
-  virtual void wrap(Batch<double>& /*z*/) const {}
+  /// The circle of each coordinate: a point beyond its ends is a point of it, with the same
+  /// density.
+  virtual std::vector<Circle> circles() const {
+    return std::vector<Circle>(static_cast<std::size_t>(dim_));
+  }
 
  private:
   Index dim_;

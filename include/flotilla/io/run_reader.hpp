@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flotilla/core/batch.hpp"
+#include "flotilla/core/circle.hpp"
 
 namespace flotilla {
 
@@ -20,12 +21,13 @@ class Group;
 struct RunVariable {
   std::string name;
   Index chains = 0;
-  Index draws = 0;                ///< complete draws of each chain
-  Index dim = 1;                  ///< product of the shape
-  std::vector<Index> shape = {};  ///< empty for [chain x draw]
-  bool scalar = false;            ///< true for [chain x draw]: no third dimension
-  bool in_double = false;         ///< stored in double; else in float or smaller
-  Index chunk_chains = 1;         ///< the shape of a chunk in the file
+  Index draws = 0;                   ///< complete draws of each chain
+  Index dim = 1;                     ///< product of the shape
+  std::vector<Index> shape = {};     ///< empty for [chain x draw]
+  bool scalar = false;               ///< true for [chain x draw]: no third dimension
+  bool in_double = false;            ///< stored in double; else in float or smaller
+  std::vector<Circle> circles = {};  ///< of each coordinate of x or z if some are on circles
+  Index chunk_chains = 1;            ///< the shape of a chunk in the file
   Index chunk_draws = 1;
   std::shared_ptr<const hdf5::Dataset> dataset = {};  ///< used by RunReader
 };

@@ -27,6 +27,7 @@ struct DiagnosisConfig {
 struct NamedQuantity {
   std::string name;
   QuantitySummary summary;
+  bool on_circle = false;  ///< then the summary is one of on_circle()
 };
 
 /// Settings of a run that decide how well its chains mix. A number that the file does not have is

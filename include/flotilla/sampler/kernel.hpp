@@ -148,6 +148,7 @@ class Kernel {
   const Target<T>* target_;
   std::unique_ptr<LocalMove<T>> local_;
   double global_fraction_;
+  std::vector<Circle> circles_;  ///< of the latent coordinates
 };
 
 }  // namespace flotilla

@@ -66,11 +66,13 @@ void CircularNormal<T>::sample(const Random& random, Purpose purpose, std::uint6
 }
 
 template <typename T>
-void CircularNormal<T>::wrap(Batch<double>& z) const {
+std::vector<Circle> CircularNormal<T>::circles() const {
+  std::vector<Circle> circles = Base<T>::circles();
   for (const Index i : circular_) {
     const auto k = static_cast<std::size_t>(i);
-    wrap_row(Circle{loc_[k] - 0.5 * scale_[k], scale_[k]}, z, i);
+    circles[k] = {loc_[k] - 0.5 * scale_[k], scale_[k]};
   }
+  return circles;
 }
 
 template class CircularNormal<float>;

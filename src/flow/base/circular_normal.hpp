@@ -7,8 +7,8 @@ namespace flotilla {
 
 /// q_Z of independent coordinates: some uniform on a circle, the others normal.
 ///
-/// On a circle the density is the same at every point of R that stands for a point of it.
-/// wrap() takes such a point back to [loc - scale/2, loc + scale/2).
+/// On a circle, [loc - scale/2, loc + scale/2), the density is the same at every point of R that
+/// stands for a point of it.
 template <typename T>
 class CircularNormal final : public Base<T> {
  public:
@@ -23,7 +23,7 @@ class CircularNormal final : public Base<T> {
   void score(const Batch<T>& z, Batch<T>& out) const override;
   void sample(const Random& random, Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
               const ColumnMask& mask, Batch<T>& out) const override;
-  void wrap(Batch<double>& z) const override;
+  std::vector<Circle> circles() const override;
 
  private:
   std::vector<double> loc_;

@@ -82,12 +82,14 @@ void UniformBox<T>::sample(const Random& random, Purpose purpose, std::uint64_t 
 }
 
 template <typename T>
-void UniformBox<T>::wrap(Batch<double>& z) const {
+std::vector<Circle> UniformBox<T>::circles() const {
+  std::vector<Circle> circles = Base<T>::circles();
   for (const Index i : circular_) {
-    const auto low = static_cast<double>(low_[static_cast<std::size_t>(i)]);
-    const auto high = static_cast<double>(high_[static_cast<std::size_t>(i)]);
-    wrap_row(Circle{low, high - low}, z, i);
+    const auto k = static_cast<std::size_t>(i);
+    const auto low = static_cast<double>(low_[k]);
+    circles[k] = {low, static_cast<double>(high_[k]) - low};
   }
+  return circles;
 }
 
 template class UniformBox<float>;

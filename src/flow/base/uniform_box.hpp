@@ -8,8 +8,7 @@ namespace flotilla {
 /// q_Z uniform on the box [low, high], edges included. Flows on circles use it, for example.
 ///
 /// Outside the box the log density is -inf, so a proposal that leaves the box is rejected. A
-/// coordinate on a circle has no outside: its density is the same everywhere, and wrap() takes a
-/// point back to [low, high).
+/// coordinate on a circle, [low, high), has no outside: its density is the same everywhere.
 template <typename T>
 class UniformBox final : public Base<T> {
  public:
@@ -24,7 +23,7 @@ class UniformBox final : public Base<T> {
   void score(const Batch<T>& z, Batch<T>& out) const override;
   void sample(const Random& random, Purpose purpose, std::uint64_t step, std::uint64_t first_chain,
               const ColumnMask& mask, Batch<T>& out) const override;
-  void wrap(Batch<double>& z) const override;
+  std::vector<Circle> circles() const override;
 
  private:
   std::vector<T> low_;

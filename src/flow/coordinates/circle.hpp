@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Coordinates on circles: an interval whose ends are one point.
+// Coordinates on circles, as records have them.
 
 #include <cmath>
 #include <limits>
@@ -9,18 +9,10 @@
 #include <vector>
 
 #include "flotilla/core/batch.hpp"
+#include "flotilla/core/circle.hpp"
 #include "flotilla/flow/record.hpp"
 
 namespace flotilla {
-
-/// The circle of points [low, low + length).
-struct Circle {
-  double low = 0.0;
-  double length = 1.0;
-
-  /// The point of the circle that x is. A point that is there already keeps its bits.
-  double wrapped(double x) const { return x - length * std::floor((x - low) / length); }
-};
 
 /// Reads array `circular` [dim]: the coordinates that lie on a circle, ascending; none without it.
 /// @throws InputError unless it holds zeros and ones
@@ -57,12 +49,6 @@ void require_finite(const T* row, double sign, PerChain& out) {
   for (Index c = 0; c < out.stride(); ++c) {
     out.row(0)[c] = std::isfinite(row[c]) ? out.row(0)[c] : -sign * kInfinity;
   }
-}
-
-/// Takes a coordinate of every chain back to its circle.
-inline void wrap_row(const Circle& circle, Batch<double>& z, Index i) {
-  double* row = z.row(i);
-  for (Index c = 0; c < z.stride(); ++c) row[c] = circle.wrapped(row[c]);
 }
 
 }  // namespace flotilla
