@@ -8,6 +8,7 @@
     compare_speed.py --only architectures  couplings, splines, MAF and IAF in 8, 64, 512 dimensions
     compare_speed.py --only glow           the Glow of Fashion-MNIST, metric and Euclidean MALA
     compare_speed.py --only torchscript    the program on TorchScript files against itself
+    compare_speed.py --only layers         every kind of coupling and residual layers, against both
     compare_speed.py --only effective effective-glow --flows curved_64.h5
                                            effective draws: the defaults against MALA and HMC
 
@@ -29,7 +30,7 @@ from pathlib import Path
 
 from flotilla_tools import starting
 from flotilla_tools.common_options import add_common
-from flotilla_tools.measuring import effective
+from flotilla_tools.measuring import effective, layer_speed
 from flotilla_tools.measuring.speed import Options, caption, compare_all, table
 from flotilla_tools.program import Flotilla
 from flotilla_tools.starting import positive
@@ -39,7 +40,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser = starting.parser(__doc__)
     add = parser.add_argument
     rates = ("planar", "image", "ranks", "architectures", "glow", "torchscript")
-    names = (*rates, *effective.CASES)
+    names = (*rates, "layers", *effective.CASES)
     add_common(
         parser,
         flotilla={},
@@ -82,7 +83,9 @@ def compare(options: Options) -> None:
         flotilla = Flotilla(options.flotilla, 1, binding="none")
         rows = effective.compare(cases, flotilla, options.rounds)
         print("\n".join([*effective.table(rows), "", effective.CAPTION]))
-    if set(options.only) <= set(effective.CASES):
+    if "layers" in options.only:
+        print("\n".join([*layer_speed.compare(options), "", layer_speed.CAPTION]))
+    if set(options.only) <= {"layers", *effective.CASES}:
         return
     with tempfile.TemporaryDirectory() as directory:
         comparisons = compare_all(options, Path(directory))

@@ -51,7 +51,13 @@ def parse(arguments: list[str] | None = None) -> Options:
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, help="flow file to write")
     add("--dim", type=positive(int), default=2, help="coordinates (default %(default)s)")
-    add("--kind", choices=LAYERS, default="affine", help="of the layers (default %(default)s)")
+    add(
+        "--kind",
+        choices=LAYERS,
+        default="affine",
+        metavar="NAME",
+        help=f"of the layers: {', '.join(LAYERS)} (default %(default)s)",
+    )
     add(
         "--layers",
         type=positive(int),

@@ -28,6 +28,7 @@ FLOWS = {
     "diagonal": ["--dim", "2", "--layers", "1", "--widths", "2", "--base", "diagonal_normal"],
     "mixture": ["--dim", "2", "--layers", "1", "--widths", "2", "--base", "gaussian_mixture"],
     "image": ["--kind", "glow", "--dim", "16", "--layers", "1", "--widths", "1,1"],
+    "circles": ["--dim", "2", "--layers", "1", "--widths", "2", "--base", "circular_normal"],
     "box": ["--dim", "2", "--layers", "1", "--widths", "2", "--base", "uniform_box"],
 }
 

@@ -116,6 +116,9 @@ def random_flow(options: Shape) -> Flow:
     """The flow that the options describe, in double precision; a function of them alone."""
     rng = np.random.default_rng(options.seed)
     base = random_base(options.base, options.dim, options.seed)
+    if options.kind == "circular":
+        turn = np.full(options.dim, 2.0 * math.pi)
+        base = CircularNormal(np.zeros(options.dim), turn, circular=np.ones(options.dim, bool))
     z = normals((CALIBRATION_DRAWS, options.dim), rng)
     layers = [layer for make in EXTRAS[options.extras] for layer in make(options.dim, rng)]
     z, _ = Flow(options.dim, layers)(z)
@@ -129,13 +132,52 @@ def random_flow(options: Shape) -> Flow:
 
 def random_couplings(z: Tensor, options: Shape, rng: np.random.Generator) -> Iterator[Layer]:
     """Couplings of the kind. Each is calibrated on the draws z [n x dim] that reach it."""
-    coordinate_map: CoordinateMap = AffineMap()
-    if options.kind == "spline":
-        coordinate_map = SplineMap(8, 3.0)
+    coordinate_map = MAPS[options.kind](rng)
     for mask in half_masks(options.dim, options.layers, rng):
+        if options.kind == "gaussianization":  # its values end at 4.9, and are flat there
+            softclip = Softclip(3.0)
+            z, _ = softclip(z)
+            yield softclip
         layer = random_coupling(mask, coordinate_map, z, options, rng)
         z, _ = layer(z)
         yield layer
+
+
+def small_network(rng: np.random.Generator, rising: bool) -> dict[str, Any]:
+    """The arrays of a curve's network of two hidden layers of 64 units and a signal of 16, as zuko
+    has by default; `rising`: no weight on the way from u is negative, and slopes are about 1."""
+    arrays = curve_network((17, 64, 64, 1), None, False, rng)
+    if not rising:
+        return arrays
+    arrays["curve_weight_0"][:, 0] = rng.uniform(0.5, 1.5, 64)
+    for k in (1, 2):
+        shape = arrays[f"curve_weight_{k}"].shape
+        arrays[f"curve_weight_{k}"] = rng.uniform(0.5, 1.5, shape) / shape[1]
+    return arrays
+
+
+MAPS: dict[str, Callable[[np.random.Generator], CoordinateMap]] = {
+    "affine": lambda rng: AffineMap(),
+    "spline": lambda rng: SplineMap(8, 3.0),
+    "circular": lambda rng: SplineMap(8, math.pi, tails="circular"),
+    "rational_linear": lambda rng: RationalLinearMap(8, 3.0),
+    "bernstein": lambda rng: BernsteinMap(17),
+    "sum_of_squares": lambda rng: SumOfSquaresMap(3, 4),
+    "gaussianization": lambda rng: GaussianizationMap(8),
+    "monotone_network": lambda rng: MonotoneNetworkMap("two_way_elu", **small_network(rng, True)),
+    "integrated_network": lambda rng: IntegratedNetworkMap("elu", 32, **small_network(rng, False)),
+}
+"""The maps of coupling layers, by kind; curves at the sizes that pyro and zuko have by default."""
+
+
+def random_residuals(z: Tensor, options: Shape, rng: np.random.Generator) -> Iterator[Layer]:
+    """Residual layers; the norms of their linear maps are at most 0.9."""
+    widths = [options.dim, *options.widths, options.dim]
+    for _ in range(options.layers):
+        net = random_conditioner(widths, options, rng)
+        for linear in net.maps:
+            linear.weight.mul_(0.9 / torch.linalg.matrix_norm(linear.weight, 2))
+        yield Residual(net)
 
 
 def random_autoregressives(z: Tensor, options: Shape, rng: np.random.Generator) -> Iterator[Layer]:
@@ -205,9 +247,9 @@ def random_glow_step(
 
 
 LAYERS: dict[str, Callable[[Tensor, Shape, np.random.Generator], Iterator[Layer]]] = {
-    "affine": random_couplings,
+    **{kind: random_couplings for kind in MAPS},
     "glow": random_glow,
-    "spline": random_couplings,
+    "residual": random_residuals,
     "iaf": random_autoregressives,
     "maf": random_autoregressives,
 }

@@ -96,6 +96,13 @@ void CurveNetwork::read_layer(const LayerReader& reader, std::size_t k, Index co
   layers_.push_back({{outputs, inputs - skipped, own}, {bias, bias + outputs}});
 }
 
+Index CurveNetwork::value_multiply_adds() const {
+  Index sum = first_units();
+  for (std::size_t k = 1; k < layers_.size(); ++k)
+    sum += layers_[k].inputs() * layers_[k].outputs();
+  return sum;
+}
+
 std::vector<std::string> CurveNetwork::entry_names() const {
   std::vector<std::string> names = {"curve_activation"};
   for (std::size_t k = 0; k < layers_.size(); ++k) {

@@ -30,6 +30,9 @@ class CurveNetwork {
   Index signal() const { return signal_; }
   /// Rows of working memory.
   Index work() const { return first_units() + 3 * units_ + 4 * widest_; }
+  /// Multiply-adds of prepare(), and of a value after it.
+  Index signal_multiply_adds() const { return signal_ * first_units(); }
+  Index value_multiply_adds() const;
   /// Whether a weight on the way from u is negative.
   bool may_fall() const { return may_fall_; }
   std::vector<std::string> entry_names() const;

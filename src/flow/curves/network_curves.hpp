@@ -24,6 +24,9 @@ class MonotoneNetworkCurve {
 
   Index parameters() const { return network_.signal(); }
   Index work() const { return network_.work() + 2 * network_.first_units(); }
+  Index multiply_adds() const {
+    return network_.signal_multiply_adds() + network_.value_multiply_adds();
+  }
   std::vector<std::string> entry_names() const { return network_.entry_names(); }
 
   void prepare(const double* theta, double* work) const { network_.prepare(theta, work); }
@@ -54,6 +57,10 @@ class IntegratedNetworkCurve {
 
   Index parameters() const { return network_.signal() + 1; }
   Index work() const { return network_.work() + 2 * network_.first_units() + 1; }
+  Index multiply_adds() const {
+    const auto places = static_cast<Index>(nodes_.size()) + 1;
+    return network_.signal_multiply_adds() + places * network_.value_multiply_adds();
+  }
   std::vector<std::string> entry_names() const;
 
   void prepare(const double* theta, double* work) const;

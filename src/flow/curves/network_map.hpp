@@ -48,6 +48,7 @@ concept NetworkCurve = std::constructible_from<Curve, const LayerReader&, Index>
   { Curve::kAutoregressive } -> std::convertible_to<std::string_view>;
   { curve.parameters() } -> std::same_as<Index>;
   { curve.work() } -> std::same_as<Index>;
+  { curve.multiply_adds() } -> std::same_as<Index>;
   { curve.entry_names() } -> std::convertible_to<std::vector<std::string>>;
   { curve.prepare(in, out) } -> std::same_as<void>;
   { curve.at(u, out) } -> std::same_as<LanePoints>;
@@ -73,6 +74,8 @@ class NetworkMap : public RecordedMap<T> {
     return i == 0 || others_.empty() ? *this : others_[static_cast<std::size_t>(i - 1)];
   }
   std::vector<std::string> entry_names() const { return curve_.entry_names(); }
+  /// Of a value, for one coordinate of one chain.
+  Index multiply_adds() const { return curve_.multiply_adds(); }
 
   void forward(const T* theta, T* record, T* value, double* log_det, Index count) const;
   void inverse(const T* theta, T* record, T* value, double* log_det, Index count) const;

@@ -24,7 +24,12 @@ requires CoordinateMap<Map<T>, T>
 class Conditioned : public Layer<T> {
  public:
   TapeShape tape_shape() const override;
-  Index multiply_adds() const override { return conditioner_.multiply_adds(); }
+  Index multiply_adds() const override {
+    if constexpr (requires { map_.multiply_adds(); }) {
+      return conditioner_.multiply_adds() + moved() * map_.multiply_adds();
+    }
+    return conditioner_.multiply_adds();
+  }
 
   void forward(Batch<T>& point, PerChain& log_det, Tape<T>& tape) const override;
   void jvp(const Tape<T>& tape, Batch<T>& v) const override;
