@@ -11,6 +11,7 @@ The layers of each flow are cut into files of one layer, so that mutations find 
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import h5py
@@ -55,12 +56,15 @@ def write(name, file):
         line for line in lines_of(file, "/")
         if not line.split()[1].startswith(("/layers", "/golden", "/provenance"))
     ]
-    for k, (layer, group) in enumerate(sorted(file["layers"].items())):
+    written = Counter()
+    for k, (_, group) in enumerate(sorted(file["layers"].items())):
         lines = [*common, "group /layers", *lines_of(group, "/layers/0000")]
         if k == 0:
             lines += lines_of(file["golden"], "/golden")
         kind = text_of(group.attrs["type"])
-        (HERE / "corpus" / f"{name}_{layer}_{kind}.txt").write_text("\n".join(lines) + "\n")
+        written[kind] += 1
+        number = f"_{written[kind]}" if written[kind] > 1 else ""
+        (HERE / "corpus" / f"{name}_{kind}{number}.txt").write_text("\n".join(lines) + "\n")
 
 
 RUN = """\
