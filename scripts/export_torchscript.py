@@ -145,6 +145,9 @@ def write_flow(options: Options) -> None:
     else:
         origin = str(options.model)
         module, dim = own_flow(options, origin)
+    accuracy = getattr(module, "accuracy", "")
+    if accuracy:
+        print(f"note: {accuracy}")
     with failing_module(dim):
         if isinstance(module, LibraryFlow) and options.inverse:
             lacking = missing_inverse(module)
@@ -158,7 +161,7 @@ def write_flow(options: Options) -> None:
             getattr(module, "base", None),
             options.tile_width,
             options.inverse,
-            {"exported_from": origin},
+            {"exported_from": origin, **({"solved": accuracy} if accuracy else {})},
         )
     ending = "" if sign else ", without an inverse: Euclidean and independence kernels only"
     print(f"{options.output}: dim {dim}, tiles of {options.tile_width} chains{ending}")

@@ -341,6 +341,18 @@ class Solvers(unittest.TestCase):
         np.testing.assert_allclose(x, math.e * one, atol=2e-7)  # RK4 of 24 steps
         np.testing.assert_allclose(area, 0.5 * one, atol=1e-14)
 
+    def test_twice_the_steps_of_a_differential_equation(self):
+        one = torch.ones(1, dtype=torch.float64)
+        end = torch.tensor(1.0, dtype=torch.float64)
+
+        def error(steps):
+            found = library_flows._odeint(lambda t, x: x, one, 0.0, end, steps=steps)
+            return abs(float(found) - math.e)
+
+        ratio = error(24) / error(48)  # 16, of a method of order 4
+        self.assertGreater(ratio, 14.0)
+        self.assertLess(ratio, 18.0)
+
 
 class Hostile(TorchScriptTest):
     """For any bytes: one sentence and exit code 2."""

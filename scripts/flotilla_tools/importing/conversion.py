@@ -99,6 +99,12 @@ def library_of(model: Any) -> str:
     library = known_library(model)
     if library is not None:
         return library
+    if sbi.is_vector_field(model):
+        raise ConversionError(
+            "a flow of flow matching solves an equation along a vector field, which no layer does; "
+            "next: TorchScript, with its solver's steps fixed: export_torchscript.py --model "
+            "mine.py:make_posterior --context X_O -o mine.pt"
+        )
     whole = f"{type(model).__module__}.{type(model).__name__}"
     inside = [
         name

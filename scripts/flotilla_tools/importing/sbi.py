@@ -37,6 +37,11 @@ def is_of_sbi(model: Original) -> bool:
     return any(kind.__module__.split(".")[0] == "sbi" for kind in type(model).__mro__)
 
 
+def is_vector_field(model: Original) -> bool:
+    """Whether a model is trained by flow matching: its flow solves an equation along its net."""
+    return any(kind.__name__ == "FlowMatchingEstimator" for kind in type(model).__mro__)
+
+
 def unwrapped(model: Original) -> Conditional:
     """The flow within a posterior or an estimator of sbi; any other model as it is."""
     notes, observed = [], None
@@ -52,7 +57,9 @@ def unwrapped(model: Original) -> Conditional:
         )
     embedding = getattr(model, "_embedding_net", None)
     shape = tuple(getattr(model, "condition_shape", ()))
-    if is_of_sbi(model) and hasattr(model, "net"):
+    if is_vector_field(model):
+        embedding = None  # it embeds the context itself
+    elif is_of_sbi(model) and hasattr(model, "net"):
         model = model.net
         embedding = getattr(model, "_embedding_net", embedding)
     if embedding is not None and _is_identity(embedding):
