@@ -164,12 +164,13 @@ void CurveNetwork::activate_units(double* sums, double* slopes, double* curvatur
 }
 
 LaneRow CurveNetwork::value(const LaneRow& u, double* work) const {
-  const Rows at = rows(work);
+  Rows at = rows(work);
   double* sums = at.a;
   double* next = at.b;
   enter(u, at.first, sums);
   for (std::size_t k = 0; k < hidden(); ++k) {
-    activate_units(sums, at.c, nullptr, layers_[k].outputs());
+    activate_units(sums, at.slopes, nullptr, layers_[k].outputs());
+    at.slopes += lanes(layers_[k].outputs());
     layers_[k + 1].apply(sums, next);
     std::swap(sums, next);
   }
@@ -210,8 +211,7 @@ auto CurveNetwork::run(const LaneRow& u, double* work, bool with_curvatures) con
 
 // With sums a_k, tangents t_k = da_k/du, units h(a_k): the cotangents of m and of dm/du = w . (h'
 // t). That of t_k equals that of a_k for m, so two vectors go back: p for m, q for dm/du.
-LaneRow CurveNetwork::gradients(const LaneRow& factor, double* work, double* by_first,
-                                double* slope_by_first) const {
+LaneRow CurveNetwork::gradients(double* work, double* by_first, double* slope_by_first) const {
   Rows at = rows(work);
   LaneRow one;
   one.fill(1.0);
@@ -237,14 +237,26 @@ LaneRow CurveNetwork::gradients(const LaneRow& factor, double* work, double* by_
   }
   LaneRow bend = {};
   for (std::size_t i = 0; i < by_u_.size(); ++i) {
-    for (std::size_t l = 0; l < factor.size(); ++l) {
-      const std::size_t place = i * factor.size() + l;
-      by_first[place] += factor[l] * at.a[place];
-      bend[l] += by_u_[i] * at.b[place];
-    }
+    for (std::size_t l = 0; l < bend.size(); ++l) bend[l] += by_u_[i] * at.b[lanes(1) * i + l];
   }
-  if (slope_by_first != nullptr) std::copy_n(at.b, lanes(first_units()), slope_by_first);
+  std::copy_n(at.a, lanes(first_units()), by_first);
+  std::copy_n(at.b, lanes(first_units()), slope_by_first);
   return bend;
+}
+
+void CurveNetwork::add_gradient(const LaneRow& factor, double* work, double* by_first) const {
+  Rows at = rows(work);
+  product(layers_.back().weight.transpose, factor.data(), at.a);
+  at.slopes += lanes(units_);
+  for (std::size_t k = hidden(); k-- > 0;) {
+    const std::size_t values = lanes(layers_[k].outputs());
+    at.slopes -= values;
+    for (std::size_t i = 0; i < values; ++i) at.a[i] *= at.slopes[i];
+    if (k == 0) break;
+    product(layers_[k].weight.transpose, at.a, at.c);
+    std::swap(at.a, at.c);
+  }
+  for (std::size_t i = 0; i < lanes(first_units()); ++i) by_first[i] += at.a[i];
 }
 
 void CurveNetwork::to_signal(const double* first_bar, double* signal_bar) const {

@@ -39,22 +39,23 @@ class CurveNetwork {
 
   /// Computes what does not depend on u.
   void prepare(const double* signal, double* work) const;
-  /// m(u)
+  /// m(u); records what add_gradient() needs.
   LaneRow value(const LaneRow& u, double* work) const;
 
   struct Point {
     LaneRow value;
     LaneRow slope;  ///< dm/du
   };
-  /// m(u) and dm/du.
+  /// m(u) and dm/du; records what add_gradient() needs.
   Point at(const LaneRow& u, double* work) const;
   /// The same; records what gradients() needs.
   Point record(const LaneRow& u, double* work) const;
   /// Of the recorded point: adds the derivatives of factor * m with respect to the sums that enter
-  /// the first hidden units to `by_first` [first_units()]. Returns d^2 m / du^2 and fills
-  /// slope_by_first with the derivatives of dm/du, unless that is null.
-  LaneRow gradients(const LaneRow& factor, double* work, double* by_first,
-                    double* slope_by_first) const;
+  /// the first hidden units to `by_first` [first_units()].
+  void add_gradient(const LaneRow& factor, double* work, double* by_first) const;
+  /// Fills such rows with the derivatives of m and of dm/du at the recorded point. Returns
+  /// d^2 m / du^2.
+  LaneRow gradients(double* work, double* by_first, double* slope_by_first) const;
   /// signal_bar <- the cotangent of the signal that belongs to one of those sums
   void to_signal(const double* first_bar, double* signal_bar) const;
   Index first_units() const { return layers_.front().outputs(); }

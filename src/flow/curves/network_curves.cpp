@@ -44,12 +44,6 @@ void gauss_legendre(Index n, std::vector<double>& nodes, std::vector<double>& we
   }
 }
 
-LaneRow every_lane(double value) {
-  LaneRow row;
-  row.fill(value);
-  return row;
-}
-
 LaneRow times(const LaneRow& u, double factor) {
   LaneRow row;
   for (std::size_t l = 0; l < kLanes; ++l) row[l] = u[l] * factor;
@@ -77,8 +71,7 @@ LanePoints MonotoneNetworkCurve::record(const LaneRow& u, const double* /*theta*
   double* by_first = work + network_.work() * kCurveLanes;
   double* slope_by_first = by_first + network_.first_units() * kCurveLanes;
   const CurveNetwork::Point point = network_.record(u, work);
-  std::fill_n(by_first, network_.first_units() * kCurveLanes, 0.0);
-  const LaneRow bend = network_.gradients(every_lane(1.0), work, by_first, slope_by_first);
+  const LaneRow bend = network_.gradients(work, by_first, slope_by_first);
   network_.to_signal(by_first, by_theta);
   network_.to_signal(slope_by_first, log_by_theta);
   LanePoints points{point.value, point.slope, {}, {}};
@@ -155,16 +148,16 @@ LanePoints IntegratedNetworkCurve::record(const LaneRow& u, const double* theta,
   std::fill_n(by_first, 2 * values, 0.0);
   LanePoints points{lane_row(theta + network_.signal() * kCurveLanes), {}, {}, {}};
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    const LaneRow m = network_.record(times(u, nodes_[i]), work).value;
+    const LaneRow m = network_.value(times(u, nodes_[i]), work);
     LaneRow factor;
     for (std::size_t l = 0; l < kLanes; ++l) {
       const double area = u[l] * weights_[i] * elementary::exp(log_slope(m[l]));
       points.value[l] += area;
       factor[l] = area * log_slope_by_m(m[l]);
     }
-    network_.gradients(factor, work, by_first, nullptr);
+    network_.add_gradient(factor, work, by_first);
   }
-  const CurveNetwork::Point end = network_.record(u, work);
+  const CurveNetwork::Point end = network_.at(u, work);
   LaneRow by_m;
   for (std::size_t l = 0; l < kLanes; ++l) {
     by_m[l] = log_slope_by_m(end.value[l]);
@@ -172,7 +165,7 @@ LanePoints IntegratedNetworkCurve::record(const LaneRow& u, const double* theta,
     points.slope[l] = elementary::exp(points.log_slope[l]);
     points.log_by_u[l] = by_m[l] * end.slope[l];
   }
-  network_.gradients(by_m, work, log_by_first, nullptr);
+  network_.add_gradient(by_m, work, log_by_first);
   network_.to_signal(by_first, by_theta);
   network_.to_signal(log_by_first, log_by_theta);
   std::fill_n(by_theta + network_.signal() * kCurveLanes, kCurveLanes, 1.0);
