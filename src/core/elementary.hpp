@@ -157,13 +157,17 @@ inline double log1p(double t) {
                                                                   : log_of_any(u) * (t / (u - 1.0));
 }
 
-/// log(1 + exp(x)), without overflow on either side.
+/// Above it PyTorch's softplus is the identity, by at most 2e-9; so is ours, or a flow that was
+/// trained there would be another one.
+inline constexpr double kSoftplusThreshold = 20.0;
+
+/// log(1 + exp(x)), without overflow on either side; x above kSoftplusThreshold.
 template <typename T>
 inline T softplus(T x) {
   const T magnitude = x < T{0} ? -x : x;
   const T above = x > T{0} ? x : T{0};
   const T tail = static_cast<T>(log1p(static_cast<double>(exp(-magnitude))));
-  return above + tail;
+  return above + (x > static_cast<T>(kSoftplusThreshold) ? T{0} : tail);
 }
 
 /// arctan(x) in [-pi/2, pi/2]. The argument is reduced to |t| <= tan(pi/8): from above 1 by 1 / x,

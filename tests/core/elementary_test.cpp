@@ -161,11 +161,29 @@ TYPED_TEST(ElementaryOf, SigmoidIsZeroAndOneAtTheFarEnds) {
   EXPECT_EQ(elementary::sigmoid(T{0}), T{0.5F});
 }
 
+// The error of exp, and of a logarithm in double.
+TYPED_TEST(ElementaryOf, SoftplusKeepsRelativeAccuracyInItsTail) {
+  using T = TypeParam;
+  const T low = this->kLowest;  // where exp ends
+  EXPECT_LE(worst_ulps<T>(low, 20, kGrid, elementary::softplus<T>, test::exact_softplus), 4);
+  EXPECT_LE(worst_ulps<T>(-2, 2, kGrid, elementary::softplus<T>, test::exact_softplus), 4);
+}
+
+TYPED_TEST(ElementaryOf, SoftplusIsTheIdentityWherePyTorchTakesItSo) {
+  using T = TypeParam;
+  for (const T x : {T{20.5F}, T{33}, T{1e30F}, this->kInfinity}) {
+    EXPECT_EQ(elementary::softplus(x), x);
+  }
+  EXPECT_NEAR(elementary::softplus(20.0), 20.0 + 2.06115362e-9, 1e-14);
+  EXPECT_EQ(elementary::softplus(-this->kInfinity), T{0});
+}
+
 TYPED_TEST(ElementaryOf, NaNStaysNaN) {
   EXPECT_TRUE(std::isnan(elementary::exp(this->kNaN)));
   EXPECT_TRUE(std::isnan(elementary::expm1(this->kNaN)));
   EXPECT_TRUE(std::isnan(elementary::tanh(this->kNaN)));
   EXPECT_TRUE(std::isnan(elementary::sigmoid(this->kNaN)));
+  EXPECT_TRUE(std::isnan(elementary::softplus(this->kNaN)));
 }
 
 // Two roundings of the series and one of the sum. If the result is below 1, ln x is s alone.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "core/exact_functions.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -23,6 +24,10 @@ long double exact_tanh(long double x) {
 
 long double exact_sigmoid(long double x) {
   return 1.0L / (1.0L + std::exp(-x));
+}
+
+long double exact_softplus(long double x) {
+  return std::max(x, 0.0L) + std::log1p(std::exp(-std::abs(x)));
 }
 
 long double exact_log(long double x) {

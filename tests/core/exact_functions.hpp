@@ -11,6 +11,7 @@ long double exact_exp(long double x);
 long double exact_expm1(long double x);
 long double exact_tanh(long double x);
 long double exact_sigmoid(long double x);
+long double exact_softplus(long double x);
 long double exact_log(long double x);
 long double exact_atan(long double x);
 long double exact_erf(long double x);

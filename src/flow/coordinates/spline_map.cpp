@@ -251,7 +251,8 @@ void SplineMap<T>::smooth_slopes(const Block& raw, Block& slope, Block& by_raw) 
   }
   for (std::size_t c = 0; c < kBlock; ++c) {
     const T above = raw[c] > T{0} ? raw[c] : T{0};
-    slope[c] = min_derivative_ + (above + slope[c]);
+    const bool linear = raw[c] > static_cast<T>(elementary::kSoftplusThreshold);
+    slope[c] = min_derivative_ + (above + (linear ? T{0} : slope[c]));
   }
 }
 
