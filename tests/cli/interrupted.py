@@ -20,6 +20,7 @@ EVERY_RANK = -1
 CALLS = ("write", "sync", "close", "rename", "resize", "reserve")
 DOES_WITHOUT = "the run goes on, and the checkpoint before it counts"  # a failed one
 HUNG = 90  # seconds after which a run is ended, on a busy machine
+ALONE = 20  # likewise an mpirun without ranks
 
 # What a run file says of the time, the machine and the place, and not of the draws.
 OF_THE_TIME = {
@@ -108,20 +109,29 @@ class Run:
     def wait(self):
         """Waits until every process of it has ended; its exit code."""
         ranks = self.ranks()
-        try:
-            code = self.process.wait(timeout=HUNG)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            for process in ranks:
-                if is_alive(process):
+        alone = 0  # tenths of a second in which mpirun had no rank left
+        while self.process.poll() is None and alone < 10 * ALONE:
+            ranks += [process for process in self.ranks() if process not in ranks]
+            lives = any(map(is_alive, ranks))
+            alone = alone + 1 if self.under_mpirun and ranks and not lives else 0
+            if time.monotonic() > self.begin + HUNG:
+                for process in [self.process.pid, *filter(is_alive, ranks)]:
                     os.kill(process, signal.SIGKILL)
-            raise
+                self.process.wait()
+                raise AssertionError(f"hung: {self.process.args}")
+            time.sleep(0.1 if alone else 0.01)
+        if self.process.poll() is None:
+            # Open MPI 4.1: a rank that is killed while it connects may leave mpirun, which has told
+            # of it and has ended all others, waiting for a lock of its own.
+            print("mpirun did not end after its ranks had, and was killed", flush=True)
+            self.process.kill()
+            self.process.wait()
         # The ranks of an mpirun that was killed notice a little later.
         while any(map(is_alive, ranks)) and time.monotonic() < self.begin + HUNG:
             time.sleep(0.01)
         assert not any(map(is_alive, ranks)), "ranks hang"
         self.seconds = time.monotonic() - self.begin
-        return code
+        return self.process.returncode
 
     def text(self):
         return self.errors.read_text(encoding="utf-8", errors="replace")
