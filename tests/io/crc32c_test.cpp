@@ -14,7 +14,7 @@ namespace {
 std::uint32_t by_bits(const unsigned char* bytes, std::size_t length) {
   std::uint32_t state = 0xFFFFFFFFU;
   for (std::size_t i = 0; i < 8 * length; ++i) {
-    const std::uint32_t bit = (bytes[i / 8] >> (i % 8)) & 1U;
+    const std::uint32_t bit = (std::uint32_t{bytes[i / 8]} >> (i % 8)) & 1U;
     state = (state >> 1U) ^ (((state ^ bit) & 1U) != 0 ? 0x82F63B78U : 0U);
   }
   return state ^ 0xFFFFFFFFU;

@@ -62,7 +62,9 @@ void expect_sound(const LayerRecord& record, double size) {
     EXPECT_NEAR(curve.at(end).value, end, 1e-14) << record.type;
     // An end may be flat: then many points have its value.
     EXPECT_NEAR(curve.at(curve.inverse(end)).value, end, 1e-14) << record.type;
-    if (size < 5.0) EXPECT_NEAR(curve.inverse(end), end, 1e-13) << record.type;
+    if (size < 5.0) {
+      EXPECT_NEAR(curve.inverse(end), end, 1e-13) << record.type;
+    }
   }
   for (const double beyond : {-1e30, -1.5000001, 2.5000001, 1e30}) {
     EXPECT_EQ(curve.at(beyond).value, beyond) << record.type;
