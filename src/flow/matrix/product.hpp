@@ -98,8 +98,10 @@ void multiply(const PackedMatrix<T>& matrix, const T* in, T* out, Index stride, 
 template <typename T, typename Finish>
 void multiply(const PackedMatrix<T>& matrix, const Batch<T>& in, Index first_in, Batch<T>& out,
               Index first_out, Finish finish) {
-  multiply(matrix, in.row(first_in), out.row(first_out), in.stride(),
-           [&](Index row) { finish(first_out + row); });
+  // An empty matrix may stand behind the last row.
+  const T* from = matrix.cols() > 0 ? in.row(first_in) : nullptr;
+  T* to = matrix.rows() > 0 ? out.row(first_out) : nullptr;
+  multiply(matrix, from, to, in.stride(), [&](Index row) { finish(first_out + row); });
 }
 
 }  // namespace flotilla
